@@ -1,0 +1,55 @@
+"""The Docker engine and the images that tests run in it."""
+
+import functools
+import os
+
+import docker
+import docker.errors
+
+# The same server from two makers: the official image where an image registry answers, and the one that .ci/node-image
+# builds from the published jars where none does.
+OFFICIAL_IMAGE = "docker.elastic.co/elasticsearch/elasticsearch:8.19.21"
+OWN_IMAGE = "attachment-store/elasticsearch-node:8.19.21"
+
+_PROBE_SECONDS = 10
+_PULL_SECONDS = 600
+
+
+@functools.cache
+def engine_answers() -> bool:
+    """Return whether a Docker engine answers where the environment (DOCKER_HOST or the default socket) says."""
+    try:
+        client = docker.from_env(timeout=_PROBE_SECONDS)
+    except docker.errors.DockerException:
+        return False
+    try:
+        return bool(client.ping())
+    except (docker.errors.DockerException, OSError):
+        return False
+    finally:
+        client.close()
+
+
+@functools.cache
+def elasticsearch_image() -> str | None:
+    """Return the name of an Elasticsearch image that the engine has or could pull; None without engine or image.
+
+    ELASTICSEARCH_IMAGE names the only one to consider. Otherwise what is here already comes before what must be pulled.
+    The first call may pull about 700 MB.
+    """
+    if not engine_answers():
+        return None
+    chosen = os.environ.get("ELASTICSEARCH_IMAGE")
+    names = (chosen,) if chosen else (OFFICIAL_IMAGE, OWN_IMAGE)
+    client = docker.from_env(timeout=_PULL_SECONDS)
+    try:
+        for find in (client.images.get, client.images.pull):
+            for name in names:
+                try:
+                    find(name)
+                except (docker.errors.DockerException, OSError):
+                    continue
+                return name
+    finally:
+        client.close()
+    return None

@@ -1,0 +1,118 @@
+"""Where tests get Elasticsearch from: a real one, always.
+
+In this order: the server that ELASTICSEARCH_URL names; a container, where a Docker engine answers and an image can be
+had; the embedded node of scripts/lib. A source that was chosen and then fails is an error: the next is not tried.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from embedded_node import EmbeddedNode
+
+from tests.support import containers
+
+_PORT = 9200
+_READY_SECONDS = 90
+_LOG_CHARACTERS = 4000
+
+# Settings of the official image; the image of .ci/node-image has them built in and reads none.
+_CONTAINER_ENVIRONMENT = {
+    "discovery.type": "single-node",
+    "xpack.security.enabled": "false",
+    "cluster.routing.allocation.disk.threshold_enabled": "false",
+    "ES_JAVA_OPTS": "-Xms512m -Xmx512m",
+}
+
+_source = pytest.StashKey[str]()
+
+
+def wait_until_ready(url: str, seconds: float = _READY_SECONDS) -> None:
+    """Return once the cluster at `url` reports itself yellow or green; raise TimeoutError after `seconds`.
+
+    Asks for the cluster's health, not for the banner at the root, which not every build of the server has.
+    """
+    deadline = time.monotonic() + seconds
+    last: object = "no answer"
+    while time.monotonic() < deadline:
+        try:
+            answer = requests.get(f"{url}/_cluster/health?wait_for_status=yellow&timeout=1s", timeout=5)
+        except requests.RequestException as error:
+            last = error
+            time.sleep(0.2)
+            continue
+        if answer.ok:
+            return
+        last = f"{answer.status_code} {answer.text[:500]}"
+        time.sleep(0.2)
+    raise TimeoutError(f"Elasticsearch at {url} is not ready after {seconds:.0f} s: {last}")
+
+
+def _version(url: str) -> str:
+    """Return the version numbers of the nodes at `url`, joined by commas."""
+    nodes = requests.get(f"{url}/_nodes?filter_path=nodes.*.version", timeout=10).json()["nodes"]
+    return ", ".join(sorted({node["version"] for node in nodes.values()}))
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_container() -> Iterator[str]:
+    """The base URL of Elasticsearch in a container of its own, one for the whole run; removed at the end.
+
+    A test that uses this fixture itself is marked `needs("docker", "elasticsearch-image")`.
+    """
+    # Here, not above: importing it reads the configuration of Docker, which a machine without Docker need not have.
+    from testcontainers.core.config import testcontainers_config
+    from testcontainers.core.container import DockerContainer
+
+    image = containers.elasticsearch_image()
+    if image is None:
+        pytest.fail("no Docker engine answers, or no image of Elasticsearch can be had", pytrace=False)
+    if image != containers.OFFICIAL_IMAGE:
+        # Ryuk, the container that sweeps up after killed runs, comes from a registry; this image did not.
+        testcontainers_config.ryuk_disabled = True
+    container = DockerContainer(image).with_exposed_ports(_PORT)
+    for name, value in _CONTAINER_ENVIRONMENT.items():
+        container.with_env(name, value)
+    with container:
+        url = f"http://{container.get_container_host_ip()}:{container.get_exposed_port(_PORT)}"
+        try:
+            wait_until_ready(url)
+        except TimeoutError as error:
+            logs = b"".join(container.get_logs()).decode(errors="replace")
+            pytest.fail(f"{error}\n{logs[-_LOG_CHARACTERS:]}", pytrace=False)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def _embedded_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    data: Path = tmp_path_factory.mktemp("elasticsearch")
+    with EmbeddedNode(data) as node:
+        yield node.url
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_url(request: pytest.FixtureRequest) -> str:
+    """The base URL, without a final slash, of a real Elasticsearch that the whole run shares.
+
+    Others may use the same server: tests touch no index that they did not make.
+    """
+    given = os.environ.get("ELASTICSEARCH_URL", "").rstrip("/")
+    url: str
+    if given:
+        url, source = given, "ELASTICSEARCH_URL"
+        wait_until_ready(url)
+    elif image := containers.elasticsearch_image():
+        url, source = request.getfixturevalue("elasticsearch_container"), f"container of {image}"
+    else:
+        url, source = request.getfixturevalue("_embedded_node"), "embedded node"
+    request.config.stash[_source] = f"Elasticsearch {_version(url)} ({source})"
+    return url
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say which Elasticsearch the tests talked to."""
+    if source := config.stash.get(_source, None):
+        terminalreporter.write_line(f"TESTED WITH: {source}")
