@@ -1,0 +1,17 @@
+"""A real, single Elasticsearch node from the package registries alone: no system Java, no container, no service.
+
+    from embedded_node import EmbeddedNode
+
+    with EmbeddedNode(Path("data/elasticsearch")) as node:
+        print(node.url)
+
+manifest   which jars make a node of one version, with their digests
+artifacts  fetches them, checks them and lays them out as the server's home
+bridge     the process that runs the node in a JVM of its own
+node       starts, watches and stops such a process
+"""
+
+from embedded_node.artifacts import ArtifactError
+from embedded_node.node import DEFAULT_VERSION, EmbeddedNode, NodeError
+
+__all__ = ["DEFAULT_VERSION", "ArtifactError", "EmbeddedNode", "NodeError"]

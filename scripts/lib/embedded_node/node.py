@@ -1,0 +1,257 @@
+"""Starts, watches and stops one embedded node, each in a process of its own."""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from embedded_node import artifacts
+
+DEFAULT_VERSION = "8.19.21"
+
+# Seconds. A start takes about 5 on two idle cores; a busy machine can take ten times that.
+START_LIMIT = 120.0
+# Seconds between SIGTERM and SIGKILL. A close takes less than 1; flushing a large index can take longer.
+STOP_LIMIT = 30.0
+
+LOG_TAIL_LINES = 25
+
+# Overridden by what the caller sets. Port 0: the system picks a free one while binding, so no two nodes race for it.
+SETTINGS = {
+    "node.name": "embedded",
+    "cluster.name": "embedded",
+    "discovery.type": "single-node",
+    "network.host": "127.0.0.1",
+    "transport.port": "0",
+    # A developer's full disk must not turn every index read-only.
+    "cluster.routing.allocation.disk.threshold_enabled": "false",
+}
+
+# They would change the JVM behind the pinned options, and make it print lines of its own.
+FOREIGN_JAVA_VARIABLES = ("CLASSPATH", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
+
+
+class NodeError(Exception):
+    """The node did not start, or ended by itself; the message carries the reason and the end of its log."""
+
+
+class EmbeddedNode:
+    """One node on 127.0.0.1, with its data under a folder of its own; a context manager that starts and stops it.
+
+    `data`: a folder, made when missing: path.data is `data/index`, the log is `data/logs/node.log` (of the last start).
+    `http_port`: 0 lets the system pick a free one, which `url` then names.
+    `version`: a server version that has a manifest; `heap`: the JVM's heap, as in -Xmx.
+    `settings`: further server settings, which override those of SETTINGS.
+
+    The node ends with this process, however this process ends. It may be started again after `stop` or `kill`.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        http_port: int = 0,
+        version: str = DEFAULT_VERSION,
+        heap: str = "512m",
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.data = data.absolute()
+        self.version = version
+        self._wanted_port = http_port
+        self._heap = heap
+        self._settings = dict(settings or {})
+        self._process: subprocess.Popen[str] | None = None
+        self._ports: dict[str, int] = {}
+
+    @property
+    def log(self) -> Path:
+        """The file that holds the server's log."""
+        return self.data / "logs" / "node.log"
+
+    @property
+    def http_port(self) -> int:
+        """The port that answers HTTP; NodeError before the node has started."""
+        return self._port("http_port")
+
+    @property
+    def transport_port(self) -> int:
+        """The port for other nodes of a cluster; NodeError before the node has started."""
+        return self._port("transport_port")
+
+    @property
+    def url(self) -> str:
+        """The node's address, such as http://127.0.0.1:9200; NodeError before the node has started."""
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def pid(self) -> int:
+        """The process id of the node's JVM; NodeError when none was started."""
+        return self._running().pid
+
+    def is_alive(self) -> bool:
+        """Return whether the node's process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, limit: float = START_LIMIT) -> Self:
+        """Start the node and wait, at most `limit` seconds, until its cluster is yellow or green; return this node.
+
+        NodeError: it ended, or was not ready in time; no process is left behind then. artifacts.ArtifactError,
+        LookupError: as from `artifacts.prepare`.
+        """
+        deadline = time.monotonic() + limit
+        self.launch()
+        self.wait_until_ready(deadline - time.monotonic())
+        return self
+
+    def launch(self) -> None:
+        """Start the node's process and return at once: for clusters, whose nodes are only ready together.
+
+        NodeError: it runs already. artifacts.ArtifactError, LookupError: as from `artifacts.prepare`.
+        """
+        if self.is_alive():
+            raise NodeError(f"the node on {self.data} runs already")
+        home = artifacts.prepare(self.version)
+        self._forget()
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("w") as log:
+            self._process = subprocess.Popen(
+                self._command(home),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=_environment(),
+                # A Ctrl-C at the terminal is for this process, which then stops the node in order.
+                start_new_session=True,
+            )
+
+    def wait_until_ready(self, limit: float = START_LIMIT) -> None:
+        """Wait, at most `limit` seconds, until the launched node's cluster is yellow or green.
+
+        NodeError: it ended, or was not ready in time; no process is left behind then.
+        """
+        deadline = time.monotonic() + limit
+        try:
+            self._ports = self._report(deadline)
+            self._await_yellow(deadline)
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self, limit: float = STOP_LIMIT) -> None:
+        """Close the node in order and wait for its end; after `limit` seconds, kill it. Nothing when none runs."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(limit)
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill the node with SIGKILL, as a crash would, and wait for its end. Nothing when none runs."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._forget()
+
+    def wait(self) -> int:
+        """Wait until the node's process ends by itself and return its exit status, as subprocess gives it."""
+        return self._running().wait()
+
+    def log_tail(self) -> str:
+        """Return the last lines of the server's log; empty when there is none."""
+        if not self.log.is_file():
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
+
+    def __enter__(self) -> Self:
+        return self if self.is_alive() else self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _command(self, home: artifacts.Home) -> list[str]:
+        settings = SETTINGS | {
+            "http.port": str(self._wanted_port),
+            "path.data": str(self.data / "index"),
+            "path.logs": str(self.log.parent),
+        }
+        command = [sys.executable, "-m", "embedded_node.bridge", "--home", str(home.path), "--heap", self._heap]
+        command += ["--class-path", os.pathsep.join(map(str, home.class_path))]
+        for key, value in (settings | self._settings).items():
+            command += ["-E", f"{key}={value}"]
+        return command
+
+    def _report(self, deadline: float) -> dict[str, int]:
+        """Return the ports that the bridge reports; NodeError when it ends or stays silent."""
+        output = self._running().stdout
+        assert output is not None
+        ready, _, _ = select.select([output], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            raise self._failure("was not up in time")
+        line = output.readline()
+        if not line:
+            raise self._failure(f"ended with status {self._running().wait()} while starting")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise self._failure(f"did not start: {answer['error']}")
+        return {key: int(value) for key, value in answer.items()}
+
+    def _await_yellow(self, deadline: float) -> None:
+        # Never through a proxy that the environment names: the node is on this machine.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        address = f"{self.url}/_cluster/health?wait_for_status=yellow&timeout=5s"
+        while (left := deadline - time.monotonic()) > 0:
+            if not self.is_alive():
+                raise self._failure(f"ended with status {self.wait()} while starting")
+            try:
+                with opener.open(address, timeout=min(left, 10)) as answer:
+                    answer.read()
+                    return
+            except urllib.error.HTTPError as error:
+                # 408: not yellow yet. 503: no master yet.
+                error.close()
+                if error.code not in (408, 503):
+                    raise self._failure(f"answers its health with {error.code}") from error
+            except OSError:
+                pass
+            time.sleep(0.05)
+        raise self._failure("was up but not yellow in time")
+
+    def _failure(self, what: str) -> NodeError:
+        return NodeError(f"Elasticsearch {self.version} on {self.data} {what}\n--- end of {self.log}\n{self.log_tail()}")
+
+    def _running(self) -> subprocess.Popen[str]:
+        if self._process is None:
+            raise NodeError(f"the node on {self.data} is not started")
+        return self._process
+
+    def _port(self, which: str) -> int:
+        if which not in self._ports:
+            raise NodeError(f"the node on {self.data} is not started")
+        return self._ports[which]
+
+    def _forget(self) -> None:
+        if self._process is not None:
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    pipe.close()
+        self._process = None
+        self._ports = {}
+
+
+def _environment() -> dict[str, str]:
+    environment = {key: value for key, value in os.environ.items() if key not in FOREIGN_JAVA_VARIABLES}
+    environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[1])
+    return environment
