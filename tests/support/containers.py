@@ -2,9 +2,13 @@
 
 import functools
 import os
+from typing import TYPE_CHECKING, Any, cast
 
 import docker
 import docker.errors
+
+if TYPE_CHECKING:
+    from testcontainers.core.container import DockerContainer
 
 # The same server from two makers: the official image where an image registry answers, and the one that .ci/node-image
 # builds from the published jars where none does.
@@ -53,3 +57,25 @@ def elasticsearch_image() -> str | None:
     finally:
         client.close()
     return None
+
+
+def publish(container: "DockerContainer", port: int) -> None:
+    """Have `port` of a container that is not yet started reachable from here, on loopback alone where that is enough.
+
+    It is enough where the engine is on this machine and these tests are in no container. Elsewhere the port is open on
+    every network that the engine's machine is on.
+    """
+    # Here, not above: importing it reads the configuration of Docker, which a machine without Docker need not have.
+    from testcontainers.core.config import ConnectionMode
+
+    client = container.get_docker_client()
+    if client.get_connection_mode() is ConnectionMode.docker_host and client.host() in {"localhost", "127.0.0.1"}:
+        # The Docker SDK takes an address as well; testcontainers hands it on, though its own methods take ports only.
+        cast(dict[int, Any], container.ports)[port] = ("127.0.0.1", None)
+    else:
+        container.with_exposed_ports(port)
+
+
+def url_of(container: "DockerContainer", port: int) -> str:
+    """Return the HTTP URL, without a final slash, of a started container's published `port`."""
+    return f"http://{container.get_container_host_ip()}:{container.get_exposed_port(port)}"

@@ -73,11 +73,12 @@ def elasticsearch_container() -> Iterator[str]:
     if image != containers.OFFICIAL_IMAGE:
         # Ryuk, the container that sweeps up after killed runs, comes from a registry; this image did not.
         testcontainers_config.ryuk_disabled = True
-    container = DockerContainer(image).with_exposed_ports(_PORT)
+    container = DockerContainer(image)
+    containers.publish(container, _PORT)
     for name, value in _CONTAINER_ENVIRONMENT.items():
         container.with_env(name, value)
     with container:
-        url = f"http://{container.get_container_host_ip()}:{container.get_exposed_port(_PORT)}"
+        url = containers.url_of(container, _PORT)
         try:
             wait_until_ready(url)
         except TimeoutError as error:
