@@ -1,0 +1,140 @@
+"""The Attachment: what the store knows of one file, as a value.
+
+Its two written forms are here and nowhere else: the record (the sidecar on disk, the truth) and the `_source` of its
+document in Elasticsearch (derived from the record alone, so that a rebuild gives the same document).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from app.search.words import words
+
+#: What a search returns unless asked for something else, in the order in which it is written.
+DOCUMENTED_FIELDS = ("id", "created", "updated", "session", "name", "icon", "url", "size")
+#: What a dialect may add to an attachment; each is a keyword field of the index.
+DIALECT_FIELDS = ("organization", "app", "environment")
+
+#: Version of the record's form; docs/format.md says what each version holds.
+RECORD_FORMAT = 1
+
+Json = dict[str, Any]
+
+
+def extension(name: str) -> str:
+    """The lower-case extension of a file name without its dot; empty when it has none."""
+    stem, dot, suffix = name.rpartition(".")
+    return suffix.lower() if dot and stem else ""
+
+
+def now() -> datetime:
+    """The present time, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """One attachment. Times are aware and in UTC, `size` is bytes, `sha256` is lower-case hex."""
+
+    id: str
+    created: datetime
+    updated: datetime
+    name: str
+    size: int
+    sha256: str
+    media_type: str
+    tenant: str
+    owner: str
+    dialect: str
+    session: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        unknown = set(self.fields) - set(DIALECT_FIELDS)
+        if unknown:
+            raise ValueError(f"unknown dialect fields: {sorted(unknown)}")
+
+    @property
+    def icon(self) -> str:
+        return extension(self.name)
+
+    @property
+    def url(self) -> str:
+        return f"/attachment/{self.id}"
+
+    @property
+    def version(self) -> int:
+        """The document's external version in Elasticsearch: microseconds since 1970.
+
+        Every later write or delete of the same id has a higher one, so that a write which arrives late loses.
+        """
+        return int(self.updated.timestamp() * 1_000_000)
+
+    def to_record(self) -> Json:
+        """The sidecar's content."""
+        return {
+            "format": RECORD_FORMAT,
+            "id": self.id,
+            "name": self.name,
+            "session": self.session,
+            "tenant": self.tenant,
+            "owner": self.owner,
+            "dialect": self.dialect,
+            "created": _text(self.created),
+            "updated": _text(self.updated),
+            "media_type": self.media_type,
+            "size": self.size,
+            "sha256": self.sha256,
+            "fields": dict(self.fields),
+        }
+
+    @classmethod
+    def from_record(cls, record: Json) -> Attachment:
+        """The attachment of a sidecar. Raises ValueError when it is not a record of a known format."""
+        try:
+            if record["format"] != RECORD_FORMAT:
+                raise ValueError(f"record format {record['format']!r} is not known to this version")
+            return cls(
+                id=record["id"],
+                name=record["name"],
+                session=record["session"],
+                tenant=record["tenant"],
+                owner=record["owner"],
+                dialect=record["dialect"],
+                created=datetime.fromisoformat(record["created"]),
+                updated=datetime.fromisoformat(record["updated"]),
+                media_type=record["media_type"],
+                size=record["size"],
+                sha256=record["sha256"],
+                fields=record["fields"],
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a record: {error!r}") from None
+
+    def to_source(self) -> Json:
+        """The `_source` of the document: the documented eight first and in their order, then what searches need."""
+        source: Json = {
+            "id": self.id,
+            "created": _text(self.created),
+            "updated": _text(self.updated),
+            "session": self.session,
+            "name": self.name,
+            "icon": self.icon,
+            "url": self.url,
+            "size": self.size,
+            "tenant": self.tenant,
+            "owner": self.owner,
+            "dialect": self.dialect,
+            "media_type": self.media_type,
+            "sha256": self.sha256,
+            "name_words": words(self.name),
+        }
+        source.update(self.fields)
+        return source
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds")

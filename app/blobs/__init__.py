@@ -1,0 +1,1 @@
+"""Where the bytes lie: the contract in `base`, the one implementation in `filesystem`."""

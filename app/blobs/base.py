@@ -1,0 +1,83 @@
+"""What a store of bytes promises, and the write loop that no backend may do differently.
+
+A backend keeps, per attachment, the bytes and one record (a JSON object). A record is the commit point: an attachment
+exists when and only when its record does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Protocol
+
+from app.errors import FileTooLarge
+from app.mediatype import HEAD_SIZE
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the write loop learned of the bytes that went through it."""
+
+    size: int
+    sha256: str
+    #: The first bytes, enough to tell the media type.
+    head: bytes
+
+
+def copy(chunks: Iterable[bytes], write: Callable[[bytes], object], limit: int) -> Measured:
+    """Pass `chunks` to `write`, counting and hashing; memory is one chunk, whatever the size.
+
+    Raises FileTooLarge as soon as more than `limit` bytes have come, and what `chunks` or `write` raise.
+    """
+    digest = hashlib.sha256()
+    head = bytearray()
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > limit:
+            raise FileTooLarge(limit)
+        if len(head) < HEAD_SIZE:
+            head += chunk[: HEAD_SIZE - len(head)]
+        digest.update(chunk)
+        write(chunk)
+    return Measured(size, digest.hexdigest(), bytes(head))
+
+
+class Staged(Protocol):
+    """Bytes that have arrived and are durable under a temporary name."""
+
+    @property
+    def measured(self) -> Measured: ...
+
+    def keep(self, attachment_id: str) -> None:
+        """Give the bytes their final name, durably. They are not an attachment yet: `Blobs.commit` makes them one."""
+
+    def discard(self) -> None:
+        """Let go of the bytes: removed when they were not kept, untouched when they were. Twice is no error."""
+
+
+class Blobs(Protocol):
+    """The contract. All errors are StorageFull or StorageFailed; after an error nothing is under a final name that was
+    not there before, except where a method says otherwise."""
+
+    def stage(self, chunks: Iterable[bytes], limit: int) -> Staged:
+        """Receive bytes under a temporary name; on return they are durable. On any error nothing stays."""
+
+    def commit(self, attachment_id: str, record: Json) -> None:
+        """Write the record, durably: from here on the attachment exists. After an error it may exist or not; `remove`
+        settles it."""
+
+    def record(self, attachment_id: str) -> Json | None:
+        """The record, or None when there is no such attachment."""
+
+    def open(self, attachment_id: str) -> BinaryIO | None:
+        """The bytes, opened at their start; None when there are none. The caller closes."""
+
+    def remove(self, attachment_id: str) -> None:
+        """Remove the record, then the bytes, durably. What is not there is no error."""
+
+    def ids(self) -> Iterator[str]:
+        """The ids of all attachments that existed when the walk began and still do; in no order."""

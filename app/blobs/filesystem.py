@@ -1,0 +1,255 @@
+"""Attachments on a filesystem. docs/format.md describes what lies where, for people with `sha256sum` and `jq`.
+
+    <root>/attachments/<3 hex>/<id>.bytes     the bytes
+    <root>/attachments/<3 hex>/<id>.json      the record; its rename into place is the commit point
+    <root>/incoming/                          temporary files, each locked by the process that writes it
+
+The folder of an id is the first three hex digits of its SHA-256, so it follows from the id alone and 4,096 folders fill
+evenly whatever form the ids have. Rejected: a folder for each attachment (one more directory to create and to sync for
+every upload), and folders by time (a day's uploads all in one).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from app.blobs.base import Json, Measured, copy
+from app.errors import StorageFailed, StorageFull, StoreError
+from app.ids import is_id
+
+FILE_MODE = 0o640
+FOLDER_MODE = 0o750
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextlib.contextmanager
+def typed_errors() -> Iterator[None]:
+    """Turn what the filesystem raises into the store's own errors."""
+    try:
+        yield
+    except OSError as error:
+        raise (StorageFull() if error.errno in _FULL else StorageFailed()) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def locked(descriptor: int) -> bool:
+    """Take the lock of an open file unless another holds it; whether it was taken."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+class StagedFile:
+    """Bytes in `incoming`. The open descriptor holds the file's lock, which tells a sweep that somebody is at it."""
+
+    def __init__(self, path: Path, file: BinaryIO, measured: Measured, final: Callable[[str], Path]) -> None:
+        self.path = path
+        self.file = file
+        self.measured = measured
+        self._final = final
+        self._kept = False
+
+    def keep(self, attachment_id: str) -> None:
+        target = self._final(attachment_id)
+        with typed_errors():
+            os.rename(self.path, target)
+            self._kept = True
+            sync_folder(target.parent)
+
+    def discard(self) -> None:
+        self.file.close()
+        if self._kept:
+            return
+        # A leftover that can't be removed now is removed by the sweep.
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+
+
+class Filesystem:
+    """The Blobs contract on a folder of a local filesystem with working rename, fsync and flock."""
+
+    def __init__(self, root: Path, *, reserve: int = 0) -> None:
+        """`reserve`: bytes of the filesystem that uploads leave free. Creates the folders that are missing."""
+        self.root = root
+        self.reserve = reserve
+        self.incoming = root / "incoming"
+        self.attachments = root / "attachments"
+        with typed_errors():
+            for folder in (self.incoming, self.attachments):
+                folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            for number in range(4096):
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(self.attachments / f"{number:03x}", FOLDER_MODE)
+            sync_folder(self.attachments)
+            sync_folder(root)
+
+    # Names
+
+    def folder(self, attachment_id: str) -> Path:
+        return self.attachments / hashlib.sha256(attachment_id.encode()).hexdigest()[:3]
+
+    def bytes_path(self, attachment_id: str) -> Path:
+        return self._path(attachment_id, "bytes")
+
+    def record_path(self, attachment_id: str) -> Path:
+        return self._path(attachment_id, "json")
+
+    def _path(self, attachment_id: str, suffix: str) -> Path:
+        # The one place where an id becomes a path.
+        if not is_id(attachment_id):
+            raise ValueError("not an id")
+        return self.folder(attachment_id) / f"{attachment_id}.{suffix}"
+
+    # Writing
+
+    def free(self) -> int:
+        """Bytes that uploads may still use: what the filesystem has free less the reserve; negative when overdrawn."""
+        with typed_errors():
+            stat = os.statvfs(self.root)
+        return stat.f_bavail * stat.f_frsize - self.reserve
+
+    def stage(self, chunks: Iterable[bytes], limit: int) -> StagedFile:
+        if self.free() <= 0:
+            raise StorageFull()
+        path, file = self._create_temporary()
+        try:
+            measured = copy(self._while_free(chunks), _Writer(file).write, limit)
+            with typed_errors():
+                os.fsync(file.fileno())
+        except BaseException:
+            file.close()
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
+        return StagedFile(path, file, measured, self.bytes_path)
+
+    def _while_free(self, chunks: Iterable[bytes], every: int = 64 * 1024 * 1024) -> Iterator[bytes]:
+        # The reserve is looked at again now and then: a body without a length can be of any size.
+        since = 0
+        for chunk in chunks:
+            yield chunk
+            since += len(chunk)
+            if since >= every:
+                since = 0
+                if self.free() <= 0:
+                    raise StorageFull()
+
+    def _create_temporary(self) -> tuple[Path, BinaryIO]:
+        path = self.incoming / secrets.token_hex(16)
+        with typed_errors():
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+            file = os.fdopen(descriptor, "wb", buffering=0)
+            locked(descriptor)
+        return path, file
+
+    def commit(self, attachment_id: str, record: Json) -> None:
+        target = self.record_path(attachment_id)
+        content = (json.dumps(record, ensure_ascii=False, indent=1) + "\n").encode()
+        path, file = self._create_temporary()
+        try:
+            with file, typed_errors():
+                _Writer(file).write(content)
+                os.fsync(file.fileno())
+                os.rename(path, target)
+        except StoreError:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
+        with typed_errors():
+            sync_folder(target.parent)
+
+    def remove(self, attachment_id: str) -> None:
+        with typed_errors():
+            for path in (self.record_path(attachment_id), self.bytes_path(attachment_id)):
+                path.unlink(missing_ok=True)
+            sync_folder(self.folder(attachment_id))
+
+    # Reading
+
+    def record(self, attachment_id: str) -> Json | None:
+        try:
+            with open(self.record_path(attachment_id), "rb") as file:
+                content = file.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageFailed() from error
+        try:
+            record: Json = json.loads(content)
+        except ValueError as error:
+            raise StorageFailed("The record of this attachment is damaged") from error
+        return record
+
+    def open(self, attachment_id: str) -> BinaryIO | None:
+        try:
+            return open(self.bytes_path(attachment_id), "rb", buffering=0)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageFailed() from error
+
+    def ids(self) -> Iterator[str]:
+        with os.scandir(self.attachments) as folders:
+            for folder in folders:
+                if not folder.is_dir():
+                    continue
+                with os.scandir(folder) as entries:
+                    names = [entry.name for entry in entries]
+                for name in names:
+                    stem, _, suffix = name.rpartition(".")
+                    if suffix == "json" and is_id(stem):
+                        yield stem
+
+    # Sweeping
+
+    def sweep(self, grace: float, clock: Callable[[], float] = time.time) -> list[str]:
+        """Remove temporary files older than `grace` seconds that no process holds; returns their names."""
+        removed = []
+        with typed_errors(), os.scandir(self.incoming) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    if clock() - entry.stat().st_mtime < grace:
+                        continue
+                    descriptor = os.open(entry.path, os.O_RDONLY)
+                    try:
+                        if locked(descriptor):
+                            os.unlink(entry.path)
+                            removed.append(entry.name)
+                    finally:
+                        os.close(descriptor)
+        return removed
+
+
+class _Writer:
+    """A raw file whose `write` writes everything, with the store's own errors."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+
+    def write(self, data: bytes) -> int:
+        with typed_errors():
+            view = memoryview(data)
+            while view:
+                view = view[self.file.write(view) :]
+        return len(data)

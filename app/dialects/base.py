@@ -1,0 +1,32 @@
+"""What a dialect is: where it lives, how a caller shows a token, how its errors look. Routes are its blueprint's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask import Blueprint, Request, Response
+
+from app.errors import StoreError
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One way to speak to the store."""
+
+    name: str
+    blueprint: Blueprint
+    #: Whether a path is this dialect's, known routes and unknown ones alike; the first dialect that says yes has it.
+    owns: Callable[[str], bool]
+    #: The token that a request shows, None when it shows none.
+    credentials: Callable[[Request], str | None]
+    #: An error in this dialect's shape. The status is the error's; headers such as Retry-After are added by the caller.
+    render: Callable[[StoreError], Response]
+    #: Looked at before authentication; raises what the dialect refuses whoever asks.
+    refuse: Callable[[Request], None] | None = None
+
+
+def under(*prefixes: str) -> Callable[[str], bool]:
+    """Whether a path is one of `prefixes` or below it."""
+    heads = tuple(f"{prefix}/" for prefix in prefixes)
+    return lambda path: path in prefixes or path.startswith(heads)

@@ -1,0 +1,222 @@
+"""Every error that a caller of the store can meet: one tree, each with a stable code, an HTTP status and a message.
+
+Dialects only render these; they never invent a status of their own. The messages are written for the caller and never
+carry a path, a traceback or another tenant's data.
+"""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """Base of the tree. `code` is stable and for programs, `status` is HTTP's, `str(error)` is for people."""
+
+    code = "internal_error"
+    status = 500
+    message = "Internal error"
+
+    def __init__(self, message: str | None = None, *, retry_after: int | None = None) -> None:
+        super().__init__(message or self.message)
+        #: Seconds after which trying again makes sense; None when it never does, or is unknown.
+        self.retry_after = retry_after
+
+
+# The request itself
+
+
+class InvalidRequest(StoreError):
+    code = "invalid_request"
+    status = 400
+    message = "Invalid request"
+
+
+class InvalidParameter(InvalidRequest):
+    """A query parameter or body key that is unknown, repeated or has a value out of its range. The message names it."""
+
+    code = "invalid_parameter"
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"parameter [{name}] {why}")
+        self.name = name
+
+
+class NoFiles(InvalidRequest):
+    code = "no_files"
+    message = "No files uploaded"
+
+
+class MalformedForm(InvalidRequest):
+    code = "malformed_form"
+    message = "Failed to parse multipart form"
+
+
+class IncompleteBody(InvalidRequest):
+    """The client stopped sending before the announced end. Nothing of the body is kept."""
+
+    code = "incomplete_body"
+    message = "The request body ended before its announced length"
+
+
+class InvalidName(InvalidRequest):
+    code = "invalid_name"
+    message = "Invalid file name"
+
+
+class TooManyFiles(StoreError):
+    code = "too_many_files"
+    status = 413
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Too many files in one request: at most {limit}")
+
+
+class FileTooLarge(StoreError):
+    code = "file_too_large"
+    status = 413
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"File too large: at most {limit} bytes")
+        self.limit = limit
+
+
+class RequestTooLarge(StoreError):
+    code = "request_too_large"
+    status = 413
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Request too large: at most {limit} bytes")
+        self.limit = limit
+
+
+class RequestTimeout(StoreError):
+    """The client sent its body too slowly."""
+
+    code = "request_timeout"
+    status = 408
+    message = "The request body did not arrive in time"
+
+
+# Who asks
+
+
+class Unauthenticated(StoreError):
+    """No token, an unknown one, or one that expired: deliberately one answer for all three."""
+
+    code = "unauthenticated"
+    status = 401
+    message = "invalid login"
+
+
+class MissingScope(StoreError):
+    code = "missing_scope"
+    status = 403
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"the token lacks the scope [{scope}]")
+        self.scope = scope
+
+
+class Refused(StoreError):
+    """The request is understood and will never be served, whoever asks."""
+
+    code = "refused"
+    status = 403
+    message = "Refused"
+
+
+# What is there
+
+
+class NotFound(StoreError):
+    """Nothing under this id for this caller: missing, another tenant's and malformed ids look the same."""
+
+    code = "not_found"
+    status = 404
+    message = "not found"
+
+
+class Conflict(StoreError):
+    code = "conflict"
+    status = 409
+    message = "Conflict"
+
+
+# The two storages
+
+
+class StorageFull(StoreError):
+    """The disk is full, or the reserve that the store keeps free would be used. Nothing was kept."""
+
+    code = "storage_full"
+    status = 507
+    message = "Not enough space left to store the file"
+
+
+class StorageFailed(StoreError):
+    """The filesystem refused a step. Nothing half done stays under a final name."""
+
+    code = "storage_failed"
+    status = 500
+    message = "The file could not be stored"
+
+
+class BytesMissing(StoreError):
+    """A record whose bytes are gone or have another length: damage, for `scripts/store verify` to name."""
+
+    code = "bytes_missing"
+    status = 500
+    message = "The bytes of this attachment are damaged"
+
+
+class IndexUnavailable(StoreError):
+    """Elasticsearch certainly did not do what was asked: it was not reached, or it refused for now."""
+
+    code = "index_unavailable"
+    status = 503
+    message = "Elasticsearch is not available"
+
+    def __init__(self, message: str | None = None, *, retry_after: int | None = 5) -> None:
+        super().__init__(message, retry_after=retry_after)
+
+
+class IndexOutcomeUnknown(IndexUnavailable):
+    """Elasticsearch may or may not have done what was asked (a time-out, a reset): the store decides later."""
+
+    code = "index_outcome_unknown"
+    message = "Elasticsearch did not answer in time; the outcome is decided when it is back"
+
+
+class IndexIncomplete(IndexUnavailable):
+    """Of several documents some were written and some refused: the whole is to be withdrawn."""
+
+    code = "index_incomplete"
+
+
+class IndexRejected(StoreError):
+    """Elasticsearch certainly refused this document or query, and would refuse it again."""
+
+    code = "index_rejected"
+    status = 500
+    message = "Elasticsearch refused the request"
+
+
+class WrongIndex(StoreError):
+    """The index belongs to another store, is of a newer version, or is not what this store made: it is not touched."""
+
+    code = "wrong_index"
+    status = 503
+
+
+class WrongStore(StoreError):
+    """The data folder is not a store, or is one of a newer format: it is not touched."""
+
+    code = "wrong_store"
+    status = 503
+
+
+class InvalidSetting(StoreError):
+    """A setting has a value that the server can't run with. The message names the setting."""
+
+    code = "invalid_setting"
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"{name}: {why}")

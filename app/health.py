@@ -1,0 +1,33 @@
+"""`GET /health`: whether an upload would be accepted now, and if not, why."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify
+
+from app.errors import IndexUnavailable, StoreError
+from app.http.access import public
+from app.services import services
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/health")
+@public
+def health() -> Response:
+    """200 with `green` or `yellow`, or 503 with `red` and the reasons. Says nothing about contents."""
+    store = services().store
+    reasons = []
+    status = "red"
+    try:
+        status = store.index.health().status
+        if status == "red":
+            reasons.append("the index has shards that are not available")
+    except StoreError as error:
+        reasons.append(str(error) if isinstance(error, IndexUnavailable) else f"the index can't be used: {error}")
+    try:
+        store.check_writable()
+    except StoreError as error:
+        reasons.append(str(error))
+    response = jsonify(status="red" if reasons else status, **({"reasons": reasons} if reasons else {}))
+    response.status_code = 503 if reasons else 200
+    return response

@@ -1,0 +1,97 @@
+"""File names on the wire: out of a form's or request's header, and into a response's.
+
+Sources: RFC 7578 and the WHATWG's encoding of form data (what browsers and curl send), RFC 6266 and RFC 8187
+(Content-Disposition and its `filename*`).
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, unquote_to_bytes
+
+from app.errors import InvalidName
+
+MAX_NAME_BYTES = 1024
+
+# A parameter of a Content-Disposition. A quoted value ends at a quote that the next parameter or the end follows: senders
+# write a quote within a name as %22, and a backslash is a character like any other.
+_PARAMETER = re.compile(r';\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*=\s*("(.*?)"(?=\s*(?:;|$))|[^\s";]*)', re.DOTALL)
+_WIRE_ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}
+_WIRE_ESCAPE = re.compile("|".join(_WIRE_ESCAPES))
+_EXTENDED = re.compile(r"([A-Za-z0-9-]+)'[^']*'(.*)", re.DOTALL)
+# attr-char of RFC 8187, less the letters and digits, which `quote` never escapes.
+_ATTR_CHARS = "!#$&+-.^_`|~"
+_PLAIN = re.compile(r"[ !#-\[\]-~]+")
+
+
+def disposition_parameters(header: str) -> dict[str, str]:
+    """The parameters of a Content-Disposition by lower-case name, as on the wire; the first of several counts."""
+    found: dict[str, str] = {}
+    for match in _PARAMETER.finditer(header):
+        value = match[3] if match[3] is not None else match[2]
+        found.setdefault(match[1].lower(), value)
+    return found
+
+
+def decode_extended(value: str) -> str | None:
+    """The text of an RFC 8187 `ext-value` such as `UTF-8''na%C3%AFve`; None when it is not one."""
+    match = _EXTENDED.fullmatch(value)
+    if match is None or match[1].lower() not in ("utf-8", "iso-8859-1"):
+        return None
+    try:
+        return unquote_to_bytes(match[2]).decode(match[1])
+    except UnicodeDecodeError:
+        return None
+
+
+def form_filename(header: str) -> str | None:
+    """The file name in the Content-Disposition of a form part, decoded; None when the part is no file."""
+    parameters = disposition_parameters(header)
+    extended = decode_extended(parameters["filename*"]) if "filename*" in parameters else None
+    if extended is not None:
+        return extended
+    if "filename" not in parameters:
+        return None
+    return decode_form_text(parameters["filename"])
+
+
+def decode_form_text(text: str) -> str:
+    """A name in a form part's header with the three escapes undone that browsers write, and no others."""
+    return _WIRE_ESCAPE.sub(lambda match: _WIRE_ESCAPES[match[0]], text)
+
+
+def checked_name(name: str) -> str:
+    """The name under which a file is kept: `name` after its last `/`, otherwise exactly as it came.
+
+    Raises InvalidName for an empty name, `.`, `..`, NUL, lone surrogates, or more than 1,024 bytes of UTF-8.
+    """
+    base = name.rpartition("/")[2]
+    if base in ("", ".", ".."):
+        raise InvalidName("Invalid file name: it is empty or stands for a folder")
+    if "\0" in base:
+        raise InvalidName("Invalid file name: it contains NUL")
+    try:
+        size = len(base.encode())
+    except UnicodeEncodeError:
+        raise InvalidName("Invalid file name: it is not valid Unicode") from None
+    if size > MAX_NAME_BYTES:
+        raise InvalidName(f"Invalid file name: longer than {MAX_NAME_BYTES} bytes")
+    return base
+
+
+def encode_extended(name: str) -> str:
+    """`name` as an RFC 8187 `ext-value`."""
+    return "UTF-8''" + quote(name.encode(), safe=_ATTR_CHARS)
+
+
+def header_value(name: str) -> str:
+    """`name` as the value of a header of its own: itself when it is plain ASCII, else an `ext-value`."""
+    plain = _PLAIN.fullmatch(name) and name == name.strip() and not name.startswith("UTF-8''")
+    return name if plain else encode_extended(name)
+
+
+def content_disposition(kind: str, name: str) -> str:
+    """A Content-Disposition of `kind` (`inline` or `attachment`) that gives every client `name` or its nearest."""
+    fallback = "".join(c if _PLAIN.fullmatch(c) and c != "%" else "_" for c in name)
+    value = f'{kind}; filename="{fallback}"'
+    return value if fallback == name else f"{value}; filename*={encode_extended(name)}"

@@ -1,0 +1,130 @@
+"""The connection to Elasticsearch, and what its refusals mean in the store's own errors.
+
+Two questions decide everything behind a failed call: did Elasticsearch do it (certainly not, or nobody knows), and would
+it do it later. `typed_errors` answers both, once, for every call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from elastic_transport import ConnectionError as NodeConnectionError
+from elastic_transport import ConnectionTimeout, JsonSerializer, TransportError
+from elasticsearch import ApiError, Elasticsearch, ElasticsearchWarning, UnsupportedProductError
+from urllib3.exceptions import NewConnectionError
+
+from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, WrongIndex
+from app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+OLDEST_MAJOR = 8
+
+# Said by a server that is fine but will not do it now; the request had no effect.
+_REFUSED_FOR_NOW = {401, 403, 408, 429}
+
+
+class _Undecoded(JsonSerializer):
+    """Answers stay the bytes that Elasticsearch sent."""
+
+    def loads(self, data: bytes) -> Any:
+        return bytes(data)
+
+
+@contextlib.contextmanager
+def typed_errors() -> Iterator[None]:
+    """Turn what the client raises into IndexUnavailable, IndexOutcomeUnknown, IndexRejected or WrongIndex."""
+    try:
+        yield
+    except ConnectionTimeout as error:
+        raise IndexOutcomeUnknown() from error
+    except NodeConnectionError as error:
+        never_sent = any(isinstance(cause, NewConnectionError) for cause in error.errors)
+        raise (IndexUnavailable() if never_sent else IndexOutcomeUnknown()) from error
+    except UnsupportedProductError as error:
+        raise WrongIndex("the server at ELASTICSEARCH_URL is not Elasticsearch") from error
+    except TransportError as error:
+        raise IndexUnavailable() from error
+    except ApiError as error:
+        status = error.meta.status
+        if status in _REFUSED_FOR_NOW:
+            raise IndexUnavailable() from error
+        if status >= 500:
+            raise IndexOutcomeUnknown() from error
+        raise IndexRejected() from error
+
+
+class Connection:
+    """Clients for one Elasticsearch. Creating one connects to nothing; safe to share between threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        # Deprecation headers are for whoever reads Elasticsearch's own log, not for every request here.
+        warnings.simplefilter("ignore", ElasticsearchWarning)
+        options: dict[str, Any] = {
+            "request_timeout": settings.elasticsearch_timeout,
+            "connections_per_node": settings.elasticsearch_connections,
+            # A repeated write is the store's decision, never the client's.
+            "max_retries": 0,
+            "retry_on_timeout": False,
+        }
+        if settings.elasticsearch_api_key:
+            options["api_key"] = settings.elasticsearch_api_key
+        elif settings.elasticsearch_username and settings.elasticsearch_password:
+            options["basic_auth"] = (settings.elasticsearch_username, settings.elasticsearch_password)
+        if settings.elasticsearch_ca_certs:
+            options["ca_certs"] = str(settings.elasticsearch_ca_certs)
+        self.client = Elasticsearch(settings.elasticsearch_url, **options)
+        raw = _Undecoded()
+        self._raw = Elasticsearch(
+            settings.elasticsearch_url,
+            serializers={"application/json": raw, "application/vnd.elasticsearch+json": raw},
+            **options,
+        )
+        self._major: int | None = None
+
+    def major(self) -> int:
+        """The server's major version, asked once. WrongIndex when it is too old or no Elasticsearch."""
+        if self._major is None:
+            with typed_errors():
+                text = self._version()
+            major = int(text.split(".")[0])
+            if major < OLDEST_MAJOR:
+                raise WrongIndex(f"Elasticsearch {text} is too old: at least {OLDEST_MAJOR}.0 is needed")
+            self._major = major
+        return self._major
+
+    def _version(self) -> str:
+        # Not from `GET /`: a node without the banner module does not answer it.
+        try:
+            nodes = self.client.nodes.info(node_id="_local", filter_path="nodes.*.version")["nodes"]
+            return str(next(iter(nodes.values()))["version"])
+        except ApiError as error:
+            # A key that may use the index but not monitor the cluster.
+            if error.meta.status != 403:
+                raise
+            return str(self.client.info()["version"]["number"])
+
+    def media_type(self) -> str:
+        """The media type that makes this server print `_type` where it still can (8.x), and JSON elsewhere."""
+        compatible = 7 if self.major() == 8 else self.major()
+        return f"application/vnd.elasticsearch+json; compatible-with={compatible}"
+
+    def undecoded(self, path: str, body: Mapping[str, Any] | bytes) -> bytes:
+        """POST `body` as JSON to `path` and return the answer's bytes as they came.
+
+        `path` is the store's own text, never a caller's.
+        """
+        media_type = self.media_type()
+        with typed_errors():
+            response = self._raw.perform_request(
+                "POST", path, headers={"accept": media_type, "content-type": media_type}, body=body
+            )
+        return bytes(response.body)
+
+    def close(self) -> None:
+        self.client.close()
+        self._raw.close()

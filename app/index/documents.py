@@ -1,0 +1,155 @@
+"""Writing documents so that they are searchable on return: group commit.
+
+Whoever writes while nobody else does leads: it sends one `_bulk` with one refresh, at once and in its own thread. Those
+who come meanwhile wait, and the first of them leads the next bulk with everything that has gathered. So a lone upload
+waits for nobody and a hundred share one refresh.
+
+Rejected: `refresh=wait_for` (a second for each upload), a refresh for each document (collapses under concurrency), and a
+committer thread (two thread switches for the lone upload, and one more thing to start, fork and stop).
+
+Every write carries an external version (microseconds of the change), accepted when it is not lower than what the index
+has. A repeated write is therefore harmless, and a write that arrives after the delete it lost against stays without
+effect: Elasticsearch remembers deleted versions for `index.gc_deletes`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.errors import IndexIncomplete, IndexOutcomeUnknown, IndexRejected, IndexUnavailable, StoreError
+from app.index.connection import Connection, typed_errors
+
+#: Operations in one bulk; more wait for the next one.
+MAX_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Write:
+    """Put `source` under `id`, or remove `id` when `source` is None."""
+
+    id: str
+    version: int
+    source: dict[str, Any] | None
+
+
+@dataclass
+class _Waiting:
+    writes: Sequence[Write]
+    done: bool = False
+    sent: bool = False
+    error: StoreError | None = None
+
+
+class Documents:
+    """The documents behind one alias."""
+
+    def __init__(self, connection: Connection, alias: str, timeout: float) -> None:
+        """`timeout`: seconds that a write waits in all, in the queue and in flight."""
+        self._connection = connection
+        self._alias = alias
+        self._timeout = timeout
+        self._turn = threading.Condition()
+        self._queue: list[_Waiting] = []
+        self._leading = False
+
+    def write(self, writes: Sequence[Write]) -> None:
+        """Apply `writes`; on return every search sees them.
+
+        Raises IndexUnavailable when certainly none of them was done and trying later makes sense; IndexRejected when
+        certainly none was done and never will be; IndexIncomplete when some were done and some refused;
+        IndexOutcomeUnknown when nobody knows.
+        """
+        mine = _Waiting(writes)
+        deadline = time.monotonic() + self._timeout
+        with self._turn:
+            self._queue.append(mine)
+        while True:
+            with self._turn:
+                while self._leading and not mine.done:
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        if mine.sent:
+                            raise IndexOutcomeUnknown()
+                        self._queue.remove(mine)
+                        raise IndexUnavailable()
+                    self._turn.wait(left)
+                if mine.done:
+                    break
+                self._leading = True
+                batch = self._take()
+            self._lead(batch)
+        if mine.error is not None:
+            raise mine.error
+
+    def _take(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        count = 0
+        while self._queue and (not batch or count + len(self._queue[0].writes) <= MAX_BATCH):
+            waiting = self._queue.pop(0)
+            waiting.sent = True
+            count += len(waiting.writes)
+            batch.append(waiting)
+        return batch
+
+    def _lead(self, batch: list[_Waiting]) -> None:
+        try:
+            self._send(batch)
+        except StoreError as error:
+            for waiting in batch:
+                waiting.error = error
+        except BaseException:
+            for waiting in batch:
+                waiting.error = IndexOutcomeUnknown()
+            raise
+        finally:
+            with self._turn:
+                self._leading = False
+                for waiting in batch:
+                    waiting.done = True
+                self._turn.notify_all()
+
+    def _send(self, batch: list[_Waiting]) -> None:
+        operations: list[dict[str, Any]] = []
+        for waiting in batch:
+            for write in waiting.writes:
+                header = {"_id": write.id, "version": write.version, "version_type": "external_gte"}
+                if write.source is None:
+                    operations.append({"delete": header})
+                else:
+                    operations += [{"index": header}, write.source]
+        with typed_errors():
+            answer = self._connection.client.bulk(
+                index=self._alias,
+                operations=operations,
+                refresh=True,
+                # Without it a write after the alias was lost would create an index by that name, with guessed fields.
+                require_alias=True,
+                filter_path="items.*.status",
+            )
+        statuses = [next(iter(item.values()))["status"] for item in answer["items"]]
+        position = 0
+        for waiting in batch:
+            own = statuses[position : position + len(waiting.writes)]
+            position += len(waiting.writes)
+            waiting.error = _verdict(waiting.writes, own)
+
+
+def _verdict(writes: Sequence[Write], statuses: Sequence[int]) -> StoreError | None:
+    refused = [
+        status
+        for write, status in zip(writes, statuses, strict=True)
+        # A delete of what is not there leaves what it should.
+        if not (200 <= status < 300 or (write.source is None and status == 404))
+    ]
+    if not refused:
+        return None
+    if any(status >= 500 for status in refused):
+        return IndexOutcomeUnknown()
+    if len(refused) < len(writes):
+        return IndexIncomplete()
+    # 404 is a lost index, 403 one that is read-only for now, 429 a server with too much to do.
+    return IndexUnavailable() if set(refused) <= {403, 404, 429} else IndexRejected()

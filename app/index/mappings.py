@@ -1,0 +1,90 @@
+"""The index itself: a generation (`coco_attachment-000001`) behind the alias, made from a file in `mappings/`.
+
+Every generation carries in its `_meta` which store it belongs to and which version of the mapping it has. An index
+without this store's id is never written to, emptied or removed.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
+
+from app.errors import WrongIndex
+from app.index.connection import typed_errors
+
+MAPPINGS = Path(__file__).parents[2] / "mappings"
+
+Json = dict[str, Any]
+
+
+def load(path: Path) -> Json:
+    """A mapping file: an object with `settings` and `mappings`, as the create-index API takes it."""
+    content: Json = json.loads(path.read_text())
+    return content
+
+
+def generation(alias: str, number: int) -> str:
+    """The name of a generation of `alias`; `number` from 1."""
+    return f"{alias}-{number:06d}"
+
+
+def current(client: Elasticsearch, alias: str) -> tuple[str, Json] | None:
+    """The index behind `alias` and its `_meta`, or None when there is no such alias.
+
+    Raises WrongIndex when `alias` is itself an index, or stands for several.
+    """
+    try:
+        found = client.indices.get(index=alias, filter_path="*.mappings._meta,*.aliases").body
+    except NotFoundError:
+        return None
+    if list(found) == [alias]:
+        raise WrongIndex(f"[{alias}] is an index of somebody else: this store needs it as an alias")
+    if len(found) != 1:
+        raise WrongIndex(f"the alias [{alias}] stands for {len(found)} indices: {', '.join(sorted(found))}")
+    (name, content), *_ = found.items()
+    return name, content.get("mappings", {}).get("_meta", {})
+
+
+def ensure(client: Elasticsearch, alias: str, definition: Json, store_id: str) -> None:
+    """Make sure that `alias` stands for an index of this store; create the first generation when there is none.
+
+    Raises WrongIndex when it belongs to another store or to a newer version of this software, and the errors of
+    `index.connection`. Nothing is changed then.
+    """
+    with typed_errors():
+        found = current(client, alias)
+        if found is None:
+            _create_first(client, alias, definition, store_id)
+            found = current(client, alias)
+    if found is None:
+        raise WrongIndex(f"the index [{alias}] could not be created")
+    name, meta = found
+    if meta.get("store_id") != store_id:
+        raise WrongIndex(
+            f"the index [{name}] belongs to another store ({meta.get('store_id')}): "
+            "choose another INDEX, or the data folder that it belongs to"
+        )
+    known = definition["mappings"]["_meta"]["mapping_version"]
+    if meta.get("mapping_version", 0) > known:
+        raise WrongIndex(
+            f"the index [{name}] was made by a newer version (mapping {meta['mapping_version']} > {known})"
+        )
+
+
+def _create_first(client: Elasticsearch, alias: str, definition: Json, store_id: str) -> None:
+    mappings = {**definition["mappings"], "_meta": {**definition["mappings"]["_meta"], "store_id": store_id}}
+    try:
+        client.indices.create(
+            index=generation(alias, 1),
+            settings=definition["settings"],
+            mappings=mappings,
+            aliases={alias: {"is_write_index": True}},
+            wait_for_active_shards=1,
+        )
+    except BadRequestError as error:
+        # Another process was faster; whether it was of this store, the caller checks.
+        if error.error != "resource_already_exists_exception":
+            raise

@@ -1,0 +1,106 @@
+"""What is under way and not yet decided, so that whatever is killed and whenever, somebody can finish it.
+
+An entry is a small file, created before the first effect of an upload or a delete and removed after the last. Its lock is
+held by whoever works on it and goes with the process: an entry that can be locked has lost its worker, or was left on
+purpose because Elasticsearch did not say what it did. `Store.settle` decides such entries.
+
+    <root>/journal/<random>.upload    {"ids": [...]}: committed when every id has its record, else to be undone
+    <root>/journal/<random>.delete    {"ids": [...]}: to be finished
+
+Rejected: scanning all records at start (grows with the store, and can't tell half a unit from a whole one), and a grace
+time instead of locks (either too short for a slow upload or too long for the next search).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from app.blobs.filesystem import FILE_MODE, FOLDER_MODE, locked, sync_folder, typed_errors
+
+Kind = Literal["upload", "delete"]
+
+
+@dataclass
+class Entry:
+    """One undecided piece of work, locked by this object until `close` or `settled`."""
+
+    kind: Kind
+    ids: list[str]
+    path: Path
+    descriptor: int
+
+    def settled(self) -> None:
+        """The work is decided: the entry goes. A failure to remove it is no error: settling twice does no harm."""
+        with contextlib.suppress(OSError):
+            self.path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the entry; if it was not settled, the next look at the journal takes it up."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+class Journal:
+    """The entries of one store."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder = root / "journal"
+        with typed_errors():
+            self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+
+    def begin(self, kind: Kind, ids: list[str], *, durable: bool) -> Entry:
+        """Write an entry and lock it. `durable`: it must survive a power cut too, not only a killed process.
+
+        Raises StorageFull or StorageFailed; then there is no entry.
+        """
+        path = self.folder / f"{secrets.token_hex(16)}.{kind}"
+        temporary = path.with_suffix(".new")
+        with typed_errors():
+            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+            try:
+                # Locked before it has its name: nobody ever sees it without an owner.
+                locked(descriptor)
+                os.write(descriptor, json.dumps({"ids": ids}).encode())
+                if durable:
+                    os.fsync(descriptor)
+                os.rename(temporary, path)
+                if durable:
+                    sync_folder(self.folder)
+            except BaseException:
+                os.close(descriptor)
+                for name in (temporary, path):
+                    with contextlib.suppress(OSError):
+                        name.unlink()
+                raise
+        return Entry(kind, ids, path, descriptor)
+
+    def abandoned(self) -> Iterator[Entry]:
+        """The entries that nobody works on, each locked for the caller, who settles or closes it."""
+        with typed_errors():
+            names = sorted(os.listdir(self.folder))
+        for name in names:
+            path = self.folder / name
+            with contextlib.suppress(FileNotFoundError):
+                descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                if not locked(descriptor) or not path.exists():
+                    os.close(descriptor)
+                    continue
+                kind = path.suffix[1:]
+                try:
+                    ids = list(json.loads(os.read(descriptor, 1 << 20))["ids"])
+                except (ValueError, KeyError, TypeError):
+                    ids = []
+                if kind not in ("upload", "delete") or not ids:
+                    # Killed before the entry was whole: it stands for no effect.
+                    Entry("upload", [], path, descriptor).settled()
+                    continue
+                yield Entry("upload" if kind == "upload" else "delete", ids, path, descriptor)

@@ -1,0 +1,49 @@
+"""The thread that settles what is undecided: at start, when Elasticsearch is back, and after a process was killed.
+
+Every worker process runs one; entries are locked one by one, so they share the work and never do it twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from app.errors import IndexUnavailable
+from app.settings import Settings
+from app.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Looks at the journal every `reconcile_interval` seconds; costs one directory listing when it is empty."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._interval = settings.reconcile_interval
+        self._grace = settings.grace_time
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after what is at hand; waits for it."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                decided = self._store.settle()
+                if decided:
+                    log.info("settled %d journal entries", decided)
+                self._store.sweep(self._grace)
+            except IndexUnavailable:
+                # It is said by every request and by /health; here it only means: later.
+                pass
+            except Exception:
+                log.exception("reconciling failed; it goes on")
+            if self._stop.wait(self._interval):
+                return

@@ -1,0 +1,67 @@
+"""The data folder as a whole: its identity and its format version, in `<data>/store.json`."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.blobs.filesystem import FILE_MODE, FOLDER_MODE, sync_folder, typed_errors
+from app.errors import WrongStore
+from app.ids import new_uuid
+
+#: Version of everything on disk; docs/format.md describes each.
+STORE_FORMAT = 1
+
+
+def write_durably(path: Path, content: bytes, mode: int) -> None:
+    """Replace the file at `path` by `content` in one step that survives a power cut. Raises OSError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        os.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the lock of the file at `path` (made when missing), waiting for it."""
+    with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE), "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def open_root(root: Path) -> str:
+    """The id of the store in `root`; an empty or missing folder becomes a store.
+
+    Raises WrongStore when it holds something else or a newer format, StorageFailed or StorageFull.
+    """
+    with typed_errors():
+        root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        path = root / "store.json"
+        with exclusive(root / ".lock"):
+            if not path.exists():
+                if (root / "attachments").exists():
+                    raise WrongStore(f"{path} is missing: restore it, or choose another data folder")
+                content = {"format": STORE_FORMAT, "id": new_uuid()}
+                write_durably(path, json.dumps(content).encode() + b"\n", FILE_MODE)
+            text = path.read_text()
+    try:
+        content = json.loads(text)
+        version, store_id = int(content["format"]), str(content["id"])
+    except (ValueError, KeyError, TypeError):
+        raise WrongStore(f"{path} is damaged") from None
+    if version > STORE_FORMAT:
+        raise WrongStore(f"{root} was written by a newer version (format {version} > {STORE_FORMAT})")
+    return store_id

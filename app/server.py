@@ -1,0 +1,52 @@
+"""gunicorn's configuration: `gunicorn -c python:app.server 'app.wiring:create_app()'`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from app.errors import IndexUnavailable, StoreError, WrongIndex
+from app.index.attachments import AttachmentIndex
+from app.reconciler import Reconciler
+from app.root import open_root
+from app.services import services_of
+from app.settings import Settings
+
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_WORKERS") or min(4, max(2, os.cpu_count() or 1)))
+threads = int(os.environ.get("WEB_THREADS") or 16)
+# Long uploads are bounded by their own limits; this only finds a worker that hangs as a whole.
+timeout = 60
+graceful_timeout = 30
+keepalive = 30
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+accesslog = None
+# Signals are enough to steer it, and two servers of one user would share the socket.
+control_socket_disable = True
+errorlog = "-"
+forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
+
+
+def on_starting(server: Any) -> None:
+    """Before any worker: refuse to start on settings, data or an index that can't be right."""
+    try:
+        settings = Settings.from_environ(os.environ)
+        index = AttachmentIndex(settings, open_root(settings.data))
+        try:
+            index.prepare()
+        except WrongIndex:
+            raise
+        except IndexUnavailable as error:
+            server.log.warning("%s; downloads work, the rest follows when it is there", error)
+        finally:
+            index.close()
+    except StoreError as error:
+        print(f"The attachment store can't start: {error}", file=sys.stderr)
+        sys.exit(3)
+
+
+def post_worker_init(worker: Any) -> None:
+    """In each worker: begin to settle what is undecided."""
+    found = services_of(worker.wsgi)
+    Reconciler(found.store, found.settings).start()

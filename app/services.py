@@ -1,0 +1,35 @@
+"""What a request works with, one set for each process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Flask, current_app
+
+from app.settings import Settings
+from app.store import Store
+from app.tokens import Tokens
+
+_KEY = "attachment_store"
+
+
+@dataclass(frozen=True)
+class Services:
+    settings: Settings
+    store: Store
+    tokens: Tokens
+
+    def bind(self, app: Flask) -> None:
+        """Make these the services of the requests to `app`."""
+        app.extensions[_KEY] = self
+
+
+def services_of(app: Flask) -> Services:
+    """The services that were bound to `app`."""
+    found: Services = app.extensions[_KEY]
+    return found
+
+
+def services() -> Services:
+    """The services of the application that handles the request at hand."""
+    return services_of(current_app)

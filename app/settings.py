@@ -1,0 +1,164 @@
+"""Every setting: its name in the environment, type, default and reason. Nothing else reads the environment.
+
+`docs/settings.md` lists the same settings; a test keeps the two equal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from app.errors import InvalidSetting
+
+KIB, MIB, GIB = 1024, 1024**2, 1024**3
+
+_SIZE = re.compile(r"(\d+)\s*(|B|KiB|MiB|GiB|TiB)", re.IGNORECASE)
+_UNITS = {"": 1, "b": 1, "kib": KIB, "mib": MIB, "gib": GIB, "tib": 1024 * GIB}
+_INDEX_NAME = re.compile(r"[a-z][a-z0-9_.]{0,99}")
+
+
+def parse_size(text: str) -> int:
+    """Bytes from `1048576`, `512MiB`, `1 GiB`. Raises ValueError for anything else."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("is not a size such as 1048576 or 512MiB")
+    return int(match[1]) * _UNITS[match[2].lower()]
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise ValueError("is not a whole number of at least 1")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 < value < 86_400:
+        raise ValueError("is not a number of seconds between 0 and 86400")
+    return value
+
+
+def _url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+/?", text):
+        raise ValueError("is not a URL such as http://127.0.0.1:9200")
+    return text.rstrip("/")
+
+
+def _index_name(text: str) -> str:
+    if not _INDEX_NAME.fullmatch(text):
+        raise ValueError("is not an alias name: a lower-case letter, then letters, digits, '_' or '.'")
+    return text
+
+
+def _optional(text: str) -> str | None:
+    return text or None
+
+
+def _optional_path(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"is not one of: {', '.join(allowed)}")
+        return text
+
+    return parse
+
+
+def _setting(name: str, parse: Callable[[str], Any], default: Any, why: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"name": name, "parse": parse, "why": why, "secret": secret})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is in force. Sizes are bytes, times are seconds."""
+
+    data: Path = _setting("DATA", Path, Path("data"), "The folder that holds everything: attachments, tokens, journal.")
+    elasticsearch_url: str = _setting(
+        "ELASTICSEARCH_URL", _url, "http://127.0.0.1:9200", "The Elasticsearch that holds the index."
+    )
+    elasticsearch_api_key: str | None = _setting(
+        "ELASTICSEARCH_API_KEY", _optional, None, "Encoded API key for it (`id:key` in base64).", secret=True
+    )
+    elasticsearch_username: str | None = _setting(
+        "ELASTICSEARCH_USERNAME", _optional, None, "User name for it, where no API key is used."
+    )
+    elasticsearch_password: str | None = _setting(
+        "ELASTICSEARCH_PASSWORD", _optional, None, "Password of that user.", secret=True
+    )
+    elasticsearch_ca_certs: Path | None = _setting(
+        "ELASTICSEARCH_CA_CERTS", _optional_path, None, "CA bundle (PEM) to verify its TLS certificate with."
+    )
+    elasticsearch_timeout: float = _setting(
+        "ELASTICSEARCH_TIMEOUT", _seconds, 4.0, "How long a request waits for Elasticsearch before it answers 503."
+    )
+    elasticsearch_connections: int = _setting(
+        "ELASTICSEARCH_CONNECTIONS", _count, 64, "Connections to it that one worker process keeps at most."
+    )
+    index: str = _setting("INDEX", _index_name, "coco_attachment", "The alias under which the index is used.")
+    api_token: str | None = _setting(
+        "API_TOKEN", _optional, None, "A token with every scope for the tenant `default`, for automation.", secret=True
+    )
+    extraction: str = _setting(
+        "EXTRACTION", _choice("off"), "off", "Whether the text inside files is extracted and indexed."
+    )
+    max_file_size: int = _setting("MAX_FILE_SIZE", parse_size, 512 * MIB, "Largest file.")
+    max_request_size: int = _setting("MAX_REQUEST_SIZE", parse_size, GIB, "Largest request body, all files together.")
+    max_files: int = _setting("MAX_FILES", _count, 100, "Files in one request; each costs a descriptor until its end.")
+    max_form_fields: int = _setting(
+        "MAX_FORM_FIELDS", _count, 32, "Form fields that are no files; no dialect has more than three."
+    )
+    max_form_field_size: int = _setting(
+        "MAX_FORM_FIELD_SIZE", parse_size, 8 * KIB, "Largest form field that is no file: it is held in memory."
+    )
+    max_json_size: int = _setting(
+        "MAX_JSON_SIZE", parse_size, 256 * KIB, "Largest JSON request body: it is held in memory."
+    )
+    max_query_length: int = _setting(
+        "MAX_QUERY_LENGTH", _count, 1024, "Characters in `query`: a search for more is a mistake or an attack."
+    )
+    max_page_size: int = _setting("MAX_PAGE_SIZE", _count, 1000, "Largest `size` of a search.")
+    max_ids: int = _setting("MAX_IDS", _count, 1000, "Ids in one status request or one search by ids.")
+    disk_reserve: int = _setting(
+        "DISK_RESERVE", parse_size, 256 * MIB, "Space kept free: uploads that would use it are refused with 507."
+    )
+    reconcile_interval: float = _setting(
+        "RECONCILE_INTERVAL", _seconds, 2.0, "How often undecided work is looked for and settled."
+    )
+    grace_time: float = _setting(
+        "GRACE_TIME", _seconds, 3600.0, "Age at which a temporary file that no process holds is removed."
+    )
+
+    def __post_init__(self) -> None:
+        if self.elasticsearch_api_key and self.elasticsearch_username:
+            raise InvalidSetting("ELASTICSEARCH_API_KEY", "excludes ELASTICSEARCH_USERNAME: set one of them")
+        if (self.elasticsearch_username is None) != (self.elasticsearch_password is None):
+            raise InvalidSetting("ELASTICSEARCH_USERNAME", "needs ELASTICSEARCH_PASSWORD, and the other way round")
+        if self.max_file_size > self.max_request_size:
+            raise InvalidSetting("MAX_FILE_SIZE", "is larger than MAX_REQUEST_SIZE")
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """The settings that `environ` gives; what it doesn't name has its default.
+
+        Raises InvalidSetting, naming the variable, for a value that can't be used.
+        """
+        values: dict[str, Any] = {}
+        for item in fields(cls):
+            name = item.metadata["name"]
+            if name not in environ:
+                continue
+            try:
+                values[item.name] = item.metadata["parse"](environ[name])
+            except ValueError as error:
+                shown = "<secret>" if item.metadata["secret"] else repr(environ[name])
+                raise InvalidSetting(name, f"{shown} {error}") from None
+        return cls(**values)

@@ -1,0 +1,279 @@
+"""The store: the order of effects, here and nowhere else. docs/guarantees.md has it crash by crash.
+
+Upload: journal entry -> bytes, durable under their final names -> records, durable (the last one is the commit point) ->
+documents, searchable -> journal entry away -> acknowledged.
+
+Delete: journal entry, durable -> document out, no search finds it -> record and bytes away, durable -> journal entry
+away -> acknowledged.
+
+The files are the truth and the index follows: whatever stops in the middle leaves a journal entry, and `settle` brings
+index and files together again. An upload is finished when all of its records are there and undone otherwise; a delete is
+always finished.
+
+Rejected: the document first (a crash leaves hits that can't be downloaded), and a transaction log in Elasticsearch (then
+downloads would need it).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import BinaryIO
+
+from app.attachment import Attachment, now
+from app.blobs.base import Staged
+from app.blobs.filesystem import Filesystem
+from app.errors import (
+    BytesMissing,
+    IndexIncomplete,
+    IndexOutcomeUnknown,
+    IndexRejected,
+    IndexUnavailable,
+    NotFound,
+    StorageFailed,
+    StorageFull,
+    StoreError,
+    WrongIndex,
+)
+from app.ids import is_id
+from app.index.attachments import AttachmentIndex
+from app.journal import Entry, Journal
+from app.mediatype import detect
+from app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A file that has arrived and is to become an attachment. `media_type` None: what its content says."""
+
+    id: str
+    name: str
+    staged: Staged
+    tenant: str
+    owner: str
+    dialect: str
+    session: str | None = None
+    media_type: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An attachment with its bytes, opened at their start; the holder closes `file`."""
+
+    attachment: Attachment
+    file: BinaryIO
+
+
+class Store:
+    """Attachments of all tenants over one data folder and one index."""
+
+    def __init__(self, settings: Settings, index: AttachmentIndex) -> None:
+        self.blobs = Filesystem(settings.data, reserve=settings.disk_reserve)
+        self.journal = Journal(settings.data)
+        self.index = index
+
+    # Upload
+
+    def stage(self, chunks: Iterable[bytes], limit: int) -> Staged:
+        """Receive one file's bytes; they are no attachment until `upload`, and gone when discarded.
+
+        Raises FileTooLarge past `limit` bytes, StorageFull, StorageFailed, and what `chunks` raise.
+        """
+        return self.blobs.stage(chunks, limit)
+
+    def check_room(self, size: int) -> None:
+        """Raises StorageFull when `size` bytes more would leave less than the reserve."""
+        if self.blobs.free() < size:
+            raise StorageFull()
+
+    def check_writable(self) -> None:
+        """Raises StorageFull or StorageFailed when an upload could not be stored now."""
+        self.blobs.stage([], 0).discard()
+
+    def upload(self, drafts: list[Draft]) -> list[Attachment]:
+        """Make attachments of `drafts`, all or none; on return they are durable and the next search finds them.
+
+        Raises StorageFull or StorageFailed (nothing stays), IndexUnavailable or IndexRejected (nothing stays, or what
+        stays is removed as soon as Elasticsearch answers), IndexOutcomeUnknown (decided later, all or none).
+        """
+        moment = now()
+        attachments = [_attachment(draft, moment + timedelta(microseconds=n)) for n, draft in enumerate(drafts)]
+        ids = [each.id for each in attachments]
+        # One record decides for itself whether its upload is committed; of several, a power cut may keep only some.
+        entry = self.journal.begin("upload", ids, durable=len(ids) > 1)
+        with contextlib.closing(entry):
+            try:
+                for draft in drafts:
+                    draft.staged.keep(draft.id)
+                for attachment in attachments:
+                    self.blobs.commit(attachment.id, attachment.to_record())
+            except BaseException:
+                self._undo(entry)
+                raise
+            try:
+                self.index.put(attachments)
+            except IndexOutcomeUnknown:
+                raise
+            except IndexIncomplete:
+                self._withdraw(entry, attachments)
+                raise
+            except StoreError:
+                self._undo(entry)
+                raise
+            entry.settled()
+        return attachments
+
+    def _undo(self, entry: Entry) -> None:
+        """Remove the files of an upload that the index knows nothing of."""
+        try:
+            for attachment_id in entry.ids:
+                self.blobs.remove(attachment_id)
+        except StoreError:
+            log.warning("an upload could not be undone now; it is settled later")
+        else:
+            entry.settled()
+
+    def _withdraw(self, entry: Entry, attachments: list[Attachment]) -> None:
+        """Take back an upload of which the index knows some: from here on it is a delete."""
+        try:
+            withdrawal = self.journal.begin("delete", entry.ids, durable=True)
+        except StoreError:
+            log.warning("an upload could not be withdrawn now; it is settled later")
+            return
+        with contextlib.closing(withdrawal), contextlib.suppress(StoreError):
+            entry.settled()
+            self._finish_delete(withdrawal)
+
+    # Read: from the files alone
+
+    def find(self, attachment_id: str, tenant: str) -> Attachment:
+        """The attachment under this id. Raises NotFound when there is none, or it is another tenant's."""
+        record = self.blobs.record(attachment_id) if is_id(attachment_id) else None
+        if record is None:
+            raise NotFound()
+        try:
+            attachment = Attachment.from_record(record)
+        except ValueError as error:
+            raise StorageFailed("The record of this attachment is damaged") from error
+        if attachment.tenant != tenant:
+            raise NotFound()
+        return attachment
+
+    def open(self, attachment_id: str, tenant: str) -> Opened:
+        """The attachment and its bytes. Raises NotFound, or BytesMissing when the record is there without them."""
+        attachment = self.find(attachment_id, tenant)
+        file = self.blobs.open(attachment_id)
+        if file is None:
+            # Either deleted just now, which is no damage, or damaged.
+            self.find(attachment_id, tenant)
+            raise BytesMissing()
+        if file.seek(0, 2) != attachment.size:
+            file.close()
+            raise BytesMissing()
+        file.seek(0)
+        return Opened(attachment, file)
+
+    # Delete
+
+    def delete(self, attachment_id: str, tenant: str) -> Attachment:
+        """Remove an attachment; on return no search finds it and its bytes are gone. Returns what it was.
+
+        Raises NotFound; IndexUnavailable or IndexRejected (nothing changed); IndexOutcomeUnknown (decided later);
+        StorageFailed (it is no longer found, and the rest is done later).
+        """
+        attachment = self.find(attachment_id, tenant)
+        with contextlib.closing(self.journal.begin("delete", [attachment_id], durable=True)) as entry:
+            try:
+                self._finish_delete(entry)
+            except IndexOutcomeUnknown:
+                raise
+            except (IndexUnavailable, IndexRejected, WrongIndex):
+                # Certainly refused, so nothing has changed yet. (A failing disk comes after the index: no way back.)
+                entry.settled()
+                raise
+        return attachment
+
+    def _finish_delete(self, entry: Entry) -> None:
+        self.index.remove({attachment_id: self._removal_version(attachment_id) for attachment_id in entry.ids})
+        for attachment_id in entry.ids:
+            self.blobs.remove(attachment_id)
+        entry.settled()
+
+    def _removal_version(self, attachment_id: str) -> int:
+        """A version above the one under which the document was written, even if the clock went back since."""
+        at_least = 0
+        with contextlib.suppress(StoreError, ValueError):
+            record = self.blobs.record(attachment_id)
+            if record is not None:
+                at_least = Attachment.from_record(record).version + 1
+        return max(at_least, int(now().timestamp() * 1_000_000))
+
+    # Settle
+
+    def settle(self) -> int:
+        """Decide what the journal holds and nobody works on; returns how many entries were decided.
+
+        Raises IndexUnavailable when Elasticsearch can't be asked: the rest stays for the next time.
+        """
+        decided = 0
+        for entry in self.journal.abandoned():
+            with contextlib.closing(entry):
+                try:
+                    if entry.kind == "delete":
+                        self._finish_delete(entry)
+                    else:
+                        self._finish_upload(entry)
+                except IndexUnavailable:
+                    raise
+                except StoreError as error:
+                    # One that can't be decided must not keep the others from it.
+                    log.error("journal entry %s is still undecided: %s", entry.path.name, error)
+                else:
+                    decided += 1
+        return decided
+
+    def _finish_upload(self, entry: Entry) -> None:
+        records = [self.blobs.record(attachment_id) for attachment_id in entry.ids]
+        if all(record is not None for record in records):
+            self.index.put([Attachment.from_record(record) for record in records if record is not None])
+            entry.settled()
+        else:
+            self._finish_delete(entry)
+
+    def sweep(self, grace: float) -> list[str]:
+        """Remove temporary files older than `grace` seconds that nobody holds; returns their names."""
+        return self.blobs.sweep(grace)
+
+    def attachments(self) -> Iterator[Attachment]:
+        """All attachments of all tenants, in no order; a damaged record is passed over with a line in the log."""
+        for attachment_id in self.blobs.ids():
+            try:
+                record = self.blobs.record(attachment_id)
+                if record is not None:
+                    yield Attachment.from_record(record)
+            except (StoreError, ValueError):
+                log.error("damaged record: %s", attachment_id)
+
+
+def _attachment(draft: Draft, moment: datetime) -> Attachment:
+    measured = draft.staged.measured
+    return Attachment(
+        id=draft.id,
+        created=moment,
+        updated=moment,
+        name=draft.name,
+        size=measured.size,
+        sha256=measured.sha256,
+        media_type=draft.media_type or detect(measured.head, draft.name),
+        tenant=draft.tenant,
+        owner=draft.owner,
+        dialect=draft.dialect,
+        session=draft.session,
+        fields=draft.fields,
+    )

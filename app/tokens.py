@@ -1,0 +1,185 @@
+"""Tokens: who may do what. One set for all dialects; each dialect reads its own header.
+
+`<data>/tokens.json` (mode 0600) holds, for each token, a name, scopes, tenant, expiry and the SHA-256 of the token, never
+the token itself. A token is 256 random bits, so a plain digest can't be reversed and no slow hash is needed. Changes to
+the file are in force with the next request: its identity is looked at each time, its content only when that changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from app.attachment import now
+from app.blobs.filesystem import typed_errors
+from app.errors import Conflict, NotFound, StorageFailed, Unauthenticated
+from app.root import exclusive, write_durably
+
+SCOPES = ("read", "search", "write", "delete", "admin")
+DEFAULT_TENANT = "default"
+_MODE = 0o600
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Token:
+    """What a token allows. `digest` is the SHA-256 of its text in hex; `expires` None is never."""
+
+    name: str
+    digest: str
+    scopes: tuple[str, ...]
+    tenant: str
+    created: datetime
+    expires: datetime | None = None
+
+    def expired(self) -> bool:
+        return self.expires is not None and self.expires <= now()
+
+
+def digest(text: str) -> str:
+    """The form in which tokens are stored and compared."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+class Tokens:
+    """The tokens of one store; safe to use from several processes at once."""
+
+    def __init__(self, root: Path, fixed: str | None = None) -> None:
+        """`fixed`: a token that is valid besides those in the file, with every scope for the default tenant."""
+        self._path = root / "tokens.json"
+        self._lock = root / ".tokens.lock"
+        self._seen: tuple[int, int, int] | None = None
+        self._by_digest: dict[str, Token] = {}
+        self._fixed = None
+        if fixed is not None:
+            self._fixed = Token("API_TOKEN", digest(fixed), SCOPES, DEFAULT_TENANT, now())
+
+    def authenticate(self, text: str | None) -> Token:
+        """The token that `text` is. Raises Unauthenticated for none, an unknown or an expired one."""
+        if text:
+            # The look-up is by a digest the caller can't steer towards a stored one, and the comparison takes the same
+            # time for every guess.
+            wanted = digest(text)
+            found = self._current().get(wanted) or self._fixed
+            if found is not None and hmac.compare_digest(found.digest, wanted) and not found.expired():
+                return found
+        raise Unauthenticated()
+
+    def all(self) -> list[Token]:
+        """All tokens of the file, expired ones included, by name."""
+        return sorted(self._current().values(), key=lambda token: token.name)
+
+    def create(
+        self,
+        name: str,
+        *,
+        scopes: tuple[str, ...] = SCOPES,
+        tenant: str = DEFAULT_TENANT,
+        expires: datetime | None = None,
+    ) -> str:
+        """Make a token and return its text, which is stored nowhere. Raises Conflict when the name is taken."""
+        text = secrets.token_urlsafe(32)
+        token = Token(name, digest(text), scopes, tenant, now(), expires)
+
+        def add(tokens: dict[str, Token]) -> None:
+            if any(other.name == name for other in tokens.values()):
+                raise Conflict(f"there is a token [{name}] already")
+            tokens[token.digest] = token
+
+        self._change(add)
+        return text
+
+    def create_first(self) -> str | None:
+        """The text of a new token when the store never had one, else None."""
+        with typed_errors(), exclusive(self._lock):
+            if self._path.exists():
+                return None
+            text = secrets.token_urlsafe(32)
+            self._write([Token("first", digest(text), SCOPES, DEFAULT_TENANT, now())])
+            return text
+
+    def revoke(self, name: str) -> None:
+        """Remove the token of this name. Raises NotFound."""
+
+        def drop(tokens: dict[str, Token]) -> None:
+            for key, token in list(tokens.items()):
+                if token.name == name:
+                    del tokens[key]
+                    return
+            raise NotFound(f"there is no token [{name}]")
+
+        self._change(drop)
+
+    def rotate(self, name: str) -> str:
+        """Give the token of this name a new text and return it; the old one is refused at once. Raises NotFound."""
+        text = secrets.token_urlsafe(32)
+
+        def swap(tokens: dict[str, Token]) -> None:
+            for key, token in list(tokens.items()):
+                if token.name == name:
+                    del tokens[key]
+                    renewed = Token(name, digest(text), token.scopes, token.tenant, now(), token.expires)
+                    tokens[renewed.digest] = renewed
+                    return
+            raise NotFound(f"there is no token [{name}]")
+
+        self._change(swap)
+        return text
+
+    def _change(self, change: Callable[[dict[str, Token]], None]) -> None:
+        with typed_errors(), exclusive(self._lock):
+            tokens = dict(self._current())
+            change(tokens)
+            self._write(list(tokens.values()))
+
+    def _write(self, tokens: list[Token]) -> None:
+        content = {"format": _FORMAT, "tokens": [_to_json(token) for token in tokens]}
+        write_durably(self._path, json.dumps(content, indent=1).encode() + b"\n", _MODE)
+
+    def _current(self) -> dict[str, Token]:
+        try:
+            stat = os.stat(self._path)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise StorageFailed("The tokens can't be read") from error
+        seen = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+        if seen != self._seen:
+            try:
+                content = json.loads(self._path.read_text())
+                tokens = [_from_json(each) for each in content["tokens"]]
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise StorageFailed("The tokens can't be read") from error
+            self._by_digest = {token.digest: token for token in tokens}
+            self._seen = seen
+        return self._by_digest
+
+
+def _to_json(token: Token) -> dict[str, Any]:
+    return {
+        "name": token.name,
+        "digest": token.digest,
+        "scopes": list(token.scopes),
+        "tenant": token.tenant,
+        "created": token.created.isoformat(),
+        "expires": token.expires.isoformat() if token.expires else None,
+    }
+
+
+def _from_json(content: dict[str, Any]) -> Token:
+    return Token(
+        name=content["name"],
+        digest=content["digest"],
+        scopes=tuple(content["scopes"]),
+        tenant=content["tenant"],
+        created=datetime.fromisoformat(content["created"]),
+        expires=datetime.fromisoformat(content["expires"]) if content["expires"] else None,
+    )

@@ -1,0 +1,116 @@
+"""The application, put together: services, dialects, errors. Nothing is decided here."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from app import health
+from app.dialects import DIALECTS
+from app.dialects.base import Dialect
+from app.errors import StoreError
+from app.http.access import authorize, check_all_marked
+from app.http.lingering import linger
+from app.index.attachments import AttachmentIndex
+from app.root import open_root
+from app.services import Services
+from app.settings import Settings
+from app.store import Store
+from app.tokens import Tokens
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The WSGI application over the store that `settings` name (by default, those of the environment).
+
+    Raises InvalidSetting, WrongStore, StorageFailed or StorageFull. Elasticsearch is not asked yet.
+    """
+    settings = settings or Settings.from_environ(os.environ)
+    store_id = open_root(settings.data)
+    index = AttachmentIndex(settings, store_id)
+    store = Store(settings, index)
+    services = Services(settings, store, Tokens(settings.data, settings.api_token))
+
+    app = Flask("app", static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json.compact = True  # type: ignore[attr-defined]
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    services.bind(app)
+    app.register_blueprint(health.blueprint)
+    for dialect in DIALECTS:
+        app.register_blueprint(dialect.blueprint)
+    check_all_marked(app)
+    _install_gate(app, services)
+    _install_errors(app)
+    app.after_request(_security_headers)
+    return app
+
+
+def dialect_of(path: str) -> Dialect:
+    """The dialect that a path belongs to, known route or not."""
+    return next(dialect for dialect in DIALECTS if dialect.owns(path))
+
+
+def _install_gate(app: Flask, services: Services) -> None:
+    @app.before_request
+    def gate() -> None:
+        dialect = dialect_of(request.path)
+        if dialect.refuse is not None:
+            dialect.refuse(request)
+        if request.endpoint is None:
+            # An unknown route: the 404 or 405 tells nobody more than the documentation does.
+            return
+        view = app.view_functions[request.endpoint]
+        authorize(view, lambda: services.tokens.authenticate(dialect.credentials(request)))
+
+
+class _Http(StoreError):
+    """What werkzeug refused on its own (404, 405, 400 ...), as one of ours."""
+
+    code = "http"
+
+    def __init__(self, error: HTTPException) -> None:
+        super().__init__(error.name)
+        self.status = error.code or 500
+
+
+def _install_errors(app: Flask) -> None:
+    def render(error: StoreError) -> Response:
+        response = dialect_of(request.path).render(error)
+        response.status_code = error.status
+        if error.retry_after is not None:
+            response.headers["Retry-After"] = str(error.retry_after)
+        return response
+
+    @app.errorhandler(StoreError)
+    def store_error(error: StoreError) -> Response:
+        if error.status >= 500:
+            log.warning("%s %s: %s", request.method, request.endpoint, error.code, exc_info=error.__cause__)
+        return render(error)
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Response:
+        response = render(_Http(error))
+        for name, value in error.get_headers():
+            if name in ("Allow", "Location"):
+                response.headers[name] = value
+        return response
+
+    @app.errorhandler(Exception)
+    def bug(error: Exception) -> Response:
+        log.exception("%s %s", request.method, request.endpoint, exc_info=error)
+        return render(StoreError())
+
+
+def _security_headers(response: Response) -> Response:
+    headers = response.headers
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    headers.setdefault("Cache-Control", "no-store" if response.status_code >= 400 else "private, no-cache")
+    return linger(request, response)

@@ -1,0 +1,169 @@
+"""The product on one machine: an Elasticsearch node when none is named, the server, one process that watches both."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import FrameType
+
+from embedded_node import EmbeddedNode
+from embedded_node.artifacts import ArtifactError
+from embedded_node.node import NodeError
+
+from app.errors import StoreError
+from app.root import open_root
+from app.settings import Settings
+from app.tokens import Tokens
+
+ROOT = Path(__file__).parents[2]
+# Seconds that the server may take until it answers, and to finish what it has at hand when it is stopped.
+START_LIMIT = 60.0
+STOP_LIMIT = 40.0
+# Seconds between two looks at the processes, and before a node that ended is started again.
+WATCH_INTERVAL = 0.5
+RESTART_DELAY = 1.0
+PR_SET_PDEATHSIG = 1
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+class _Stopped(Exception):
+    """SIGTERM or Ctrl-C came."""
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    # The second one must not interrupt the orderly end that the first one began.
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, signal.SIG_IGN)
+    raise _Stopped
+
+
+def _die_with_parent() -> None:
+    """In the child, before it becomes the server: end when this process ends, even by SIGKILL."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, signal.SIG_DFL)
+
+
+def _start_server(host: str, port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:app.server", "--bind", f"{host}:{port}"]
+    # A session of its own: a Ctrl-C at the terminal is for this process, which stops the server in order.
+    return subprocess.Popen(
+        [*command, "app.wiring:create_app()"],
+        cwd=ROOT,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=_die_with_parent,
+    )
+
+
+def _await_answer(url: str, server: subprocess.Popen[bytes]) -> bool:
+    """Wait until the server answers; whether it does so as healthy. SystemExit when it ends or stays silent."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + START_LIMIT
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise SystemExit(server.returncode or 1)
+        try:
+            with opener.open(f"{url}/health", timeout=10):
+                return True
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code == 503:
+                return False
+        except OSError:
+            pass
+        time.sleep(0.05)
+    raise SystemExit(f"The server on {url} does not answer.")
+
+
+def _watch(server: subprocess.Popen[bytes], node: EmbeddedNode | None) -> int:
+    """Wait for the server's end; start the node again when it ends before. Returns the server's exit status."""
+    while server.poll() is None:
+        if node is not None and not node.is_alive():
+            say("Elasticsearch ended by itself; starting it again.")
+            time.sleep(RESTART_DELAY)
+            with contextlib.suppress(NodeError):
+                node.start()
+        time.sleep(WATCH_INTERVAL)
+    return server.returncode
+
+
+def _end_server(server: subprocess.Popen[bytes]) -> None:
+    if server.poll() is None:
+        server.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(STOP_LIMIT)
+    if server.poll() is None:
+        server.kill()
+        server.wait()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/serve", description="Start the attachment store.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=9000, help="port to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path(os.environ.get("DATA") or "data"),
+        help="folder that holds all state (default: ./data, or what DATA says)",
+    )
+    parser.add_argument("--heap", default="512m", help="heap of the Elasticsearch node (default: %(default)s)")
+    return parser.parse_args()
+
+
+def run(host: str, port: int, data: Path, heap: str) -> int:
+    """Serve until stopped; the exit status."""
+    environment = {**os.environ, "DATA": str(data)}
+    settings = Settings.from_environ(environment)
+    open_root(data)
+    token = None if settings.api_token else Tokens(data).create_first()
+    with contextlib.ExitStack() as stack:
+        node = None
+        if "ELASTICSEARCH_URL" not in environment:
+            say("Starting Elasticsearch ...")
+            node = EmbeddedNode(data / "elasticsearch", heap=heap)
+            stack.callback(node.stop)
+            node.start()
+            environment["ELASTICSEARCH_URL"] = node.url
+        say("Starting the server ...")
+        server = _start_server(host, port, environment)
+        stack.callback(_end_server, server)
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        if not _await_answer(url, server):
+            say(f"Not everything is well yet: see {url}/health")
+        say(f"The attachment store is ready: {url}")
+        if token:
+            say(f"API token (shown only this once): {token}")
+        return _watch(server, node)
+
+
+def main() -> None:
+    arguments = _arguments()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, _stop)
+    try:
+        status = run(arguments.host, arguments.port, arguments.data.absolute(), arguments.heap)
+    except _Stopped:
+        say("Stopped.")
+        status = 0
+    except (StoreError, NodeError, ArtifactError, LookupError) as error:
+        print(f"The attachment store can't start: {error}", file=sys.stderr)
+        status = 1
+    raise SystemExit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""The documented transcript, request by request."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from tests.support.app import Server, ServerFactory
+
+SESSION = "cu737jrq50kcaicgn7pg"
+
+
+def curl(*arguments: str) -> str:
+    return subprocess.run(["curl", "-sS", *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def test_upload_head_download_search(start_server: ServerFactory, tmp_path: Path) -> None:
+    server = start_server(EXTRACTION="off")
+    first = tmp_path / "neurips19-diskann.pdf"
+    first.write_bytes(b"%PDF-1.4\n" + bytes(2_221_333))
+    second = tmp_path / "Adaptive_searching_in_succinctly_encoded.pdf"
+    second.write_bytes(b"%PDF-1.4\n" + bytes(125_373))
+    header = f"X-API-TOKEN: {server.token}"
+    # Five attachments, two of them in the session: the documented score is the logarithm of 2.4.
+    for number in range(3):
+        server.upload((f"other{number}.txt", b"x"), session="another")
+
+    answer = curl("-X", "POST", f"{server.url}/chat/{SESSION}/_upload", "-H", header)
+    assert answer == '{"error":{"reason":"Failed to parse multipart form"},"status":400}\n'
+    answer = curl(
+        *("-X", "POST", f"{server.url}/chat/{SESSION}/_upload", "-H", header),
+        *("-F", f"files=@{first}", "-F", f"files=@{second}"),
+    )
+    match = re.fullmatch(r'\{"acknowledged":true,"attachments":\["([0-9a-v]{20})","([0-9a-v]{20})"\]\}\n', answer)
+    assert match is not None, answer
+    ids = match.groups()
+
+    downloaded = subprocess.run(
+        ["curl", "-sS", f"{server.url}/attachment/{ids[0]}", "-H", header], check=True, capture_output=True
+    ).stdout
+    assert downloaded == first.read_bytes()
+
+    head = curl("-I", f"{server.url}/attachment/{ids[0]}", "-H", header).splitlines()
+    assert head[0] == "HTTP/1.1 200 OK"
+    assert "Content-Length: 2221342" in head
+    assert "Filename: neurips19-diskann.pdf" in head
+    assert "Vary: Accept-Encoding" in head
+    assert any(re.fullmatch(r"Created: \d{10}", line) for line in head)
+
+    answer = curl(f"{server.url}/attachment/_search?session={SESSION}", "-H", header)
+    hit = (
+        r'\{"_index":"INDEX","_type":"_doc","_id":"(\w{20})","_score":0\.87546873,"_source":\{"id":"(\w{20})",'
+        r'"created":"TIME","updated":"TIME","session":"SESSION","name":"([^"]+)","icon":"pdf",'
+        r'"url":"/attachment/(\w{20})","size":(\d+)\}\}'
+    )
+    envelope = (
+        r'\{"took":\d+,"timed_out":false,"_shards":\{"total":1,"successful":1,"skipped":0,"failed":0\},'
+        rf'"hits":\{{"total":\{{"value":2,"relation":"eq"\}},"max_score":0\.87546873,"hits":\[{hit},{hit}\]\}}\}}'
+    )
+    envelope = envelope.replace("INDEX", server.index).replace("SESSION", SESSION)
+    envelope = envelope.replace("TIME", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d")
+    match = re.fullmatch(envelope, answer)
+    assert match is not None, answer
+    found = match.groups()
+    assert (found[0], found[1], found[3]) == (ids[0],) * 3
+    assert (found[5], found[6], found[8]) == (ids[1],) * 3
+    assert found[2::5] == (first.name, second.name)
+    assert [int(size) for size in found[4::5]] == [2221342, 125382]
+
+
+def test_delete(server: Server) -> None:
+    (attachment_id,) = server.upload(("a.txt", b"some text"), session="deleting")
+    header = f"X-API-TOKEN: {server.token}"
+    address = f"{server.url}/attachment/{attachment_id}"
+    assert curl("-X", "DELETE", address, "-H", header) == f'{{"_id":"{attachment_id}","result":"deleted"}}\n'
+    assert curl("-X", "DELETE", address, "-H", header) == f'{{"_id":"{attachment_id}","result":"not_found"}}\n'
+    assert curl(address, "-H", header) == f'{{"_id":"{attachment_id}","found":false}}\n'
+    assert server.hits("session=deleting") == []
+    assert not [path for path in server.stored_files() if attachment_id in path]
