@@ -23,6 +23,12 @@ def test_that_is_expected_to_fail():
 """
 
 
+@pytest.fixture(autouse=True)
+def importable(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the inner runs, whose root is elsewhere, import the plugin."""
+    monkeypatch.setenv("PYTHONPATH", str(request.config.rootpath))
+
+
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     pytester.makepyfile(SUITE)
