@@ -1,7 +1,9 @@
 """The Docker engine and the images that tests run in it."""
 
 import functools
+import gc
 import os
+import warnings
 from typing import TYPE_CHECKING, Any, cast
 
 import docker
@@ -22,6 +24,15 @@ _PULL_SECONDS = 600
 @functools.cache
 def engine_answers() -> bool:
     """Return whether a Docker engine answers where the environment (DOCKER_HOST or the default socket) says."""
+    with warnings.catch_warnings():
+        # The SDK leaves the socket of a refused connection to the garbage collector, which complains about it.
+        warnings.simplefilter("ignore", ResourceWarning)
+        answers = _ping()
+        gc.collect()
+    return answers
+
+
+def _ping() -> bool:
     try:
         client = docker.from_env(timeout=_PROBE_SECONDS)
     except docker.errors.DockerException:

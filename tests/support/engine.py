@@ -17,6 +17,7 @@ from tests.support import containers
 
 _PORT = 9200
 _READY_SECONDS = 90
+_GIVEN_READY_SECONDS = 30  # it was started by someone else, who is expected to have waited
 _LOG_CHARACTERS = 4000
 
 # Settings of the official image; the image of .ci/node-image has them built in and reads none.
@@ -104,7 +105,7 @@ def elasticsearch_url(request: pytest.FixtureRequest) -> str:
     url: str
     if given:
         url, source = given, "ELASTICSEARCH_URL"
-        wait_until_ready(url)
+        wait_until_ready(url, _GIVEN_READY_SECONDS)
     elif image := containers.elasticsearch_image():
         url, source = request.getfixturevalue("elasticsearch_container"), f"container of {image}"
     else:
