@@ -6,6 +6,7 @@ from flask import Blueprint, Response, jsonify
 
 from app.errors import IndexUnavailable, StoreError
 from app.http.access import public
+from app.http.describe import JSON, TEXT, Answer, array, describes, obj
 from app.services import services
 
 blueprint = Blueprint("health", __name__)
@@ -13,6 +14,13 @@ blueprint = Blueprint("health", __name__)
 
 @blueprint.get("/health")
 @public
+@describes(
+    "Whether an upload would be accepted now",
+    {
+        200: Answer("It would", {JSON: obj(status={"enum": ["green", "yellow"]})}),
+        503: Answer("It would not, and why", {JSON: obj(status={"const": "red"}, reasons=array(TEXT))}),
+    },
+)
 def health() -> Response:
     """200 with `green` or `yellow`, or 503 with `red` and the reasons. Says nothing about contents."""
     store = services().store

@@ -11,10 +11,11 @@ from werkzeug.exceptions import HTTPException
 from app import health
 from app.dialects import DIALECTS
 from app.dialects.base import Dialect
-from app.errors import StoreError
+from app.errors import NotFound, StoreError
 from app.http.access import authorize, check_all_marked
 from app.http.lingering import linger
 from app.index.attachments import AttachmentIndex
+from app.openapi import document, page
 from app.root import open_root
 from app.services import Services
 from app.settings import Settings
@@ -22,6 +23,8 @@ from app.store import Store
 from app.tokens import Tokens
 
 log = logging.getLogger(__name__)
+
+_DIALECT_BLUEPRINTS = {dialect.blueprint.name for dialect in DIALECTS}
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -42,9 +45,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False
     services.bind(app)
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(page.blueprint)
     for dialect in DIALECTS:
         app.register_blueprint(dialect.blueprint)
     check_all_marked(app)
+    app.extensions[page.KEY] = document.build(app, DIALECTS, head=("coco.download",))
     _install_gate(app, services)
     _install_errors(app)
     app.after_request(_security_headers)
@@ -62,6 +67,9 @@ def _install_gate(app: Flask, services: Services) -> None:
         dialect = dialect_of(request.path)
         if dialect.refuse is not None:
             dialect.refuse(request)
+        if request.blueprint != dialect.blueprint.name and request.blueprint in _DIALECT_BLUEPRINTS:
+            # A pattern of one dialect matches a path below another's prefix: there it is an unknown route.
+            raise NotFound()
         if request.endpoint is None:
             # An unknown route: the 404 or 405 tells nobody more than the documentation does.
             return

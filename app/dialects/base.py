@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from flask import Blueprint, Request, Response
 
@@ -24,6 +25,9 @@ class Dialect:
     render: Callable[[StoreError], Response]
     #: Looked at before authentication; raises what the dialect refuses whoever asks.
     refuse: Callable[[Request], None] | None = None
+    #: For the API's description: the JSON schema of `render`, and the OpenAPI security scheme of `credentials`.
+    error_schema: Mapping[str, Any] = field(default_factory=dict)
+    security: Mapping[str, Any] = field(default_factory=dict)
 
 
 def under(*prefixes: str) -> Callable[[str], bool]:

@@ -8,12 +8,24 @@ from __future__ import annotations
 from flask import Blueprint, Request, Response, jsonify, request
 
 from app.dialects.base import Dialect
-from app.errors import InvalidParameter, InvalidRequest, NoFiles, NotFound, StoreError
+from app.errors import (
+    BytesMissing,
+    IndexRejected,
+    IndexUnavailable,
+    InvalidParameter,
+    InvalidRequest,
+    NoFiles,
+    NotFound,
+    RequestTooLarge,
+    StorageFailed,
+    StoreError,
+)
 from app.http import sending
 from app.http.access import caller, requires
+from app.http.describe import BINARY, FORM, JSON, TEXT, Answer, Parameter, Schema, array, describes, obj
 from app.http.names import header_value
 from app.http.parameters import id_list, json_object, query_parameters
-from app.http.uploads import check_length, read_form
+from app.http.uploads import FORM_ERRORS, check_length, read_form
 from app.ids import new_xid
 from app.search import params, query
 from app.services import services
@@ -24,15 +36,47 @@ blueprint = Blueprint("coco", __name__)
 #: Longest session; it is a keyword of the index.
 MAX_SESSION = 512
 
+_ACKNOWLEDGED = {
+    200: Answer(
+        "Durable, and found by the next search; the ids are in the order of the files",
+        {JSON: obj(acknowledged={"const": True}, attachments=array(TEXT))},
+    )
+}
+_FILES: Schema = {"type": "object", "properties": {"files": array(BINARY)}, "required": ["files"]}
+_FILES_AND_SESSION: Schema = {
+    "type": "object",
+    "properties": {"files": array(BINARY), "session": TEXT},
+    "required": ["files"],
+}
+_IDS: Schema = {
+    "type": "object",
+    "properties": {"attachments": array(TEXT)},
+    "required": ["attachments"],
+    "additionalProperties": False,
+}
+_STATUS = obj(initial_parsing={"enum": ["pending", "completed", "failed"]})
+_STATUSES = {200: Answer("By id; empty for an unknown one", {JSON: {"type": "object"}})}
+_ENVELOPE = {200: Answer("What Elasticsearch answered", {JSON: {"type": "object", "required": ["took", "hits"]}})}
+_SEARCH_PARAMETERS = (
+    Parameter("session", "query", "Only attachments of this session."),
+    Parameter("query", "query", "Words in the name."),
+    Parameter("from", "query", "Hits to pass over.", {"type": "integer", "minimum": 0, "maximum": params.MAX_WINDOW}),
+    Parameter("size", "query", "Hits to return.", {"type": "integer", "minimum": 0, "maximum": 1000}),
+    Parameter("sort", "query", f"FIELD or FIELD:asc|desc, by comma; of {', '.join(sorted(params.SORT_FIELDS))}."),
+    Parameter("_source", "query", f"Fields to return, by comma; of {', '.join(params.SOURCE_FIELDS)}."),
+)
+
 
 @blueprint.post("/chat/<session>/_upload")
 @requires("write")
+@describes("Upload files into a session", _ACKNOWLEDGED, errors=(*FORM_ERRORS, NoFiles), body={FORM: _FILES})
 def upload_to_session(session: str) -> Response:
     return _upload(session)
 
 
 @blueprint.post("/attachment/_upload")
 @requires("write")
+@describes("Upload files", _ACKNOWLEDGED, errors=(*FORM_ERRORS, NoFiles), body={FORM: _FILES_AND_SESSION})
 def upload() -> Response:
     return _upload(None)
 
@@ -60,6 +104,12 @@ def _upload(session: str | None) -> Response:
 
 @blueprint.get("/attachment/<attachment_id>")
 @requires("read")
+@describes(
+    "Download an attachment",
+    sending.ANSWERS,
+    errors=(NotFound, BytesMissing, StorageFailed),
+    parameters=sending.REQUEST_HEADERS,
+)
 def download(attachment_id: str) -> Response:
     opened = services().store.open(attachment_id, caller().tenant)
     response = sending.send(request, opened)
@@ -72,6 +122,11 @@ def download(attachment_id: str) -> Response:
 
 @blueprint.delete("/attachment/<attachment_id>")
 @requires("delete")
+@describes(
+    "Delete an attachment",
+    {200: Answer("Gone from the disk and from every search", {JSON: obj(_id=TEXT, result={"const": "deleted"})})},
+    errors=(NotFound, IndexUnavailable, StorageFailed),
+)
 def delete(attachment_id: str) -> Response:
     services().store.delete(attachment_id, caller().tenant)
     return jsonify(_id=attachment_id, result="deleted")
@@ -79,6 +134,7 @@ def delete(attachment_id: str) -> Response:
 
 @blueprint.get("/attachment/_search")
 @requires("search")
+@describes("Search attachments", _ENVELOPE, errors=(IndexUnavailable, IndexRejected), parameters=_SEARCH_PARAMETERS)
 def search() -> Response:
     settings = services().settings
     wanted = params.parse(
@@ -91,6 +147,12 @@ def search() -> Response:
 
 @blueprint.post("/attachment/_search")
 @requires("search")
+@describes(
+    "Pick attachments by their ids",
+    _ENVELOPE,
+    errors=(IndexUnavailable, IndexRejected, RequestTooLarge),
+    body={JSON: _IDS},
+)
 def search_by_ids() -> Response:
     query_parameters(request, set())
     settings = services().settings
@@ -105,6 +167,9 @@ def _search(wanted: params.SearchParams) -> Response:
 
 @blueprint.get("/attachment/<attachment_id>/status")
 @requires("read")
+@describes(
+    "How far the text of an attachment is extracted", {200: Answer("The state", {JSON: _STATUS})}, errors=(NotFound,)
+)
 def status(attachment_id: str) -> Response:
     found = _status(attachment_id)
     if not found:
@@ -114,6 +179,12 @@ def status(attachment_id: str) -> Response:
 
 @blueprint.get("/attachment/_status")
 @requires("read")
+@describes(
+    "The same for several attachments",
+    _STATUSES,
+    errors=(RequestTooLarge,),
+    parameters=(Parameter("attachments", "query", "Ids, by comma; without it they are in the body."),),
+)
 def statuses() -> Response:
     settings = services().settings
     values = query_parameters(request, {"attachments"})
@@ -125,6 +196,7 @@ def statuses() -> Response:
 
 @blueprint.post("/attachment/_status")
 @requires("read")
+@describes("The same for several attachments", _STATUSES, errors=(RequestTooLarge,), body={JSON: _IDS})
 def statuses_by_body() -> Response:
     query_parameters(request, set())
     settings = services().settings
@@ -158,5 +230,21 @@ def _render(error: StoreError) -> Response:
     return jsonify(error={"reason": str(error)}, status=error.status)
 
 
+_ERROR: Schema = {
+    "anyOf": [
+        obj(error=obj(reason=TEXT), status={"type": "integer"}),
+        obj(_id=TEXT, found={"const": False}),
+        obj(_id=TEXT, result={"const": "not_found"}),
+    ]
+}
+
 # Coco is the store's mother tongue: whatever no other dialect owns gets its errors.
-dialect = Dialect("coco", blueprint, lambda path: True, _credentials, _render)
+dialect = Dialect(
+    name="coco",
+    blueprint=blueprint,
+    owns=lambda path: True,
+    credentials=_credentials,
+    render=_render,
+    error_schema=_ERROR,
+    security={"type": "apiKey", "in": "header", "name": "X-API-TOKEN"},
+)

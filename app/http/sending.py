@@ -15,10 +15,25 @@ from flask import Request, Response
 from werkzeug.http import http_date, is_resource_modified, parse_range_header
 
 from app.attachment import Attachment
+from app.http.describe import ANYTHING, TEXT, Answer, Parameter
 from app.http.names import content_disposition
 from app.store import Opened
 
 CHUNK = 256 * 1024
+
+#: The answers of `send`, for the description of routes that use it.
+ANSWERS = {
+    200: Answer("The bytes", {ANYTHING: {}}, {"ETag": TEXT, "Content-Disposition": TEXT, "Last-Modified": TEXT}),
+    206: Answer("The range that was asked for", {ANYTHING: {}}, {"Content-Range": TEXT}),
+    304: Answer("The client has these bytes already"),
+    416: Answer("No byte of the file is in the range", {}, {"Content-Range": TEXT}),
+}
+REQUEST_HEADERS = (
+    Parameter("Range", "header", "One range of bytes; several are answered whole (RFC 9110, 14.2)."),
+    Parameter("If-Range", "header", "An entity tag or a date; the range is ignored when it does not match."),
+    Parameter("If-None-Match", "header", "Entity tags that the client has."),
+    Parameter("If-Modified-Since", "header", "The date of what the client has."),
+)
 SANDBOX = "sandbox; default-src 'none'"
 
 # What a browser may show in place: none of these runs anything of the file's. Everything else is saved.

@@ -7,7 +7,7 @@ Rejected: werkzeug's form parser. It drops backslashes from file names, spools f
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +16,15 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser, par
 
 from app.blobs.base import Staged
 from app.errors import (
+    FileTooLarge,
     IncompleteBody,
+    IndexUnavailable,
+    InvalidName,
     InvalidRequest,
     MalformedForm,
     RequestTooLarge,
+    StorageFailed,
+    StorageFull,
     TooManyFiles,
 )
 from app.http.names import checked_name, decode_form_text, disposition_parameters, form_filename
@@ -30,7 +35,17 @@ READ_SIZE = 256 * 1024
 #: What a form may cost beyond its files: boundaries and part headers.
 FORM_OVERHEAD = 64 * 1024
 
+#: What a route that stores a body raises, whatever its dialect.
+STORING_ERRORS = (FileTooLarge, InvalidName, RequestTooLarge, StorageFull, StorageFailed, IndexUnavailable)
+#: The same for a route that takes a form.
+FORM_ERRORS = (*STORING_ERRORS, MalformedForm, TooManyFiles)
+
 Stage = Callable[[Iterable[bytes], int], Staged]
+
+
+def stage_nothing(chunks: Iterable[bytes], limit: int) -> Staged:
+    """The `stage` of a form that holds no files."""
+    raise InvalidRequest("no file was expected")
 
 
 @dataclass(frozen=True)
@@ -75,6 +90,17 @@ def check_length(request: Request, limit: int) -> int | None:
     return length
 
 
+def check_single_file_length(request: Request, max_file_size: int) -> int | None:
+    """As `check_length`, for a form that holds one file of at most `max_file_size` bytes and little else.
+
+    Raises FileTooLarge before anything of the body is read.
+    """
+    length = request.content_length
+    if length is not None and length > max_file_size + FORM_OVERHEAD:
+        raise FileTooLarge(max_file_size)
+    return length
+
+
 def body_chunks(request: Request, limit: int) -> Iterator[bytes]:
     """The body in pieces. Raises RequestTooLarge past `limit` bytes and IncompleteBody when it ends early."""
     expected = check_length(request, limit)
@@ -107,22 +133,38 @@ def read_body(request: Request, limit: int) -> bytes:
 
 @contextlib.contextmanager
 def read_form(
-    request: Request, stage: Stage, settings: Settings, *, max_file_size: int | None = None
+    request: Request,
+    stage: Stage,
+    settings: Settings,
+    *,
+    max_file_size: int | None = None,
+    single_file: Collection[str] | None = None,
 ) -> Iterator[Form]:
     """The multipart form in the body, its files staged; what the block does not keep of them is discarded.
+
+    With `single_file` the form may hold one file, in a field of one of these names (none at all when it is empty); any
+    other file is an InvalidRequest before a byte of it is stored. Without, any number of files in any field are taken.
 
     Raises MalformedForm, IncompleteBody, RequestTooLarge, FileTooLarge, TooManyFiles, InvalidName, InvalidRequest (too
     many or too long fields), and what `stage` raises.
     """
     with Form() as form:
-        _Reader(request, stage, settings, max_file_size or settings.max_file_size, form).run()
+        _Reader(request, stage, settings, max_file_size or settings.max_file_size, single_file, form).run()
         yield form
 
 
 class _Reader:
     """One pass over a multipart body."""
 
-    def __init__(self, request: Request, stage: Stage, settings: Settings, max_file_size: int, form: Form) -> None:
+    def __init__(
+        self,
+        request: Request,
+        stage: Stage,
+        settings: Settings,
+        max_file_size: int,
+        single_file: Collection[str] | None,
+        form: Form,
+    ) -> None:
         media_type, options = parse_options_header(request.headers.get("Content-Type", ""))
         boundary = options.get("boundary", "")
         if media_type.lower() != "multipart/form-data" or not 0 < len(boundary) <= 200 or not boundary.isascii():
@@ -130,9 +172,11 @@ class _Reader:
         self.settings = settings
         self.stage = stage
         self.max_file_size = max_file_size
+        self.single_file = single_file
         self.form = form
         self.field_count = 0
-        limit = settings.max_request_size + FORM_OVERHEAD
+        files = settings.max_request_size if single_file is None else max_file_size if single_file else 0
+        limit = files + FORM_OVERHEAD
         self.events = self._events(body_chunks(request, limit), boundary)
 
     def _events(self, chunks: Iterator[bytes], boundary: str) -> Iterator[Any]:
@@ -156,6 +200,11 @@ class _Reader:
         if filename is None:
             self._field(name)
             return
+        if self.single_file is not None:
+            if name not in self.single_file:
+                raise InvalidRequest(f"unexpected file field [{name[:100]}]")
+            if self.form.files:
+                raise InvalidRequest("more than one file was sent")
         filename = checked_name(filename)
         if len(self.form.files) >= self.settings.max_files:
             raise TooManyFiles(self.settings.max_files)
