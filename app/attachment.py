@@ -18,6 +18,9 @@ DOCUMENTED_FIELDS = ("id", "created", "updated", "session", "name", "icon", "url
 #: What a dialect may add to an attachment; each is a keyword field of the index.
 DIALECT_FIELDS = ("organization", "app", "environment")
 
+#: Longest session, in characters; it is a keyword of the index.
+MAX_SESSION = 512
+
 #: Version of the record's form; docs/format.md says what each version holds.
 RECORD_FORMAT = 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import Flask, g
+from flask import Flask, Request, g
 
 from app.errors import MissingScope
 from app.tokens import Token
@@ -41,6 +41,12 @@ def caller() -> Token:
     """The token of the request at hand."""
     token: Token = g.caller
     return token
+
+
+def bearer(request: Request) -> str | None:
+    """The token of `Authorization: Bearer <token>` (RFC 6750, 2.1); None for any other scheme or no header."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def authorize(view: Callable[..., Any], token: Callable[[], Token]) -> None:

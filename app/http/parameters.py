@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
+from urllib.parse import parse_qsl
 
 from flask import Request
 
 from app.errors import InvalidParameter, InvalidRequest
-from app.http.uploads import read_body
+from app.http.uploads import read_body, read_form, stage_nothing
+from app.settings import Settings
 
 #: Deeper JSON than any request here needs; json.loads itself would run into the recursion limit.
 MAX_DEPTH = 32
@@ -32,12 +35,20 @@ def json_object(request: Request, limit: int) -> dict[str, Any]:
     try:
         if _depth(body) > MAX_DEPTH:
             raise InvalidRequest("the JSON body is nested too deeply")
-        value = json.loads(body)
+        value = json.loads(body, object_pairs_hook=_once_each)
     except (ValueError, RecursionError):
         raise InvalidRequest("the request body is not valid JSON") from None
     if not isinstance(value, dict):
         raise InvalidRequest("the request body is not a JSON object")
     return value
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        # Programs differ in which of the two they believe.
+        raise InvalidRequest("the JSON body has a key twice")
+    return found
 
 
 def _depth(body: bytes) -> int:
@@ -64,3 +75,48 @@ def id_list(content: dict[str, Any], limit: int) -> list[str]:
     if len(ids) > limit:
         raise InvalidParameter("attachments", f"has more than {limit} ids")
     return ids
+
+
+def body_fields(request: Request, settings: Settings, known: Collection[str]) -> dict[str, str]:
+    """The named texts in a small body that may be a multipart form, an urlencoded one or a JSON object; none when there
+    is no body.
+
+    A JSON null is as if it was not there. Raises InvalidParameter for one that is not in `known`, is given twice or is
+    no text; InvalidRequest or MalformedForm for any other body; RequestTooLarge.
+    """
+    found: dict[str, str] = {}
+    for name, value in _body_pairs(request, settings):
+        if name not in known:
+            raise InvalidParameter(name[:100], "is not known")
+        if name in found:
+            raise InvalidParameter(name, "is given more than once")
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            raise InvalidParameter(name, "is not a string")
+        found[name] = value
+    return found
+
+
+def _body_pairs(request: Request, settings: Settings) -> list[tuple[str, Any]]:
+    if not request.content_length and "Transfer-Encoding" not in request.headers:
+        return []
+    match request.mimetype:
+        case "multipart/form-data":
+            with read_form(request, stage_nothing, settings, single_file=()) as form:
+                return [(name, value) for name, values in form.fields.items() for value in values]
+        case "application/x-www-form-urlencoded":
+            return _urlencoded(read_body(request, settings.max_json_size), settings.max_form_fields)
+        case "application/json":
+            return list(json_object(request, settings.max_json_size).items())
+    raise InvalidRequest("the request body is neither a form nor JSON")
+
+
+def _urlencoded(body: bytes, limit: int) -> list[tuple[str, Any]]:
+    try:
+        text = body.decode("ascii")
+        return list(
+            parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text), errors="strict", max_num_fields=limit)
+        )
+    except ValueError:
+        raise InvalidRequest("the request body is not a valid urlencoded form") from None
