@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Request, Response, jsonify, request
 
+from app.attachment import MAX_SESSION
 from app.dialects.base import Dialect
 from app.errors import (
     BytesMissing,
@@ -32,9 +33,6 @@ from app.services import services
 from app.store import Draft
 
 blueprint = Blueprint("coco", __name__)
-
-#: Longest session; it is a keyword of the index.
-MAX_SESSION = 512
 
 _ACKNOWLEDGED = {
     200: Answer(
