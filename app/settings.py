@@ -162,3 +162,19 @@ class Settings:
                 shown = "<secret>" if item.metadata["secret"] else repr(environ[name])
                 raise InvalidSetting(name, f"{shown} {error}") from None
         return cls(**values)
+
+
+def shown(value: Any) -> str:
+    """A setting's value as people read it, and as its parser takes it back."""
+    if value is None:
+        return ""
+    if isinstance(value, int) and value >= KIB and value % KIB == 0:
+        for unit, size in (("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
+            if value % size == 0:
+                return f"{value // size}{unit}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def documented() -> list[tuple[str, str, str]]:
+    """Every setting as (name, default, reason): what docs/settings.md says."""
+    return [(item.metadata["name"], shown(item.default), item.metadata["why"]) for item in fields(Settings)]
