@@ -7,6 +7,7 @@
 
 manifest   which jars make a node of one version, with their digests
 artifacts  fetches them, checks them and lays them out as the server's home
+archive    makes later starts faster
 bridge     the process that runs the node in a JVM of its own
 node       starts, watches and stops such a process
 """

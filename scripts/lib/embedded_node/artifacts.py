@@ -1,27 +1,26 @@
 """Fetches the pinned jars of one server version and lays them out as a home that the node can run from.
 
-    <store>/<version>/lib/*.jar                         the server and what it depends on
-    <store>/<version>/modules/transport-netty4/*        the HTTP module, with its descriptor
-    <store>/<version>/config/log4j2.properties          log lines go to the process's output
+<store>/<version>/lib/*.jar                         the server and what it depends on
+<store>/<version>/modules/transport-netty4/*        the HTTP module, with its descriptor
+<store>/<version>/config/log4j2.properties          log lines go to the process's output
 """
 
 import fcntl
 import os
 import shutil
 import sys
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import jgo
-import jgo.config
-import requests
+from typing import TYPE_CHECKING
 
 from embedded_node.manifest import HTTP_MODULE, LIB, Jar, digest, read
+
+if TYPE_CHECKING:
+    from jgo.maven import MavenContext
 
 STORE = Path(__file__).resolve().parents[3] / ".node"
 
@@ -55,17 +54,17 @@ class Home:
 def prepare(version: str, store: Path = STORE) -> Home:
     """Return the verified home of server `version` under `store`, fetching it first when it is not there.
 
-    Every jar is compared with its pinned digest on every call (about 0.1 s). Safe when several processes call at once, and after
-    a call that was killed: a home appears complete or not at all, and jars already fetched are kept.
+    Every jar is compared with its pinned digest on every call (about 0.05 s). Safe when several processes call at
+    once, and after a call that was killed: a home appears complete or not at all, and jars already fetched are kept.
 
     LookupError: the version has no manifest. ArtifactError: a file differs from its pin, or cannot be fetched.
     """
     jars = read(version)
     path = store / version
     if not path.is_dir():
-        with _locked(store):
+        with workshop(store) as folder:
             if not path.is_dir():
-                _assemble(path, jars)
+                _assemble(path, jars, folder)
     verify(path, jars)
     return Home(path, version, tuple(place(path, jar) for jar in jars if jar.place == LIB))
 
@@ -96,8 +95,10 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def _locked(store: Path) -> Iterator[None]:
+def workshop(store: Path) -> Iterator[Path]:
+    """Hold `store`'s lock against other preparations and yield an empty folder in it, which goes at the end."""
     store.mkdir(parents=True, exist_ok=True)
+    folder = store / "work"
     # The kernel lets go of the lock however its holder ends, so none is ever left behind.
     with (store / "lock").open("w") as file:
         try:
@@ -105,42 +106,52 @@ def _locked(store: Path) -> Iterator[None]:
         except BlockingIOError:
             say("Waiting for another preparation of Elasticsearch...")
             fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        # A killed preparation may have left it behind.
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(exist_ok=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _assemble(path: Path, jars: list[Jar]) -> None:
+def _assemble(path: Path, jars: list[Jar], folder: Path) -> None:
+    # Outlives a killed preparation, so that the next one fetches only what is still missing.
     partial = path.with_name(path.name + ".partial")
     missing = [jar for jar in jars if not _fetched(place(partial, jar), jar)]
     say(f"Preparing Elasticsearch {path.name} (once): {len(missing)} files to fetch...")
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix="fetch-") as folder:
-        context = _repository(Path(folder))
-        with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
-            for number, _ in enumerate(pool.map(lambda jar: _fetch(context, jar, place(partial, jar)), missing), 1):
-                if number % 10 == 0:
-                    say(f"  {number} of {len(missing)}")
+    context = _repository(folder)
+    with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
+        for number, _ in enumerate(pool.map(lambda jar: _fetch(context, jar, place(partial, jar)), missing), 1):
+            if number % 10 == 0:
+                say(f"  {number} of {len(missing)}")
     _describe(partial)
     (partial / "config").mkdir(exist_ok=True)
     (partial / "config" / "log4j2.properties").write_text(LOGGING, encoding="utf-8")
     partial.rename(path)
-    say(f"Elasticsearch {path.name} is ready in {path}.")
 
 
-def _repository(cache: Path) -> "jgo.MavenContext":
+def _repository(cache: Path) -> "MavenContext":
+    # Imported only where something is fetched: it takes longer than everything else a start does in Python.
+    from jgo.config import GlobalSettings
+    from jgo.constants import MAVEN_CENTRAL_URL
+    from jgo.maven import MavenContext
+
     # Not the user's ~/.m2: the resolver writes there in place, so a killed download would stay and block every later one.
     # Repositories from the user's jgo.conf come first, for those who reach Maven Central only through a mirror.
-    mirrors = jgo.config.GlobalSettings.load().repositories
-    return jgo.MavenContext(repo_cache=cache, local_repos=[], remote_repos={**mirrors, "central": jgo.MAVEN_CENTRAL_URL})
+    mirrors = GlobalSettings.load().repositories
+    return MavenContext(repo_cache=cache, local_repos=[], remote_repos={**mirrors, "central": MAVEN_CENTRAL_URL})
 
 
 def _fetched(target: Path, jar: Jar) -> bool:
     return target.is_file() and digest(target) == jar.sha256
 
 
-def _fetch(context: "jgo.MavenContext", jar: Jar, target: Path) -> None:
+def _fetch(context: "MavenContext", jar: Jar, target: Path) -> None:
     name = f"{jar.group}:{jar.artifact}:{jar.version}"
     try:
         found = context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
-    except (OSError, RuntimeError, requests.RequestException) as error:
+    except (OSError, RuntimeError) as error:
         raise ArtifactError(f"{name} could not be fetched: {error}") from error
     if (sha256 := digest(found)) != jar.sha256:
         raise ArtifactError(f"{name} was refused: what came has SHA-256 {sha256}, the manifest says {jar.sha256}.")
@@ -149,7 +160,8 @@ def _fetch(context: "jgo.MavenContext", jar: Jar, target: Path) -> None:
 
 
 def _describe(home: Path) -> None:
-    # The module's jar carries its own descriptor. Its modulename line asks for a named Java module; the node runs from the class path.
+    # The module's jar carries its own descriptor. Its modulename line asks for a named Java module; the node runs from the
+    # class path.
     module = home / "modules" / HTTP_MODULE
     carried = f"META-INF/es-plugins/{HTTP_MODULE}/"
     [jar] = module.glob(f"{HTTP_MODULE}-*.jar")
@@ -159,8 +171,3 @@ def _describe(home: Path) -> None:
                 lines = archive.read(name).decode().splitlines(keepends=True)
                 text = "".join(line for line in lines if not line.startswith("modulename="))
                 (module / name.removeprefix(carried)).write_text(text, encoding="utf-8")
-
-
-def remove_partial(version: str, store: Path = STORE) -> None:
-    """Drop what a killed preparation of `version` left under `store`; what is complete stays."""
-    shutil.rmtree(store / f"{version}.partial", ignore_errors=True)

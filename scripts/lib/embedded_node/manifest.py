@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jgo
+from jgo.maven import MavenContext
 
 MANIFESTS = Path(__file__).parent / "manifests"
 
@@ -69,7 +70,7 @@ def read(version: str) -> list[Jar]:
     return jars
 
 
-def _resolve(version: str, context: "jgo.MavenContext") -> Iterator[Jar]:
+def _resolve(version: str, context: MavenContext) -> Iterator[Jar]:
     seen: set[tuple[str, str]] = set()
     for place, root in ROOTS.items():
         for found in jgo.resolve(root.format(version=version)):
@@ -83,7 +84,7 @@ def _resolve(version: str, context: "jgo.MavenContext") -> Iterator[Jar]:
 def write(version: str) -> Path:
     """Resolve server `version` from Maven Central, write its manifest and return the manifest's path."""
     with tempfile.TemporaryDirectory() as downloads:
-        jars = list(_resolve(version, jgo.MavenContext(repo_cache=Path(downloads))))
+        jars = list(_resolve(version, MavenContext(repo_cache=Path(downloads))))
     path = MANIFESTS / f"{version}.txt"
     lines = (f"{jar.sha256} {jar.place} {jar.group}:{jar.artifact}:{jar.version}\n" for jar in jars)
     path.write_text("".join(lines), encoding="utf-8")

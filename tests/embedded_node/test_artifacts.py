@@ -1,0 +1,85 @@
+"""What is run is exactly what is pinned."""
+
+import dataclasses
+import os
+import shutil
+
+import pytest
+from embedded_node import DEFAULT_VERSION, ArtifactError, artifacts, manifest
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store with a home of its own: hard links to the real one's files, so that a test replaces and never changes one."""
+    home = artifacts.prepare(DEFAULT_VERSION).path
+    shutil.copytree(home, tmp_path / DEFAULT_VERSION, copy_function=os.link, ignore=shutil.ignore_patterns("*.jsa"))
+    return tmp_path
+
+
+def _replace(path, content):
+    path.unlink()
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("version", manifest.supported())
+def test_manifest_names_each_jar_once_and_both_places(version):
+    jars = manifest.read(version)
+
+    assert {jar.place for jar in jars} == set(manifest.ROOTS)
+    assert len({(jar.group, jar.artifact) for jar in jars}) == len(jars)
+    assert all(len(jar.sha256) == 64 for jar in jars)
+
+
+def test_intact_home_is_accepted_without_a_download(store):
+    home = artifacts.prepare(DEFAULT_VERSION, store)
+
+    assert home.path == store / DEFAULT_VERSION
+    assert all(path.is_file() for path in home.class_path)
+
+
+@pytest.mark.parametrize("folder", ["lib", "modules/transport-netty4"])
+def test_tampered_jar_is_refused(store, folder):
+    jar = min((store / DEFAULT_VERSION / folder).glob("*.jar"))
+    _replace(jar, jar.read_bytes() + b"\0")
+
+    with pytest.raises(ArtifactError, match=f"{jar.name} is not the pinned file"):
+        artifacts.prepare(DEFAULT_VERSION, store)
+
+
+def test_missing_jar_is_refused(store):
+    jar = min((store / DEFAULT_VERSION / "lib").glob("*.jar"))
+    jar.unlink()
+
+    with pytest.raises(ArtifactError, match=f"{jar.name} is missing"):
+        artifacts.prepare(DEFAULT_VERSION, store)
+
+
+def test_jar_that_the_manifest_does_not_name_is_refused(store):
+    (store / DEFAULT_VERSION / "modules" / "transport-netty4" / "stranger.jar").write_bytes(b"")
+
+    with pytest.raises(ArtifactError, match=r"holds stranger\.jar"):
+        artifacts.prepare(DEFAULT_VERSION, store)
+
+
+def test_download_that_differs_from_its_pin_is_refused_and_leaves_no_home(tmp_path, monkeypatch):
+    [small] = [jar for jar in manifest.read(DEFAULT_VERSION) if jar.artifact == "ecs-logging-core"]
+    monkeypatch.setattr(artifacts, "read", lambda version: [dataclasses.replace(small, sha256="0" * 64)])
+
+    with pytest.raises(ArtifactError, match="ecs-logging-core.* was refused"):
+        artifacts.prepare(DEFAULT_VERSION, tmp_path)
+
+    assert not (tmp_path / DEFAULT_VERSION).exists()
+
+
+def test_killed_preparation_is_taken_up_where_it_was(store, capsys):
+    home = store / DEFAULT_VERSION
+    for jar in sorted((home / "lib").glob("ecs-logging-*.jar")):
+        _replace(jar, b"half a ja")
+    (store / "work").mkdir()
+    (store / "work" / "left-over").touch()
+    home.rename(store / f"{DEFAULT_VERSION}.partial")
+
+    artifacts.prepare(DEFAULT_VERSION, store)
+
+    assert "1 files to fetch" in capsys.readouterr().err
+    assert sorted(path.name for path in store.iterdir()) == [DEFAULT_VERSION, "lock"]

@@ -1,0 +1,32 @@
+"""scripts/elasticsearch, as people run it."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+DOOR = Path(__file__).resolve().parents[2] / "scripts" / "elasticsearch"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_runs_until_a_signal(tmp_path, request_json, number):
+    with subprocess.Popen(
+        [DOOR, "--port", "0", "--data", "data here", "-E", "cluster.name=by-hand"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as door:
+        url = next(word for word in door.stdout.readline().replace(",", "").split() if word.startswith("http"))
+        assert request_json(f"{url}/_cluster/health")["cluster_name"] == "by-hand"
+        assert (tmp_path / "data here" / "index").is_dir()
+
+        door.send_signal(number)
+        assert door.wait(30) == 0
+
+
+def test_setting_without_a_value_is_a_wrong_argument(tmp_path):
+    done = subprocess.run([DOOR, "-E", "cluster.name"], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert "'cluster.name' is not key=value" in done.stderr
