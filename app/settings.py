@@ -60,6 +60,13 @@ def _optional(text: str) -> str | None:
     return text or None
 
 
+def _token(text: str) -> str | None:
+    # What a header can't carry unchanged would be a token that nobody can ever show.
+    if not re.fullmatch(r"[!-~]*", text):
+        raise ValueError("has characters other than visible ASCII")
+    return text or None
+
+
 def _optional_path(text: str) -> Path | None:
     return Path(text) if text else None
 
@@ -74,7 +81,9 @@ def _choice(*allowed: str) -> Callable[[str], str]:
 
 
 def _setting(name: str, parse: Callable[[str], Any], default: Any, why: str, *, secret: bool = False) -> Any:
-    return field(default=default, metadata={"name": name, "parse": parse, "why": why, "secret": secret})
+    return field(
+        default=default, repr=not secret, metadata={"name": name, "parse": parse, "why": why, "secret": secret}
+    )
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,7 @@ class Settings:
     )
     index: str = _setting("INDEX", _index_name, "coco_attachment", "The alias under which the index is used.")
     api_token: str | None = _setting(
-        "API_TOKEN", _optional, None, "A token with every scope for the tenant `default`, for automation.", secret=True
+        "API_TOKEN", _token, None, "A token with every scope for the tenant `default`, for automation.", secret=True
     )
     extraction: str = _setting(
         "EXTRACTION", _choice("off"), "off", "Whether the text inside files is extracted and indexed."
@@ -164,11 +173,14 @@ class Settings:
         return cls(**values)
 
 
-def shown(value: Any) -> str:
-    """A setting's value as people read it, and as its parser takes it back."""
+_PARSERS = {item.metadata["name"]: item.metadata["parse"] for item in fields(Settings)}
+
+
+def shown(name: str, value: Any) -> str:
+    """The value of the setting `name` as people read it, and as its parser takes it back."""
     if value is None:
         return ""
-    if isinstance(value, int) and value >= KIB and value % KIB == 0:
+    if _PARSERS[name] is parse_size and value:
         for unit, size in (("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
             if value % size == 0:
                 return f"{value // size}{unit}"
@@ -177,4 +189,7 @@ def shown(value: Any) -> str:
 
 def documented() -> list[tuple[str, str, str]]:
     """Every setting as (name, default, reason): what docs/settings.md says."""
-    return [(item.metadata["name"], shown(item.default), item.metadata["why"]) for item in fields(Settings)]
+    return [
+        (item.metadata["name"], shown(item.metadata["name"], item.default), item.metadata["why"])
+        for item in fields(Settings)
+    ]

@@ -19,4 +19,4 @@ def test_the_table_is_the_code() -> None:
 def test_defaults_survive_being_shown() -> None:
     shown_defaults = {name: default for name, default, _ in documented() if default}
     assert Settings.from_environ(shown_defaults) == Settings()
-    assert shown(512 * 1024**2) == "512MiB"
+    assert shown("MAX_FILE_SIZE", 512 * 1024**2) == "512MiB"
