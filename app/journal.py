@@ -17,6 +17,7 @@ import contextlib
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ from typing import Literal
 from app.blobs.filesystem import FILE_MODE, FOLDER_MODE, locked, sync_folder, typed_errors
 
 Kind = Literal["upload", "delete"]
+
+#: Seconds after which an entry that never got its name has lost its maker: naming takes milliseconds.
+NAMING_SECONDS = 60.0
 
 
 @dataclass
@@ -90,6 +94,9 @@ class Journal:
         for name in names:
             path = self.folder / name
             with contextlib.suppress(FileNotFoundError):
+                if path.suffix == ".new" and time.time() - path.stat().st_mtime < NAMING_SECONDS:
+                    # Its maker may not have its lock yet, and would lose both file and lock to this look.
+                    continue
                 descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
                 if not locked(descriptor) or not path.exists():
                     os.close(descriptor)

@@ -1,0 +1,72 @@
+"""The journal: an entry is somebody's while they live, and everybody's afterwards."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from app.journal import Journal
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_an_entry_that_is_worked_on_is_nobody_elses(tmp_path: Path) -> None:
+    entry = Journal(tmp_path).begin("upload", ["a"], durable=False)
+    assert list(Journal(tmp_path).abandoned()) == []
+    entry.settled()
+    assert list(Journal(tmp_path).abandoned()) == []
+    assert list((tmp_path / "journal").iterdir()) == []
+
+
+def test_an_entry_that_was_let_go_is_taken_up_by_one(tmp_path: Path) -> None:
+    Journal(tmp_path).begin("delete", ["a", "b"], durable=True).close()
+    (taken,) = Journal(tmp_path).abandoned()
+    assert (taken.kind, taken.ids) == ("delete", ["a", "b"])
+    assert list(Journal(tmp_path).abandoned()) == []
+    taken.close()
+    (again,) = Journal(tmp_path).abandoned()
+    again.settled()
+    again.settled()
+    assert list(Journal(tmp_path).abandoned()) == []
+
+
+def test_the_entry_of_a_killed_process(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from app.journal import Journal\n"
+        "entry = Journal(Path(sys.argv[1])).begin('upload', ['a'], durable=True)\n"
+        "print('ready', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "ready\n"
+        assert list(Journal(tmp_path).abandoned()) == []
+        owner.send_signal(signal.SIGKILL)
+        owner.wait()
+    (entry,) = Journal(tmp_path).abandoned()
+    assert entry.ids == ["a"]
+    entry.settled()
+
+
+def test_one_that_is_being_made_is_left_alone(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    # Between its creation and its lock an entry can be locked by anybody.
+    new = tmp_path / "journal" / f"{'0' * 32}.new"
+    new.touch()
+    assert list(journal.abandoned()) == []
+    assert new.exists()
+    long_ago = time.time() - 3600
+    os.utime(new, (long_ago, long_ago))
+    assert list(journal.abandoned()) == []
+    assert not new.exists()
+
+
+def test_litter_is_removed(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    (tmp_path / "journal" / "x.upload").write_text("{")
+    (tmp_path / "journal" / "y.delete").write_text('{"ids": []}')
+    assert list(journal.abandoned()) == []
+    assert list((tmp_path / "journal").iterdir()) == []
