@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 from app.errors import IndexUnavailable, StoreError, WrongIndex
 from app.index.attachments import AttachmentIndex
@@ -13,9 +13,26 @@ from app.root import open_root
 from app.services import services_of
 from app.settings import Settings
 
+
+def _refuse(error: StoreError) -> NoReturn:
+    print(f"The attachment store can't start: {error}", file=sys.stderr)
+    sys.exit(3)
+
+
+def _settings() -> Settings:
+    try:
+        return Settings.from_environ(os.environ)
+    except StoreError as error:
+        _refuse(error)
+
+
+_in_force = _settings()
+
 worker_class = "gthread"
-workers = int(os.environ.get("WEB_WORKERS") or min(4, max(2, os.cpu_count() or 1)))
-threads = int(os.environ.get("WEB_THREADS") or 16)
+workers = _in_force.web_workers or min(4, max(2, os.cpu_count() or 1))
+threads = _in_force.web_threads
+# The longest that gunicorn can be told: a query in any script, percent-encoded, needs more than its default.
+limit_request_line = 8190
 # Long uploads are bounded by their own limits; this only finds a worker that hangs as a whole.
 timeout = 60
 graceful_timeout = 30
@@ -31,8 +48,7 @@ forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
 def on_starting(server: Any) -> None:
     """Before any worker: refuse to start on settings, data or an index that can't be right."""
     try:
-        settings = Settings.from_environ(os.environ)
-        index = AttachmentIndex(settings, open_root(settings.data))
+        index = AttachmentIndex(_in_force, open_root(_in_force.data))
         try:
             index.prepare()
         except WrongIndex:
@@ -42,8 +58,7 @@ def on_starting(server: Any) -> None:
         finally:
             index.close()
     except StoreError as error:
-        print(f"The attachment store can't start: {error}", file=sys.stderr)
-        sys.exit(3)
+        _refuse(error)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -34,6 +34,10 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _optional_count(text: str) -> int | None:
+    return _count(text) if text else None
+
+
 def _seconds(text: str) -> float:
     try:
         value = float(text)
@@ -142,6 +146,10 @@ class Settings:
     reconcile_interval: float = _setting(
         "RECONCILE_INTERVAL", _seconds, 2.0, "How often undecided work is looked for and settled."
     )
+    web_workers: int | None = _setting(
+        "WEB_WORKERS", _optional_count, None, "Worker processes; when not set, one for each processor, 2 to 4."
+    )
+    web_threads: int = _setting("WEB_THREADS", _count, 16, "Requests that each worker process handles at once.")
     grace_time: float = _setting(
         "GRACE_TIME", _seconds, 3600.0, "Age at which a temporary file that no process holds is removed."
     )

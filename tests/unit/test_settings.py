@@ -1,0 +1,97 @@
+"""Settings: every bad value is refused by name, no secret is ever shown."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from app.errors import InvalidSetting
+from app.settings import GIB, MIB, Settings, parse_size
+
+
+def test_defaults() -> None:
+    settings = Settings.from_environ({})
+    assert (settings.max_file_size, settings.max_request_size, settings.max_files) == (512 * MIB, GIB, 100)
+    assert settings.index == "coco_attachment"
+    assert settings.data == Path("data")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("0", 0), ("1048576", MIB), ("512MiB", 512 * MIB), ("1 gib", GIB), (" 2 KiB ", 2048), ("7B", 7)]
+)
+def test_sizes(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1MB", "1.5MiB", "MiB", "1 2", "0x10"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(ValueError, match="size"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MAX_FILE_SIZE", "many"),
+        ("MAX_FILE_SIZE", "2GiB"),
+        ("MAX_FILES", "0"),
+        ("MAX_FILES", "-1"),
+        ("MAX_FILES", "²"),
+        ("MAX_PAGE_SIZE", ""),
+        ("ELASTICSEARCH_URL", "localhost:9200"),
+        ("ELASTICSEARCH_URL", "http://h:9200/path"),
+        ("ELASTICSEARCH_URL", ""),
+        ("ELASTICSEARCH_TIMEOUT", "0"),
+        ("ELASTICSEARCH_TIMEOUT", "nan"),
+        ("ELASTICSEARCH_TIMEOUT", "inf"),
+        ("ELASTICSEARCH_TIMEOUT", "86400"),
+        ("INDEX", "Upper"),
+        ("INDEX", "-x"),
+        ("INDEX", "a,b"),
+        ("INDEX", "a*"),
+        ("INDEX", "a" * 101),
+        ("EXTRACTION", "maybe"),
+        ("WEB_WORKERS", "0"),
+        ("WEB_WORKERS", "many"),
+        ("WEB_THREADS", "0"),
+        ("API_TOKEN", "two words"),
+        ("API_TOKEN", "schlüssel"),
+    ],
+)
+def test_a_bad_value_names_its_setting(name: str, value: str) -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        Settings.from_environ({name: value})
+    assert str(caught.value).startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"ELASTICSEARCH_USERNAME": "u"},
+        {"ELASTICSEARCH_PASSWORD": "p"},
+        {"ELASTICSEARCH_API_KEY": "k", "ELASTICSEARCH_USERNAME": "u", "ELASTICSEARCH_PASSWORD": "p"},
+    ],
+)
+def test_what_does_not_go_together(environ: dict[str, str]) -> None:
+    with pytest.raises(InvalidSetting):
+        Settings.from_environ(environ)
+
+
+def test_file_and_request_may_be_equal() -> None:
+    assert Settings.from_environ({"MAX_FILE_SIZE": "10", "MAX_REQUEST_SIZE": "10"}).max_file_size == 10
+
+
+def test_secrets_are_in_no_text() -> None:
+    environ = {"API_TOKEN": "hunter2a", "ELASTICSEARCH_USERNAME": "u", "ELASTICSEARCH_PASSWORD": "hunter2b"}
+    settings = Settings.from_environ(environ)
+    assert "hunter2" not in repr(settings)
+    assert "hunter2" not in repr(Settings(elasticsearch_api_key="hunter2c"))
+    with pytest.raises(InvalidSetting) as caught:
+        Settings.from_environ({"API_TOKEN": "hunter2 hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_every_setting_has_a_name_and_a_reason() -> None:
+    names = [item.metadata["name"] for item in fields(Settings)]
+    assert len(set(names)) == len(names)
+    assert all(item.metadata["why"].endswith(".") for item in fields(Settings))
