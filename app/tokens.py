@@ -46,7 +46,7 @@ class Token:
 
 def digest(text: str) -> str:
     """The form in which tokens are stored and compared."""
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Tokens:

@@ -1,0 +1,127 @@
+"""Tokens: their whole life, and that nothing of them but digests lies on the disk."""
+
+import json
+import stat
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from app.attachment import now
+from app.errors import Conflict, NotFound, StorageFailed, Unauthenticated
+from app.tokens import SCOPES, Tokens
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_create_and_authenticate(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path)
+    text = tokens.create("one", scopes=("read",), tenant="t")
+    found = tokens.authenticate(text)
+    assert (found.name, found.scopes, found.tenant, found.expires) == ("one", ("read",), "t", None)
+    assert [each.name for each in tokens.all()] == ["one"]
+    with pytest.raises(Conflict):
+        tokens.create("one")
+
+
+@pytest.mark.parametrize("text", [None, "", "wrong", "ü", "\ud800", "x" * 100_000])
+def test_wrong(tmp_path: Path, text: str | None) -> None:
+    tokens = Tokens(tmp_path, fixed="fixed")
+    tokens.create("one")
+    with pytest.raises(Unauthenticated):
+        tokens.authenticate(text)
+
+
+def test_revoked(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path)
+    text = tokens.create("one")
+    tokens.revoke("one")
+    with pytest.raises(Unauthenticated):
+        tokens.authenticate(text)
+    with pytest.raises(NotFound):
+        tokens.revoke("one")
+
+
+def test_rotated(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path)
+    old = tokens.create("one", scopes=("read",), tenant="t", expires=now() + timedelta(days=1))
+    new = tokens.rotate("one")
+    with pytest.raises(Unauthenticated):
+        tokens.authenticate(old)
+    assert (tokens.authenticate(new).tenant, tokens.authenticate(new).scopes) == ("t", ("read",))
+    assert tokens.authenticate(new).expires is not None
+    with pytest.raises(NotFound):
+        tokens.rotate("two")
+
+
+def test_expired(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path)
+    past = tokens.create("past", expires=now() - timedelta(seconds=1))
+    with pytest.raises(Unauthenticated):
+        tokens.authenticate(past)
+    future = tokens.create("future", expires=now() + timedelta(hours=1))
+    assert tokens.authenticate(future).name == "future"
+    assert [each.name for each in tokens.all()] == ["future", "past"]
+
+
+def test_the_first_is_made_once(tmp_path: Path) -> None:
+    text = Tokens(tmp_path).create_first()
+    assert text is not None
+    assert Tokens(tmp_path).create_first() is None
+    assert Tokens(tmp_path).authenticate(text).scopes == SCOPES
+    Tokens(tmp_path).revoke("first")
+    assert Tokens(tmp_path).create_first() is None
+
+
+def test_the_fixed_one_is_in_no_file(tmp_path: Path) -> None:
+    assert Tokens(tmp_path, fixed="fixed").authenticate("fixed").scopes == SCOPES
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_digests_lie_on_the_disk(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path)
+    texts = [tokens.create("one"), tokens.create("two"), tokens.rotate("one")]
+    path = tmp_path / "tokens.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    written = b"".join(each.read_bytes() for each in tmp_path.rglob("*") if each.is_file())
+    assert not any(text.encode() in written for text in texts)
+    assert set(json.loads(path.read_text())["tokens"][0]) == {
+        "name",
+        "digest",
+        "scopes",
+        "tenant",
+        "created",
+        "expires",
+    }
+
+
+def test_a_change_elsewhere_is_in_force_at_once(tmp_path: Path) -> None:
+    here, there = Tokens(tmp_path), Tokens(tmp_path)
+    for number in range(20):
+        text = there.create(f"t{number}")
+        assert here.authenticate(text).name == f"t{number}"
+        there.revoke(f"t{number}")
+        with pytest.raises(Unauthenticated):
+            here.authenticate(text)
+
+
+def test_two_processes_lose_no_change(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from app.tokens import Tokens\n"
+        "for n in range(15): Tokens(Path(sys.argv[1])).create(f'{sys.argv[2]}-{n}')"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name], cwd=ROOT) for name in ("a", "b", "c")
+    ]
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    assert len(Tokens(tmp_path).all()) == 45
+
+
+def test_a_damaged_file_lets_nobody_in(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path)
+    text = tokens.create("one")
+    (tmp_path / "tokens.json").write_text("{")
+    with pytest.raises(StorageFailed):
+        tokens.authenticate(text)
