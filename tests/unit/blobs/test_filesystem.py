@@ -1,0 +1,178 @@
+"""The contract of blobs/base.py, kept by the filesystem."""
+
+import fcntl
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.blobs.filesystem import Filesystem
+from app.errors import FileTooLarge, StorageFailed, StorageFull
+from app.ids import new_uuid, new_xid
+
+BIG = 1 << 30
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> Filesystem:
+    return Filesystem(tmp_path)
+
+
+def files(blobs: Filesystem) -> list[Path]:
+    return sorted(path for path in blobs.root.rglob("*") if path.is_file())
+
+
+def stored(blobs: Filesystem, content: bytes = b"bytes") -> str:
+    attachment_id = new_xid()
+    staged = blobs.stage([content], BIG)
+    staged.keep(attachment_id)
+    blobs.commit(attachment_id, {"id": attachment_id})
+    staged.discard()
+    return attachment_id
+
+
+def test_bytes_come_back(blobs: Filesystem) -> None:
+    attachment_id = stored(blobs, b"some bytes")
+    assert blobs.record(attachment_id) == {"id": attachment_id}
+    with blobs.open(attachment_id) or pytest.fail("no bytes") as file:
+        assert file.read() == b"some bytes"
+    assert list(blobs.ids()) == [attachment_id]
+
+
+def test_measured(blobs: Filesystem) -> None:
+    staged = blobs.stage([b"ab", b"", b"c" * 100_000], BIG)
+    assert staged.measured.size == 100_002
+    assert staged.measured.sha256 == hashlib.sha256(b"ab" + b"c" * 100_000).hexdigest()
+    assert staged.measured.head.startswith(b"abc")
+    staged.discard()
+    assert files(blobs) == []
+
+
+def test_no_bytes_are_bytes(blobs: Filesystem) -> None:
+    attachment_id = stored(blobs, b"")
+    with blobs.open(attachment_id) or pytest.fail("no bytes") as file:
+        assert file.read() == b""
+
+
+def test_modes_do_not_let_others_read(blobs: Filesystem) -> None:
+    before = os.umask(0)
+    try:
+        stored(Filesystem(blobs.root / "fresh"))
+    finally:
+        os.umask(before)
+    for path in (blobs.root / "fresh").rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o750 if path.is_dir() else 0o640), path
+
+
+def test_limit(blobs: Filesystem) -> None:
+    blobs.stage([b"x" * 10], 10).discard()
+    with pytest.raises(FileTooLarge):
+        blobs.stage([b"x" * 10, b"x"], 10)
+    assert files(blobs) == []
+
+
+def test_nothing_stays_of_a_body_that_breaks(blobs: Filesystem) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"x" * 1000
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        blobs.stage(broken(), BIG)
+    assert files(blobs) == []
+
+
+def test_kept_bytes_are_no_attachment_without_their_record(blobs: Filesystem) -> None:
+    attachment_id = new_xid()
+    staged = blobs.stage([b"x"], BIG)
+    staged.keep(attachment_id)
+    staged.discard()
+    staged.discard()
+    assert blobs.record(attachment_id) is None
+    assert list(blobs.ids()) == []
+    file = blobs.open(attachment_id)
+    assert file is not None
+    file.close()
+
+
+def test_removal(blobs: Filesystem) -> None:
+    attachment_id = stored(blobs)
+    blobs.remove(attachment_id)
+    blobs.remove(attachment_id)
+    assert blobs.record(attachment_id) is None
+    assert blobs.open(attachment_id) is None
+    assert files(blobs) == []
+
+
+def test_an_open_file_outlives_its_removal(blobs: Filesystem) -> None:
+    attachment_id = stored(blobs, b"still here")
+    with blobs.open(attachment_id) or pytest.fail("no bytes") as file:
+        blobs.remove(attachment_id)
+        assert file.read() == b"still here"
+
+
+def test_a_record_is_replaced_whole(blobs: Filesystem) -> None:
+    attachment_id = stored(blobs)
+    blobs.commit(attachment_id, {"id": attachment_id, "new": True})
+    assert blobs.record(attachment_id) == {"id": attachment_id, "new": True}
+    assert len(files(blobs)) == 2
+
+
+def test_a_damaged_record_is_an_error_and_not_an_absence(blobs: Filesystem) -> None:
+    attachment_id = stored(blobs)
+    blobs.record_path(attachment_id).write_text("{")
+    with pytest.raises(StorageFailed):
+        blobs.record(attachment_id)
+
+
+@pytest.mark.parametrize("text", ["", "../x", "a/b", "cu737jrq50kcaicgn7p0/../..", "cu737jrq50kcaicgn7p0\0"])
+def test_what_is_no_id_never_becomes_a_path(blobs: Filesystem, text: str) -> None:
+    for method in (blobs.record_path, blobs.bytes_path):
+        with pytest.raises(ValueError, match="not an id"):
+            method(text)
+
+
+def test_paths_follow_from_the_id_alone(tmp_path: Path) -> None:
+    attachment_id = new_uuid()
+    folder = hashlib.sha256(attachment_id.encode()).hexdigest()[:3]
+    assert (
+        Filesystem(tmp_path).bytes_path(attachment_id) == tmp_path / "attachments" / folder / f"{attachment_id}.bytes"
+    )
+
+
+def test_the_reserve(tmp_path: Path) -> None:
+    blobs = Filesystem(tmp_path, reserve=1 << 60)
+    assert blobs.free() < 0
+    with pytest.raises(StorageFull):
+        blobs.stage([b"x"], BIG)
+    assert files(blobs) == []
+
+
+def test_litter_is_no_attachment(blobs: Filesystem) -> None:
+    attachment_id = stored(blobs)
+    (blobs.attachments / ".DS_Store").touch()
+    (blobs.attachments / "000" / "notes.json").touch()
+    assert list(blobs.ids()) == [attachment_id]
+
+
+def test_sweeping_takes_old_files_that_nobody_holds(blobs: Filesystem) -> None:
+    held = blobs.stage([b"x"], BIG)
+    left = blobs.incoming / "left"
+    left.touch()
+    assert blobs.sweep(3600) == []
+    later = time.time() + 7200
+    assert blobs.sweep(3600, lambda: later) == ["left"]
+    assert blobs.sweep(3600, lambda: later) == []
+    assert held.path.exists()
+    held.discard()
+    assert files(blobs) == []
+
+
+def test_a_staged_file_is_locked(blobs: Filesystem) -> None:
+    staged = blobs.stage([b"x"], BIG)
+    with staged.path.open("rb") as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    staged.discard()

@@ -1,0 +1,46 @@
+"""Text to words: the same for what is indexed and for what is asked."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.search.words import fold, words
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("adaptive_searching_in.pdf", "adaptive searching in pdf"),
+        ("neurips19-diskann.pdf", "neurips19 neurips 19 diskann pdf"),
+        ("iPhone15", "iphone15 i phone 15"),
+        ("Straße", "strasse"),
+        ("CAFÉ", "cafe"),
+        ("ﬁle №5", "file 5"),
+        ("東京 ガイド", "東京 ガイド"),
+        ("-- . --", ""),
+        ("", ""),
+        ("a a A", "a"),
+    ],
+)
+def test_words(text: str, expected: str) -> None:
+    assert words(text) == expected
+
+
+@given(st.text())
+def test_composed_and_decomposed_are_the_same_words(text: str) -> None:
+    assert words(unicodedata.normalize("NFD", text)) == words(unicodedata.normalize("NFC", text))
+
+
+@given(st.text())
+def test_folding_twice_changes_nothing(text: str) -> None:
+    assert fold(fold(text)) == fold(text)
+
+
+@given(st.text())
+def test_words_are_separated_by_single_blanks_and_never_repeated(text: str) -> None:
+    found = words(text)
+    parts = found.split(" ") if found else []
+    assert len(set(parts)) == len(parts)
+    assert all(parts)
