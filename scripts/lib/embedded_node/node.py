@@ -121,12 +121,13 @@ class EmbeddedNode:
     def start(self, limit: float = START_LIMIT) -> Self:
         """Start the node and wait, at most `limit` seconds, until its cluster is yellow or green; return this node.
 
+        The first start of a version prepares it before that, which takes as long as it takes.
+
         NodeError: it ended, or was not ready in time; no process is left behind then. artifacts.ArtifactError,
         LookupError: as from `artifacts.prepare`.
         """
-        deadline = time.monotonic() + limit
         self.launch()
-        self.wait_until_ready(deadline - time.monotonic())
+        self.wait_until_ready(limit)
         return self
 
     def launch(self) -> None:
