@@ -90,3 +90,10 @@ def publish(container: "DockerContainer", port: int) -> None:
 def url_of(container: "DockerContainer", port: int) -> str:
     """Return the HTTP URL, without a final slash, of a started container's published `port`."""
     return f"http://{container.get_container_host_ip()}:{container.get_exposed_port(port)}"
+
+
+def runs(container: "DockerContainer") -> bool:
+    """Return whether a started container still runs."""
+    wrapped = container.get_wrapped_container()
+    wrapped.reload()
+    return bool(wrapped.status == "running")

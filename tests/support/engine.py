@@ -6,7 +6,7 @@ had; the embedded node of scripts/lib. A source that was chosen and then fails i
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,14 +31,15 @@ _CONTAINER_ENVIRONMENT = {
 _source = pytest.StashKey[str]()
 
 
-def wait_until_ready(url: str, seconds: float = _READY_SECONDS) -> None:
+def wait_until_ready(url: str, seconds: float, runs: Callable[[], bool] = lambda: True) -> None:
     """Return once the cluster at `url` reports itself yellow or green; raise TimeoutError after `seconds`.
 
-    Asks for the cluster's health, not for the banner at the root, which not every build of the server has.
+    Raises it at once when `runs`, asked between attempts, says that what was to answer has ended. Asks for the
+    cluster's health, not for the banner at the root, which not every build of the server has.
     """
     deadline = time.monotonic() + seconds
     last: object = "no answer"
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and runs():
         try:
             answer = requests.get(f"{url}/_cluster/health?wait_for_status=yellow&timeout=1s", timeout=5)
         except requests.RequestException as error:
@@ -49,7 +50,7 @@ def wait_until_ready(url: str, seconds: float = _READY_SECONDS) -> None:
             return
         last = f"{answer.status_code} {answer.text[:500]}"
         time.sleep(0.2)
-    raise TimeoutError(f"Elasticsearch at {url} is not ready after {seconds:.0f} s: {last}")
+    raise TimeoutError(f"Elasticsearch at {url} has ended, or is not ready after {seconds:.0f} s: {last}")
 
 
 def _version(url: str) -> str:
@@ -81,7 +82,7 @@ def elasticsearch_container() -> Iterator[str]:
     with container:
         url = containers.url_of(container, _PORT)
         try:
-            wait_until_ready(url)
+            wait_until_ready(url, _READY_SECONDS, lambda: containers.runs(container))
         except TimeoutError as error:
             logs = b"".join(container.get_logs()).decode(errors="replace")
             pytest.fail(f"{error}\n{logs[-_LOG_CHARACTERS:]}", pytrace=False)
