@@ -36,6 +36,7 @@ class Reconciler:
     def _run(self) -> None:
         while True:
             try:
+                self._store.index.look_after_stall()
                 decided = self._store.settle()
                 if decided:
                     log.info("settled %d journal entries", decided)

@@ -46,6 +46,9 @@ from app.settings import Settings
 
 log = logging.getLogger(__name__)
 
+#: Seconds that a refused upload spends on taking back what Elasticsearch did of it.
+WITHDRAWAL_SECONDS = 0.8
+
 
 @dataclass(frozen=True)
 class Draft:
@@ -148,7 +151,8 @@ class Store:
             return
         with contextlib.closing(withdrawal), contextlib.suppress(StoreError):
             entry.settled()
-            self._finish_delete(withdrawal)
+            # The upload took its time already, and what is not withdrawn now is withdrawn by `settle`.
+            self._finish_delete(withdrawal, WITHDRAWAL_SECONDS)
 
     # Read: from the files alone
 
@@ -199,20 +203,11 @@ class Store:
                 raise
         return attachment
 
-    def _finish_delete(self, entry: Entry) -> None:
-        self.index.remove({attachment_id: self._removal_version(attachment_id) for attachment_id in entry.ids})
+    def _finish_delete(self, entry: Entry, seconds: float | None = None) -> None:
+        self.index.remove(entry.ids, seconds=seconds)
         for attachment_id in entry.ids:
             self.blobs.remove(attachment_id)
         entry.settled()
-
-    def _removal_version(self, attachment_id: str) -> int:
-        """A version above the one under which the document was written, even if the clock went back since."""
-        at_least = 0
-        with contextlib.suppress(StoreError, ValueError):
-            record = self.blobs.record(attachment_id)
-            if record is not None:
-                at_least = Attachment.from_record(record).version + 1
-        return max(at_least, int(now().timestamp() * 1_000_000))
 
     # Settle
 

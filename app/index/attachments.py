@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.attachment import Attachment
-from app.errors import StoreError
+from app.errors import IndexUnavailable, StoreError
 from app.index import mappings
 from app.index.connection import Connection, typed_errors
-from app.index.documents import Documents, Write
+from app.index.documents import REMOVAL_VERSION, Documents, Write
 from app.index.envelope import Envelope
+from app.index.gate import Gate, time_left
 from app.settings import Settings
 
 
@@ -32,7 +34,10 @@ class AttachmentIndex:
         self._store_id = store_id
         self._definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
         self._documents = Documents(self.connection, self.alias, settings.elasticsearch_timeout)
+        # A quarter of the threads never waits for Elasticsearch, so downloads always find one.
+        self._gate = Gate(settings.elasticsearch_timeout, max(1, settings.web_threads * 3 // 4))
         self._envelope = Envelope(self.alias)
+        self._seconds = settings.elasticsearch_timeout
         self._prepared = False
         self._preparing = threading.Lock()
 
@@ -43,40 +48,69 @@ class AttachmentIndex:
         """
         if self._prepared:
             return
-        with self._preparing:
-            if not self._prepared:
-                self.connection.major()
-                mappings.ensure(self.connection.client, self.alias, self._definition, self._store_id)
-                self._prepared = True
+        with self._gate.passage():
+            if not self._preparing.acquire(timeout=time_left(self._seconds)):
+                raise IndexUnavailable()
+            try:
+                if not self._prepared:
+                    self.connection.major()
+                    mappings.ensure(self.connection.client, self.alias, self._definition, self._store_id)
+                    self._prepared = True
+            finally:
+                self._preparing.release()
 
     def put(self, attachments: Sequence[Attachment]) -> None:
         """Write their documents; on return every search finds them. Errors as in `Documents.write`."""
         self._write([Write(each.id, each.version, each.to_source()) for each in attachments])
 
-    def remove(self, versions: Mapping[str, int]) -> None:
-        """Remove documents, by id and the version of the removal; on return no search finds them."""
-        self._write([Write(each, version, None) for each, version in versions.items()])
+    def remove(self, ids: Sequence[str], *, seconds: float | None = None) -> None:
+        """Remove documents; on return no search finds them, and no write that is still under way brings them back.
 
-    def _write(self, writes: Sequence[Write]) -> None:
-        self.prepare()
-        try:
+        `seconds`: wait no longer than that. Errors as in `Documents.write`.
+        """
+        self._write([Write(each, REMOVAL_VERSION, None) for each in ids], seconds)
+
+    def _write(self, writes: Sequence[Write], seconds: float | None = None) -> None:
+        with self._gate.passage(seconds), self._looking_again():
+            self.prepare()
             self._documents.write(writes)
+
+    @contextlib.contextmanager
+    def _looking_again(self) -> Iterator[None]:
+        try:
+            yield
         except StoreError:
-            # It may be the index that is gone, or another one in its place: look again before the next write.
+            # It may be the index that is gone, or another one in its place: look again before the next call.
             self._prepared = False
             raise
 
     def search(self, body: Mapping[str, Any]) -> bytes:
         """The answer of Elasticsearch to a search body, in the documented envelope."""
-        self.prepare()
-        return self._envelope.documented(self.connection.undecoded(f"/{self.alias}/_search", body))
+        with self._gate.passage():
+            try:
+                self.prepare()
+                answer = self.connection.undecoded(f"/{self.alias}/_search", body)
+            except IndexUnavailable:
+                self._prepared = False
+                raise
+        return self._envelope.documented(answer)
 
     def health(self) -> IndexHealth:
         """The state of the index. Raises the same errors as a write that could not be done."""
-        self.prepare()
-        with typed_errors():
-            answer = self.connection.client.cluster.health(index=self.alias, filter_path="status")
+        with self._gate.passage(), self._looking_again():
+            self.prepare()
+            with typed_errors():
+                # Without `timeout` it waits half a minute for an index that is missing.
+                answer = self.connection.client.cluster.health(index=self.alias, filter_path="status", timeout="1s")
         return IndexHealth(str(answer["status"]))
+
+    def look_after_stall(self) -> None:
+        """Ask Elasticsearch for a sign of life if the last call had no answer, so that no client's request has to.
+
+        Raises the errors of `health`.
+        """
+        if self._gate.stalled:
+            self.health()
 
     def close(self) -> None:
         self.connection.close()

@@ -12,12 +12,22 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import urllib3
 from elastic_transport import ConnectionError as NodeConnectionError
-from elastic_transport import ConnectionTimeout, JsonSerializer, TransportError
+from elastic_transport import (
+    ConnectionTimeout,
+    HttpHeaders,
+    JsonSerializer,
+    SerializationError,
+    TransportError,
+    Urllib3HttpNode,
+)
+from elastic_transport.client_utils import DEFAULT, DefaultType
 from elasticsearch import ApiError, Elasticsearch, ElasticsearchWarning, UnsupportedProductError
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, WrongIndex
+from app.index.gate import time_left
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -27,6 +37,8 @@ OLDEST_MAJOR = 8
 # Said by a server that is fine but will not do it now; the request had no effect.
 _REFUSED_FOR_NOW = {401, 403, 408, 429}
 
+_FOREVER = 86_400.0
+
 
 class _Undecoded(JsonSerializer):
     """Answers stay the bytes that Elasticsearch sent."""
@@ -35,22 +47,41 @@ class _Undecoded(JsonSerializer):
         return bytes(data)
 
 
+class _BoundedNode(Urllib3HttpNode):
+    """A node whose every call ends within what the gate left it, connecting included."""
+
+    def perform_request(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        headers: HttpHeaders | None = None,
+        request_timeout: DefaultType | float | None = DEFAULT,
+    ) -> Any:
+        asked = request_timeout if isinstance(request_timeout, int | float) else self.config.request_timeout
+        limit: Any = urllib3.Timeout(total=min(asked or _FOREVER, time_left(asked or _FOREVER)))
+        return super().perform_request(method, target, body, headers, request_timeout=limit)
+
+
 @contextlib.contextmanager
 def typed_errors() -> Iterator[None]:
     """Turn what the client raises into IndexUnavailable, IndexOutcomeUnknown, IndexRejected or WrongIndex."""
     try:
         yield
-    except ConnectionTimeout as error:
-        raise IndexOutcomeUnknown() from error
-    except NodeConnectionError as error:
-        never_sent = any(isinstance(cause, NewConnectionError) for cause in error.errors)
+    except (ConnectionTimeout, NodeConnectionError) as error:
+        never_sent = any(isinstance(cause, NewConnectionError | ConnectTimeoutError) for cause in error.errors)
         raise (IndexUnavailable() if never_sent else IndexOutcomeUnknown()) from error
+    except SerializationError as error:
+        # An answer came, so it was asked; but the answer is cut off or not JSON.
+        raise IndexOutcomeUnknown() from error
     except UnsupportedProductError as error:
         raise WrongIndex("the server at ELASTICSEARCH_URL is not Elasticsearch") from error
     except TransportError as error:
         raise IndexUnavailable() from error
     except ApiError as error:
         status = error.meta.status
+        if status == 404:
+            raise IndexUnavailable("The index is missing") from error
         if status in _REFUSED_FOR_NOW:
             raise IndexUnavailable() from error
         if status >= 500:
@@ -65,6 +96,7 @@ class Connection:
         # Deprecation headers are for whoever reads Elasticsearch's own log, not for every request here.
         warnings.simplefilter("ignore", ElasticsearchWarning)
         options: dict[str, Any] = {
+            "node_class": _BoundedNode,
             "request_timeout": settings.elasticsearch_timeout,
             "connections_per_node": settings.elasticsearch_connections,
             # A repeated write is the store's decision, never the client's.

@@ -9,7 +9,8 @@ committer thread (two thread switches for the lone upload, and one more thing to
 
 Every write carries an external version (microseconds of the change), accepted when it is not lower than what the index
 has. A repeated write is therefore harmless, and a write that arrives after the delete it lost against stays without
-effect: Elasticsearch remembers deleted versions for `index.gc_deletes`.
+effect: Elasticsearch remembers deleted versions for `index.gc_deletes`. All removals have one version, above any clock:
+an id is never used again, and of two removals of one document neither is older than the other.
 """
 
 from __future__ import annotations
@@ -22,9 +23,15 @@ from typing import Any
 
 from app.errors import IndexIncomplete, IndexOutcomeUnknown, IndexRejected, IndexUnavailable, StoreError
 from app.index.connection import Connection, typed_errors
+from app.index.gate import time_left
 
 #: Operations in one bulk; more wait for the next one.
 MAX_BATCH = 1000
+
+REMOVAL_VERSION = 2**62
+
+#: Seconds: with less left than this nobody leads, as the bulk carries the writes of others who have more.
+LEAST_TO_LEAD = 0.5
 
 
 @dataclass(frozen=True)
@@ -48,10 +55,11 @@ class Documents:
     """The documents behind one alias."""
 
     def __init__(self, connection: Connection, alias: str, timeout: float) -> None:
-        """`timeout`: seconds that a write waits in all, in the queue and in flight."""
+        """`timeout`: seconds that a write waits in all, in the queue and in flight, where no gate bounds it."""
         self._connection = connection
         self._alias = alias
         self._timeout = timeout
+        self._least_to_lead = min(LEAST_TO_LEAD, timeout / 8)
         self._turn = threading.Condition()
         self._queue: list[_Waiting] = []
         self._leading = False
@@ -64,7 +72,7 @@ class Documents:
         IndexOutcomeUnknown when nobody knows.
         """
         mine = _Waiting(writes)
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + time_left(self._timeout)
         with self._turn:
             self._queue.append(mine)
         while True:
@@ -79,6 +87,10 @@ class Documents:
                     self._turn.wait(left)
                 if mine.done:
                     break
+                if deadline - time.monotonic() < self._least_to_lead:
+                    self._queue.remove(mine)
+                    self._turn.notify()
+                    raise IndexUnavailable()
                 self._leading = True
                 batch = self._take()
             self._lead(batch)

@@ -1,0 +1,99 @@
+"""How many requests wait for Elasticsearch at once, and for how long: a stalled node must not take every thread.
+
+A request that waits for Elasticsearch holds one of the worker's threads, and downloads need those threads too. So only
+some may wait; the next wait at the gate, which costs nobody anything while Elasticsearch answers. When the oldest call
+has gone without an answer for `SLOW` seconds, those at the gate and all who come are refused at once. After a call that
+ended only by its time limit, one at a time is let through to see whether it is back.
+
+All time is counted from the gate: what a request waits there is taken off what its calls may take, so that the sum stays
+below the limit whatever the request does in between.
+
+Rejected: a fixed bound without waiting (refuses bursts that a healthy node would take), threads of their own for
+Elasticsearch (two thread switches for each request, and the request's thread waits all the same), and a breaker that
+counts failures (a refused connection fails within a millisecond and needs no protection).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from contextvars import ContextVar
+
+from app.errors import IndexUnavailable
+
+#: Seconds without an answer after which Elasticsearch counts as slow. A healthy one answers in a hundredth of that.
+SLOW = 1.0
+
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+
+
+def time_left(otherwise: float) -> float:
+    """Seconds that the work at hand may still wait for Elasticsearch; `otherwise` outside of any gate.
+
+    Raises IndexUnavailable when the time is over.
+    """
+    end = _deadline.get()
+    if end is None:
+        return otherwise
+    left = end - time.monotonic()
+    if left <= 0:
+        raise IndexUnavailable()
+    return left
+
+
+class Gate:
+    """Lets `at_once` threads through together, each for `seconds` in all."""
+
+    def __init__(self, seconds: float, at_once: int) -> None:
+        self._seconds = seconds
+        self._at_once = at_once
+        self._changed = threading.Condition()
+        self._begun: dict[object, float] = {}
+        self._stalled = False
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the last call ended by its time limit, and no other came through since."""
+        return self._stalled
+
+    @contextlib.contextmanager
+    def passage(self, seconds: float | None = None) -> Iterator[None]:
+        """A block that calls Elasticsearch, within `seconds` instead of the gate's own if given.
+
+        Raises IndexUnavailable when there is no getting through, before anything was asked of Elasticsearch.
+        """
+        began = time.monotonic()
+        end = began + min(self._seconds, seconds or self._seconds)
+        if _deadline.get() is not None:
+            # Within another passage: its time and its place count.
+            yield
+            return
+        key = object()
+        self._enter(key, end)
+        token = _deadline.set(end)
+        failed = False
+        try:
+            yield
+        except IndexUnavailable:
+            failed = True
+            raise
+        finally:
+            _deadline.reset(token)
+            with self._changed:
+                took = time.monotonic() - self._begun.pop(key)
+                self._stalled = failed and took >= SLOW
+                self._changed.notify_all()
+
+    def _enter(self, key: object, end: float) -> None:
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                if len(self._begun) < (1 if self._stalled else self._at_once):
+                    self._begun[key] = now
+                    return
+                oldest = next(iter(self._begun.values()))
+                if self._stalled or now >= min(oldest + SLOW, end):
+                    raise IndexUnavailable()
+                self._changed.wait(min(oldest + SLOW, end) - now)

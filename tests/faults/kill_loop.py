@@ -1,0 +1,256 @@
+"""The kill loop: the real server and a real node of its own, clients at work, and kill -9 at random moments.
+
+A round lets the clients work, kills a few processes, starts again what died, waits until the store is healthy and has
+settled, and compares what is on the disk and in the index with what the clients were told. `Violation` carries what did
+not hold, with the seed that replays the choices.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+from embedded_node import EmbeddedNode
+
+from tests.support.app import Server, running_server
+from tests.support.load import COCO, Client, File, Unit, hits, search
+
+log = logging.getLogger(__name__)
+
+#: What is killed, and how often in a hundred. A worker costs little to start again, a node seconds.
+TARGETS = {"worker": 70, "master": 8, "server": 10, "node": 9, "both": 3}
+
+#: Seconds that the store may take to be healthy and settled once everything runs again.
+SETTLE = 90.0
+
+
+class Violation(AssertionError):
+    """A promise that did not hold."""
+
+
+@dataclass
+class Tally:
+    """What a loop did."""
+
+    rounds: int = 0
+    kills: Counter[str] = field(default_factory=Counter)
+    answers: Counter[str] = field(default_factory=Counter)
+    settled: list[float] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        kills = ", ".join(f"{name} {count}" for name, count in sorted(self.kills.items()))
+        answers = ", ".join(f"{name}: {count}" for name, count in sorted(self.answers.items()))
+        slowest = max(self.settled, default=0.0)
+        return (
+            f"{self.rounds} rounds, {self.kills.total()} kills ({kills}); settled within {slowest:.1f} s; "
+            f"answers: {answers}"
+        )
+
+
+class KillLoop:
+    """One server, one node, some clients. `run` does rounds until the kills or the time are used up."""
+
+    def __init__(self, server: Server, node: EmbeddedNode, seed: int, clients: int = 5) -> None:
+        self.server = server
+        self.node = node
+        self.seed = seed
+        self.tally = Tally()
+        self._random = random.Random(seed)
+        self._orphans: list[int] = []
+        self._http = requests.Session()
+        self._http.trust_env = False
+        self.clients = [Client(number, server.url, server.token, seed) for number in range(clients)]
+
+    def run(self, kills: int, seconds: float = float("inf")) -> Tally:
+        """Kill until `kills` processes or groups of them were killed or `seconds` are over. Raises Violation."""
+        end = time.monotonic() + seconds
+        for client in self.clients:
+            client.start()
+        try:
+            while self.tally.kills.total() < kills and time.monotonic() < end:
+                self._round(min(self._random.randint(1, 4), kills - self.tally.kills.total()))
+        finally:
+            for client in self.clients:
+                client.end()
+            _await_end(self._orphans)
+            for client in self.clients:
+                self.tally.answers += client.ledger.answers
+            self._http.close()
+        return self.tally
+
+    def _round(self, kills: int) -> None:
+        for client in self.clients:
+            client.resume()
+        for _ in range(kills):
+            time.sleep(self._random.uniform(0.05, 0.8))
+            target = self._random.choices(list(TARGETS), list(TARGETS.values()))[0]
+            self._kill(target)
+            self.tally.kills[target] += 1
+        time.sleep(0.2)
+        for client in self.clients:
+            client.pause()
+        began = time.monotonic()
+        self._await_settled()
+        self.tally.settled.append(time.monotonic() - began)
+        self.tally.rounds += 1
+        log.info("round %d: %s, settled after %.1f s", self.tally.rounds, self.tally.kills, self.tally.settled[-1])
+        self._check()
+
+    # Breaking
+
+    def _kill(self, target: str) -> None:
+        if target in ("node", "both"):
+            self.node.kill()
+        if target in ("server", "both"):
+            self.server.kill()
+        if target == "master":
+            assert self.server.process is not None
+            # They notice within a second, finish what they have at hand, and overlap with the next server's workers.
+            self._orphans += self.server.worker_pids()
+            os.kill(self.server.process.pid, signal.SIGKILL)
+            self.server.process.wait()
+            self.server.process = None
+        if target == "worker":
+            workers = self.server.worker_pids()
+            if workers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._random.choice(workers), signal.SIGKILL)
+        # Both at once: the server has to bear a node that is not there yet.
+        starts = []
+        if self.server.process is None:
+            starts.append(threading.Thread(target=self.server.start))
+        if not self.node.is_alive():
+            starts.append(threading.Thread(target=self.node.start))
+        for each in starts:
+            each.start()
+        for each in starts:
+            each.join()
+
+    def _await_settled(self) -> None:
+        deadline = time.monotonic() + SETTLE
+        while True:
+            left = [path for path in self.server.stored_files() if not path.startswith("attachments/")]
+            with contextlib.suppress(requests.RequestException):
+                health = requests.get(f"{self.server.url}/health", timeout=20)
+                if health.status_code == 200 and not left:
+                    return
+            if time.monotonic() > deadline:
+                self._fail(
+                    [f"not settled after {SETTLE:.0f} s: {left[:10]}, health {health.status_code} {health.text}"]
+                )
+            time.sleep(0.05)
+
+    # Checking
+
+    def _check(self) -> None:
+        problems = [text for client in self.clients for text in client.ledger.violations]
+        found = self._documents()
+        on_disk = {Path(path).name for path in self.server.stored_files()}
+        by_session: dict[str, dict[str, str]] = {}
+        for attachment_id, source in found.items():
+            by_session.setdefault(str(source["session"]), {})[str(source["name"])] = attachment_id
+        expected: set[str] = set()
+        for client in self.clients:
+            for unit in client.ledger.units:
+                problems += self._unit(unit, by_session.get(unit.session, {}))
+                expected |= {str(file.id) for file in unit.files if file.state == "present"}
+        problems += [f"document {each} is nobody's" for each in sorted(set(found) - expected)]
+        wanted = {f"{each}.{suffix}" for each in expected for suffix in ("bytes", "json")}
+        problems += [f"{name} is missing on the disk" for name in sorted(wanted - on_disk)]
+        problems += [f"{name} lies on the disk and is nobody's" for name in sorted(on_disk - wanted)]
+        for client in self.clients:
+            for unit, file in client.ledger.files():
+                if file.state == "present":
+                    problems += self._bytes(unit, file)
+                elif file.id is not None:
+                    problems += self._no_bytes(file)
+            # What is gone for good needs no watch of its own: whatever is found must be somebody's.
+            client.ledger.units = [unit for unit in client.ledger.units if not unit.decided or _alive(unit)]
+        if problems:
+            self._fail(problems)
+
+    def _documents(self) -> dict[str, dict[str, object]]:
+        found: dict[str, dict[str, object]] = {}
+        while True:
+            answer = search(self._http, self.server.url, self.server.token, size=1000, **{"from": len(found)})
+            if not answer.ok:
+                self._fail([f"a search of the settled store answers {answer.status_code} {answer.text[:200]}"])
+            page = hits(answer)
+            found |= page
+            if len(page) < 1000:
+                return found
+
+    def _unit(self, unit: Unit, found: dict[str, str]) -> list[str]:
+        """Compare one upload with the index, and write down what was open until now."""
+        problems = []
+        if not unit.decided:
+            names = {file.name for file in unit.files}
+            if found and set(found) != names:
+                problems.append(f"upload {unit.session} is neither all nor nothing: {sorted(found)} of {sorted(names)}")
+            for file in unit.files:
+                file.id = found.get(file.name)
+                file.state = "present" if file.id else "absent"
+            unit.decided = True
+        for file in unit.files:
+            if file.state == "open":
+                file.state = "present" if file.name in found else "absent"
+            if file.state == "present" and found.get(file.name) != file.id:
+                problems.append(f"{file.id} ({file.name} of {unit.session}) is acknowledged and not found")
+            if file.state == "absent" and file.name in found:
+                problems.append(f"{found[file.name]} ({file.name} of {unit.session}) is deleted or undone, yet found")
+        return problems
+
+    def _bytes(self, unit: Unit, file: File) -> list[str]:
+        assert file.id is not None
+        answer = unit.way.download(self._http, self.server.url, self.server.token, file.id)
+        problems = []
+        if answer.status_code != 200 or answer.content != file.content:
+            problems.append(f"{file.id} answers {answer.status_code} with {len(answer.content)} bytes")
+        head = self._http.head(f"{self.server.url}/attachment/{file.id}", headers=self.server.headers(), timeout=30)
+        wanted = {"Content-Length": str(len(file.content)), "Filename": file.name, "ETag": f'"{file.sha256}"'}
+        wrong = {name: head.headers.get(name) for name, value in wanted.items() if head.headers.get(name) != value}
+        if head.status_code != 200 or wrong:
+            problems.append(f"HEAD of {file.id} answers {head.status_code} and {wrong}")
+        return problems
+
+    def _no_bytes(self, file: File) -> list[str]:
+        assert file.id is not None
+        answer = COCO.download(self._http, self.server.url, self.server.token, file.id)
+        return [] if answer.status_code == 404 else [f"{file.id} is deleted and answers {answer.status_code}"]
+
+    def _fail(self, problems: list[str]) -> None:
+        shown = "\n  ".join(problems[:20])
+        raise Violation(f"seed {self.seed}, {self.tally}\n{len(problems)} violations:\n  {shown}")
+
+
+def _alive(unit: Unit) -> bool:
+    return any(file.state != "absent" for file in unit.files)
+
+
+def _await_end(pids: list[int]) -> None:
+    """Wait until orphaned workers are gone. Raises Violation when one stays."""
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        if time.monotonic() > deadline:
+            raise Violation(f"workers {pids} outlive their master")
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def kill_loop(folder: Path, seed: int, clients: int = 5) -> Iterator[KillLoop]:
+    """A kill loop on data in `folder`, with a server and a node that end with it."""
+    with (
+        EmbeddedNode(folder / "node") as node,
+        running_server(folder, node.url, GRACE_TIME="1", RECONCILE_INTERVAL="0.5") as server,
+    ):
+        yield KillLoop(server, node, seed, clients)

@@ -1,0 +1,269 @@
+"""Clients that use a server while it is being broken, and the ledger of what they were told.
+
+Each upload goes into a session of its own, so that what became of it can be asked for afterwards, whatever was answered.
+What was acknowledged must hold. What was not is one question, "all of it or none of it", which the first check after the
+store has settled answers for good: an upload that was found undone must never come back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import requests
+
+State = Literal["present", "absent", "open"]
+
+#: Seconds after which a client gives up on an answer: far more than the server may take.
+PATIENCE = 30.0
+
+
+@dataclass
+class File:
+    """One file that a client sent. `id` is None until an answer or a search told it."""
+
+    name: str
+    content: bytes
+    id: str | None = None
+    state: State = "open"
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass
+class Unit:
+    """The files of one upload: all of them or none. `decided` once it was acknowledged, refused or looked at."""
+
+    session: str
+    way: Way
+    files: list[File]
+    decided: bool = False
+
+
+@dataclass
+class Ledger:
+    """What one client did and was told; written by that client alone, read while it pauses."""
+
+    units: list[Unit] = field(default_factory=list)
+    answers: Counter[str] = field(default_factory=Counter)
+    violations: list[str] = field(default_factory=list)
+
+    def files(self) -> Iterator[tuple[Unit, File]]:
+        for unit in self.units:
+            for file in unit.files:
+                yield unit, file
+
+
+class Way(Protocol):
+    """How one dialect says it. `headers` carry the token."""
+
+    name: str
+    #: The most files that one upload of this dialect takes.
+    most_files: int
+
+    def upload(self, http: requests.Session, url: str, token: str, unit: Unit) -> requests.Response: ...
+
+    def ids(self, answer: requests.Response) -> list[str]: ...
+
+    def download(self, http: requests.Session, url: str, token: str, attachment_id: str) -> requests.Response: ...
+
+    def delete(self, http: requests.Session, url: str, token: str, attachment_id: str) -> requests.Response: ...
+
+
+class Coco:
+    """The dialect that every attachment can be found and fetched through."""
+
+    name = "coco"
+    most_files = 5
+
+    def upload(self, http: requests.Session, url: str, token: str, unit: Unit) -> requests.Response:
+        files = [("files", (file.name, file.content)) for file in unit.files]
+        return http.post(
+            f"{url}/chat/{unit.session}/_upload", files=files, headers={"X-API-TOKEN": token}, timeout=PATIENCE
+        )
+
+    def ids(self, answer: requests.Response) -> list[str]:
+        ids: list[str] = answer.json()["attachments"]
+        return ids
+
+    def download(self, http: requests.Session, url: str, token: str, attachment_id: str) -> requests.Response:
+        return http.get(f"{url}/attachment/{attachment_id}", headers={"X-API-TOKEN": token}, timeout=PATIENCE)
+
+    def delete(self, http: requests.Session, url: str, token: str, attachment_id: str) -> requests.Response:
+        return http.delete(f"{url}/attachment/{attachment_id}", headers={"X-API-TOKEN": token}, timeout=PATIENCE)
+
+
+COCO = Coco()
+WAYS: tuple[Way, ...] = (COCO,)
+
+
+def search(http: requests.Session, url: str, token: str, **parameters: Any) -> requests.Response:
+    """A search in the Coco dialect, which finds what came through any of them."""
+    return http.get(f"{url}/attachment/_search", params=parameters, headers={"X-API-TOKEN": token}, timeout=PATIENCE)
+
+
+def hits(answer: requests.Response) -> dict[str, dict[str, Any]]:
+    """The hits of a search: `_source` by id."""
+    return {hit["_id"]: hit["_source"] for hit in answer.json()["hits"]["hits"]}
+
+
+class Client(threading.Thread):
+    """One client. It works between `resume` and `pause`, and checks at once what must hold at once."""
+
+    #: Attachments that a client keeps before it rather deletes than uploads.
+    ENOUGH = 40
+
+    def __init__(self, number: int, url: str, token: str, seed: int) -> None:
+        super().__init__(name=f"client-{number}", daemon=True)
+        self.number = number
+        self.url = url
+        self.token = token
+        self.ledger = Ledger()
+        self._random = random.Random(f"{seed}/{number}")
+        self._http = requests.Session()
+        self._http.trust_env = False
+        self._count = 0
+        self._may_run = threading.Event()
+        self._idle = threading.Event()
+        self._idle.set()
+        self._ended = False
+
+    def resume(self) -> None:
+        self._may_run.set()
+
+    def pause(self) -> None:
+        """Stop before the next step and wait for the end of the one at hand."""
+        self._may_run.clear()
+        if not self._idle.wait(PATIENCE * 3):
+            raise TimeoutError(f"{self.name} does not come to rest")
+
+    def end(self) -> None:
+        self._ended = True
+        self._may_run.set()
+        self.join()
+        self._http.close()
+
+    def run(self) -> None:
+        while True:
+            if not self._may_run.is_set():
+                self._idle.set()
+                self._may_run.wait()
+            if self._ended:
+                return
+            self._idle.clear()
+            if not self._may_run.is_set():
+                continue
+            with contextlib.suppress(requests.RequestException):
+                self._step()
+
+    def _step(self) -> None:
+        live = [(unit, file) for unit, file in self.ledger.files() if file.state == "present"]
+        kind = self._random.random()
+        if kind < (0.45 if len(live) < self.ENOUGH else 0.1):
+            self._upload()
+        elif kind < 0.65 and live:
+            self._remove(*self._random.choice(live))
+        elif kind < 0.85 and live:
+            self._search(self._random.choice(live)[0])
+        elif live:
+            self._download(*self._random.choice(live))
+
+    def _say(self, kind: str, answer: requests.Response) -> None:
+        self.ledger.answers[f"{kind} {answer.status_code}"] += 1
+
+    def _violation(self, text: str) -> None:
+        self.ledger.violations.append(f"{time.strftime('%H:%M:%S')} {self.name}: {text}")
+
+    def _refused(self, kind: str, answer: requests.Response) -> None:
+        """An answer that is no success: only Elasticsearch may be missing here, and it must be said as that."""
+        if answer.status_code != 503 or "Retry-After" not in answer.headers:
+            self._violation(f"{kind} answered {answer.status_code} {answer.text[:200]}")
+
+    def _upload(self) -> None:
+        way = self._random.choice(WAYS)
+        self._count += 1
+        number = 1 if self._random.random() < 0.6 else self._random.randint(1, way.most_files)
+        files = [
+            File(f"{self.number}-{self._count}-{n}.bin", self._random.randbytes(self._size())) for n in range(number)
+        ]
+        unit = Unit(f"c{self.number}n{self._count}", way, files)
+        self.ledger.units.append(unit)
+        try:
+            answer = way.upload(self._http, self.url, self.token, unit)
+            if answer.ok:
+                ids = way.ids(answer)
+        except requests.RequestException:
+            self.ledger.answers["upload lost"] += 1
+            return
+        self._say("upload", answer)
+        if not answer.ok:
+            self._refused("upload", answer)
+            return
+        for file, attachment_id in zip(files, ids, strict=True):
+            file.id, file.state = attachment_id, "present"
+        unit.decided = True
+        self._search(unit)
+
+    def _size(self) -> int:
+        return self._random.choice((0, 1, 100, 5_000, 70_000, 300_000))
+
+    def _remove(self, unit: Unit, file: File) -> None:
+        assert file.id is not None
+        file.state = "open"
+        try:
+            answer = unit.way.delete(self._http, self.url, self.token, file.id)
+        except requests.RequestException:
+            self.ledger.answers["delete lost"] += 1
+            return
+        self._say("delete", answer)
+        if answer.ok:
+            file.state = "absent"
+            found = COCO.download(self._http, self.url, self.token, file.id)
+            if found.status_code != 404:
+                self._violation(f"{file.id} was deleted and answers {found.status_code}")
+            self._search(unit)
+        else:
+            self._refused("delete", answer)
+
+    def _search(self, unit: Unit) -> None:
+        answer = search(self._http, self.url, self.token, session=unit.session)
+        self._say("search", answer)
+        if not answer.ok:
+            self._refused("search", answer)
+            return
+        found = hits(answer)
+        for file in unit.files:
+            if file.state == "present" and file.id not in found:
+                self._violation(f"{file.id} is acknowledged and a search does not find it")
+            if file.state == "absent" and file.id in found:
+                self._violation(f"{file.id} is deleted and a search finds it")
+        for attachment_id in found:
+            # Nobody else deletes what is in this session, and this client waits: so every hit must be there.
+            if not any(file.id == attachment_id and file.state == "open" for file in unit.files):
+                self._is(attachment_id, unit)
+
+    def _is(self, attachment_id: str, unit: Unit) -> None:
+        file = next((file for file in unit.files if file.id == attachment_id), None)
+        if file is None:
+            self._violation(f"a hit of {unit.session} has the unknown id {attachment_id}")
+        else:
+            self._download(unit, file)
+
+    def _download(self, unit: Unit, file: File) -> None:
+        assert file.id is not None
+        answer = unit.way.download(self._http, self.url, self.token, file.id)
+        self._say("download", answer)
+        if answer.status_code != 200:
+            # Downloads need no Elasticsearch: no excuse.
+            self._violation(f"{file.id} is there and a download answers {answer.status_code} {answer.text[:100]}")
+        elif answer.content != file.content:
+            self._violation(f"{file.id} has other bytes: {len(answer.content)} for {len(file.content)}")
