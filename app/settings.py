@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -75,6 +76,25 @@ def _optional_path(text: str) -> Path | None:
     return Path(text) if text else None
 
 
+def _internal_prefix(text: str) -> str | None:
+    if text and not re.fullmatch(r"/(?:[A-Za-z0-9_-]+/)+", text):
+        raise ValueError("is not a path prefix such as /_attachments/")
+    return text or None
+
+
+def _addresses(text: str) -> str:
+    for each in text.split(","):
+        if each.strip() not in ("", "*"):
+            ipaddress.ip_network(each.strip())
+    return text
+
+
+def _yes(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise ValueError("is not one of: yes, no")
+    return text == "yes"
+
+
 def _choice(*allowed: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in allowed:
@@ -125,6 +145,9 @@ class Settings:
     )
     max_file_size: int = _setting("MAX_FILE_SIZE", parse_size, 512 * MIB, "Largest file.")
     max_request_size: int = _setting("MAX_REQUEST_SIZE", parse_size, GIB, "Largest request body, all files together.")
+    max_chat_file_size: int = _setting(
+        "MAX_CHAT_FILE_SIZE", parse_size, 10 * MIB, "Largest image of a Coder chat; the default is Coder's own limit."
+    )
     max_files: int = _setting("MAX_FILES", _count, 100, "Files in one request; each costs a descriptor until its end.")
     max_form_fields: int = _setting(
         "MAX_FORM_FIELDS", _count, 32, "Form fields that are no files; no dialect has more than three."
@@ -150,6 +173,33 @@ class Settings:
         "WEB_WORKERS", _optional_count, None, "Worker processes; when not set, one for each processor, 2 to 4."
     )
     web_threads: int = _setting("WEB_THREADS", _count, 16, "Requests that each worker process handles at once.")
+    forwarded_allow_ips: str = _setting(
+        "FORWARDED_ALLOW_IPS",
+        _addresses,
+        "127.0.0.1,::1",
+        "Addresses of proxies whose X-Forwarded-Proto is believed, by comma.",
+    )
+    accel_redirect: str | None = _setting(
+        "ACCEL_REDIRECT",
+        _internal_prefix,
+        None,
+        "Prefix under which nginx finds the folder `attachments`: downloads are handed to it (X-Accel-Redirect).",
+    )
+    log_format: str = _setting(
+        "LOG_FORMAT", _choice("json", "text"), "json", "Lines of the log: a JSON object each, or text for people."
+    )
+    log_level: str = _setting(
+        "LOG_LEVEL",
+        _choice("debug", "info", "warning", "error"),
+        "info",
+        "From which level on lines are written; each request is one at `info`, and `debug` may quote what clients sent.",
+    )
+    metrics_open: bool = _setting(
+        "METRICS_OPEN", _yes, False, "Whether `/metrics` asks for no token (`yes`), or for one with the scope `admin`."
+    )
+    metrics_folder: Path | None = _setting(
+        "METRICS_FOLDER", _optional_path, None, "Where the workers share their numbers; when not set, in memory."
+    )
     grace_time: float = _setting(
         "GRACE_TIME", _seconds, 3600.0, "Age at which a temporary file that no process holds is removed."
     )
@@ -188,6 +238,8 @@ def shown(name: str, value: Any) -> str:
     """The value of the setting `name` as people read it, and as its parser takes it back."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if _PARSERS[name] is parse_size and value:
         for unit, size in (("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
             if value % size == 0:
