@@ -27,7 +27,7 @@ from app.http.describe import BINARY, FORM, JSON, TEXT, Answer, Parameter, Schem
 from app.http.names import header_value
 from app.http.parameters import id_list, json_object, query_parameters
 from app.http.uploads import FORM_ERRORS, check_length, read_form
-from app.ids import new_xid
+from app.ids import is_id, new_xid
 from app.search import params, query
 from app.services import services
 from app.store import Draft
@@ -155,7 +155,9 @@ def search_by_ids() -> Response:
     query_parameters(request, set())
     settings = services().settings
     ids = id_list(json_object(request, settings.max_json_size), settings.max_ids)
-    return _search(params.SearchParams(ids=tuple(ids), size=len(ids)))
+    # What has not the form of an id is nobody's; Elasticsearch would refuse some of it.
+    wanted = tuple(each for each in ids if is_id(each))
+    return _search(params.SearchParams(ids=wanted, size=len(wanted)))
 
 
 def _search(wanted: params.SearchParams) -> Response:

@@ -1,0 +1,64 @@
+"""The description names every route, and nothing else."""
+
+import pytest
+import requests
+from flask import Flask
+
+from app.http.access import PUBLIC, required_scope
+from app.http.describe import operation_of
+from app.openapi.document import path_of
+from app.settings import Settings
+from app.tokens import SCOPES
+from app.wiring import create_app
+from tests.support.app import Server
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    return create_app(Settings(data=tmp_path_factory.mktemp("data")))
+
+
+def test_every_route_is_described(app: Flask) -> None:
+    undescribed = [name for name, view in app.view_functions.items() if operation_of(view) is None]
+    assert undescribed == []
+
+
+def test_the_document_has_the_routes_of_the_url_map(app: Flask, server: Server) -> None:
+    document = requests.get(f"{server.url}/openapi.json", timeout=10).json()
+    described = {
+        (path, method)
+        for path, item in document["paths"].items()
+        for method in item
+        if method != "head"  # described only where it says something of its own
+    }
+    routes = {
+        (path_of(rule), method.lower())
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert described == routes
+    assert document["openapi"] == "3.1.0"
+
+
+def test_operations_name_their_scope_and_have_unique_ids(app: Flask, server: Server) -> None:
+    document = requests.get(f"{server.url}/openapi.json", timeout=10).json()
+    operations = [operation for item in document["paths"].values() for operation in item.values()]
+    ids = [operation["operationId"] for operation in operations]
+    assert len(set(ids)) == len(ids)
+    scopes = {required_scope(view) for view in app.view_functions.values()} - {PUBLIC}
+    assert {operation.get("x-required-scope") for operation in operations} - {None} == scopes
+    assert scopes <= set(SCOPES)
+    for operation in operations:
+        assert ("x-required-scope" in operation) == ("security" in operation)
+        if "security" in operation:
+            assert {"401", "403"} <= set(operation["responses"])
+
+
+def test_the_page_loads_nothing_from_elsewhere(server: Server) -> None:
+    page = requests.get(f"{server.url}/openapi", timeout=10)
+    assert page.status_code == 200
+    assert "http" not in page.text.replace("<!doctype html>", "").replace("<html", "").replace("</html", "")
+    assert "unsafe-inline" not in page.headers["Content-Security-Policy"].split("style-src")[0]
+    for asset in ("swagger-ui.css", "swagger-ui-bundle.js", "start.js"):
+        assert requests.get(f"{server.url}/openapi/{asset}", timeout=10).status_code == 200
+    assert requests.get(f"{server.url}/openapi/..%2f..%2fapp.py", timeout=10).status_code == 404
