@@ -69,7 +69,7 @@ def typed_errors() -> Iterator[None]:
     try:
         yield
     except (ConnectionTimeout, NodeConnectionError) as error:
-        never_sent = any(isinstance(cause, NewConnectionError | ConnectTimeoutError) for cause in error.errors)
+        never_sent = any(isinstance(cause, NewConnectionError | ConnectTimeoutError) for cause in (error.__cause__, *error.errors))
         raise (IndexUnavailable() if never_sent else IndexOutcomeUnknown()) from error
     except SerializationError as error:
         # An answer came, so it was asked; but the answer is cut off or not JSON.
