@@ -121,8 +121,8 @@ def body_chunks(request: Request, limit: int) -> Iterator[bytes]:
 def _read(read: Callable[[int], bytes], size: int) -> bytes:
     try:
         return read(size)
-    except (OSError, EOFError, ValueError) as error:
-        # A reset connection, or a chunked body that is none.
+    except Exception as error:
+        # A reset connection, or a chunked body that is none: each server has classes of its own for that.
         raise IncompleteBody() from error
 
 
