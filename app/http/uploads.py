@@ -32,8 +32,6 @@ from app.settings import Settings
 
 #: Bytes asked of the socket at once.
 READ_SIZE = 256 * 1024
-#: What a form may cost beyond its files: boundaries and part headers.
-FORM_OVERHEAD = 64 * 1024
 
 #: What a route that stores a body raises, whatever its dialect.
 STORING_ERRORS = (FileTooLarge, InvalidName, RequestTooLarge, StorageFull, StorageFailed, IndexUnavailable)
