@@ -1,0 +1,209 @@
+"""Every route against every way not to be allowed. A new route without an entry here fails the first test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import requests
+
+from app.attachment import now
+from app.http.access import PUBLIC, required_scope
+from app.settings import Settings
+from app.tokens import SCOPES
+from app.wiring import create_app, dialect_of
+from tests.support.app import Server
+
+UNKNOWN_UUID = "497f6eca-6276-4993-bfeb-53cbbbba6f08"
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(32)
+#: Header of a dialect -> how it shows a token.
+SHOWN: dict[str, Callable[[str], dict[str, str]]] = {
+    "coco": lambda token: {"X-API-TOKEN": token},
+    "langdock": lambda token: {"Authorization": f"Bearer {token}"},
+    "kore": lambda token: {"x-api-key": token},
+    "coder": lambda token: {"Coder-Session-Token": token},
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """How to call one route rightly. `path` may have `{id}`: of an attachment (or chat) that `made` says how to make."""
+
+    method: str
+    rule: str
+    path: str
+    #: Statuses with a token that may.
+    good: tuple[int, ...] = (200,)
+    options: dict[str, Any] = field(default_factory=dict)
+    made: str = ""
+
+
+FILES = {"files": [("files", ("a.txt", b"some text"))]}
+FILE = {"files": [("file", ("a.txt", b"some text"))]}
+KORE_UPLOAD = {**FILE, "data": {"userReference": "matrix", "uploadType": "runtime"}}
+CODER_UPLOAD = {"data": PNG, "headers": {"Content-Type": "image/png"}}
+CODER_FILES = f"/api/v2/chats/files?organization={UNKNOWN_UUID}"
+KORE = "/apps/a1/environments/e1/attachments"
+KORE_RULE = "/apps/<app_id>/environments/<environment>/attachments"
+
+ROUTES = [
+    Route("POST", "/chat/<session>/_upload", "/chat/matrix/_upload", options=FILES),
+    Route("POST", "/attachment/_upload", "/attachment/_upload", options=FILES),
+    Route("GET", "/attachment/<attachment_id>", "/attachment/{id}", made="coco"),
+    Route("DELETE", "/attachment/<attachment_id>", "/attachment/{id}", made="coco"),
+    Route("GET", "/attachment/_search", "/attachment/_search?session=matrix"),
+    Route("POST", "/attachment/_search", "/attachment/_search", options={"json": {"attachments": []}}),
+    Route("GET", "/attachment/<attachment_id>/status", "/attachment/{id}/status", made="coco"),
+    Route("GET", "/attachment/_status", "/attachment/_status?attachments=x"),
+    Route("POST", "/attachment/_status", "/attachment/_status", options={"json": {"attachments": []}}),
+    Route("POST", "/attachment/v1/upload", "/attachment/v1/upload", options=FILE),
+    Route("POST", "/api/public/attachment/v1/upload", "/api/public/attachment/v1/upload", options=FILE),
+    Route("POST", "/api/v2/chats/files", CODER_FILES, good=(201,), options=CODER_UPLOAD),
+    Route("GET", "/api/v2/chats/files/<file>", "/api/v2/chats/files/{id}", made="coder file"),
+    *[
+        route
+        for prefix in ("", "/api/v2")
+        for route in (
+            Route("POST", f"{prefix}{KORE_RULE}/upload", f"{prefix}{KORE}/upload", options=KORE_UPLOAD),
+            Route("DELETE", f"{prefix}{KORE_RULE}/<file_id>", f"{prefix}{KORE}/{{id}}", made="kore"),
+        )
+    ],
+]
+PUBLIC_RULES = {
+    "/health",
+    "/openapi",
+    "/openapi.json",
+    "/openapi/<asset>",
+}
+
+
+#: What a route is about -> where it is made, with what, and the key of its id in the answer.
+MAKERS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "coco": ("/chat/matrix/_upload", "attachments", FILES),
+    "kore": (f"{KORE}/upload", "fileId", KORE_UPLOAD),
+    "coder file": (CODER_FILES, "id", CODER_UPLOAD),
+}
+
+
+def make(server: Server, kind: str, token: str) -> str:
+    """Make what a route is about; its id."""
+    path, key, options = MAKERS[kind]
+    answer = requests.post(
+        server.url + path,
+        timeout=60,
+        **{**options, "headers": {**SHOWN[dialect_of(path).name](token), **options.get("headers", {})}},
+    )
+    assert answer.status_code < 300, answer.text
+    found = answer.json()[key]
+    return str(found[0] if isinstance(found, list) else found)
+
+
+def call(server: Server, route: Route, token: str | None, attachment_id: str = UNKNOWN_UUID) -> requests.Response:
+    headers = SHOWN[dialect_of(route.path).name](token) if token is not None else {}
+    path = route.path.replace("{id}", attachment_id)
+    options = {**route.options}
+    headers |= options.pop("headers", {})
+    return requests.request(route.method, server.url + path, headers=headers, timeout=60, **options)
+
+
+def scope_of(route: Route) -> str:
+    return _scopes()[route.rule, route.method]
+
+
+_cache: dict[tuple[str, str], str] = {}
+
+
+def _scopes() -> dict[tuple[str, str], str]:
+    if not _cache:
+        raise RuntimeError("filled by the fixture")
+    return _cache
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _routes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    app = create_app(Settings(data=tmp_path_factory.mktemp("data")))
+    for rule in app.url_map.iter_rules():
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            _cache[rule.rule, method] = str(required_scope(app.view_functions[rule.endpoint]))
+    yield
+    _cache.clear()
+
+
+def test_every_route_has_an_entry() -> None:
+    protected = {key for key, scope in _scopes().items() if scope != PUBLIC}
+    assert {(route.rule, route.method) for route in ROUTES} == protected
+    assert {rule for (rule, _), scope in _scopes().items() if scope == PUBLIC} == PUBLIC_RULES
+
+
+every_route = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.rule}")
+
+
+@every_route
+def test_the_right_token_may(route: Route, server: Server) -> None:
+    token = server.make_token(scope_of(route))
+    attachment_id = make(server, route.made, server.token) if route.made else ""
+    assert call(server, route, token, attachment_id).status_code in route.good
+
+
+@every_route
+def test_no_token_or_a_wrong_one_is_401(route: Route, server: Server) -> None:
+    expired = server.make_token(expires=now() + timedelta(milliseconds=1))
+    server.tokens.create("to-revoke")
+    revoked = server.tokens.rotate("to-revoke")
+    server.tokens.revoke("to-revoke")
+    time.sleep(0.01)
+    attachment_id = make(server, route.made, server.token) if route.made else ""
+    bodies = set()
+    for token in (None, "", "wrong", server.token[:-1], f"{server.token}x", "tök", expired, revoked):
+        wire = token.encode().decode("latin-1") if token is not None else None
+        answer = call(server, route, wire, attachment_id)
+        assert answer.status_code == 401, (token, answer.text)
+        bodies.add(answer.text)
+    # Nothing tells an expired or revoked token from one that never was.
+    assert len(bodies) == 1
+    if route.made:
+        assert server.get(f"/attachment/{attachment_id}").status_code == 200
+
+
+@every_route
+def test_a_token_without_the_scope_is_403(route: Route, server: Server) -> None:
+    others = [scope for scope in SCOPES if scope != scope_of(route)]
+    attachment_id = make(server, route.made, server.token) if route.made else ""
+    answer = call(server, route, server.make_token(*others), attachment_id)
+    assert answer.status_code == 403
+    if route.made:
+        assert server.get(f"/attachment/{attachment_id}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if route.made], ids=lambda route: f"{route.method} {route.rule}"
+)
+def test_another_tenants_is_as_if_it_were_not(route: Route, server: Server) -> None:
+    foreign = server.make_token(tenant="elsewhere")
+    attachment_id = make(server, route.made, server.token)
+    unknown = attachment_id[:-4] + ("0000" if not attachment_id.endswith("0000") else "1110")
+    answers = [call(server, route, foreign, each) for each in (attachment_id, unknown)]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    there, missing = answers
+    assert there.text.replace(attachment_id, "ID") == missing.text.replace(unknown, "ID")
+    volatile = {"date", "x-request-id"}
+    assert {k: v for k, v in there.headers.items() if k.lower() not in volatile} == {
+        k: v for k, v in missing.headers.items() if k.lower() not in volatile
+    }
+    assert server.get(f"/attachment/{attachment_id}").status_code == 200
+
+
+def test_another_tenant_finds_nothing(server: Server) -> None:
+    ids = [make(server, "coco", server.token), make(server, "kore", server.token)]
+    foreign = server.make_token(tenant="nobody")
+    for query in ("", "session=matrix", "query=matrix", "query=text", "sort=created:desc&size=100"):
+        answer = server.get(f"/attachment/_search?{query}", token=foreign).json()
+        assert answer["hits"]["total"]["value"] == 0, query
+    answer = server.post("/attachment/_search", token=foreign, json={"attachments": ids}).json()
+    assert answer["hits"]["hits"] == []
+    statuses = server.post("/attachment/_status", token=foreign, json={"attachments": ids}).json()
+    assert statuses == {each: {} for each in ids}
