@@ -32,6 +32,8 @@ from app.settings import Settings
 
 #: Bytes asked of the socket at once.
 READ_SIZE = 256 * 1024
+#: What a form of one file may cost beyond that file: boundaries, part headers, fields.
+FORM_OVERHEAD = 64 * 1024
 
 #: What a route that stores a body raises, whatever its dialect.
 STORING_ERRORS = (FileTooLarge, InvalidName, RequestTooLarge, StorageFull, StorageFailed, IndexUnavailable)
@@ -173,8 +175,11 @@ class _Reader:
         self.single_file = single_file
         self.form = form
         self.field_count = 0
-        files = settings.max_request_size if single_file is None else max_file_size if single_file else 0
-        limit = files + FORM_OVERHEAD
+        if single_file is None:
+            # The whole body, as `check_length` has it of a body that announces its length.
+            limit = settings.max_request_size
+        else:
+            limit = (max_file_size if single_file else 0) + FORM_OVERHEAD
         self.events = self._events(body_chunks(request, limit), boundary)
 
     def _events(self, chunks: Iterator[bytes], boundary: str) -> Iterator[Any]:
