@@ -175,11 +175,9 @@ class _Reader:
         self.single_file = single_file
         self.form = form
         self.field_count = 0
-        if single_file is None:
-            # The whole body, as `check_length` has it of a body that announces its length.
-            limit = settings.max_request_size
-        else:
-            limit = (max_file_size if single_file else 0) + FORM_OVERHEAD
+        form_of_one = (max_file_size if single_file else 0) + FORM_OVERHEAD
+        # Otherwise the whole body, as `check_length` has it of a body that announces its length.
+        limit = settings.max_request_size if single_file is None else form_of_one
         self.events = self._events(body_chunks(request, limit), boundary)
 
     def _events(self, chunks: Iterator[bytes], boundary: str) -> Iterator[Any]:
