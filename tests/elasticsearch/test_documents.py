@@ -1,0 +1,136 @@
+"""Group commit on a real Elasticsearch: few bulks for many writers, each searchable on return."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from elasticsearch import Elasticsearch
+
+from app.errors import IndexUnavailable
+from app.ids import new_uuid
+from app.index import mappings
+from app.index.connection import Connection
+from app.index.documents import Documents, Write
+from app.settings import Settings
+from tests.support.app import delete_index, unique_index
+
+
+class CountedConnection(Connection):
+    """A connection that counts what is asked of `bulk`; everything is passed to the real server."""
+
+    bulks = 0
+    operations = 0
+
+    @property
+    def client(self) -> Any:
+        return _Counted(super().client, self)
+
+
+class _Counted:
+    def __init__(self, client: Elasticsearch, counts: CountedConnection) -> None:
+        self._client = client
+        self._counts = counts
+
+    def bulk(self, **options: Any) -> Any:
+        self._counts.bulks += 1
+        self._counts.operations += len(options["operations"])
+        return self._client.bulk(**options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+@pytest.fixture
+def connection(elasticsearch_url: str) -> Iterator[CountedConnection]:
+    made = CountedConnection(Settings(elasticsearch_url=elasticsearch_url))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def alias(connection: CountedConnection, elasticsearch_url: str) -> Iterator[str]:
+    name = unique_index()
+    mappings.ensure(connection.client, name, mappings.load(mappings.MAPPINGS / "coco_attachment.json"), new_uuid())
+    yield name
+    delete_index(elasticsearch_url, name)
+
+
+def found(connection: Connection, alias: str) -> set[str]:
+    answer = connection.client.search(index=alias, size=1000, source=False)
+    return {hit["_id"] for hit in answer["hits"]["hits"]}
+
+
+def source(number: int) -> dict[str, Any]:
+    return {"id": f"d{number}", "size": number}
+
+
+def test_many_writers_share_bulks(connection: CountedConnection, alias: str) -> None:
+    documents = Documents(connection, alias, 30)
+    missed: list[int] = []
+    begin = threading.Barrier(24)
+
+    def work(writer: int) -> None:
+        begin.wait()
+        for number in range(writer * 10, writer * 10 + 10):
+            documents.write([Write(f"d{number}", 1, source(number))])
+            if connection.client.count(index=alias, query={"term": {"id": f"d{number}"}})["count"] != 1:
+                missed.append(number)
+
+    threads = [threading.Thread(target=work, args=(writer,)) for writer in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert missed == []
+    assert connection.operations == 2 * 240
+    assert connection.bulks < 120
+    assert len(found(connection, alias)) == 240
+
+
+def test_versions(connection: CountedConnection, alias: str) -> None:
+    documents = Documents(connection, alias, 30)
+    documents.write([Write("d1", 10, source(1))])
+    documents.write([Write("d1", 10, source(1))])
+    documents.write([Write("d1", 11, None), Write("absent", 11, None)])
+    assert found(connection, alias) == set()
+    # A write that comes after the delete it lost against has no effect.
+    with pytest.raises(Exception, match="refused"):
+        documents.write([Write("d1", 10, source(1))])
+    assert found(connection, alias) == set()
+
+
+def test_a_lost_index_is_not_made_by_a_write(connection: CountedConnection, alias: str, elasticsearch_url: str) -> None:
+    documents = Documents(connection, alias, 30)
+    delete_index(elasticsearch_url, alias)
+    with pytest.raises(IndexUnavailable):
+        documents.write([Write("d1", 1, source(1))])
+    assert requests.get(f"{elasticsearch_url}/{alias}", timeout=10).status_code == 404
+
+
+def test_a_read_only_index_refuses_for_now(connection: CountedConnection, alias: str, elasticsearch_url: str) -> None:
+    documents = Documents(connection, alias, 30)
+    blocks = f"{elasticsearch_url}/{alias}/_settings"
+    requests.put(blocks, json={"index.blocks.read_only_allow_delete": True}, timeout=10).raise_for_status()
+    with pytest.raises(IndexUnavailable):
+        documents.write([Write("d1", 1, source(1))])
+    requests.put(blocks, json={"index.blocks.read_only_allow_delete": None}, timeout=10).raise_for_status()
+    documents.write([Write("d1", 1, source(1))])
+    assert found(connection, alias) == {"d1"}
+
+
+def test_one_document_that_is_refused_leaves_the_others(connection: CountedConnection, alias: str) -> None:
+    documents = Documents(connection, alias, 30)
+    with pytest.raises(Exception, match="Elasticsearch"):
+        documents.write([Write("good", 1, source(1)), Write("bad", 1, {"size": "no number"})])
+    assert found(connection, alias) == {"good"}
+    with pytest.raises(Exception, match="Elasticsearch refused"):
+        documents.write([Write("bad", 1, {"unknown_field": 1})])
+
+
+def test_nobody_there() -> None:
+    connection = Connection(Settings(elasticsearch_url="http://127.0.0.1:1"))
+    with pytest.raises(IndexUnavailable):
+        Documents(connection, "nothing", 2).write([Write("d1", 1, source(1))])
+    connection.close()
