@@ -87,6 +87,11 @@ class Journal:
                 raise
         return Entry(kind, ids, path, descriptor)
 
+    def count(self) -> int:
+        """How many entries there are, those at work among them. Raises StorageFailed."""
+        with typed_errors():
+            return len(os.listdir(self.folder))
+
     def abandoned(self) -> Iterator[Entry]:
         """The entries that nobody works on, each locked for the caller, who settles or closes it."""
         with typed_errors():
