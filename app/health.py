@@ -1,4 +1,4 @@
-"""`GET /health`: whether an upload would be accepted now, and if not, why."""
+"""`GET /health` and `/health/ready`: whether an upload would be accepted now, and if not, why. `/health/live`: alive."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from app.services import services
 blueprint = Blueprint("health", __name__)
 
 
+@blueprint.get("/health/live")
+@public
+@describes("Whether the process answers", {200: Answer("It does", {JSON: obj(status={"const": "alive"})})})
+def live() -> Response:
+    """200 whatever Elasticsearch and the disk do: a restart would not help them."""
+    return jsonify(status="alive")
+
+
 @blueprint.get("/health")
+@blueprint.get("/health/ready")
 @public
 @describes(
     "Whether an upload would be accepted now",

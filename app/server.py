@@ -6,8 +6,10 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from app.errors import IndexUnavailable, StoreError, WrongIndex
+from app import logs, measures, metrics
+from app.errors import IndexUnavailable, InvalidSetting, StoreError, WrongIndex
 from app.index.attachments import AttachmentIndex
+from app.metrics import SharedFolder
 from app.reconciler import Reconciler
 from app.root import open_root
 from app.services import services_of
@@ -42,12 +44,29 @@ accesslog = None
 # Signals are enough to steer it, and two servers of one user would share the socket.
 control_socket_disable = True
 errorlog = "-"
-forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
+forwarded_allow_ips = _in_force.forwarded_allow_ips
+logger_class = "app.logs.Logger"
+logconfig_dict = logs.settings_for(_in_force.log_format, _in_force.log_level)
+
+
+_numbers: SharedFolder | None = None
+
+
+def _share_numbers() -> None:
+    global _numbers
+    try:
+        _numbers = SharedFolder.create(_in_force.metrics_folder)
+    except OSError as error:
+        raise InvalidSetting("METRICS_FOLDER", f"can't be used: {error.strerror}") from error
+    # prometheus-client takes the folder from nowhere else, and looks when it is imported: in the workers, after this.
+    os.environ[metrics.VARIABLE] = str(_numbers.path)
+    measures.share(_numbers.path)
 
 
 def on_starting(server: Any) -> None:
     """Before any worker: refuse to start on settings, data or an index that can't be right."""
     try:
+        _share_numbers()
         index = AttachmentIndex(_in_force, open_root(_in_force.data))
         try:
             index.prepare()
@@ -65,3 +84,15 @@ def post_worker_init(worker: Any) -> None:
     """In each worker: begin to settle what is undecided."""
     found = services_of(worker.wsgi)
     Reconciler(found.store, found.settings).start()
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """In the master, when a worker has ended: what it counted stays counted."""
+    if _numbers is not None:
+        _numbers.retire(worker.pid)
+
+
+def on_exit(server: Any) -> None:
+    """In the master, at the very end."""
+    if _numbers is not None:
+        _numbers.remove()

@@ -85,7 +85,10 @@ def _internal_prefix(text: str) -> str | None:
 def _addresses(text: str) -> str:
     for each in text.split(","):
         if each.strip() not in ("", "*"):
-            ipaddress.ip_network(each.strip())
+            try:
+                ipaddress.ip_network(each.strip())
+            except ValueError:
+                raise ValueError("is not a list of addresses or networks, by comma") from None
     return text
 
 

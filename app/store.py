@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import BinaryIO
 
+from app import measures
 from app.attachment import Attachment, now
 from app.blobs.base import Staged
 from app.blobs.filesystem import Filesystem
@@ -71,6 +72,8 @@ class Opened:
 
     attachment: Attachment
     file: BinaryIO
+    #: Where the bytes are below the folder of all attachments, for a proxy that sends them itself.
+    location: str
 
 
 class Store:
@@ -88,12 +91,21 @@ class Store:
 
         Raises FileTooLarge past `limit` bytes, StorageFull, StorageFailed, and what `chunks` raise.
         """
-        return self.blobs.stage(chunks, limit)
+        with measures.step("receive"):
+            return self.blobs.stage(chunks, limit)
 
     def check_room(self, size: int) -> None:
         """Raises StorageFull when `size` bytes more would leave less than the reserve."""
         if self.blobs.free() < size:
             raise StorageFull()
+
+    def room(self) -> int:
+        """Bytes that uploads may still use."""
+        return max(0, self.blobs.free())
+
+    def undecided(self) -> int:
+        """How many uploads and deletes have begun and are not settled, those at work among them."""
+        return self.journal.count()
 
     def check_writable(self) -> None:
         """Raises StorageFull or StorageFailed when an upload could not be stored now."""
@@ -130,6 +142,8 @@ class Store:
                 self._undo(entry)
                 raise
             entry.settled()
+        for attachment in attachments:
+            measures.uploaded(attachment.dialect, attachment.size)
         return attachments
 
     def _undo(self, entry: Entry) -> None:
@@ -181,7 +195,7 @@ class Store:
             file.close()
             raise BytesMissing()
         file.seek(0)
-        return Opened(attachment, file)
+        return Opened(attachment, file, self.blobs.location(attachment_id))
 
     # Delete
 
@@ -201,6 +215,7 @@ class Store:
                 # Certainly refused, so nothing has changed yet. (A failing disk comes after the index: no way back.)
                 entry.settled()
                 raise
+        measures.deleted()
         return attachment
 
     def _finish_delete(self, entry: Entry, seconds: float | None = None) -> None:

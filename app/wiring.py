@@ -8,12 +8,14 @@ import os
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from app import health
+from app import health, measures, metrics
 from app.dialects import DIALECTS
 from app.dialects.base import Dialect
 from app.errors import NotFound, StoreError
 from app.http.access import authorize, check_all_marked
 from app.http.lingering import linger
+from app.http.observed import install as install_observation
+from app.http.observed import observed
 from app.index.attachments import AttachmentIndex
 from app.openapi import document, page
 from app.root import open_root
@@ -45,11 +47,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False
     services.bind(app)
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(metrics.blueprint)
     app.register_blueprint(page.blueprint)
     for dialect in DIALECTS:
         app.register_blueprint(dialect.blueprint)
     check_all_marked(app)
     app.extensions[page.KEY] = document.build(app, DIALECTS, head=("coco.download",))
+    install_observation(app, lambda path: dialect_of(path).name)
     _install_gate(app, services)
     _install_errors(app)
     app.after_request(_security_headers)
@@ -89,6 +93,8 @@ class _Http(StoreError):
 
 def _install_errors(app: Flask) -> None:
     def render(error: StoreError) -> Response:
+        observed().error = error.code
+        measures.failed(error.code)
         response = dialect_of(request.path).render(error)
         response.status_code = error.status
         if error.retry_after is not None:

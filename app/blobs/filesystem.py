@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from app import measures
 from app.blobs.base import Json, Measured, copy
 from app.errors import StorageFailed, StorageFull, StoreError
 from app.ids import is_id
@@ -112,6 +113,10 @@ class Filesystem:
     def bytes_path(self, attachment_id: str) -> Path:
         return self._path(attachment_id, "bytes")
 
+    def location(self, attachment_id: str) -> str:
+        """Where the bytes are, relative to the folder `attachments`."""
+        return str(self.bytes_path(attachment_id).relative_to(self.attachments))
+
     def record_path(self, attachment_id: str) -> Path:
         return self._path(attachment_id, "json")
 
@@ -135,7 +140,7 @@ class Filesystem:
         path, file = self._create_temporary()
         try:
             measured = copy(self._while_free(chunks), _Writer(file).write, limit)
-            with typed_errors():
+            with typed_errors(), measures.step("fsync"):
                 os.fsync(file.fileno())
         except BaseException:
             file.close()

@@ -17,6 +17,7 @@ from werkzeug.http import http_date, is_resource_modified, parse_range_header
 from app.attachment import Attachment
 from app.http.describe import ANYTHING, TEXT, Answer, Parameter
 from app.http.names import content_disposition
+from app.services import services
 from app.store import Opened
 
 CHUNK = 256 * 1024
@@ -101,6 +102,11 @@ def send(request: Request, opened: Opened, *, disposition: str | None = None) ->
     ):
         file.close()
         response.status_code = 304
+        return response
+    prefix = services().settings.accel_redirect
+    if prefix is not None and request.method == "GET" and attachment.size:
+        file.close()
+        _hand_over(response, prefix + opened.location)
         return response
     start, stop = 0, attachment.size
     wanted = _range(request, attachment)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app import measures
 from app.attachment import Attachment
 from app.errors import IndexUnavailable, StoreError
 from app.index import mappings
@@ -73,7 +74,8 @@ class AttachmentIndex:
     def _write(self, writes: Sequence[Write], seconds: float | None = None) -> None:
         with self._gate.passage(seconds), self._looking_again():
             self.prepare()
-            self._documents.write(writes)
+            with measures.step("index"):
+                self._documents.write(writes)
 
     @contextlib.contextmanager
     def _looking_again(self) -> Iterator[None]:
@@ -89,7 +91,8 @@ class AttachmentIndex:
         with self._gate.passage():
             try:
                 self.prepare()
-                answer = self.connection.undecoded(f"/{self.alias}/_search", body)
+                with measures.step("search"):
+                    answer = self.connection.undecoded(f"/{self.alias}/_search", body)
             except IndexUnavailable:
                 self._prepared = False
                 raise

@@ -28,6 +28,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, WrongIndex
 from app.index.gate import time_left
+from app.observation import request_id
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,9 @@ def typed_errors() -> Iterator[None]:
     try:
         yield
     except (ConnectionTimeout, NodeConnectionError) as error:
-        never_sent = any(isinstance(cause, NewConnectionError | ConnectTimeoutError) for cause in (error.__cause__, *error.errors))
+        # The client keeps the errors of earlier attempts in `errors`, and that of the only one as the cause.
+        causes = (*error.errors, error.__cause__)
+        never_sent = any(isinstance(cause, NewConnectionError | ConnectTimeoutError) for cause in causes)
         raise (IndexUnavailable() if never_sent else IndexOutcomeUnknown()) from error
     except SerializationError as error:
         # An answer came, so it was asked; but the answer is cut off or not JSON.
@@ -109,7 +112,7 @@ class Connection:
             options["basic_auth"] = (settings.elasticsearch_username, settings.elasticsearch_password)
         if settings.elasticsearch_ca_certs:
             options["ca_certs"] = str(settings.elasticsearch_ca_certs)
-        self.client = Elasticsearch(settings.elasticsearch_url, **options)
+        self._decoded = Elasticsearch(settings.elasticsearch_url, **options)
         raw = _Undecoded()
         self._raw = Elasticsearch(
             settings.elasticsearch_url,
@@ -117,6 +120,12 @@ class Connection:
             **options,
         )
         self._major: int | None = None
+
+    @property
+    def client(self) -> Elasticsearch:
+        """The client, which says in `X-Opaque-Id` for which request it asks: its slow log and tasks show it."""
+        asking = request_id()
+        return self._decoded if asking is None else self._decoded.options(opaque_id=asking)
 
     def major(self) -> int:
         """The server's major version, asked once. WrongIndex when it is too old or no Elasticsearch."""
@@ -151,12 +160,14 @@ class Connection:
         `path` is the store's own text, never a caller's.
         """
         media_type = self.media_type()
+        headers = {"accept": media_type, "content-type": media_type}
+        asking = request_id()
+        if asking is not None:
+            headers["x-opaque-id"] = asking
         with typed_errors():
-            response = self._raw.perform_request(
-                "POST", path, headers={"accept": media_type, "content-type": media_type}, body=body
-            )
+            response = self._raw.perform_request("POST", path, headers=headers, body=body)
         return bytes(response.body)
 
     def close(self) -> None:
-        self.client.close()
+        self._decoded.close()
         self._raw.close()

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app import measures
 from app.errors import IndexIncomplete, IndexOutcomeUnknown, IndexRejected, IndexUnavailable, StoreError
 from app.index.connection import Connection, typed_errors
 from app.index.gate import time_left
@@ -75,6 +76,7 @@ class Documents:
         deadline = time.monotonic() + time_left(self._timeout)
         with self._turn:
             self._queue.append(mine)
+            measures.queued(len(self._queue))
         while True:
             with self._turn:
                 while self._leading and not mine.done:
@@ -105,6 +107,8 @@ class Documents:
             waiting.sent = True
             count += len(waiting.writes)
             batch.append(waiting)
+        measures.queued(len(self._queue))
+        measures.bulk(count)
         return batch
 
     def _lead(self, batch: list[_Waiting]) -> None:
@@ -133,7 +137,7 @@ class Documents:
                     operations.append({"delete": header})
                 else:
                     operations += [{"index": header}, write.source]
-        with typed_errors():
+        with typed_errors(), measures.step("bulk"):
             answer = self._connection.client.bulk(
                 index=self._alias,
                 operations=operations,

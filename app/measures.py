@@ -1,0 +1,142 @@
+"""The numbers that are kept while serving. Each has one function or context manager here, for the place that knows it.
+
+Under several worker processes every process adds up in files of its own (prometheus-client's multiprocess mode), and
+`/metrics` adds those. The library decides between files and memory when it is imported, by a variable of the environment
+that app.server sets; that is why it is imported on first use and not above.
+
+Labels are routes, dialects, codes: never an id, a name or a tenant.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+Step = Literal["receive", "fsync", "index", "bulk", "search"]
+
+#: Seconds: from a small file on a fast disk to a large one over a slow line.
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0)
+_WRITES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+@dataclass(frozen=True)
+class _Instruments:
+    registry: CollectorRegistry
+    uploads: Counter
+    upload_bytes: Counter
+    deletes: Counter
+    errors: Counter
+    requests: Counter
+    request_seconds: Histogram
+    step_seconds: Histogram
+    bulk_writes: Histogram
+    queued_writes: Gauge
+
+
+@functools.cache
+def _instruments() -> _Instruments:
+    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+    memory = CollectorRegistry()
+
+    def counter(name: str, what: str, *labels: str) -> Counter:
+        return Counter(f"attachment_store_{name}", what, labels, registry=memory)
+
+    def histogram(name: str, what: str, *labels: str, buckets: tuple[float, ...] = _SECONDS) -> Histogram:
+        return Histogram(f"attachment_store_{name}", what, labels, buckets=buckets, registry=memory)
+
+    return _Instruments(
+        registry=memory,
+        uploads=counter("uploads", "Attachments acknowledged.", "dialect"),
+        upload_bytes=counter("upload_bytes", "Bytes of the attachments acknowledged.", "dialect"),
+        deletes=counter("deletes", "Attachments deleted."),
+        errors=counter("errors", "Requests answered with an error, by its code.", "code"),
+        requests=counter("requests", "Requests answered.", "route", "method", "status"),
+        request_seconds=histogram("request_seconds", "From the request's head to the answer's last byte.", "route"),
+        step_seconds=histogram("step_seconds", "Steps of the work; docs/operations.md says which.", "step"),
+        bulk_writes=histogram("bulk_writes", "Documents written by one bulk and one refresh.", buckets=_WRITES),
+        queued_writes=Gauge(
+            "attachment_store_queued_writes",
+            "Requests that wait for the next bulk.",
+            registry=memory,
+            multiprocess_mode="livesum",
+        ),
+    )
+
+
+_folder: Path | None = None
+
+
+def share(folder: Path) -> None:
+    """From here on this process and those forked from it share their numbers in `folder`."""
+    global _folder
+    _folder = folder
+
+
+def shared() -> Path | None:
+    """The folder with the numbers of every process; None when each has its own in memory."""
+    return _folder
+
+
+def in_memory() -> CollectorRegistry:
+    """The numbers of this process, for a server whose processes share no folder."""
+    return _instruments().registry
+
+
+@contextmanager
+def step(name: Step) -> Iterator[None]:
+    """Time a step, whether it succeeds or not."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        _instruments().step_seconds.labels(name).observe(time.perf_counter() - began)
+
+
+def uploaded(dialect: str, size: int) -> None:
+    """An attachment of `size` bytes is acknowledged."""
+    found = _instruments()
+    found.uploads.labels(dialect).inc()
+    found.upload_bytes.labels(dialect).inc(size)
+
+
+def deleted() -> None:
+    """An attachment is gone."""
+    _instruments().deletes.inc()
+
+
+def queued(requests: int) -> None:
+    """So many requests of this process wait for the next bulk."""
+    _instruments().queued_writes.set(requests)
+
+
+def bulk(writes: int) -> None:
+    """A bulk of `writes` documents is sent."""
+    _instruments().bulk_writes.observe(writes)
+
+
+def failed(code: str) -> None:
+    """A request is answered with an error."""
+    _instruments().errors.labels(code).inc()
+
+
+def method_label(method: str) -> str:
+    """`method`, or `other`: clients may invent methods, and each would be a series for ever."""
+    return method if method in _METHODS else "other"
+
+
+def answered(route: str, method: str, status: int, seconds: float) -> None:
+    """A request is answered to its last byte. `route` is the rule that matched, empty for none."""
+    found = _instruments()
+    route = route or "unknown"
+    found.requests.labels(route, method_label(method), str(status)).inc()
+    found.request_seconds.labels(route).observe(seconds)

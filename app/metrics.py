@@ -1,0 +1,155 @@
+"""`GET /metrics` for Prometheus, and the folder in which the worker processes share their numbers.
+
+The folder belongs to one server: it is made when the server starts, in memory where that is possible (a full disk must
+not stop a worker at a number), and its lock goes with the server's last process, so the next start removes what a killed
+one left behind. What a worker that ended has counted is added to one file, or counters would fall when it goes and
+files would pile up when it stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, Response, request
+
+from app import __version__, measures
+from app.errors import MissingScope, StoreError
+from app.http.access import bearer, public
+from app.http.describe import TEXT, Answer, describes
+from app.services import Services, services
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+
+#: The variable by which prometheus-client is told; app.server sets it to the folder.
+VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_PREFIX = "attachment-store-metrics-"
+_IN_MEMORY = Path("/dev/shm")
+_GUARD = "guard"
+_RETIRED = "retired"
+
+#: Seconds in which a server that makes its folder has locked it.
+_MAKING_SECONDS = 60.0
+
+blueprint = Blueprint("metrics", __name__)
+
+
+class SharedFolder:
+    """Where the processes of one server share their numbers."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        # Held open by every process that is forked from here.
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    @classmethod
+    def create(cls, parent: Path | None = None) -> SharedFolder:
+        """A new folder in `parent`, by default in memory; removes those whose server is gone. Raises OSError."""
+        home = parent or (_IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else Path(tempfile.gettempdir()))
+        home.mkdir(parents=True, exist_ok=True)
+        for old in home.glob(f"{_PREFIX}*"):
+            _remove_abandoned(old)
+        return cls(Path(tempfile.mkdtemp(prefix=_PREFIX, dir=home)))
+
+    def retire(self, pid: int) -> None:
+        """Process `pid` has ended: keep what it counted, and drop what only a living process has."""
+        from prometheus_client.mmap_dict import MmapedDict
+
+        with guarded(self.path):
+            for path in self.path.glob(f"*_{pid}.db"):
+                if not path.name.startswith("gauge_"):
+                    total = MmapedDict(str(self.path / path.name.replace(f"_{pid}.db", f"_{_RETIRED}.db")))
+                    for key, value, _, _ in MmapedDict.read_all_values_from_file(str(path)):
+                        total.write_value(key, total.read_value(key)[0] + value, 0.0)
+                    total.close()
+                path.unlink()
+
+    def remove(self) -> None:
+        """The server ends."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _remove_abandoned(path: Path) -> None:
+    # Another user's, or one that goes at this moment: not ours to remove.
+    with contextlib.suppress(OSError):
+        if time.time() - path.stat().st_mtime < _MAKING_SECONDS:
+            return
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path, ignore_errors=True)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def guarded(folder: Path) -> Iterator[None]:
+    """Nobody else in the block: a reader in the middle of `retire` would count a worker twice, or not at all."""
+    with open(folder / _GUARD, "wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@blueprint.get("/metrics")
+@public
+@describes(
+    "The server's numbers in Prometheus's text format; needs the scope admin unless METRICS_OPEN is yes",
+    {200: Answer("The numbers", {"text/plain": TEXT})},
+)
+def metrics() -> Response:
+    """Public to the gate because METRICS_OPEN decides. The token may be a bearer token, which is all that every version
+    of Prometheus can send."""
+    found = services()
+    if not found.settings.metrics_open:
+        token = found.tokens.authenticate(bearer(request) or request.headers.get("X-API-TOKEN"))
+        if "admin" not in token.scopes:
+            raise MissingScope("admin")
+    return Response(exposition(found), content_type=CONTENT_TYPE)
+
+
+def exposition(found: Services) -> bytes:
+    """All numbers, of every process and of the store as it is now, in Prometheus's text format 0.0.4."""
+    from prometheus_client import CollectorRegistry, generate_latest
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    present = CollectorRegistry()
+    present.register(_Present(found))
+    folder = measures.shared()
+    if folder is None:
+        counted = generate_latest(measures.in_memory())
+    else:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, str(folder))
+        with guarded(folder):
+            counted = generate_latest(registry)
+    return counted + generate_latest(present)
+
+
+class _Present:
+    """What is looked up when somebody asks, in the form of prometheus-client's collectors."""
+
+    def __init__(self, found: Services) -> None:
+        self._found = found
+
+    def collect(self) -> Iterator[Metric]:
+        from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+
+        store = self._found.store
+        yield InfoMetricFamily("attachment_store", "The server.", value={"version": __version__})
+        # What can't be found out now is missing, which an alert can tell from zero.
+        with contextlib.suppress(StoreError):
+            yield GaugeMetricFamily("attachment_store_disk_free_bytes", "Space for uploads.", store.room())
+        with contextlib.suppress(StoreError):
+            what = "Uploads and deletes begun and not settled: at work now, or waiting for Elasticsearch."
+            yield GaugeMetricFamily("attachment_store_journal_entries", what, store.undecided())

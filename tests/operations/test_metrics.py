@@ -1,0 +1,127 @@
+"""`/metrics`: the numbers of all workers add up, outlive a worker, and say nothing about contents."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.metrics import SharedFolder
+from tests.support.app import Server, ServerFactory
+
+Numbers = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def scrape(server: Server) -> Numbers:
+    answer = requests.get(f"{server.url}/metrics", headers={"Authorization": f"Bearer {server.token}"}, timeout=10)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def number(numbers: Numbers, name: str, **labels: str) -> float:
+    return numbers[(f"attachment_store_{name}", tuple(sorted(labels.items())))]
+
+
+@pytest.fixture
+def two_workers(start_server: ServerFactory, tmp_path: Path) -> Server:
+    return start_server(WEB_WORKERS="2", METRICS_FOLDER=str(tmp_path / "numbers"))
+
+
+def test_the_numbers_of_all_workers_add_up(two_workers: Server, tmp_path: Path) -> None:
+    server = two_workers
+    with ThreadPoolExecutor(12) as pool:
+        ids = [each[0] for each in pool.map(lambda n: server.upload((f"{n}.txt", b"x" * (n + 1))), range(60))]
+        assert {r.status_code for r in pool.map(lambda each: server.get(f"/attachment/{each}"), ids)} == {200}
+    server.delete(f"/attachment/{ids[0]}")
+    server.hits()
+    assert server.get("/attachment/nothing-here").status_code == 404
+    (folder,) = (tmp_path / "numbers").iterdir()
+    processes = {path.stem.rpartition("_")[2] for path in folder.glob("counter_*.db")}
+    assert processes == {str(pid) for pid in server.worker_pids()}, "both workers had something to do"
+
+    found = scrape(server)
+    assert number(found, "uploads_total", dialect="coco") == 60
+    assert number(found, "upload_bytes_total", dialect="coco") == sum(range(1, 61))
+    assert number(found, "deletes_total") == 1
+    for step in ("receive", "fsync"):
+        assert number(found, "step_seconds_count", step=step) >= 60
+    assert number(found, "step_seconds_count", step="index") == 61
+    assert number(found, "step_seconds_count", step="search") == 1
+    assert number(found, "bulk_writes_sum") == 61
+    assert number(found, "bulk_writes_count") == number(found, "step_seconds_count", step="bulk") <= 61
+    assert number(found, "queued_writes") == 0
+    assert number(found, "errors_total", code="not_found") == 1
+    route = "/attachment/<attachment_id>"
+    assert number(found, "requests_total", route=route, method="GET", status="200") == 60
+    assert number(found, "requests_total", route=route, method="GET", status="404") == 1
+    assert number(found, "requests_total", route="/attachment/_upload", method="POST", status="200") == 60
+    assert number(found, "request_seconds_count", route=route) == 62
+    assert number(found, "disk_free_bytes") > 0
+    assert number(found, "journal_entries") == 0
+    assert not [key for key in found if any(each in str(key) for each in (*ids, "default", ".txt"))]
+
+
+def test_a_worker_that_dies_leaves_its_numbers_and_no_files(two_workers: Server, tmp_path: Path) -> None:
+    server = two_workers
+    for n in range(20):
+        server.upload((f"{n}.txt", b"x"))
+    before = server.worker_pids()
+    os.kill(before[0], signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while len(now := server.worker_pids()) < 2 or now == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert number(scrape(server), "uploads_total", dialect="coco") == 20
+    for pid in before[1:]:
+        os.kill(pid, signal.SIGTERM)
+    while set(before) & set(server.worker_pids()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert number(scrape(server), "uploads_total", dialect="coco") == 20
+    assert number(scrape(server), "queued_writes") == 0
+    files = [path.name for path in (tmp_path / "numbers").rglob("*.db")]
+    assert not [name for name in files for pid in before if f"_{pid}.db" in name]
+
+    server.stop()
+    assert list((tmp_path / "numbers").iterdir()) == []
+
+
+def test_a_killed_server_leaves_a_folder_that_the_next_removes(tmp_path: Path) -> None:
+    left = tmp_path / "attachment-store-metrics-left"
+    left.mkdir()
+    (left / "counter_1.db").write_bytes(b"x")
+    os.utime(left, (0, 0))
+    mine = SharedFolder.create(tmp_path)
+    assert list(tmp_path.iterdir()) == [mine.path]
+    os.utime(mine.path, (0, 0))
+    assert {mine.path, SharedFolder.create(tmp_path).path} == set(tmp_path.iterdir())
+
+
+def test_an_admin_may_look_and_nobody_else(server: Server) -> None:
+    url = f"{server.url}/metrics"
+    assert requests.get(url, timeout=10).status_code == 401
+    assert server.get("/metrics", token=server.make_token("read", "search", "write", "delete")).status_code == 403
+    assert server.get("/metrics").status_code == 200
+
+
+def test_anybody_may_look_where_it_is_open(start_server: ServerFactory) -> None:
+    server = start_server(METRICS_OPEN="yes")
+    assert requests.get(f"{server.url}/metrics", timeout=10).status_code == 200
+
+
+def test_methods_that_clients_invent_are_one_series(two_workers: Server) -> None:
+    for n in range(5):
+        assert two_workers.request(f"INVENTED{n}", "/attachment/_search").status_code == 405
+    methods = {dict(labels).get("method") for name, labels in scrape(two_workers) if name.endswith("requests_total")}
+    assert methods == {"other", "GET"} or methods == {"other"}
