@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 
+from app.chats import Chats
 from app.settings import Settings
 from app.store import Store
 from app.tokens import Tokens
@@ -18,6 +19,7 @@ class Services:
     settings: Settings
     store: Store
     tokens: Tokens
+    chats: Chats
 
     def bind(self, app: Flask) -> None:
         """Make these the services of the requests to `app`."""

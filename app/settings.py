@@ -140,6 +140,15 @@ class Settings:
         "ELASTICSEARCH_CONNECTIONS", _count, 64, "Connections to it that one worker process keeps at most."
     )
     index: str = _setting("INDEX", _index_name, "coco_attachment", "The alias under which the index is used.")
+    chat_index: str | None = _setting(
+        "CHAT_INDEX",
+        lambda text: _index_name(text) if text else None,
+        None,
+        "The alias of the index of chats; empty: INDEX with `_chat` for a final `_attachment`, or after it.",
+    )
+    workspace_root: Path | None = _setting(
+        "WORKSPACE_ROOT", _optional_path, None, "The folder with a folder for each tenant's workspaces; empty: none."
+    )
     api_token: str | None = _setting(
         "API_TOKEN", _token, None, "A token with every scope for the tenant `default`, for automation.", secret=True
     )
@@ -214,6 +223,11 @@ class Settings:
             raise InvalidSetting("ELASTICSEARCH_USERNAME", "needs ELASTICSEARCH_PASSWORD, and the other way round")
         if self.max_file_size > self.max_request_size:
             raise InvalidSetting("MAX_FILE_SIZE", "is larger than MAX_REQUEST_SIZE")
+
+    @property
+    def chat_alias(self) -> str:
+        """The alias of the index of chats."""
+        return self.chat_index or f"{self.index.removesuffix('_attachment')}_chat"
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:

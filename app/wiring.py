@@ -9,6 +9,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from app import health, measures, metrics
+from app.chats import Chats
 from app.dialects import DIALECTS
 from app.dialects.base import Dialect
 from app.errors import NotFound, StoreError
@@ -38,7 +39,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     store_id = open_root(settings.data)
     index = AttachmentIndex(settings, store_id)
     store = Store(settings, index)
-    services = Services(settings, store, Tokens(settings.data, settings.api_token))
+    chats = Chats(settings, store_id, index.connection)
+    services = Services(settings, store, Tokens(settings.data, settings.api_token), chats)
 
     app = Flask("app", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]

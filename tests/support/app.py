@@ -178,7 +178,7 @@ def delete_index(elasticsearch_url: str, alias: str) -> None:
     """Remove the generations that a test's server made."""
     assert re.fullmatch(r"test_[0-9a-f]{12}", alias)
     # By their full names: Elasticsearch deletes nothing by a pattern unless it is told that it may.
-    found = requests.get(f"{elasticsearch_url}/{alias}-*?filter_path=*.aliases", timeout=30).json()
+    found = requests.get(f"{elasticsearch_url}/{alias}-*,{alias}_chat-*?filter_path=*.aliases", timeout=30).json()
     for name in found:
         requests.delete(f"{elasticsearch_url}/{name}", timeout=30)
 

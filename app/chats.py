@@ -1,0 +1,181 @@
+"""Chats: which files belong together, under which folder their git changes are, and whether they are archived.
+
+Unlike attachments they have no files of their own: the index is where they live, so a backup needs a snapshot of it.
+Every change names the state it was decided on (`if_seq_no`, `if_primary_term`), so of two at the same time one wins and
+the other sees what the first one did.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from elasticsearch import ConflictError, NotFoundError
+
+from app.attachment import now
+from app.errors import Conflict, IndexOutcomeUnknown, IndexUnavailable, NotFound, StoreError
+from app.index import mappings
+from app.index.connection import Connection, typed_errors
+from app.index.gate import Gate
+from app.settings import Settings
+
+Json = dict[str, Any]
+
+#: How often a change is decided anew because another came between; each time somebody else got something done.
+_ATTEMPTS = 10
+
+
+class AlreadySo(Conflict):
+    """The chat is in the wanted state already: nothing was changed."""
+
+    code = "already_so"
+
+
+@dataclass(frozen=True)
+class Chat:
+    """One chat. Times are aware and in UTC; `files` are ids of attachments; `workspace` is a relative path or None."""
+
+    id: str
+    tenant: str
+    owner: str
+    organization: str | None
+    created: datetime
+    updated: datetime
+    archived: bool
+    title: str
+    workspace: str | None
+    content: tuple[Mapping[str, str], ...]
+    files: tuple[str, ...]
+
+    def to_source(self) -> Json:
+        """The document's `_source`."""
+        return {
+            **self.__dict__,
+            "created": self.created.isoformat(timespec="microseconds"),
+            "updated": self.updated.isoformat(timespec="microseconds"),
+            "content": [dict(part) for part in self.content],
+            "files": list(self.files),
+        }
+
+    @classmethod
+    def from_source(cls, source: Json) -> Chat:
+        """The chat of a document."""
+        return cls(
+            **{
+                **source,
+                "created": datetime.fromisoformat(source["created"]),
+                "updated": datetime.fromisoformat(source["updated"]),
+                "content": tuple(source["content"]),
+                "files": tuple(source["files"]),
+            }
+        )
+
+
+class Chats:
+    """The chats of all tenants of one store. Creating it connects to nothing."""
+
+    def __init__(self, settings: Settings, store_id: str, connection: Connection) -> None:
+        self.alias = settings.chat_alias
+        self._connection = connection
+        self._store_id = store_id
+        self._definition = mappings.load(mappings.MAPPINGS / "coco_chat.json")
+        self._gate = Gate(settings.elasticsearch_timeout, max(1, settings.web_threads // 8))
+        self._prepared = False
+        self._preparing = threading.Lock()
+
+    def create(self, chat: Chat) -> None:
+        """Keep a new chat; on return every list has it. Raises IndexUnavailable, IndexOutcomeUnknown, WrongIndex."""
+        with self._asking():
+            self._connection.client.index(
+                index=self.alias,
+                id=chat.id,
+                document=chat.to_source(),
+                op_type="create",
+                refresh=True,
+                require_alias=True,
+                wait_for_active_shards=1,
+            )
+
+    def get(self, chat_id: str, tenant: str) -> Chat:
+        """The chat under this id. Raises NotFound when there is none or it is another tenant's, and as `create`."""
+        return self._get(chat_id, tenant)[0]
+
+    def _get(self, chat_id: str, tenant: str) -> tuple[Chat, Json]:
+        with self._asking():
+            try:
+                answer = self._connection.client.get(index=self.alias, id=chat_id).body
+            except NotFoundError as error:
+                if isinstance(error.body, dict) and error.body.get("found") is False:
+                    raise NotFound() from None
+                raise IndexUnavailable() from error
+        chat = Chat.from_source(answer["_source"])
+        if chat.tenant != tenant:
+            raise NotFound()
+        return chat, {"if_seq_no": answer["_seq_no"], "if_primary_term": answer["_primary_term"]}
+
+    def list(self, tenant: str, *, archived: bool, size: int, start: int = 0) -> list[Chat]:
+        """Chats of a tenant, the newest first: `size` of them after the first `start`. Errors as `create`."""
+        with self._asking():
+            answer = self._connection.client.search(
+                index=self.alias,
+                query={"bool": {"filter": [{"term": {"tenant": tenant}}, {"term": {"archived": archived}}]}},
+                sort=[{"created": "desc"}, {"id": "desc"}],
+                size=size,
+                from_=start,
+                allow_partial_search_results=False,
+            )
+        return [Chat.from_source(hit["_source"]) for hit in answer["hits"]["hits"]]
+
+    def set_archived(self, chat_id: str, tenant: str, archived: bool) -> None:
+        """Archive a chat or bring it back; on return every list shows it so. Of two at once, one raises AlreadySo.
+
+        Raises AlreadySo, NotFound, and as `create`.
+        """
+        for _ in range(_ATTEMPTS):
+            chat, state = self._get(chat_id, tenant)
+            if chat.archived == archived:
+                raise AlreadySo()
+            changed = replace(chat, archived=archived, updated=now())
+            with self._asking():
+                try:
+                    self._connection.client.index(
+                        index=self.alias,
+                        id=chat_id,
+                        document=changed.to_source(),
+                        refresh=True,
+                        require_alias=True,
+                        wait_for_active_shards=1,
+                        **state,
+                    )
+                except ConflictError:
+                    continue
+            return
+        raise IndexOutcomeUnknown()
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        """A block that calls Elasticsearch, behind the gate and on an index that is this store's."""
+        with self._gate.passage():
+            self._prepare()
+            try:
+                with typed_errors():
+                    yield
+            except NotFound:
+                raise
+            except StoreError:
+                # It may be the index that is gone, or another one in its place: look again before the next call.
+                self._prepared = False
+                raise
+
+    def _prepare(self) -> None:
+        if self._prepared:
+            return
+        with self._preparing:
+            if not self._prepared:
+                self._connection.major()
+                mappings.ensure(self._connection.client, self.alias, self._definition, self._store_id)
+                self._prepared = True
