@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Literal
 
 from app.blobs.filesystem import FILE_MODE, FOLDER_MODE, locked, sync_folder, typed_errors
+from app.turnstile import Turnstile
 
 Kind = Literal["upload", "delete"]
 
@@ -39,6 +40,8 @@ class Entry:
     ids: list[str]
     path: Path
     descriptor: int
+    #: Of the turnstile: while this entry is open, nobody exchanges the index.
+    work: int
 
     def settled(self) -> None:
         """The work is decided: the entry goes. A failure to remove it is no error: settling twice does no harm."""
@@ -50,7 +53,8 @@ class Entry:
         """Let go of the entry; if it was not settled, the next look at the journal takes it up."""
         if self.descriptor >= 0:
             os.close(self.descriptor)
-            self.descriptor = -1
+            os.close(self.work)
+            self.descriptor = self.work = -1
 
 
 class Journal:
@@ -58,14 +62,24 @@ class Journal:
 
     def __init__(self, root: Path) -> None:
         self.folder = root / "journal"
+        self._turnstile = Turnstile(root)
         with typed_errors():
             self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
 
     def begin(self, kind: Kind, ids: list[str], *, durable: bool) -> Entry:
         """Write an entry and lock it. `durable`: it must survive a power cut too, not only a killed process.
 
-        Raises StorageFull or StorageFailed; then there is no entry.
+        Raises StorageFull or StorageFailed, or IndexUnavailable while the index is being exchanged; then there is no
+        entry.
         """
+        work = self._turnstile.enter()
+        try:
+            return self._begin(kind, ids, durable, work)
+        except BaseException:
+            os.close(work)
+            raise
+
+    def _begin(self, kind: Kind, ids: list[str], durable: bool, work: int) -> Entry:
         path = self.folder / f"{secrets.token_hex(16)}.{kind}"
         temporary = path.with_suffix(".new")
         with typed_errors():
@@ -85,7 +99,7 @@ class Journal:
                     with contextlib.suppress(OSError):
                         name.unlink()
                 raise
-        return Entry(kind, ids, path, descriptor)
+        return Entry(kind, ids, path, descriptor, work)
 
     def count(self) -> int:
         """How many entries there are, those at work among them. Raises StorageFailed."""
@@ -93,7 +107,10 @@ class Journal:
             return len(os.listdir(self.folder))
 
     def abandoned(self) -> Iterator[Entry]:
-        """The entries that nobody works on, each locked for the caller, who settles or closes it."""
+        """The entries that nobody works on, each locked for the caller, who settles or closes it.
+
+        Raises IndexUnavailable while the index is being exchanged, StorageFull or StorageFailed.
+        """
         with typed_errors():
             names = sorted(os.listdir(self.folder))
         for name in names:
@@ -102,9 +119,15 @@ class Journal:
                 if path.suffix == ".new" and time.time() - path.stat().st_mtime < NAMING_SECONDS:
                     # Its maker may not have its lock yet, and would lose both file and lock to this look.
                     continue
-                descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                work = self._turnstile.enter(patience=0)
+                try:
+                    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                except BaseException:
+                    os.close(work)
+                    raise
                 if not locked(descriptor) or not path.exists():
                     os.close(descriptor)
+                    os.close(work)
                     continue
                 kind = path.suffix[1:]
                 try:
@@ -113,6 +136,17 @@ class Journal:
                     ids = []
                 if kind not in ("upload", "delete") or not ids:
                     # Killed before the entry was whole: it stands for no effect.
-                    Entry("upload", [], path, descriptor).settled()
+                    Entry("upload", [], path, descriptor, work).settled()
                     continue
-                yield Entry("upload" if kind == "upload" else "delete", ids, path, descriptor)
+                yield Entry("upload" if kind == "upload" else "delete", ids, path, descriptor, work)
+
+    def ids(self) -> set[str]:
+        """The ids of all entries, under way and abandoned: what index and files say of these is not decided."""
+        found: set[str] = set()
+        with typed_errors():
+            names = os.listdir(self.folder)
+        for name in names:
+            # An entry that goes in the meantime is decided; one that is not whole stands for no effect.
+            with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+                found.update(json.loads((self.folder / name).read_bytes())["ids"])
+        return found

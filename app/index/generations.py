@@ -1,0 +1,230 @@
+"""Generations of the index: the next one is filled beside the present one and put in its place in one step.
+
+`<alias>-000002` is made with `"building": {...}` in its `_meta`, filled, and only when whole put behind the alias, in one
+action that takes the alias from whatever has it. A build that was killed is found again by that mark. Nothing here ever
+touches an index whose `_meta` has not this store's id.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from elasticsearch import Elasticsearch
+from elasticsearch.helpers import BulkIndexError, streaming_bulk
+
+from app.errors import IndexRejected, WrongIndex
+from app.index import mappings
+from app.index.connection import Connection, typed_errors
+from app.index.documents import Write
+
+#: Seconds that one step of a long piece of work may take; far more than a request may.
+TIMEOUT = 120.0
+#: Documents in one bulk, and in one page of a walk.
+BATCH = 1000
+PAGE = 5000
+
+_DONE = range(200, 300)
+#: The index has a newer version already, or what is to be removed was not there.
+_NOTHING_TO_DO = {404, 409}
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One index of the series. `building` is None when it is whole."""
+
+    name: str
+    store_id: str | None
+    mapping_version: int
+    aliased: bool
+    building: Json | None
+
+    @property
+    def number(self) -> int:
+        return int(self.name.rpartition("-")[2])
+
+
+class Generations:
+    """The generations of one store's index."""
+
+    def __init__(self, connection: Connection, alias: str, definition: Json, store_id: str) -> None:
+        self.alias = alias
+        self._client: Elasticsearch = connection.client.options(request_timeout=TIMEOUT)
+        self._definition = definition
+        self._store_id = store_id
+
+    def all(self) -> list[Generation]:
+        """All that have this alias or its name and a number, whosever they are, oldest first."""
+        names = re.compile(re.escape(self.alias) + r"-\d{6}")
+        with typed_errors():
+            found = self._client.indices.get(
+                index=f"{self.alias}-*", filter_path="*.mappings._meta,*.aliases", allow_no_indices=True
+            ).body
+        generations = []
+        for name, content in found.items():
+            if names.fullmatch(name):
+                meta = content.get("mappings", {}).get("_meta", {})
+                generations.append(
+                    Generation(
+                        name,
+                        meta.get("store_id"),
+                        meta.get("mapping_version", 0),
+                        self.alias in content.get("aliases", {}),
+                        meta.get("building"),
+                    )
+                )
+        return sorted(generations, key=lambda each: each.number)
+
+    def current(self) -> str | None:
+        """The name of the index behind the alias, None when there is none. Raises WrongIndex when it is not ours."""
+        with typed_errors():
+            found = mappings.current(self._client, self.alias)
+        if found is None:
+            return None
+        name, meta = found
+        self._check(name, meta.get("store_id"))
+        return name
+
+    def unfinished(self) -> Generation | None:
+        """The build of this store and this mapping that was not brought to its end; the newest, if there are several."""
+        version = self._definition["mappings"]["_meta"]["mapping_version"]
+        mine = [
+            each
+            for each in self.all()
+            if each.building is not None
+            and not each.aliased
+            and each.store_id == self._store_id
+            and each.mapping_version == version
+        ]
+        return mine[-1] if mine else None
+
+    def create(self, building: Json) -> str:
+        """Make the next generation, empty and without the alias; its name."""
+        # Number 1 is left to the server, which makes it when it finds no index at all.
+        number = max([1, *(each.number for each in self.all())]) + 1
+        name = mappings.generation(self.alias, number)
+        with typed_errors():
+            self._client.indices.create(
+                index=name,
+                settings=self._definition["settings"],
+                mappings={**self._definition["mappings"], "_meta": self._meta(building)},
+                wait_for_active_shards=1,
+            )
+        return name
+
+    def mark(self, name: str, building: Json | None) -> None:
+        """Note how far the build is; None says that it is whole."""
+        with typed_errors():
+            self._client.indices.put_mapping(index=name, meta=self._meta(building))
+
+    def _meta(self, building: Json | None) -> Json:
+        meta = {**self._definition["mappings"]["_meta"], "store_id": self._store_id}
+        return meta if building is None else {**meta, "building": building}
+
+    def fill(self, name: str, writes: Iterable[Write]) -> int:
+        """Apply `writes` to the index `name`; how many were applied or not needed. They are searchable after `refresh`.
+
+        Raises IndexRejected when a document is refused, and the errors of `index.connection`.
+        """
+        done = 0
+        with typed_errors():
+            try:
+                for ok, item in streaming_bulk(
+                    self._client,
+                    map(_action, writes),
+                    chunk_size=BATCH,
+                    index=name,
+                    raise_on_error=False,
+                    max_retries=5,
+                    retry_on_status=429,
+                ):
+                    result = next(iter(item.values()))
+                    if not ok and result["status"] not in _NOTHING_TO_DO:
+                        raise IndexRejected(f"Elasticsearch refused the document {result['_id']}")
+                    done += 1
+            except BulkIndexError as error:
+                raise IndexRejected() from error
+        return done
+
+    def refresh(self, name: str) -> None:
+        with typed_errors():
+            self._client.indices.refresh(index=name)
+
+    def swap(self, name: str) -> None:
+        """Give the alias to the index `name` alone, in one step. Raises WrongIndex when one that has it is not ours."""
+        actions: list[Json] = [{"add": {"index": name, "alias": self.alias, "is_write_index": True}}]
+        for each in self.all():
+            if each.aliased and each.name != name:
+                self._check(each.name, each.store_id)
+                actions.append({"remove": {"index": each.name, "alias": self.alias}})
+        with typed_errors():
+            self._client.indices.update_aliases(actions=actions)
+
+    def remove(self, name: str) -> None:
+        """Remove a generation of this store that the alias does not stand for. Raises WrongIndex for any other."""
+        for each in self.all():
+            if each.name == name:
+                self._check(name, each.store_id)
+                if each.aliased:
+                    raise WrongIndex(f"the index [{name}] is in use")
+                with typed_errors():
+                    self._client.indices.delete(index=name)
+
+    def old(self) -> list[str]:
+        """The generations of this store that the alias does not stand for."""
+        return [each.name for each in self.all() if not each.aliased and each.store_id == self._store_id]
+
+    def _check(self, name: str, store_id: str | None) -> None:
+        if store_id != self._store_id:
+            raise WrongIndex(f"the index [{name}] belongs to another store ({store_id})")
+
+    # Reading
+
+    def count(self, name: str) -> int:
+        """Documents in the index `name`."""
+        with typed_errors():
+            return int(self._client.count(index=name)["count"])
+
+    def ids(self, name: str) -> Iterator[str]:
+        """The ids of all documents that were searchable in `name` when the walk began. Memory: one page."""
+        with typed_errors():
+            point = self._client.open_point_in_time(index=name, keep_alive="5m")["id"]
+        try:
+            after: list[Any] | None = None
+            while True:
+                with typed_errors():
+                    answer = self._client.search(
+                        pit={"id": point, "keep_alive": "5m"},
+                        size=PAGE,
+                        source=False,
+                        sort=["_shard_doc"],
+                        search_after=after,
+                        track_total_hits=False,
+                    )
+                hits = answer["hits"]["hits"]
+                if not hits:
+                    return
+                yield from (hit["_id"] for hit in hits)
+                after = hits[-1]["sort"]
+        finally:
+            with typed_errors():
+                self._client.close_point_in_time(id=point)
+
+    def sources(self, name: str, ids: list[str]) -> Mapping[str, Json]:
+        """The `_source` of those of `ids` that have a document, read past the refresh."""
+        if not ids:
+            return {}
+        with typed_errors():
+            answer = self._client.mget(index=name, ids=ids)
+        return {each["_id"]: each["_source"] for each in answer["docs"] if each.get("found")}
+
+
+def _action(write: Write) -> Json:
+    header = {"_id": write.id, "version": write.version, "version_type": "external_gte"}
+    if write.source is None:
+        return {"_op_type": "delete", **header}
+    return {"_op_type": "index", **header, "_source": write.source}

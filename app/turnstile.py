@@ -1,0 +1,94 @@
+"""Who changes attachments goes through the turnstile; who must be alone for a moment stops it.
+
+A change (upload, delete, and settling either) touches files and index one after the other. A rebuild puts another index
+in the place of the present one, and must do so while no change is half done. So every change holds `work` shared, and
+`alone` holds it exclusively; `door` is passed on the way in and held by who waits to be alone, because without it a busy
+store would never let anybody be alone. Both are flocks: they end with the process, however it ends.
+
+Rejected: a write block on the index (a killed rebuild would leave it behind, and the store refusing writes).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.blobs.filesystem import FILE_MODE, locked, typed_errors
+from app.errors import IndexUnavailable
+
+#: Seconds that a change waits for somebody to have been alone, before it is refused with 503.
+PATIENCE = 3.0
+#: Seconds for which changes are kept waiting at most before anybody is alone; and between two such attempts.
+CLEARING = 1.0
+PAUSE = 0.1
+_POLL = 0.005
+
+
+def _shared(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+class Turnstile:
+    """The turnstile of one data folder, between all processes that use it."""
+
+    def __init__(self, root: Path) -> None:
+        self._door = root / ".door.lock"
+        self._work = root / ".work.lock"
+
+    def enter(self, patience: float = PATIENCE) -> int:
+        """Begin a change: a descriptor to close at its end. `patience`: seconds to wait while somebody is alone.
+
+        Raises IndexUnavailable after that, StorageFull or StorageFailed. May be entered again inside a change.
+        """
+        deadline = time.monotonic() + patience
+        with typed_errors():
+            work = _open(self._work)
+            try:
+                door = _open(self._door)
+                try:
+                    while not (_shared(door) and _shared(work)):
+                        # Let go of the door, or two that wait here could keep out who wants to be alone.
+                        fcntl.flock(door, fcntl.LOCK_UN)
+                        if time.monotonic() >= deadline:
+                            raise IndexUnavailable()
+                        time.sleep(_POLL)
+                finally:
+                    os.close(door)
+            except BaseException:
+                os.close(work)
+                raise
+        return work
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Within it no change is under way in any process. Waits until that is so. Raises StorageFull, StorageFailed."""
+        with contextlib.ExitStack() as stack:
+            with typed_errors():
+                door, work = _open(self._door), _open(self._work)
+            stack.callback(os.close, door)
+            stack.callback(os.close, work)
+            while not self._cleared(door, work):
+                # A change under way may need a second one inside it: let it through and try again.
+                fcntl.flock(door, fcntl.LOCK_UN)
+                time.sleep(PAUSE)
+            yield
+
+    def _cleared(self, door: int, work: int) -> bool:
+        deadline = time.monotonic() + CLEARING
+        while not locked(door) or not locked(work):
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_POLL)
+        return True
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
