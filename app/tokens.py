@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from app.root import exclusive, write_durably
 
 SCOPES = ("read", "search", "write", "delete", "admin")
 DEFAULT_TENANT = "default"
+_TENANT = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _MODE = 0o600
 _FORMAT = 1
 
@@ -42,6 +44,11 @@ class Token:
 
     def expired(self) -> bool:
         return self.expires is not None and self.expires <= now()
+
+
+def is_tenant(text: str) -> bool:
+    """Whether `text` may be a tenant's name: it is safe as the name of a folder, too."""
+    return _TENANT.fullmatch(text) is not None
 
 
 def digest(text: str) -> str:
@@ -85,7 +92,12 @@ class Tokens:
         tenant: str = DEFAULT_TENANT,
         expires: datetime | None = None,
     ) -> str:
-        """Make a token and return its text, which is stored nowhere. Raises Conflict when the name is taken."""
+        """Make a token and return its text, which is stored nowhere.
+
+        Raises Conflict when the name is taken, and ValueError for a tenant that `is_tenant` refuses.
+        """
+        if not is_tenant(tenant):
+            raise ValueError(f"[{tenant}] is not a tenant's name")
         text = secrets.token_urlsafe(32)
         token = Token(name, digest(text), scopes, tenant, now(), expires)
 
