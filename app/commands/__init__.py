@@ -1,0 +1,1 @@
+"""The command line, behind the doors in scripts/. docs/commands.md is its interface."""

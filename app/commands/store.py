@@ -1,0 +1,149 @@
+"""`scripts/store verify` and `scripts/store rebuild`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from contextlib import closing
+
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+from app.blobs.filesystem import locked
+from app.commands.common import CLEAN, FAILED, FINDINGS, add_data, open_store, run, settings_of
+from app.rebuild import Rebuild
+from app.repair import ACTIONS, Repair
+from app.verify import FOLDERS, Checker, Finding
+
+
+def _subset(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", text)
+    part, parts = (int(match[1]), int(match[2])) if match else (1, 0)
+    if not part <= parts <= FOLDERS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not n/t with 1 <= n <= t <= {FOLDERS}")
+    return part, parts
+
+
+class _Bar:
+    """A progress bar on stderr when that is a terminal and the run takes more than a second."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm | None = None
+        self._stage = ""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if self._bar is None or stage != self._stage:
+            self.close()
+            self._bar = tqdm(total=total, desc=stage, unit="", disable=None, delay=1, leave=False)
+            self._stage = stage
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _line(finding: Finding) -> str:
+    where = finding.path or f"document {finding.id or finding.detail}"
+    return f"{finding.code}: {where}" + (f" ({finding.detail})" if finding.detail else "")
+
+
+def _show(finding: Finding, as_json: bool) -> None:
+    if as_json:
+        content = {"code": finding.code, "path": finding.path, "id": finding.id, "detail": finding.detail}
+        print(json.dumps({**content, "repair": ACTIONS.get(finding.code)}), flush=True)
+    else:
+        tqdm.write(_line(finding), file=sys.stdout)
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    """Check, show, and repair when told to; the exit code."""
+    settings = settings_of(arguments)
+    store, generations = open_store(settings)
+    checker = Checker(store.blobs, generations, grace=settings.grace_time, read_data=arguments.read_data)
+    part, parts = arguments.subset
+    repairable: list[Finding] = []
+    total = 0
+    with closing(store.index), closing(_Bar()) as bar:
+        for finding in checker.run(part, parts, bar):
+            total += 1
+            _show(finding, arguments.json)
+            if arguments.repair and finding.code in ACTIONS:
+                repairable.append(finding)
+        bar.close()
+        repaired = 0
+        if repairable and _told(repairable, arguments):
+            repair = Repair(store, checker, grace=settings.grace_time)
+            repaired = sum(repair.repair(each) for each in repairable)
+    counts = {"findings": total, "repaired": repaired}
+    counts |= {"attachments": checker.attachments, "documents": checker.documents}
+    if arguments.json:
+        print(json.dumps({"summary": counts}))
+    else:
+        print(", ".join(f"{value} {name}" for name, value in counts.items()))
+    return CLEAN if repaired == total else FINDINGS
+
+
+def _told(findings: list[Finding], arguments: argparse.Namespace) -> bool:
+    """Show what would be done; whether to do it."""
+    for each in findings:
+        print(f"would {ACTIONS[each.code]}: {each.path or each.id}", file=sys.stderr)
+    if arguments.yes:
+        return True
+    if sys.stdin.isatty():
+        print("Type repair to do it: ", end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip() == "repair"
+    print("Nothing was done: say --yes to do it.", file=sys.stderr)
+    return False
+
+
+def rebuild(arguments: argparse.Namespace) -> int:
+    """Rebuild the index; the exit code."""
+    settings = settings_of(arguments)
+    store, generations = open_store(settings)
+    with (settings.data / ".rebuild.lock").open("ab") as lock, closing(store.index), closing(_Bar()) as bar:
+        if not locked(lock.fileno()):
+            print("another rebuild of this store is running", file=sys.stderr)
+            return FAILED
+        store.index.connection.major()
+        work = Rebuild(store.blobs, generations)
+        name = work.run(lambda done, total, documents: bar("folders", done, total))
+        bar.close()
+        removed = generations.old() if arguments.remove_old else []
+        for each in removed:
+            generations.remove(each)
+    for each in sorted(work.damaged):
+        print(f"damaged-record: {store.blobs.record_path(each).relative_to(settings.data)}", file=sys.stderr)
+    counts = {"index": name, "documents": work.written, "damaged": len(work.damaged), "removed": removed}
+    if arguments.json:
+        print(json.dumps(counts))
+    else:
+        print(
+            f"[{settings.index}] is now [{name}]: {work.written} documents written, {len(work.damaged)} damaged records"
+        )
+    return FINDINGS if work.damaged else CLEAN
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="scripts/store", description="Check a store, or make its index again.")
+    commands = parser.add_subparsers(required=True)
+    checking = commands.add_parser("verify", help="compare files and index; changes nothing unless told to")
+    add_data(checking)
+    checking.add_argument("--read-data", action="store_true", help="read all bytes and compare their digests")
+    checking.add_argument("--subset", type=_subset, default=(1, 1), metavar="N/T", help="only the n-th of t parts")
+    checking.add_argument("--repair", action="store_true", help="show what can be repaired, and do it when confirmed")
+    checking.add_argument("--yes", action="store_true", help="with --repair: do it without asking")
+    checking.set_defaults(command=verify)
+    building = commands.add_parser("rebuild", help="make the index again from the records, while the server runs")
+    add_data(building)
+    building.add_argument("--remove-old", action="store_true", help="remove this store's other generations afterwards")
+    building.set_defaults(command=rebuild)
+    arguments = parser.parse_args(argv)
+    if getattr(arguments, "yes", False) and not arguments.repair:
+        parser.error("--yes needs --repair")
+    return run(arguments.command, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

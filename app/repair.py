@@ -1,0 +1,79 @@
+"""What can be done about a finding, and doing it. Damaged data is never removed: it is reported, and stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app.attachment import Attachment
+from app.errors import IndexRejected
+from app.store import Store
+from app.verify import Checker, Finding, held, older
+
+#: What is done about a finding, in words; what is not here is only reported.
+ACTIONS = {
+    "record-without-document": "index",
+    "differing-document": "index",
+    "document-without-record": "remove the document",
+    "bytes-without-record": "remove the file",
+    "stale-temporary": "remove the file",
+    "undecided-entry": "settle",
+}
+
+
+class Repair:
+    """Repairs one store; every finding is looked at again right before."""
+
+    def __init__(self, store: Store, checker: Checker, *, grace: float) -> None:
+        self._store = store
+        self._checker = checker
+        self._grace = grace
+        self._ways: dict[str, Callable[[Finding], None]] = {
+            "index": self._index,
+            "remove the document": self._remove_document,
+            "remove the file": self._remove_file,
+            "settle": self._settle,
+        }
+
+    def repair(self, finding: Finding) -> bool:
+        """Whether the finding is gone now. Raises the errors of the index and of the storage."""
+        action = ACTIONS.get(finding.code)
+        if action is None:
+            return False
+        self._ways[action](finding)
+        return not self._still(finding)
+
+    def _still(self, finding: Finding) -> bool:
+        if finding.path is not None and finding.code in ("bytes-without-record", "stale-temporary", "undecided-entry"):
+            return (self._store.blobs.root / finding.path).exists()
+        return finding.id is not None and any(f.code == finding.code for f in self._checker.examine([finding.id]))
+
+    def _certain(self, finding: Finding) -> bool:
+        """Whether it is still so, and no upload or delete of this id is under way."""
+        before = self._store.journal.ids()
+        return self._still(finding) and finding.id not in before | self._store.journal.ids()
+
+    def _index(self, finding: Finding) -> None:
+        if self._certain(finding):
+            record = self._store.blobs.record(finding.id) if finding.id else None
+            if record is None:
+                return
+            # Refused for being older than what the index has: a delete was faster.
+            try:
+                self._store.index.put([Attachment.from_record(record)])
+            except IndexRejected:
+                return
+
+    def _remove_document(self, finding: Finding) -> None:
+        # The index itself refuses to write to another store's.
+        if finding.id is not None and self._certain(finding):
+            self._store.index.remove([finding.id])
+
+    def _remove_file(self, finding: Finding) -> None:
+        if finding.path is None or (finding.id is not None and not self._certain(finding)):
+            return
+        path = self._store.blobs.root / finding.path
+        if older(path, self._grace) and not held(path):
+            path.unlink(missing_ok=True)
+
+    def _settle(self, finding: Finding) -> None:
+        self._store.settle()

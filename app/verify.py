@@ -1,0 +1,305 @@
+"""Whether files and index are what they should be: a checker that changes nothing and yields typed findings.
+
+Uploads and deletes may go on meanwhile. What looks wrong is looked at again after a moment, twice; an id that the
+journal holds is undecided, and no finding but the entry's own when nobody works on it.
+
+Memory does not grow with the store: records are read folder by folder, documents page by page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from app.attachment import Attachment
+from app.blobs.filesystem import Filesystem, locked
+from app.errors import StorageFailed, StoreError
+from app.ids import is_id
+from app.index.generations import Generations
+from app.journal import Journal
+
+#: Codes of findings, for programs: docs/commands.md says what each means. A code never changes its meaning.
+CODES = (
+    "missing-bytes",
+    "truncated-bytes",
+    "overlong-bytes",
+    "wrong-digest",
+    "damaged-record",
+    "record-without-document",
+    "document-without-record",
+    "differing-document",
+    "bytes-without-record",
+    "stale-temporary",
+    "undecided-entry",
+    "unknown-file",
+    "unreadable",
+    "missing-index",
+)
+
+FOLDERS = 4096
+#: Ids asked for at once; and seconds between two looks at what seems wrong.
+BATCH = 500
+MOMENT = 1.0
+LOOKS = 2
+
+#: What desktops, filesystems and network shares leave behind.
+LITTER = re.compile(
+    r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini|\.directory|lost\+found|\.nfs.*|\.Trash.*", re.IGNORECASE
+)
+_FOLDER = re.compile(r"[0-9a-f]{3}")
+_TEMPORARY = re.compile(r"[0-9a-f]{32}")
+_ENTRY = re.compile(r"[0-9a-f]{32}\.(upload|delete|new)")
+_REPLACEMENT = re.compile(r"\.[a-z.]+\.\d+\.new")
+_ROOT = {"store.json", "tokens.json", "attachments", "incoming", "journal", "elasticsearch"}
+_ROOT |= {".lock", ".tokens.lock", ".door.lock", ".work.lock", ".rebuild.lock"}
+
+#: Told what goes on: the stage (folders or documents), done, of all.
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`path` is relative to the data folder, None for a document; `id` is None for what belongs to no attachment."""
+
+    code: str
+    path: str | None
+    id: str | None = None
+    detail: str = ""
+
+
+class Checker:
+    """Checks one store. `attachments` and `documents` count what was looked at."""
+
+    def __init__(self, blobs: Filesystem, generations: Generations, *, grace: float, read_data: bool = False) -> None:
+        """`grace`: seconds after which a temporary file that nobody holds is stale."""
+        self.attachments = 0
+        self.documents = 0
+        self._blobs = blobs
+        self._journal = Journal(blobs.root)
+        self._generations = generations
+        self._grace = grace
+        self._read_data = read_data
+        self._index: str | None = None
+
+    def run(
+        self, part: int = 1, parts: int = 1, progress: Progress = lambda stage, done, total: None
+    ) -> Iterator[Finding]:
+        """Findings of the `part`-th (from 1) of `parts`: each attachment is in exactly one of them.
+
+        Raises WrongIndex, IndexUnavailable or IndexOutcomeUnknown when the index can't be compared, StorageFailed.
+        """
+        self._index = self._generations.current()
+        numbers = range(part - 1, FOLDERS, parts)
+        if part == 1:
+            if self._index is None:
+                yield Finding("missing-index", None, detail=self._generations.alias)
+            yield from self._root()
+            yield from self._temporaries()
+            yield from self._entries()
+        for done, number in enumerate(numbers, 1):
+            ids, unknown = self._folder(number)
+            yield from unknown
+            self.attachments += len(ids)
+            for batch in _batches(ids):
+                yield from self._confirmed(self._suspects(batch))
+            progress("folders", done, len(numbers))
+        if self._index is not None:
+            yield from self._documents(numbers, progress)
+
+    # Attachments
+
+    def _suspects(self, ids: list[str]) -> list[str]:
+        return list(dict.fromkeys(finding.id for finding in self.examine(ids, self._read_data) if finding.id))
+
+    def _confirmed(self, ids: list[str]) -> Iterator[Finding]:
+        """The findings of `ids` that are still there after the looks; none of an id that is under way."""
+        found: list[Finding] = []
+        for _ in range(LOOKS if ids else 0):
+            time.sleep(MOMENT)
+            # Asked before and after: a change that begins or ends during the look is in one of the two.
+            under_way = self._journal.ids()
+            found = list(self.examine(ids, self._read_data))
+            under_way |= self._journal.ids()
+            found = [each for each in found if each.id not in under_way]
+            ids = list(dict.fromkeys(each.id for each in found if each.id))
+            if not ids:
+                return
+        yield from found
+
+    def examine(self, ids: list[str], read_data: bool = False) -> Iterator[Finding]:
+        """What is wrong with these ids at this moment; a change under way may look like it."""
+        sources = self._generations.sources(self._index, ids) if self._index is not None else {}
+        for attachment_id in ids:
+            yield from self._examine(attachment_id, sources, read_data)
+
+    def _examine(self, attachment_id: str, sources: Mapping[str, Any], read_data: bool) -> Iterator[Finding]:
+        record_path, bytes_path = self._blobs.record_path(attachment_id), self._blobs.bytes_path(attachment_id)
+        source = sources.get(attachment_id)
+
+        def finding(code: str, path: Path | None, detail: str = "") -> Finding:
+            return Finding(code, None if path is None else self._relative(path), attachment_id, detail)
+
+        try:
+            record = self._blobs.record(attachment_id)
+            if record is None:
+                if source is not None:
+                    yield finding("document-without-record", None)
+                if bytes_path.exists():
+                    yield finding("bytes-without-record", bytes_path)
+                return
+            attachment = Attachment.from_record(record)
+            if attachment.id != attachment_id:
+                raise ValueError(f"it is the record of {attachment.id}")
+        except (StoreError, ValueError) as error:
+            if isinstance(error.__cause__, OSError):
+                yield finding("unreadable", record_path, str(error.__cause__.strerror))
+            else:
+                yield finding("damaged-record", record_path, str(error))
+            return
+        try:
+            yield from (finding(code, bytes_path, detail) for code, detail in self._bytes(attachment, read_data))
+        except OSError as error:
+            yield finding("unreadable", bytes_path, str(error.strerror))
+        if self._index is None:
+            return
+        if source is None:
+            yield finding("record-without-document", record_path)
+        elif (wanted := attachment.to_source()) != source:
+            names = sorted(each for each in wanted.keys() | source.keys() if wanted.get(each) != source.get(each))
+            yield finding("differing-document", None, ", ".join(names))
+
+    def _bytes(self, attachment: Attachment, read_data: bool) -> Iterator[tuple[str, str]]:
+        file = self._blobs.open(attachment.id)
+        if file is None:
+            yield "missing-bytes", ""
+            return
+        with file:
+            size = os.fstat(file.fileno()).st_size
+            if size != attachment.size:
+                code = "truncated-bytes" if size < attachment.size else "overlong-bytes"
+                yield code, f"{size} bytes instead of {attachment.size}"
+            elif read_data and _digest(file) != attachment.sha256:
+                yield "wrong-digest", ""
+
+    def _documents(self, numbers: range, progress: Progress) -> Iterator[Finding]:
+        assert self._index is not None
+        total = self._generations.count(self._index)
+        suspects: list[str] = []
+        for position, attachment_id in enumerate(self._generations.ids(self._index), 1):
+            if not is_id(attachment_id):
+                yield Finding("document-without-record", None, attachment_id, "no attachment has such an id")
+            elif int(self._blobs.folder(attachment_id).name, 16) in numbers:
+                self.documents += 1
+                if not self._blobs.record_path(attachment_id).exists():
+                    suspects.append(attachment_id)
+            if len(suspects) >= BATCH:
+                yield from self._orphans(suspects)
+                suspects = []
+            if position % BATCH == 0:
+                progress("documents", position, total)
+        yield from self._orphans(suspects)
+
+    def _orphans(self, ids: list[str]) -> Iterator[Finding]:
+        # Their bytes, where there are some, were found in their folder.
+        yield from (each for each in self._confirmed(ids) if each.code == "document-without-record")
+
+    # Files
+
+    def _folder(self, number: int) -> tuple[list[str], list[Finding]]:
+        """The ids that have files in a folder, and what does not belong there. Orphaned documents come later."""
+        folder = self._blobs.attachments / f"{number:03x}"
+        ids: dict[str, None] = {}
+        unknown = []
+        for path in _listed(folder):
+            if is_id(path.stem) and path.suffix in (".json", ".bytes") and self._blobs.folder(path.stem) == folder:
+                ids[path.stem] = None
+            else:
+                unknown.append(Finding("unknown-file", self._relative(path)))
+        return list(ids), unknown
+
+    def _root(self) -> Iterator[Finding]:
+        for path in _listed(self._blobs.root):
+            if _REPLACEMENT.fullmatch(path.name):
+                if self._stale(path):
+                    yield Finding("stale-temporary", self._relative(path))
+            elif path.name not in _ROOT:
+                yield Finding("unknown-file", self._relative(path))
+        for path in _listed(self._blobs.attachments):
+            if not _FOLDER.fullmatch(path.name):
+                yield Finding("unknown-file", self._relative(path))
+
+    def _temporaries(self) -> Iterator[Finding]:
+        for path in _listed(self._blobs.incoming):
+            if not _TEMPORARY.fullmatch(path.name):
+                yield Finding("unknown-file", self._relative(path))
+            elif self._stale(path):
+                yield Finding("stale-temporary", self._relative(path))
+
+    def _entries(self) -> Iterator[Finding]:
+        abandoned = []
+        for path in _listed(self._journal.folder):
+            if not _ENTRY.fullmatch(path.name):
+                yield Finding("unknown-file", self._relative(path))
+            elif path.suffix == ".new":
+                if self._stale(path):
+                    yield Finding("stale-temporary", self._relative(path))
+            elif not held(path):
+                abandoned.append(path)
+        if abandoned:
+            # A running server settles them by itself, in a few seconds when Elasticsearch answers.
+            time.sleep(LOOKS * MOMENT + 2)
+        yield from (
+            Finding("undecided-entry", self._relative(path)) for path in abandoned if path.exists() and not held(path)
+        )
+
+    def _stale(self, path: Path) -> bool:
+        return older(path, self._grace) and not held(path)
+
+    def _relative(self, path: Path) -> str:
+        return str(path.relative_to(self._blobs.root))
+
+
+def older(path: Path, seconds: float) -> bool:
+    """Whether the file was last written longer ago than that; a missing one was not."""
+    try:
+        return time.time() - path.stat().st_mtime >= seconds
+    except FileNotFoundError:
+        return False
+
+
+def held(path: Path) -> bool:
+    """Whether a process holds the lock of this file; a missing one counts as held: somebody is at it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        return not locked(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder / name for name in os.listdir(folder) if not LITTER.fullmatch(name))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StorageFailed(f"{folder} can't be read") from error
+
+
+def _batches(ids: list[str]) -> Iterable[list[str]]:
+    return (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))
+
+
+def _digest(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while chunk := file.read(1 << 20):
+        digest.update(chunk)
+    return digest.hexdigest()

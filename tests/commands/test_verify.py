@@ -1,0 +1,221 @@
+"""Seeded faults are found under their own code and exact place, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from app.blobs.filesystem import Filesystem
+from app.verify import CODES
+from tests.commands.doors import door, findings
+from tests.support.app import Server, ServerFactory
+
+OLD = 7200.0
+
+
+def document(server: Server, attachment_id: str, method: str = "GET", **options: object) -> requests.Response:
+    url = f"{server.elasticsearch_url}/{server.index}/_doc/{attachment_id}?refresh=true"
+    return requests.request(method, url, timeout=10, **options)  # type: ignore[arg-type]
+
+
+def aged(path: Path) -> Path:
+    moment = time.time() - OLD
+    os.utime(path, (moment, moment))
+    return path
+
+
+class Seeds:
+    """Each makes one fault of the attachment `id` and returns the place where it must be found."""
+
+    def __init__(self, server: Server, attachment_id: str) -> None:
+        self.server, self.id = server, attachment_id
+        blobs = Filesystem(server.data)
+        self.bytes, self.record = blobs.bytes_path(attachment_id), blobs.record_path(attachment_id)
+
+    def place(self, path: Path) -> str:
+        return str(path.relative_to(self.server.data))
+
+    def missing_bytes(self) -> str:
+        self.bytes.unlink()
+        return self.place(self.bytes)
+
+    def truncated_bytes(self) -> str:
+        os.truncate(self.bytes, 3)
+        return self.place(self.bytes)
+
+    def overlong_bytes(self) -> str:
+        with self.bytes.open("ab") as file:
+            file.write(b"more")
+        return self.place(self.bytes)
+
+    def wrong_digest(self) -> str:
+        content = bytearray(self.bytes.read_bytes())
+        content[2] ^= 1
+        self.bytes.write_bytes(content)
+        return self.place(self.bytes)
+
+    def damaged_record(self) -> str:
+        self.record.write_bytes(self.record.read_bytes()[:20])
+        return self.place(self.record)
+
+    def record_without_document(self) -> str:
+        document(self.server, self.id, "DELETE")
+        return self.place(self.record)
+
+    def document_without_record(self) -> str:
+        self.record.unlink()
+        self.bytes.unlink()
+        return self.id
+
+    def differing_document(self) -> str:
+        source = document(self.server, self.id).json()["_source"]
+        assert document(self.server, self.id, "PUT", json={**source, "name": "other"}).ok
+        return self.id
+
+    def bytes_without_record(self) -> str:
+        document(self.server, self.id, "DELETE")
+        self.record.unlink()
+        return self.place(aged(self.bytes))
+
+    def stale_temporary(self) -> str:
+        path = self.server.data / "incoming" / secrets.token_hex(16)
+        path.write_bytes(b"half")
+        return self.place(aged(path))
+
+    def undecided_entry(self) -> str:
+        path = self.server.data / "journal" / f"{secrets.token_hex(16)}.delete"
+        path.write_text(json.dumps({"ids": [self.id]}))
+        return self.place(path)
+
+    def unknown_file(self) -> str:
+        path = self.record.with_name("notes.txt")
+        path.write_text("mine")
+        return self.place(path)
+
+    def unreadable(self) -> str:
+        self.bytes.unlink()
+        self.bytes.mkdir()
+        return self.place(self.bytes)
+
+    def missing_index(self) -> str | None:
+        requests.delete(f"{self.server.elasticsearch_url}/{self.server.index}-000001", timeout=10)
+        return None
+
+
+#: What a repair leaves: damage, and what is nobody's but a person's to decide.
+LEFT = {"missing-bytes", "truncated-bytes", "overlong-bytes", "wrong-digest", "damaged-record", "unknown-file"}
+LEFT |= {"unreadable", "missing-index"}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_each_fault_is_found_and_repaired_where_it_can_be(code: str, start_server: ServerFactory) -> None:
+    server = start_server()
+    first, second = server.upload(("one.txt", b"content one")) + server.upload(("two.txt", b"content two"))
+    for litter in (".DS_Store", "Thumbs.db", "attachments/desktop.ini", "incoming/.DS_Store"):
+        (server.data / litter).write_text("litter")
+    assert server.stop() == 0
+    assert findings(server, "--read-data") == (0, [])
+
+    seed: Callable[[], str | None] = getattr(Seeds(server, first), code.replace("-", "_"))
+    expected = [(code, seed())]
+    assert findings(server, "--read-data") == (1, expected)
+    if code == "wrong-digest":
+        assert findings(server) == (0, [])
+
+    before = server.stored_files()
+    assert findings(server, "--repair", "--read-data") == (1, expected)
+    assert server.stored_files() == before
+    status, found = findings(server, "--repair", "--yes", "--read-data")
+    assert found == expected
+    assert status == (1 if code in LEFT else 0)
+    assert findings(server, "--read-data") == ((1, expected) if code in LEFT else (0, []))
+    if code in LEFT:
+        assert server.stored_files() == before
+    if code != "missing-index":
+        assert document(server, second).json()["found"]
+
+
+def test_subsets_cover_everything_once(start_server: ServerFactory) -> None:
+    server = start_server()
+    ids = server.upload(*((f"{number}.txt", b"x") for number in range(12)))
+    server.stop()
+    blobs = Filesystem(server.data)
+    for each in ids:
+        blobs.bytes_path(each).unlink()
+    found = [place for part in (1, 2, 3) for _, place in findings(server, "--subset", f"{part}/3")[1]]
+    assert sorted(found) == sorted(str(blobs.bytes_path(each).relative_to(server.data)) for each in ids)  # type: ignore[type-var]
+
+
+def test_what_is_young_or_held_is_not_removed(start_server: ServerFactory) -> None:
+    server = start_server()
+    (attachment,) = server.upload(("one.txt", b"content"))
+    server.stop()
+    seeds = Seeds(server, attachment)
+    place = seeds.bytes_without_record()
+    os.utime(seeds.bytes)
+    assert findings(server, "--repair", "--yes") == (1, [("bytes-without-record", place)])
+    assert seeds.bytes.exists()
+
+
+def test_no_false_alarm_while_uploads_and_deletes_go_on(start_server: ServerFactory) -> None:
+    server = start_server()
+    stop = threading.Event()
+    done: list[int] = []
+    failed: list[object] = []
+
+    def work() -> None:
+        count = 0
+        try:
+            while not stop.is_set():
+                ids = server.upload(("a.txt", b"a"), ("b.txt", b"b"))
+                answer = server.delete(f"/attachment/{ids[0]}")
+                assert answer.status_code == 200
+                count += 1
+        except BaseException as error:
+            failed.append(error)
+        done.append(count)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for each in threads:
+        each.start()
+    try:
+        results = [findings(server) for _ in range(3)]
+    finally:
+        stop.set()
+        for each in threads:
+            each.join()
+    assert failed == []
+    assert sum(done) > 20
+    assert results == [(0, [])] * 3
+
+
+@pytest.mark.parametrize("options", [("--subset", "0/2"), ("--subset", "3/2"), ("--yes",), ("--nonsense",)])
+def test_usage_is_exit_2(server: Server, options: tuple[str, ...]) -> None:
+    assert door(server, "store", "verify", *options).returncode == 2
+
+
+def test_what_can_not_be_checked_is_exit_3(server: Server, tmp_path: Path) -> None:
+    assert door(server, "store", "verify", "--data", str(tmp_path)).returncode == 3
+    assert list(tmp_path.iterdir()) == []
+    assert door(server, "store", "verify", ELASTICSEARCH_URL="http://127.0.0.1:9").returncode == 3
+
+
+def test_index_of_another_store_is_refused(start_server: ServerFactory) -> None:
+    first = start_server()
+    first.upload(("one.txt", b"x"))
+    second = start_server(start=False, INDEX=first.index)
+    with pytest.raises(RuntimeError, match=r"ended with 3\n(.*\n)*.*belongs to another store"):
+        second.start()
+    for words in (("verify", "--repair", "--yes"), ("rebuild", "--remove-old")):
+        result = door(second, "store", *words)
+        assert result.returncode == 3
+        assert "belongs to another store" in result.stderr
+    assert len(first.hits()) == 1
