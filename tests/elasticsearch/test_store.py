@@ -1,0 +1,146 @@
+"""Settling: every state that a killed upload or delete leaves becomes all of it or none of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.errors import IndexUnavailable, NotFound, StorageFailed
+from app.ids import new_xid
+from app.index.attachments import AttachmentIndex
+from app.root import open_root
+from app.settings import Settings
+from app.store import Draft, Store
+from tests.support.app import delete_index, unique_index
+
+TENANT = "default"
+
+
+@pytest.fixture
+def store(tmp_path: Path, elasticsearch_url: str) -> Iterator[Store]:
+    settings = Settings(
+        data=tmp_path / "data", index=unique_index(), elasticsearch_url=elasticsearch_url, disk_reserve=0
+    )
+    index = AttachmentIndex(settings, open_root(settings.data))
+    yield Store(settings, index)
+    index.close()
+    delete_index(elasticsearch_url, settings.index)
+
+
+def draft(store: Store, content: bytes = b"content") -> Draft:
+    return Draft(new_xid(), "a.txt", store.stage([content], 100), TENANT, "owner", "coco")
+
+
+def uploaded(store: Store) -> str:
+    one = draft(store)
+    store.upload([one])
+    one.staged.discard()
+    return one.id
+
+
+def found(store: Store) -> set[str]:
+    answer = store.index.connection.client.search(index=store.index.alias, source=False, size=100)
+    return {hit["_id"] for hit in answer["hits"]["hits"]}
+
+
+def files(store: Store) -> list[str]:
+    folders = [store.blobs.root / name for name in ("attachments", "incoming", "journal")]
+    return sorted(path.name for folder in folders for path in folder.rglob("*") if path.is_file())
+
+
+def journal(store: Store, kind: str, *ids: str) -> None:
+    """An entry whose worker is gone."""
+    store.journal.begin("upload" if kind == "upload" else "delete", list(ids), durable=False).close()
+
+
+def forget_document(store: Store, attachment_id: str) -> None:
+    store.index.connection.client.delete(index=store.index.alias, id=attachment_id, refresh=True)
+
+
+def test_nothing_to_settle(store: Store) -> None:
+    kept = uploaded(store)
+    assert store.settle() == 0
+    assert found(store) == {kept}
+
+
+def test_an_upload_with_all_its_records_is_finished(store: Store) -> None:
+    one, two = uploaded(store), new_xid()
+    staged = store.stage([b"content"], 100)
+    staged.keep(two)
+    staged.discard()
+    record = store.find(one, TENANT).to_record()
+    store.blobs.commit(two, {**record, "id": two})
+    journal(store, "upload", one, two)
+    assert store.settle() == 1
+    assert found(store) == {one, two}
+    assert store.find(two, TENANT).name == "a.txt"
+    assert store.settle() == 0
+
+
+def test_an_upload_without_one_of_its_records_is_undone(store: Store) -> None:
+    kept, one = uploaded(store), uploaded(store)
+    half = draft(store)
+    half.staged.keep(half.id)
+    half.staged.discard()
+    journal(store, "upload", one, half.id)
+    assert store.settle() == 1
+    assert found(store) == {kept}
+    assert files(store) == [f"{kept}.bytes", f"{kept}.json"]
+    with pytest.raises(NotFound):
+        store.find(one, TENANT)
+
+
+def test_an_upload_that_never_began_is_forgotten(store: Store) -> None:
+    uploaded(store)
+    journal(store, "upload", new_xid())
+    before = files(store)
+    assert store.settle() == 1
+    assert len(files(store)) == len(before) - 1
+
+
+@pytest.mark.parametrize("step", ["before", "after the document", "after the record", "after everything"])
+def test_a_delete_is_always_finished(store: Store, step: str) -> None:
+    kept, gone = uploaded(store), uploaded(store)
+    if step != "before":
+        forget_document(store, gone)
+    if step == "after the record":
+        store.blobs.record_path(gone).unlink()
+    if step == "after everything":
+        store.blobs.remove(gone)
+    journal(store, "delete", gone)
+    assert store.settle() == 1
+    assert found(store) == {kept}
+    assert files(store) == [f"{kept}.bytes", f"{kept}.json"]
+
+
+def test_one_that_cannot_be_decided_keeps_no_other_from_it(store: Store) -> None:
+    damaged, gone = uploaded(store), uploaded(store)
+    store.blobs.record_path(damaged).write_text("{")
+    journal(store, "upload", damaged)
+    journal(store, "delete", gone)
+    assert store.settle() == 1
+    assert gone not in found(store)
+    with pytest.raises(StorageFailed):
+        store.find(damaged, TENANT)
+    assert len([name for name in files(store) if name.endswith(".upload")]) == 1
+
+
+def test_without_elasticsearch_everything_waits(store: Store, tmp_path: Path) -> None:
+    kept = uploaded(store)
+    journal(store, "delete", kept)
+    settings = Settings(
+        data=tmp_path / "data", index=store.index.alias, elasticsearch_url="http://127.0.0.1:1", disk_reserve=0
+    )
+    alone = Store(settings, AttachmentIndex(settings, "unknown"))
+    with pytest.raises(IndexUnavailable):
+        alone.settle()
+    with alone.open(kept, TENANT).file as file:
+        assert file.read() == b"content"
+    one = draft(alone)
+    with pytest.raises(IndexUnavailable):
+        alone.upload([one])
+    one.staged.discard()
+    assert len(files(store)) == 3
+    alone.index.close()
+    assert store.settle() == 1
+    assert files(store) == []
