@@ -30,7 +30,9 @@ def _settings() -> Settings:
 
 _in_force = _settings()
 
-worker_class = "gthread"
+worker_class = "app.worker.Worker"
+# Silent connections cost a descriptor each; when there are more, the oldest of them makes room.
+worker_connections = 1000
 workers = _in_force.web_workers or min(4, max(2, os.cpu_count() or 1))
 threads = _in_force.web_threads
 # The longest that gunicorn can be told: a query in any script, percent-encoded, needs more than its default.

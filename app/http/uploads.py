@@ -22,12 +22,15 @@ from app.errors import (
     InvalidName,
     InvalidRequest,
     MalformedForm,
+    RequestTimeout,
     RequestTooLarge,
     StorageFailed,
     StorageFull,
+    StoreError,
     TooManyFiles,
 )
 from app.http.names import checked_name, decode_form_text, disposition_parameters, form_filename
+from app.http.pace import was_cut
 from app.settings import Settings
 
 #: Bytes asked of the socket at once.
@@ -102,12 +105,16 @@ def check_single_file_length(request: Request, max_file_size: int) -> int | None
 
 
 def body_chunks(request: Request, limit: int) -> Iterator[bytes]:
-    """The body in pieces. Raises RequestTooLarge past `limit` bytes and IncompleteBody when it ends early."""
+    """The body in pieces.
+
+    Raises RequestTooLarge past `limit` bytes, IncompleteBody when it ends early, and RequestTimeout when it was ended
+    because the client sent too slowly.
+    """
     expected = check_length(request, limit)
     read = request.environ["wsgi.input"].read
     received = 0
     while expected is None or received < expected:
-        chunk = _read(read, READ_SIZE if expected is None else min(READ_SIZE, expected - received))
+        chunk = _read(request, read, READ_SIZE if expected is None else min(READ_SIZE, expected - received))
         if not chunk:
             break
         received += len(chunk)
@@ -115,15 +122,19 @@ def body_chunks(request: Request, limit: int) -> Iterator[bytes]:
             raise RequestTooLarge(limit)
         yield chunk
     if expected is not None and received < expected:
-        raise IncompleteBody()
+        raise _ended_early(request)
 
 
-def _read(read: Callable[[int], bytes], size: int) -> bytes:
+def _read(request: Request, read: Callable[[int], bytes], size: int) -> bytes:
     try:
         return read(size)
     except Exception as error:
         # A reset connection, or a chunked body that is none: each server has classes of its own for that.
-        raise IncompleteBody() from error
+        raise _ended_early(request) from error
+
+
+def _ended_early(request: Request) -> StoreError:
+    return RequestTimeout() if was_cut(request.environ) else IncompleteBody()
 
 
 def read_body(request: Request, limit: int) -> bytes:

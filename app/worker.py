@@ -1,0 +1,203 @@
+"""gunicorn's threaded worker, less what lets a few slow clients stop it.
+
+Its own worker hands a new connection to a thread at once, which then waits for the head of the request for as long as the
+client likes, and it closes connections on its only event loop, up to two seconds each. Here the event loop collects the
+head, so that a thread gets whole heads only; connections that stay silent cost a descriptor and no thread, and the oldest
+of them makes room when there are too many; closing waits in the event loop too; and `app.http.pace` sees to it that
+bodies and answers move.
+
+Rejected: an event loop for everything (files are read and written by blocking calls), and leaving it to nginx alone:
+who runs the server without it must not be stopped by one script.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import re
+import socket
+import time
+from collections import deque
+from functools import partial
+from typing import Any
+
+from gunicorn.http.unreader import SocketUnreader
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from app.http.pace import Transfer, Watch
+
+#: Seconds in which the head of a request must be complete.
+HEAD_SECONDS = 10.0
+#: Bytes of a head; proxies allow no more than half of it.
+HEAD_SIZE = 64 * 1024
+#: Seconds that a closed connection is kept for the client to take the last answer, and bytes that it may still send.
+CLOSING_SECONDS = 2.0
+CLOSING_SIZE = 1024 * 1024
+
+_HEAD_END = re.compile(rb"\n\r?\n")
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+class _Unreader(SocketUnreader):  # type: ignore[misc]
+    """Tells the watch when the thread waits for the client, and what came."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__(connection)
+        self.transfer: Transfer | None = None
+
+    def chunk(self, size_hint: int | None = None) -> bytes:
+        if self.transfer is None:
+            return bytes(super().chunk(size_hint))
+        self.transfer.waiting = True
+        try:
+            data = bytes(super().chunk(size_hint))
+        finally:
+            self.transfer.waiting = False
+        self.transfer.received += len(data)
+        return data
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """`worker_class` of app.server. TLS ends before it, in a proxy."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.watch = Watch()
+        self.closing_conns: deque[TConn] = deque()
+
+    def init_process(self) -> None:
+        self.watch.start()
+        super().init_process()
+
+    # Arriving
+
+    def accept(self, listener: Any) -> None:
+        try:
+            client, address = listener.accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._make_room()
+            elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
+                raise
+            return
+        self.nr_conns += 1
+        if self.nr_conns >= self.worker_connections - self.cfg.threads:
+            self._make_room()
+        self._collect(TConn(self.cfg, client, address, listener.getsockname()))
+
+    def on_client_socket_readable(self, conn: TConn, client: Any) -> None:
+        self.poller.unregister(client)
+        self.keepalived_conns.remove(conn)
+        self._collect(conn)
+        self._read_head(conn, client)
+
+    def _collect(self, conn: TConn) -> None:
+        """Wait for the head of a request."""
+        conn.head = bytearray()
+        conn.sock.setblocking(False)
+        conn.timeout = time.monotonic() + HEAD_SECONDS
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, 1, partial(self._read_head, conn))
+
+    def _read_head(self, conn: TConn, client: Any) -> None:
+        try:
+            data = client.recv(HEAD_SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        searched = max(0, len(conn.head) - 2)
+        conn.head += data
+        whole = _HEAD_END.search(conn.head, searched) is not None
+        if data and not whole and len(conn.head) <= HEAD_SIZE:
+            return
+        self.pending_conns.remove(conn)
+        self.poller.unregister(client)
+        if whole:
+            self.enqueue_req(conn)
+            return
+        if data:
+            with contextlib.suppress(OSError):
+                client.send(_TOO_LARGE)
+        self._half_close(conn)
+
+    def _make_room(self) -> None:
+        """Close the connection that has been silent longest."""
+        for idle in (self.pending_conns, self.keepalived_conns, self.closing_conns):
+            if idle:
+                self._drop(idle.popleft())
+                return
+
+    # Being served
+
+    def handle(self, conn: TConn) -> Any:
+        if not conn.initialized:
+            conn.init()
+            conn.parser.unreader = _Unreader(conn.sock)
+        unreader = conn.parser.unreader
+        unreader.unread(bytes(conn.head))
+        conn.head = bytearray()
+        unreader.transfer = self.watch.begin(conn.sock)
+        try:
+            return super().handle(conn)
+        finally:
+            self.watch.end(unreader.transfer)
+            unreader.transfer = None
+
+    def finish_request(self, conn: TConn, done: Any) -> None:
+        keep = not done.cancelled() and done.exception() is None and done.result()
+        if keep:
+            super().finish_request(conn, done)
+        else:
+            self._half_close(conn)
+
+    # Leaving
+
+    def _half_close(self, conn: TConn) -> None:
+        """Say that nothing more comes, and close once the client has taken it (RFC 9112, 9.6)."""
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            conn.sock.setblocking(False)
+            conn.left = CLOSING_SIZE
+            conn.timeout = time.monotonic() + CLOSING_SECONDS
+            self.poller.register(conn.sock, 1, partial(self._read_rest, conn))
+        except (OSError, ValueError, KeyError):
+            self._drop(conn)
+        else:
+            self.closing_conns.append(conn)
+
+    def _read_rest(self, conn: TConn, client: Any) -> None:
+        try:
+            data = client.recv(HEAD_SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        conn.left -= len(data)
+        if not data or conn.left <= 0:
+            self.closing_conns.remove(conn)
+            self._drop(conn)
+
+    def _drop(self, conn: TConn) -> None:
+        with contextlib.suppress(OSError, KeyError, ValueError):
+            self.poller.unregister(conn.sock)
+        self.nr_conns -= 1
+        conn.close()
+
+    def murder_pending(self) -> None:
+        """Close what is over its time; a worker that stops waits for no head of which nothing has come."""
+        now = time.monotonic()
+        while self.pending_conns and (self.pending_conns[0].timeout <= now or self._unwanted(self.pending_conns[0])):
+            self._drop(self.pending_conns.popleft())
+        while self.closing_conns and self.closing_conns[0].timeout <= now:
+            self._drop(self.closing_conns.popleft())
+
+    def _unwanted(self, conn: TConn) -> bool:
+        return not self.alive and not conn.head
+
+    def is_parent_alive(self) -> bool:
+        # Without this an orphan goes on to serve the connections that it has kept open, for as long as they are used.
+        found = bool(super().is_parent_alive())
+        if not found:
+            self.alive = False
+        return found

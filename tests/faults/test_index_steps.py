@@ -1,0 +1,211 @@
+"""Every call to Elasticsearch fails once, in every way that a network and a node can fail."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import requests
+
+from app.index import mappings
+from app.root import open_root
+from tests.faults.conftest import BOUND, assert_all_or_none, await_settled, descriptors, threads, undecided
+from tests.support.app import Server, ServerFactory
+from tests.support.proxy import Fault, Proxy
+
+FAULTS = {
+    "reset before Elasticsearch sees it": Fault(reset_request=True),
+    "reset after it has done the work": Fault(reset_after=True),
+    "reset in the middle of the answer": Fault(cut_answer_at=90),
+    "answer later than the client waits": Fault(hold_answer=5.0),
+    "request arrives after the client gave up": Fault(hold_request=5.0),
+    "too many requests": Fault(replace_answer=("429 Too Many Requests", b'{"error":{"type":"x"},"status":429}')),
+    "bad gateway": Fault(replace_answer=("502 Bad Gateway", b'{"error":{"type":"x"},"status":502}')),
+    "unavailable": Fault(replace_answer=("503 Service Unavailable", b'{"error":{"type":"x"},"status":503}')),
+    "forbidden": Fault(replace_answer=("403 Forbidden", b'{"error":{"type":"x"},"status":403}')),
+    "half an answer": Fault(replace_answer=("200 OK", b'{"items":[{"index":')),
+}
+
+
+def _unavailable(answer: requests.Response) -> None:
+    assert answer.status_code == 503, answer.text
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.json()["status"] == 503
+    assert answer.elapsed.total_seconds() < BOUND
+
+
+def _calm(proxied: Server, proxy: Proxy, fault: Fault) -> None:
+    """Let everything through again, wait for what was held back to arrive, and for the store to settle."""
+    proxy.fault = None
+    await_settled(proxied)
+    time.sleep(max(0.0, fault.hold_answer + fault.hold_request - 3))
+    await_settled(proxied)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_upload(proxied: Server, proxy: Proxy, name: str) -> None:
+    (kept,) = proxied.upload(("kept", b"kept"))
+    fault = proxy.fault = replace(FAULTS[name], path="_bulk", times=1)
+    session = f"up{list(FAULTS).index(name)}"
+    _unavailable(proxied.post(f"/chat/{session}/_upload", files=[("files", ("a", b"aa")), ("files", ("b", b"b"))]))
+    assert fault.hit == 1
+    _calm(proxied, proxy, fault)
+    assert_all_or_none(proxied, session, 2)
+    assert proxied.get(f"/attachment/{kept}").content == b"kept"
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_delete(proxied: Server, proxy: Proxy, name: str) -> None:
+    session = f"del{list(FAULTS).index(name)}"
+    (attachment,) = proxied.upload(("a", b"aa"), session=session)
+    fault = proxy.fault = replace(FAULTS[name], path="_bulk", times=1)
+    _unavailable(proxied.delete(f"/attachment/{attachment}"))
+    assert fault.hit == 1
+    _calm(proxied, proxy, fault)
+    found = assert_all_or_none(proxied, session, 1)
+    assert proxied.get(f"/attachment/{attachment}").status_code == (200 if found else 404)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_search(proxied: Server, proxy: Proxy, name: str) -> None:
+    fault = proxy.fault = replace(FAULTS[name], path="_search", times=1)
+    answer = proxied.get("/attachment/_search?session=nobody")
+    if name != "half an answer":
+        # What Elasticsearch sent whole is handed through undecoded.
+        _unavailable(answer)
+    _calm(proxied, proxy, fault)
+    assert proxied.hits("session=nobody") == []
+
+
+def test_connection_refused(proxied: Server, proxy: Proxy) -> None:
+    (attachment,) = proxied.upload(("a", b"aa"), session="refused")
+    before = proxied.stored_files()
+    proxy.refuse()
+    try:
+        _unavailable(proxied.post("/chat/refused/_upload", files=[("files", ("b", b"b"))]))
+        _unavailable(proxied.get("/attachment/_search"))
+        _unavailable(proxied.delete(f"/attachment/{attachment}"))
+        assert proxied.get(f"/attachment/{attachment}").content == b"aa"
+        assert proxied.get("/health").status_code == 503
+        # A connection that was open is reset, which leaves the outcome open; a new one is refused for certain.
+        for _ in range(3):
+            proxied.post("/chat/refused/_upload", files=[("files", ("c", b"c"))])
+        assert set(before) <= set(proxied.stored_files())
+    finally:
+        proxy.accept()
+    await_settled(proxied)
+    assert_all_or_none(proxied, "refused", 1)
+
+
+def test_late_write_brings_nothing_back(proxied: Server, proxy: Proxy) -> None:
+    proxy.fault = Fault("_bulk", hold_request=8.0, times=1)
+    _unavailable(proxied.post("/chat/late/_upload", files=[("files", ("a", b"aa"))]))
+    await_settled(proxied)
+    (hit,) = proxied.hits("session=late")
+    assert proxied.delete(f"/attachment/{hit['_id']}").status_code == 200
+    time.sleep(6)
+    assert proxied.hits("session=late") == []
+    assert proxied.get(f"/attachment/{hit['_id']}").status_code == 404
+    assert not [path for path in proxied.stored_files() if hit["_id"] in path]
+
+
+def test_two_deletes_at_once_agree(proxied: Server) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    for _ in range(10):
+        (attachment,) = proxied.upload(("a", b"aa"))
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: proxied.delete(f"/attachment/{attachment}"), range(8)))  # noqa: B023
+        assert {answer.status_code for answer in answers} <= {200, 404}
+        assert 200 in {answer.status_code for answer in answers}
+
+
+def test_one_item_refused(start_server: ServerFactory) -> None:
+    """Elasticsearch takes one document of an upload and refuses the other: nothing of it stays."""
+    server = start_server(start=False, WEB_WORKERS="1")
+    definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
+    definition["mappings"]["properties"]["name"] = {"type": "integer"}
+    definition["mappings"]["_meta"]["store_id"] = open_root(server.data)
+    made = requests.put(
+        f"{server.elasticsearch_url}/{mappings.generation(server.index, 1)}",
+        json={**definition, "aliases": {server.index: {"is_write_index": True}}},
+        timeout=30,
+    )
+    assert made.ok, made.text
+    server.start()
+    answer = server.post("/chat/s/_upload", files=[("files", ("1", b"taken")), ("files", ("x", b"refused"))])
+    assert answer.status_code == 503
+    assert server.hits("session=s") == []
+    assert [path for path in server.stored_files() if not path.startswith("journal/")] == []
+    await_settled(server)
+    # One that would be refused again is no matter of waiting.
+    answer = server.post("/chat/s/_upload", files=[("files", ("x", b"refused"))])
+    assert answer.status_code == 500
+    assert server.stored_files() == []
+
+
+@pytest.mark.parametrize("block", ["write", "read_only", "read_only_allow_delete"])
+def test_read_only_index(start_server: ServerFactory, block: str) -> None:
+    """What an administrator does, and what Elasticsearch does by itself when its disk runs full."""
+    server = start_server(WEB_WORKERS="1")
+    (attachment,) = server.upload(("a", b"aa"), session="s")
+    settings = f"{server.elasticsearch_url}/{mappings.generation(server.index, 1)}/_settings"
+    requests.put(settings, json={f"index.blocks.{block}": True}, timeout=30).raise_for_status()
+    try:
+        _unavailable(server.post("/chat/s/_upload", files=[("files", ("b", b"b")), ("files", ("c", b"c"))]))
+        assert len(server.hits("session=s")) == 1
+        assert server.get(f"/attachment/{attachment}").content == b"aa"
+        assert undecided(server) == []
+        answer = server.delete(f"/attachment/{attachment}")
+        if block == "read_only_allow_delete" and answer.ok:
+            assert server.stored_files() == []
+        else:
+            _unavailable(answer)
+            assert len(server.hits("session=s")) == 1
+            assert server.get(f"/attachment/{attachment}").content == b"aa"
+    finally:
+        requests.put(settings, json={f"index.blocks.{block}": None}, timeout=30).raise_for_status()
+    assert server.post("/chat/s/_upload", files=[("files", ("b", b"b"))]).status_code == 200
+
+
+def test_missing_index_is_unavailable_and_comes_back(start_server: ServerFactory) -> None:
+    server = start_server(WEB_WORKERS="1")
+    server.upload(("a", b"aa"), session="s")
+    generation = f"{server.elasticsearch_url}/{mappings.generation(server.index, 1)}"
+    requests.delete(generation, timeout=30).raise_for_status()
+    _unavailable(server.get("/attachment/_search?session=s"))
+    assert server.upload(("b", b"b"), session="s")
+
+
+def test_nothing_leaks(proxied: Server, proxy: Proxy) -> None:
+    (pid,) = proxied.worker_pids()
+    url = proxied.url
+
+    def work() -> None:
+        for fault in (
+            Fault("_bulk", reset_request=True),
+            Fault("_bulk", cut_answer_at=40),
+            Fault("_bulk", reset_after=True),
+        ):
+            proxy.fault = fault
+            for _ in range(10):
+                _unavailable(
+                    proxied.post("/attachment/_upload", files=[("files", ("a", b"aa")), ("files", ("b", b""))])
+                )
+        proxy.fault = None
+        await_settled(proxied)
+
+    work()
+    before = descriptors(pid), threads(pid)
+    work()
+    work()
+    requests.get(f"{url}/health", timeout=10)
+    time.sleep(1)
+    after = descriptors(pid), threads(pid)
+    # A few connections that are kept open, and threads that gunicorn's pool starts when it first needs them.
+    assert after[0] <= before[0] + 8
+    assert after[1] <= before[1] + 8
+    assert undecided(proxied) == []
+    assert not list(Path(proxied.data / "incoming").iterdir())
