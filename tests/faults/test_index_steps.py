@@ -176,6 +176,7 @@ def test_missing_index_is_unavailable_and_comes_back(start_server: ServerFactory
     generation = f"{server.elasticsearch_url}/{mappings.generation(server.index, 1)}"
     requests.delete(generation, timeout=30).raise_for_status()
     _unavailable(server.get("/attachment/_search?session=s"))
+    server.await_health()
     assert server.upload(("b", b"b"), session="s")
 
 

@@ -1,0 +1,110 @@
+"""Elasticsearch stands still, is gone, and comes back: what needs it is refused in time, all else goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+from embedded_node import EmbeddedNode
+
+from app.index.gate import SLOW
+from tests.faults.conftest import BOUND, assert_all_or_none, await_settled
+from tests.support.app import Server, running_server
+
+THREADS = 8
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNode]:
+    with EmbeddedNode(tmp_path_factory.mktemp("node")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, node: EmbeddedNode) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("slow-index")
+    with running_server(folder, node.url, WEB_WORKERS="1", WEB_THREADS=str(THREADS), GRACE_TIME="1") as running:
+        running.upload(("first", b"first"))
+        yield running
+
+
+def _timed(server: Server, method: str, path: str, **options: object) -> tuple[int, float]:
+    began = time.monotonic()
+    answer = server.request(method, path, **options)
+    return answer.status_code, time.monotonic() - began
+
+
+def test_a_node_that_stands_still(server: Server, node: EmbeddedNode) -> None:
+    (attachment,) = server.upload(("a", b"aa"), session="kept")
+    files = [("files", ("b", b"b")), ("files", ("c", b"c"))]
+    with ThreadPoolExecutor(50) as pool:
+        os.kill(node.pid, signal.SIGSTOP)
+        try:
+            waiting = [pool.submit(_timed, server, "GET", "/attachment/_search") for _ in range(25)]
+            waiting += [pool.submit(_timed, server, "POST", f"/chat/u{n}/_upload", files=files) for n in range(25)]
+            # Until the gate knows that it stands still, every thread may wait; from then on a quarter of them does not.
+            time.sleep(SLOW + 0.3)
+            downloads = [_timed(server, "GET", f"/attachment/{attachment}") for _ in range(20)]
+            health = _timed(server, "GET", "/health")
+            answers = [each.result() for each in waiting]
+            again = [_timed(server, "GET", "/attachment/_search") for _ in range(10)]
+            said = requests.get(f"{server.url}/health", timeout=10).json()
+        finally:
+            os.kill(node.pid, signal.SIGCONT)
+    print("slowest of 50:", max(took for _, took in answers), "slowest download:", max(took for _, took in downloads))
+    assert {status for status, _ in answers} == {503}
+    assert max(took for _, took in answers) < BOUND
+    assert {status for status, _ in downloads} == {200}
+    assert max(took for _, took in downloads) < 2.0
+    assert health[0] == 503
+    assert health[1] < BOUND
+    assert "Elasticsearch" in str(said["reasons"])
+    assert {status for status, _ in again} == {503}
+    # Once it is known to stand still, hardly anybody waits for it.
+    assert sorted(took for _, took in again)[5] < 2.0
+    await_settled(server, 60)
+    for number in range(25):
+        assert_all_or_none(server, f"u{number}", 2)
+    assert server.upload(("d", b"d"), session="kept")
+    assert len(server.hits("session=kept")) == 2
+
+
+def test_a_node_that_is_gone_and_comes_back(server: Server, node: EmbeddedNode) -> None:
+    (attachment,) = server.upload(("a", b"aa"), session="gone")
+    node.kill()
+    try:
+        for method, path, options in (
+            ("GET", "/attachment/_search", {}),
+            ("POST", "/chat/gone/_upload", {"files": [("files", ("b", b"b"))]}),
+            ("DELETE", f"/attachment/{attachment}", {}),
+            ("GET", "/health", {}),
+        ):
+            status, took = _timed(server, method, path, **options)
+            assert status == 503
+            assert took < BOUND
+        assert server.get(f"/attachment/{attachment}").content == b"aa"
+        assert server.request("HEAD", f"/attachment/{attachment}").headers["Content-Length"] == "2"
+    finally:
+        node.start()
+    await_settled(server, 60)
+    assert_all_or_none(server, "gone", 1)
+    assert server.upload(("c", b"c"), session="gone")
+
+
+def test_a_server_starts_while_the_node_is_gone(server: Server, node: EmbeddedNode) -> None:
+    (attachment,) = server.upload(("a", b"aa"))
+    server.stop()
+    node.kill()
+    try:
+        server.start()
+        assert server.get(f"/attachment/{attachment}").content == b"aa"
+        assert server.get("/health").status_code == 503
+    finally:
+        node.start()
+    await_settled(server, 60)
+    assert server.upload(("b", b"b"))
