@@ -100,6 +100,7 @@ def recorder(elasticsearch_url: str) -> Iterator[type[_Recorder]]:
         seen: list[tuple[str, str | None]] = []
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Recorder) as listener:
+        listener.daemon_threads = False  # so that closing it waits for them
         Recorder.port = listener.server_address[1]  # type: ignore[attr-defined]
         thread = threading.Thread(target=listener.serve_forever)
         thread.start()
@@ -108,10 +109,11 @@ def recorder(elasticsearch_url: str) -> Iterator[type[_Recorder]]:
         thread.join()
 
 
-def test_elasticsearch_is_told_for_which_request(start_server: ServerFactory, recorder: type[_Recorder]) -> None:
+def test_elasticsearch_is_told_for_which_request(recorder: type[_Recorder], start_server: ServerFactory) -> None:
     server = start_server(elasticsearch_url=f"http://127.0.0.1:{recorder.port}")  # type: ignore[attr-defined]
     server.post("/attachment/_upload", files=[("files", ("a.txt", b"x"))], headers={"X-Request-Id": "the-upload"})
     server.get("/attachment/_search", headers={"X-Request-Id": "the-search"})
+    server.stop()
     assert (f"/{server.index}/_bulk", "the-upload") in recorder.seen
     assert (f"/{server.index}/_search", "the-search") in recorder.seen
 
