@@ -43,10 +43,16 @@ class Entry:
     #: Of the turnstile: while this entry is open, nobody exchanges the index.
     work: int
 
-    def settled(self) -> None:
-        """The work is decided: the entry goes. A failure to remove it is no error: settling twice does no harm."""
+    def settled(self, *, durable: bool = False) -> None:
+        """The work is decided: the entry goes. A failure to remove it is no error: settling twice does no harm.
+
+        `durable`: not even a power cut brings it back. An upload of several files needs that: once one of them is
+        deleted, its entry would say that the others are half an upload.
+        """
         with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
+            if durable:
+                sync_folder(self.path.parent)
         self.close()
 
     def close(self) -> None:

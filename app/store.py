@@ -141,7 +141,7 @@ class Store:
             except StoreError:
                 self._undo(entry)
                 raise
-            entry.settled()
+            entry.settled(durable=len(ids) > 1)
         for attachment in attachments:
             measures.uploaded(attachment.dialect, attachment.size)
         return attachments
@@ -252,7 +252,7 @@ class Store:
         records = [self.blobs.record(attachment_id) for attachment_id in entry.ids]
         if all(record is not None for record in records):
             self.index.put([Attachment.from_record(record) for record in records if record is not None])
-            entry.settled()
+            entry.settled(durable=len(records) > 1)
         else:
             self._finish_delete(entry)
 
