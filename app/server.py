@@ -88,6 +88,12 @@ def post_worker_init(worker: Any) -> None:
     Reconciler(found.store, found.settings).start()
 
 
+def worker_exit(server: Any, worker: Any) -> None:
+    """In each worker, when it ends in order: no watcher is left to guess why."""
+    if getattr(worker, "wsgi", None) is not None:
+        services_of(worker.wsgi).watchers.close()
+
+
 def child_exit(server: Any, worker: Any) -> None:
     """In the master, when a worker has ended: what it counted stays counted."""
     if _numbers is not None:

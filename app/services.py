@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import Flask, current_app
 
@@ -10,6 +10,7 @@ from app.chats import Chats
 from app.settings import Settings
 from app.store import Store
 from app.tokens import Tokens
+from app.watch.watchers import Watchers
 
 _KEY = "attachment_store"
 
@@ -20,6 +21,7 @@ class Services:
     store: Store
     tokens: Tokens
     chats: Chats
+    watchers: Watchers = field(default_factory=Watchers)
 
     def bind(self, app: Flask) -> None:
         """Make these the services of the requests to `app`."""

@@ -7,10 +7,10 @@ docs/coder.md.
 from __future__ import annotations
 
 from app.dialects.base import Dialect, under
-from app.dialects.coder import chats, files
+from app.dialects.coder import chats, files, watch
 from app.dialects.coder.base import ERROR_SCHEMA, HEADER, PREFIX, blueprint, credentials, render
 
-__all__ = ["chats", "dialect", "files"]
+__all__ = ["chats", "dialect", "files", "watch"]
 
 dialect = Dialect(
     name="coder",

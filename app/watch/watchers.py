@@ -1,0 +1,178 @@
+"""All watchers of one process: their sockets on one event loop in one thread, their workspaces scanned when it is time.
+
+A hundred idle watchers cost a hundred sockets and no thread. Watchers of the same workspace share its scans.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from websockets.frames import CloseCode
+
+from app.watch.connection import CLOSE_SECONDS, Connection
+from app.watch.events import FileEvents
+from app.watch.repository import Repository, scan
+from app.watch.tree import survey
+
+log = logging.getLogger(__name__)
+
+#: Seconds after which a workspace is scanned in any case, and that lie between two scans at least.
+MAX_PAUSE = 30.0
+MIN_PAUSE = 1.0
+#: Scans that one process runs at once.
+_SCANS = 2
+
+#: The real folder of a workspace, asked for each scan; None when there is none any more.
+Locate = Callable[[], Path | None]
+
+
+@dataclass
+class _Workspace:
+    """A workspace while somebody watches it."""
+
+    locate: Locate
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    connections: set[Connection] = field(default_factory=set)
+    state: tuple[str, Mapping[str, Repository]] | None = None
+    task: asyncio.Task[None] | None = None
+
+
+class Watchers:
+    """Starts nothing until the first watcher comes, so it may be made before a fork."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._events: FileEvents | None = None
+        self._workspaces: dict[Path, _Workspace] = {}
+        self._closing = False
+
+    def add(self, connected: socket.socket, folder: Path, locate: Locate, allowed: Callable[[], bool]) -> None:
+        """Take over a socket whose handshake is done. `folder` is what `locate` gives now."""
+        with self._lock:
+            if self._closing:
+                connected.close()
+                return
+            loop = self._loop or self._start()
+        asyncio.run_coroutine_threadsafe(self._add(connected, folder, locate, allowed), loop)
+
+    def close(self) -> None:
+        """Tell all watchers that the server goes away, and wait for their sockets to end; seconds at most."""
+        with self._lock:
+            self._closing = True
+            loop, thread = self._loop, self._thread
+        if loop is None or thread is None or self._pool is None or self._events is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(self._close_all(), loop).result(CLOSE_SECONDS + 2)
+        self._events.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(CLOSE_SECONDS)
+
+    def _start(self) -> asyncio.AbstractEventLoop:
+        loop = self._loop = asyncio.new_event_loop()
+        self._pool = ThreadPoolExecutor(_SCANS, "git-scan")
+        self._events = FileEvents(lambda folder: self._from_outside(loop, folder))
+        self._thread = threading.Thread(target=loop.run_forever, name="watchers", daemon=True)
+        self._thread.start()
+        return loop
+
+    def _from_outside(self, loop: asyncio.AbstractEventLoop, folder: Path) -> None:
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._wake, folder)
+
+    # In the loop's thread
+
+    def _wake(self, folder: Path) -> None:
+        if folder in self._workspaces:
+            self._workspaces[folder].wake.set()
+
+    async def _add(self, connected: socket.socket, folder: Path, locate: Locate, allowed: Callable[[], bool]) -> None:
+        workspace = self._workspaces.get(folder)
+        if workspace is None:
+            workspace = self._workspaces[folder] = _Workspace(locate)
+        connection = Connection(workspace.wake.set, allowed, lambda gone: self._gone(folder, gone))
+        workspace.connections.add(connection)
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, connected)
+        except OSError:
+            connected.close()
+            self._gone(folder, connection)
+            return
+        if workspace.state is not None:
+            connection.show(*workspace.state)
+        workspace.wake.set()
+        if workspace.task is None:
+            workspace.task = asyncio.get_running_loop().create_task(self._follow(folder, workspace))
+
+    def _gone(self, folder: Path, connection: Connection) -> None:
+        workspace = self._workspaces.get(folder)
+        if workspace is None:
+            return
+        workspace.connections.discard(connection)
+        if not workspace.connections:
+            del self._workspaces[folder]
+            if workspace.task is not None:
+                workspace.task.cancel()
+            if self._events is not None:
+                self._events.watch(folder, ())
+
+    async def _follow(self, folder: Path, workspace: _Workspace) -> None:
+        """Scan when something changed, was asked for, or at the latest after `MAX_PAUSE`; forever."""
+        loop = asyncio.get_running_loop()
+        last = -MAX_PAUSE
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(workspace.wake.wait(), max(0.0, last + MAX_PAUSE - time.monotonic()))
+            await asyncio.sleep(max(0.0, last + MIN_PAUSE - time.monotonic()))
+            workspace.wake.clear()
+            last = time.monotonic()
+            try:
+                found, folders = await loop.run_in_executor(self._pool, _look, folder, workspace.locate)
+            except Exception as error:
+                log.error("a workspace could not be scanned: %s", type(error).__name__)
+                continue
+            if self._events is not None and workspace.connections:
+                self._events.watch(folder, folders)
+            workspace.state = (_now(), found)
+            for connection in list(workspace.connections):
+                connection.show(*workspace.state)
+
+    async def _close_all(self) -> None:
+        for workspace in list(self._workspaces.values()):
+            for connection in list(workspace.connections):
+                connection.close(CloseCode.GOING_AWAY)
+        end = time.monotonic() + CLOSE_SECONDS + 1
+        while self._workspaces and time.monotonic() < end:
+            await asyncio.sleep(0.02)
+
+
+def _look(folder: Path, locate: Locate) -> tuple[Mapping[str, Repository], list[str]]:
+    """The repositories in `folder` by their roots, and the folders to watch."""
+    if locate() != folder:
+        return {}, []
+    found = survey(folder)
+    repositories: dict[str, Repository] = {}
+    for root in found.repositories:
+        refused = [each.repo_root for each in repositories.values() if each.refused]
+        repository = scan(root, folder, refused)
+        if repository is not None:
+            repositories[repository.repo_root] = repository
+    return repositories, found.folders
+
+
+def _now() -> str:
+    return datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
