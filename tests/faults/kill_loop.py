@@ -12,6 +12,8 @@ import logging
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -22,7 +24,8 @@ from pathlib import Path
 import requests
 from embedded_node import EmbeddedNode
 
-from tests.support.app import Server, running_server
+from app.index.mappings import generation
+from tests.support.app import ROOT, Server, running_server
 from tests.support.load import COCO, Client, File, Unit, hits, search
 
 log = logging.getLogger(__name__)
@@ -46,6 +49,7 @@ class Tally:
     kills: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     settled: list[float] = field(default_factory=list)
+    rebuilt: int = 0
 
     def __str__(self) -> str:
         kills = ", ".join(f"{name} {count}" for name, count in sorted(self.kills.items()))
@@ -53,6 +57,7 @@ class Tally:
         slowest = max(self.settled, default=0.0)
         return (
             f"{self.rounds} rounds, {self.kills.total()} kills ({kills}); settled within {slowest:.1f} s; "
+            f"{self.rebuilt} documents rebuilt; "
             f"answers: {answers}"
         )
 
@@ -79,6 +84,7 @@ class KillLoop:
         try:
             while self.tally.kills.total() < kills and time.monotonic() < end:
                 self._round(min(self._random.randint(1, 4), kills - self.tally.kills.total()))
+            self._lose_index()
         finally:
             for client in self.clients:
                 client.end()
@@ -158,13 +164,13 @@ class KillLoop:
         problems = [text for client in self.clients for text in client.ledger.violations]
         found = self._documents()
         on_disk = {Path(path).name for path in self.server.stored_files() if not path.endswith(".new")}
-        by_session: dict[str, dict[str, str]] = {}
-        for attachment_id, source in found.items():
-            by_session.setdefault(str(source["session"]), {})[str(source["name"])] = attachment_id
+        by_name = {str(source["name"]): attachment_id for attachment_id, source in found.items()}
         expected: set[str] = set()
         for client in self.clients:
             for unit in client.ledger.units:
-                problems += self._unit(unit, by_session.get(unit.session, {}))
+                problems += self._unit(
+                    unit, {each.name: by_name[each.name] for each in unit.files if each.name in by_name}
+                )
                 expected |= {str(file.id) for file in unit.files if file.state == "present"}
         problems += [f"document {each} is nobody's" for each in sorted(set(found) - expected)]
         wanted = {f"{each}.{suffix}" for each in expected for suffix in ("bytes", "json")}
@@ -180,6 +186,38 @@ class KillLoop:
             client.ledger.units = [unit for unit in client.ledger.units if not unit.decided or _alive(unit)]
         if problems:
             self._fail(problems)
+
+    def _lose_index(self) -> None:
+        """The fifth promise, while everybody rests: the index is lost, and a rebuild gives the same documents."""
+        before = self._sources()
+        lost = generation(self.server.index, 1)
+        requests.delete(f"{self.node.url}/{lost}", timeout=30).raise_for_status()
+        environment = {**os.environ, **self.server.environment}
+        rebuilt = subprocess.run(
+            [sys.executable, "-m", "app.commands.store", "rebuild"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        if rebuilt.returncode != 0:
+            self._fail([f"rebuild ends with {rebuilt.returncode}: {rebuilt.stdout} {rebuilt.stderr}"])
+        after = self._sources()
+        different = [each for each in before.keys() | after.keys() if before.get(each) != after.get(each)]
+        self.tally.rebuilt = len(after)
+        if different:
+            self._fail([f"{each} is {after.get(each)} after a rebuild, was {before.get(each)}" for each in different])
+        self._await_settled()
+        self._check()
+
+    def _sources(self) -> dict[str, object]:
+        """Every document with all its fields, asked of the node itself."""
+        answer = requests.post(
+            f"{self.node.url}/{self.server.index}/_search", json={"size": 10_000, "_source": ["*"]}, timeout=30
+        )
+        answer.raise_for_status()
+        return {hit["_id"]: hit["_source"] for hit in answer.json()["hits"]["hits"]}
 
     def _documents(self) -> dict[str, dict[str, object]]:
         found: dict[str, dict[str, object]] = {}

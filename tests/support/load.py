@@ -102,13 +102,94 @@ class Coco:
         return http.delete(f"{url}/attachment/{attachment_id}", headers={"X-API-TOKEN": token}, timeout=PATIENCE)
 
 
+class Langdock(Coco):
+    """One file a request; what it stores is fetched, found and deleted as in Coco."""
+
+    name = "langdock"
+    most_files = 1
+
+    def upload(self, http: requests.Session, url: str, token: str, unit: Unit) -> requests.Response:
+        (file,) = unit.files
+        return http.post(
+            f"{url}/attachment/v1/upload",
+            files=[("file", (file.name, file.content))],
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=PATIENCE,
+        )
+
+    def ids(self, answer: requests.Response) -> list[str]:
+        return [answer.json()["attachmentId"]]
+
+
+class Kore(Coco):
+    """One file a request, and a delete of its own."""
+
+    name = "kore"
+    most_files = 1
+    _PATH = "/api/v2/apps/aa-1/environments/draft/attachments"
+
+    def upload(self, http: requests.Session, url: str, token: str, unit: Unit) -> requests.Response:
+        (file,) = unit.files
+        return http.post(
+            f"{url}{self._PATH}/upload",
+            data={"userReference": "load", "uploadType": "runtime"},
+            files=[("file", (file.name, file.content))],
+            headers={"x-api-key": token},
+            timeout=PATIENCE,
+        )
+
+    def ids(self, answer: requests.Response) -> list[str]:
+        return [answer.json()["fileId"]]
+
+    def delete(self, http: requests.Session, url: str, token: str, attachment_id: str) -> requests.Response:
+        return http.delete(f"{url}{self._PATH}/{attachment_id}", headers={"x-api-key": token}, timeout=PATIENCE)
+
+
+class Coder(Coco):
+    """Images of chats, and a download of its own."""
+
+    name = "coder"
+    most_files = 1
+    _PATH = "/api/v2/chats/files"
+    _ORGANIZATION = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
+
+    def upload(self, http: requests.Session, url: str, token: str, unit: Unit) -> requests.Response:
+        (file,) = unit.files
+        return http.post(
+            f"{url}{self._PATH}?organization={self._ORGANIZATION}",
+            data=file.content,
+            headers={
+                "Coder-Session-Token": token,
+                "Content-Type": "image/png",
+                "Content-Disposition": f"attachment; filename={file.name}",
+            },
+            timeout=PATIENCE,
+        )
+
+    def ids(self, answer: requests.Response) -> list[str]:
+        return [answer.json()["id"]]
+
+    def download(self, http: requests.Session, url: str, token: str, attachment_id: str) -> requests.Response:
+        return http.get(f"{url}{self._PATH}/{attachment_id}", headers={"Coder-Session-Token": token}, timeout=PATIENCE)
+
+
 COCO = Coco()
-WAYS: tuple[Way, ...] = (COCO,)
+WAYS: tuple[Way, ...] = (COCO, Langdock(), Kore(), Coder())
+
+#: Every content begins with it, so that each dialect takes it: a Coder chat takes images alone.
+SIGNATURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 
 
 def search(http: requests.Session, url: str, token: str, **parameters: Any) -> requests.Response:
     """A search in the Coco dialect, which finds what came through any of them."""
     return http.get(f"{url}/attachment/_search", params=parameters, headers={"X-API-TOKEN": token}, timeout=PATIENCE)
+
+
+def search_by_ids(http: requests.Session, url: str, token: str, ids: list[str]) -> requests.Response:
+    """The search that names what it wants."""
+    return http.post(
+        f"{url}/attachment/_search", json={"attachments": ids}, headers={"X-API-TOKEN": token}, timeout=PATIENCE
+    )
 
 
 def hits(answer: requests.Response) -> dict[str, dict[str, Any]]:
@@ -189,11 +270,12 @@ class Client(threading.Thread):
             self._violation(f"{kind} answered {answer.status_code} {answer.text[:200]}")
 
     def _upload(self) -> None:
-        way = self._random.choice(WAYS)
+        way = self._random.choices(WAYS, (3, 1, 1, 1))[0]
         self._count += 1
         number = 1 if self._random.random() < 0.6 else self._random.randint(1, way.most_files)
         files = [
-            File(f"{self.number}-{self._count}-{n}.bin", self._random.randbytes(self._size())) for n in range(number)
+            File(f"{self.number}-{self._count}-{n}.png", SIGNATURE + self._random.randbytes(self._size()))
+            for n in range(number)
         ]
         unit = Unit(f"c{self.number}n{self._count}", way, files)
         self.ledger.units.append(unit)
@@ -235,7 +317,11 @@ class Client(threading.Thread):
             self._refused("delete", answer)
 
     def _search(self, unit: Unit) -> None:
-        answer = search(self._http, self.url, self.token, session=unit.session)
+        ids = [file.id for file in unit.files if file.id is not None]
+        if unit.way.name == "coco":
+            answer = search(self._http, self.url, self.token, session=unit.session)
+        else:
+            answer = search_by_ids(self._http, self.url, self.token, ids)
         self._say("search", answer)
         if not answer.ok:
             self._refused("search", answer)
