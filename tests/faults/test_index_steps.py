@@ -13,7 +13,7 @@ from app.index import mappings
 from app.root import open_root
 from tests.faults.conftest import BOUND, assert_all_or_none, await_settled, descriptors, threads, undecided
 from tests.support.app import Server, ServerFactory
-from tests.support.proxy import Fault, Proxy
+from tests.support.breaking import Fault, Proxy
 
 FAULTS = {
     "reset before Elasticsearch sees it": Fault(reset_request=True),
