@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from app.attachment import Attachment
@@ -57,9 +58,10 @@ class Repair:
             record = self._store.blobs.record(finding.id) if finding.id else None
             if record is None:
                 return
-            # Refused for being older than what the index has: a delete was faster.
+            # The present as the version: somebody else's change of the document has an earlier one, and the removal
+            # that a delete leaves has a later one, so refused means that a delete was faster.
             try:
-                self._store.index.put([Attachment.from_record(record)])
+                self._store.index.put([Attachment.from_record(record)], at_least=time.time_ns() // 1000)
             except IndexRejected:
                 return
 

@@ -68,7 +68,6 @@ def _share_numbers() -> None:
 def on_starting(server: Any) -> None:
     """Before any worker: refuse to start on settings, data or an index that can't be right."""
     try:
-        _share_numbers()
         index = AttachmentIndex(_in_force, open_root(_in_force.data))
         try:
             index.prepare()
@@ -78,6 +77,8 @@ def on_starting(server: Any) -> None:
             server.log.warning("%s; downloads work, the rest follows when it is there", error)
         finally:
             index.close()
+        # Last: a server that does not start leaves nothing behind.
+        _share_numbers()
     except StoreError as error:
         _refuse(error)
 

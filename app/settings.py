@@ -270,3 +270,23 @@ def documented() -> list[tuple[str, str, str]]:
         (item.metadata["name"], shown(item.metadata["name"], item.default), item.metadata["why"])
         for item in fields(Settings)
     ]
+
+
+@dataclass(frozen=True)
+class InForce:
+    """A setting as it is in force: its value as text, masked when it is a secret."""
+
+    name: str
+    value: str
+    is_set: bool
+
+
+def in_force(environ: Mapping[str, str]) -> list[InForce]:
+    """Every setting that `environ` gives or leaves at its default. Raises InvalidSetting."""
+    settings = Settings.from_environ(environ)
+    found = []
+    for item in fields(Settings):
+        name = item.metadata["name"]
+        text = shown(name, getattr(settings, item.name))
+        found.append(InForce(name, "***" if text and item.metadata["secret"] else text, name in environ))
+    return found

@@ -21,7 +21,7 @@ from embedded_node.node import NodeError
 
 from app.errors import StoreError
 from app.root import open_root
-from app.settings import Settings
+from app.settings import Settings, in_force
 from app.tokens import Tokens
 
 ROOT = Path(__file__).parents[2]
@@ -121,12 +121,33 @@ def _arguments() -> argparse.Namespace:
         help="folder that holds all state (default: ./data, or what DATA says)",
     )
     parser.add_argument("--heap", default="512m", help="heap of the Elasticsearch node (default: %(default)s)")
+    parser.add_argument(
+        "--check", action="store_true", help="say which settings are in force and where each is from; start nothing"
+    )
     return parser.parse_args()
+
+
+def check(data: Path) -> int:
+    """Print every setting as NAME=value, with `default` or `set` and secrets masked; 0 when the server could start on
+    them, 1 when not."""
+    try:
+        found = in_force({**os.environ, "DATA": str(data)})
+    except StoreError as error:
+        print(error, file=sys.stderr)
+        return 1
+    width = max(len(f"{each.name}={each.value}") for each in found)
+    for each in found:
+        text = f"{each.name}={each.value}"
+        say(f"{text:{width}}  {'set' if each.is_set else 'default'}")
+    return 0
 
 
 def run(host: str, port: int, data: Path, heap: str) -> int:
     """Serve until stopped; the exit status."""
     environment = {**os.environ, "DATA": str(data)}
+    if sys.stderr.isatty():
+        # Somebody reads along.
+        environment.setdefault("LOG_FORMAT", "text")
     settings = Settings.from_environ(environment)
     open_root(data)
     token = None if settings.api_token else Tokens(data).create_first()
@@ -152,6 +173,8 @@ def run(host: str, port: int, data: Path, heap: str) -> int:
 
 def main() -> None:
     arguments = _arguments()
+    if arguments.check:
+        raise SystemExit(check(arguments.data.absolute()))
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, _stop)
     try:

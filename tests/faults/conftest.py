@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.app import Server, running_server
-from tests.support.proxy import Proxy
+from tests.support.breaking import Proxy
 
 #: What a request may take that can't be done for want of Elasticsearch: 4 seconds, 5 promised, and a busy machine.
 BOUND = 7.0

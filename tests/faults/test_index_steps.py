@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from app.index import mappings
 from app.root import open_root
 from tests.faults.conftest import BOUND, assert_all_or_none, await_settled, descriptors, threads, undecided
 from tests.support.app import Server, ServerFactory
-from tests.support.proxy import Fault, Proxy
+from tests.support.breaking import Fault, Proxy
 
 FAULTS = {
     "reset before Elasticsearch sees it": Fault(reset_request=True),
@@ -111,15 +112,18 @@ def test_late_write_brings_nothing_back(proxied: Server, proxy: Proxy) -> None:
     assert not [path for path in proxied.stored_files() if hit["_id"] in path]
 
 
-def test_two_deletes_at_once_agree(proxied: Server) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    for _ in range(10):
-        (attachment,) = proxied.upload(("a", b"aa"))
-        with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda _: proxied.delete(f"/attachment/{attachment}"), range(8)))  # noqa: B023
+def test_two_deletes_at_once_agree(start_server: ServerFactory, proxy: Proxy) -> None:
+    """Two workers delete the same attachment, and what the first sends arrives last: no failure, it is gone."""
+    server = start_server(elasticsearch_url=proxy.url, WEB_WORKERS="2")
+    for _ in range(6):
+        (attachment,) = server.upload(("a", b"aa"))
+        proxy.fault = Fault("_bulk", hold_request=1.0, times=1)
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(server.delete, [f"/attachment/{attachment}"] * 4))
         assert {answer.status_code for answer in answers} <= {200, 404}
         assert 200 in {answer.status_code for answer in answers}
+    proxy.fault = None
+    assert server.stored_files() == []
 
 
 def test_one_item_refused(start_server: ServerFactory) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -125,3 +128,38 @@ def test_methods_that_clients_invent_are_one_series(two_workers: Server) -> None
         assert two_workers.request(f"INVENTED{n}", "/attachment/_search").status_code == 405
     methods = {dict(labels).get("method") for name, labels in scrape(two_workers) if name.endswith("requests_total")}
     assert methods == {"other", "GET"} or methods == {"other"}
+
+
+DASHBOARD = Path(__file__).parents[2] / "deploy" / "grafana" / "attachment-store.json"
+
+
+def expressions(node: object) -> Iterator[str]:
+    """Every PromQL expression of a dashboard, those of its variables too."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in ("expr", "query") and isinstance(value, str):
+                yield value
+            else:
+                yield from expressions(value)
+    elif isinstance(node, list):
+        for each in node:
+            yield from expressions(each)
+
+
+def test_the_dashboard_asks_for_what_there_is(two_workers: Server) -> None:
+    server = two_workers
+    (attachment_id,) = server.upload(("a.txt", b"x"))
+    server.hits()
+    server.delete(f"/attachment/{attachment_id}")
+    server.get("/attachment/nothing-here")
+    there = {name for name, _ in scrape(server)}
+    wanted = {
+        name
+        for expression in expressions(json.loads(DASHBOARD.read_text()))
+        for name in re.findall(r"attachment_store_\w+", expression)
+    }
+    assert len(wanted) > 8
+    assert wanted - there == set()
+    shown = {re.sub(r"_(bucket|sum|count|created|total)$", "", name) for name in wanted}
+    unseen = {name for name in there if re.sub(r"_(bucket|sum|count|created|total)$", "", name) not in shown}
+    assert unseen == set(), "a number that no panel shows"

@@ -1,0 +1,257 @@
+"""The image and compose.yaml, built and run for real against Elasticsearch in a container."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+import requests
+import yaml
+
+from tests.coco import test_transcript
+from tests.support import containers
+from tests.support.app import Server, delete_index, unique_index
+from tests.support.proxy import free_port
+
+pytestmark = [pytest.mark.needs("docker", "elasticsearch-image"), pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).parents[2]
+TAG = "attachment-store:under-test"
+PORT = 9000
+TOKEN = "token-of-the-container"
+#: The image beyond the base that Docker hub has, which the one of .ci/base-image is larger than.
+MOST_ADDED_BYTES = 350 * 1000**2
+
+
+class Contained(Server):
+    """A server that runs in a container, for tests that speak HTTP alone."""
+
+    def __init__(self, url: str, index: str) -> None:
+        self._url = url
+        self.index = index
+        self.token = TOKEN
+
+    @property
+    def url(self) -> str:
+        return self._url
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[docker.DockerClient]:
+    client = docker.from_env(timeout=120)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def image(engine: docker.DockerClient) -> Any:
+    command = ["docker", "build", "--quiet", "--build-arg", "VERSION=1.2.3", "--tag", TAG, str(ROOT)]
+    built = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    assert built.returncode == 0, built.stderr[-4000:]
+    return engine.images.get(TAG)
+
+
+def address_within(engine: docker.DockerClient, url: str) -> str:
+    """The URL under which other containers reach the container that publishes `url`'s port here."""
+    port = url.rpartition(":")[2]
+    for each in engine.containers.list():
+        for inner, published in (each.ports or {}).items():
+            if any(binding["HostPort"] == port for binding in published or []):
+                network = next(iter(each.attrs["NetworkSettings"]["Networks"].values()))
+                return f"http://{network['IPAddress']}:{inner.partition('/')[0]}"
+    raise LookupError(url)
+
+
+@pytest.fixture
+def contained(
+    engine: docker.DockerClient, image: Any, elasticsearch_container: str
+) -> Iterator[Callable[..., tuple[Contained, Any]]]:
+    """Starts the image as compose.yaml does: read-only, without capabilities, with a volume for its data."""
+    from testcontainers.core.container import DockerContainer
+
+    index = unique_index()
+    volume = engine.volumes.create(f"test-{secrets.token_hex(6)}")
+    started: list[DockerContainer] = []
+
+    def start(**environment: str) -> tuple[Contained, Any]:
+        container = DockerContainer(TAG).with_tmpfs_mount("/tmp")
+        containers.publish(container, PORT)
+        container.with_kwargs(
+            read_only=True,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges:true"],
+            mounts=[docker.types.Mount("/data", volume.name)],
+        )
+        settings = {
+            "ELASTICSEARCH_URL": address_within(engine, elasticsearch_container),
+            "API_TOKEN": TOKEN,
+            "INDEX": index,
+            "DISK_RESERVE": "0",
+            "WEB_WORKERS": "2",
+        }
+        for name, value in (settings | environment).items():
+            container.with_env(name, value)
+        started.append(container.start())
+        server = Contained(containers.url_of(container, PORT), index)
+        server.await_health(seconds=60)
+        return server, container.get_wrapped_container()
+
+    Contained.await_health = _await_health  # type: ignore[method-assign]
+    try:
+        yield start
+    finally:
+        for each in started:
+            each.stop()
+        volume.remove(force=True)
+        delete_index(elasticsearch_container, index)
+
+
+def _await_health(self: Server, status: int = 200, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if requests.get(f"{self.url}/health", timeout=10).status_code == status:
+                return
+        except requests.RequestException:
+            pass
+        assert time.monotonic() < deadline, "the container does not answer as healthy"
+        time.sleep(0.2)
+
+
+def inside(container: Any, *command: str) -> str:
+    status, output = container.exec_run(list(command))
+    assert status == 0, output
+    return str(output.decode())
+
+
+def test_what_is_in_it(engine: docker.DockerClient, image: Any) -> None:
+    configuration = image.attrs["Config"]
+    assert configuration["User"] == "store:store"
+    assert configuration["Labels"]["org.opencontainers.image.version"] == "1.2.3"
+    assert configuration["Cmd"][0] == "python", "no shell is between the signals and the server"
+    assert configuration["Healthcheck"]["Test"][0] == "CMD"
+    assert image.attrs["Size"] - engine.images.get("debian:bookworm-slim").attrs["Size"] < MOST_ADDED_BYTES
+    command = ["docker", "run", "--rm", TAG, "ls", "-A", "/srv/attachment-store"]
+    listing = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert listing.split() == ["app", "mappings"]
+
+
+def test_the_documented_transcript(contained: Callable[..., tuple[Contained, Any]], tmp_path: Path) -> None:
+    server, container = contained()
+    test_transcript.test_upload_head_download_search(lambda **_: server, tmp_path)
+
+    assert inside(container, "id", "-u").strip() == "10001"
+    owners = inside(container, "find", "/data", "-type", "f", "-printf", "%U:%G %m\n").split("\n")
+    assert {line.split(" ")[0] for line in owners if line} == {"10001:10001"}
+    status, _ = container.exec_run(["touch", "/srv/attachment-store/x"])
+    assert status != 0, "the root file system can't be written"
+    assert inside(container, "git", "--version").startswith("git version")
+    deadline = time.monotonic() + 60
+    while (container.reload() or container.attrs["State"]["Health"]["Status"]) != "healthy":
+        assert time.monotonic() < deadline, container.attrs["State"]["Health"]
+        time.sleep(0.5)
+    for line in container.logs().decode().splitlines():
+        assert json.loads(line)["time"], "every line of the log is an object"
+
+
+def test_sigterm_lets_an_upload_finish(contained: Callable[..., tuple[Contained, Any]]) -> None:
+    server, container = contained()
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.txt"\r\n\r\n'
+        + bytes(4000)
+        + b"\r\n--b--\r\n"
+    )
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 30) as client:
+        client.sendall(
+            b"POST /attachment/_upload HTTP/1.1\r\nHost: x\r\nX-API-TOKEN: " + TOKEN.encode() + b"\r\n"
+            b"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: %d\r\n\r\n" % len(body) + body[:2000]
+        )
+        time.sleep(1)
+        stopping = threading.Thread(target=lambda: container.stop(timeout=35))
+        stopping.start()
+        time.sleep(1)
+        client.sendall(body[2000:])
+        answer = client.recv(65536)
+    stopping.join()
+    container.reload()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert container.attrs["State"]["ExitCode"] == 0
+
+
+def test_data_outlives_the_container(contained: Callable[..., tuple[Contained, Any]]) -> None:
+    server, container = contained()
+    (attachment_id,) = server.upload(("a.txt", b"kept"))
+    container.stop(timeout=35)
+    again, _ = contained()
+    assert again.get(f"/attachment/{attachment_id}").content == b"kept"
+    assert [hit["_id"] for hit in again.hits()] == [attachment_id]
+
+
+COMPOSE = ROOT / "compose.yaml"
+
+
+def test_compose_is_closed_where_it_should_be() -> None:
+    content = yaml.safe_load(COMPOSE.read_text())
+    services = content["services"]
+    assert [name for name, service in services.items() if "ports" in service] == ["nginx"]
+    assert content["networks"]["index"] == {"internal": True}
+    for name in ("store", "nginx"):
+        assert services[name]["read_only"] is True
+        assert services[name]["cap_drop"] == ["ALL"]
+    # Each secret must be given; none has a default in the file.
+    for secret in ("ELASTIC_PASSWORD", "API_TOKEN"):
+        assert set(re.findall(rf"\$\{{{secret}(..)", COMPOSE.read_text())) == {":?"}
+
+
+@pytest.mark.needs("docker-compose")
+def test_one_command_up(tmp_path: Path, engine: docker.DockerClient) -> None:
+    """All three services as they are shipped; Elasticsearch from whichever image can be had here."""
+    port = free_port()
+    project = f"test{secrets.token_hex(4)}"
+    environment = {
+        **os.environ,
+        "ELASTICSEARCH_IMAGE": str(containers.elasticsearch_image()),
+        "ELASTIC_PASSWORD": "password-of-this-test",
+        "API_TOKEN": TOKEN,
+        "LISTEN": f"127.0.0.1:{port}",
+        "VERSION": "under-test",
+        "ELASTICSEARCH_HEAP": "512m",
+        "DOCKER_BUILDKIT": "0",
+    }
+
+    def compose(*arguments: str, check: bool = True) -> str:
+        done = subprocess.run(
+            ["docker-compose", "--project-name", project, "--file", str(COMPOSE), *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == 0 or not check, done.stdout[-2000:] + done.stderr[-2000:]
+        return done.stdout
+
+    try:
+        compose("config", "--quiet")
+        compose("up", "--detach", "--build")
+        server = Contained(f"http://127.0.0.1:{port}", "coco_attachment")
+        _await_health(server, seconds=120)
+        (attachment_id,) = server.upload(("through.txt", b"0123456789"))
+        answer = server.get(f"/attachment/{attachment_id}", headers={"Range": "bytes=2-4"})
+        assert (answer.status_code, answer.content) == (206, b"234")
+        assert answer.headers["Server"] == "nginx"
+        assert [hit["_index"] for hit in server.hits()] == ["coco_attachment"]
+    finally:
+        compose("down", "--volumes", "--timeout", "40", check=False)

@@ -1,0 +1,48 @@
+"""`scripts/serve --check`: what is in force, and whether a server could start on it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from app.settings import documented
+
+ROOT = Path(__file__).parents[2]
+NAMES = {name for name, _, _ in documented()}
+
+
+def check(**environment: str) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in NAMES}
+    command = [str(ROOT / "scripts" / "serve"), "--check"]
+    return subprocess.run(command, env={**inherited, **environment}, capture_output=True, text=True, timeout=120)
+
+
+def test_every_setting_is_listed_with_where_it_is_from(tmp_path: Path) -> None:
+    done = check(DATA=str(tmp_path / "data"), MAX_FILES="7", API_TOKEN="a-secret", ELASTICSEARCH_API_KEY="c2VjcmV0")
+    assert done.returncode == 0, done.stderr
+    rows = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    assert set(rows) == NAMES
+    assert rows["MAX_FILES"].split() == ["7", "set"]
+    assert rows["MAX_FILE_SIZE"].split() == ["512MiB", "default"]
+    assert rows["API_TOKEN"].split() == ["***", "set"]
+    assert rows["ELASTICSEARCH_API_KEY"].split() == ["***", "set"]
+    assert rows["ELASTICSEARCH_PASSWORD"].split() == ["default"]
+    assert "a-secret" not in done.stdout + done.stderr
+    assert not (tmp_path / "data").exists(), "it starts and makes nothing"
+
+
+def test_what_is_wrong_is_named_without_the_secret() -> None:
+    for environment, name in (
+        ({"MAX_FILES": "none"}, "MAX_FILES"),
+        ({"API_TOKEN": "t\u00f6ken"}, "API_TOKEN"),
+        ({"ACCEL_REDIRECT": "attachments"}, "ACCEL_REDIRECT"),
+        ({"FORWARDED_ALLOW_IPS": "proxy.example"}, "FORWARDED_ALLOW_IPS"),
+        ({"METRICS_OPEN": "true"}, "METRICS_OPEN"),
+        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL"),
+    ):
+        done = check(**environment)
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert done.stderr.startswith(f"{name}: ")
+        assert "t\u00f6ken" not in done.stderr
