@@ -64,16 +64,20 @@ def _migrate(index: Administration, arguments: argparse.Namespace, bar: Bar) -> 
     drop = arguments.drop_field
     options: Json = {"force": arguments.force, "shards": arguments.shards, "drop": drop}
     plan = index.migrate(True, **options)
-    if arguments.dry_run or not plan["needed"] or plan["refused"] or not _droppable(drop, arguments):
+    if arguments.dry_run or not plan["needed"] or plan["refused"]:
         return plan
+    if not _droppable(drop, arguments):
+        return {**plan, "confirmed": False}
     return index.migrate(False, **options, progress=lambda done, total: bar("documents", done, total))
 
 
 def _rollback(index: Administration, arguments: argparse.Namespace, bar: Bar) -> Json:
     options: Json = {"to": arguments.to, "drop": arguments.drop_field}
     plan = index.rollback(True, **options)
-    if arguments.dry_run or plan["refused"] or not _droppable(arguments.drop_field, arguments):
+    if arguments.dry_run or plan["refused"]:
         return plan
+    if not _droppable(arguments.drop_field, arguments):
+        return {**plan, "confirmed": False}
     return index.rollback(False, **options, progress=lambda done, total: bar("documents", done, total))
 
 
