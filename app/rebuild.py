@@ -33,8 +33,12 @@ from app.index.generations import Generations
 from app.turnstile import Turnstile
 
 FOLDERS = 4096
-#: Folders between two notes of how far the build is.
-NOTE_EVERY = 128
+#: Folders that are brought together.
+STEP = 128
+#: How far the build is, is noted in the index: a change of the cluster's state, milliseconds here and seconds there. So
+#: notes take no more than this share of the time, and come no closer together than these seconds.
+NOTE_SHARE = 0.05
+NOTE_SECONDS = 0.25
 #: Seconds that a folder's mtime may lag behind the clock; within them a folder counts as changed.
 MARGIN = 2.0
 #: Fewer changed folders than this are read in the stillness; and passes to get there, as a busy store never does.
@@ -67,11 +71,17 @@ class Rebuild:
         """
         generations = self._generations
         generations.current()  # refuses what is not this store's
+        generations.mark_whole()
         began, done = self._begin()
-        for first in range(done, FOLDERS, NOTE_EVERY):
-            following = first + NOTE_EVERY
+        noted, wait = time.monotonic(), NOTE_SECONDS
+        for first in range(done, FOLDERS, STEP):
+            following = first + STEP
             self._bring(range(first, following))
-            generations.mark(self._name, {"began": began, "folders": following})
+            now = time.monotonic()
+            if now - noted >= wait:
+                generations.mark(self._name, {"began": began, "folders": following})
+                noted = time.monotonic()
+                wait = max(NOTE_SECONDS, (noted - now) / NOTE_SHARE)
             progress(following, FOLDERS, self.written)
         for _ in range(PASSES):
             changed = self._changed()
@@ -82,8 +92,9 @@ class Rebuild:
         with Turnstile(self._blobs.root).alone():
             self._bring(self._changed())
             generations.refresh(self._name)
-            generations.mark(self._name, None)
             generations.swap(self._name)
+        # Not in the stillness, which it would double. Killed before it, the next run does it.
+        generations.mark(self._name, None)
         return self._name
 
     def _begin(self) -> tuple[float, int]:

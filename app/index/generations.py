@@ -121,6 +121,14 @@ class Generations:
         with typed_errors():
             self._client.indices.put_mapping(index=name, meta=self._meta(building))
 
+    def mark_whole(self) -> None:
+        """Take the mark of a build from the generation in use: a run that was killed after the swap has left it."""
+        version = self._definition["mappings"]["_meta"]["mapping_version"]
+        for each in self.all():
+            if each.aliased and each.building is not None and each.mapping_version == version:
+                self._check(each.name, each.store_id)
+                self.mark(each.name, None)
+
     def _meta(self, building: Json | None) -> Json:
         meta = {**self._definition["mappings"]["_meta"], "store_id": self._store_id}
         return meta if building is None else {**meta, "building": building}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -225,8 +226,14 @@ def test_index_of_another_store_is_refused(start_server: ServerFactory) -> None:
     second = start_server(start=False, INDEX=first.index)
     with pytest.raises(RuntimeError, match=r"ended with 3\n(.*\n)*.*belongs to another store"):
         second.start()
-    for words in (("verify", "--repair", "--yes"), ("rebuild", "--remove-old")):
-        result = door(second, "store", *words)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+    for words in (
+        ("serve", "--port", port),
+        ("store", "verify", "--repair", "--yes"),
+        ("store", "rebuild", "--remove-old"),
+    ):
+        result = door(second, *words)
         assert result.returncode == 3
-        assert "belongs to another store" in result.stderr
+        assert "belongs to another store" in result.stdout + result.stderr
     assert len(first.hits()) == 1
