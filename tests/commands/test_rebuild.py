@@ -7,17 +7,19 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
 from app.attachment import Attachment
 from app.blobs.filesystem import Filesystem
 from app.index import mappings
 from app.index.connection import Connection
+from app.index.documents import Write
 from app.index.generations import Generations
 from app.rebuild import Rebuild
 from app.root import open_root
@@ -145,6 +147,13 @@ class Interrupted(Generations):
         super().__init__(self.connection, server.index, definition, open_root(server.data))
         self.before_last_pass: Callable[[], None] = lambda: None
         self.before_swap: Callable[[], None] = lambda: None
+        self.after_writes: Callable[[], None] = lambda: None
+
+    def fill(self, name: str, writes: Iterable[Write]) -> int:
+        done = super().fill(name, writes)
+        if done:
+            self.after_writes()
+        return done
 
     def refresh(self, name: str) -> None:
         now, self.before_last_pass = self.before_last_pass, lambda: None
@@ -171,6 +180,29 @@ def test_what_changes_in_the_last_moment_is_brought_over(start_server: ServerFac
         Rebuild(Filesystem(server.data), generations).run()
     assert len(present) == 2
     assert {hit["_id"] for hit in server.hits()} == documents(server).keys() == present
+
+
+def test_what_a_killed_build_wrote_and_was_deleted_since_stays_away(
+    start_server: ServerFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start_server()
+    first, second = server.upload(("a.txt", b"a"), ("b.txt", b"b"))
+
+    def stop() -> None:
+        raise InterruptedError
+
+    # Nothing is noted in between, as in a build that is killed early.
+    monkeypatch.setattr("app.exchange.NOTE_SECONDS", 3600.0)
+    generations = Interrupted(server)
+    generations.after_writes = stop
+    with closing(generations.connection):
+        with pytest.raises(InterruptedError):
+            Rebuild(Filesystem(server.data), generations).run()
+        assert server.delete(f"/attachment/{first}").ok
+        assert server.delete(f"/attachment/{second}").ok
+        generations.after_writes = lambda: None
+        assert Rebuild(Filesystem(server.data), generations).run() == f"{server.index}-000002"
+    assert documents(server) == {}
 
 
 def test_no_change_goes_on_while_the_alias_moves(start_server: ServerFactory) -> None:
