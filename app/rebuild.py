@@ -26,6 +26,7 @@ from pathlib import Path
 
 from app.attachment import Attachment
 from app.blobs.filesystem import Filesystem, typed_errors
+from app.document import document_of
 from app.errors import StoreError
 from app.ids import is_id
 from app.index.documents import REMOVAL_VERSION, Write
@@ -124,15 +125,18 @@ class Rebuild:
         before = set(self._ids[number].split())
         since = self._read_at[number] - MARGIN
         self._read_at[number] = time.time()
-        modified: dict[str, float] = {}
+        records: dict[str, float] = {}
+        extractions: dict[str, float] = {}
         with typed_errors(), os.scandir(self._folder(number)) as entries:
             for entry in entries:
                 stem, _, suffix = entry.name.rpartition(".")
-                if suffix == "json" and is_id(stem):
+                if suffix in ("json", "extraction") and is_id(stem):
                     try:
-                        modified[stem] = entry.stat().st_mtime
+                        moments = records if suffix == "json" else extractions
+                        moments[stem] = entry.stat().st_mtime
                     except FileNotFoundError:
                         continue
+        modified = {each: max(moment, extractions.get(each, 0.0)) for each, moment in records.items()}
         wanted = [each for each, moment in modified.items() if each not in before or moment >= since]
         self._ids[number] = "\n".join(modified)
         for each in before - modified.keys():
@@ -148,7 +152,9 @@ class Rebuild:
                 attachment = Attachment.from_record(record)
                 if attachment.id != attachment_id:
                     raise ValueError("the record of another attachment")
+                # With the text that was extracted: that is not done again.
+                document = document_of(self._blobs, attachment)
             except (StoreError, ValueError):
                 self.damaged.add(attachment_id)
             else:
-                yield Write(attachment.id, attachment.version, attachment.to_source())
+                yield document

@@ -64,6 +64,10 @@ class AttachmentIndex:
         """Write their documents; on return every search finds them. Errors as in `Documents.write`."""
         self._write([Write(each.id, each.version, each.to_source()) for each in attachments])
 
+    def put_documents(self, documents: Sequence[Write]) -> None:
+        """Write documents that are made already, such as those with a text. Errors as in `Documents.write`."""
+        self._write(documents)
+
     def remove(self, ids: Sequence[str], *, seconds: float | None = None) -> None:
         """Remove documents; on return no search finds them, and no write that is still under way brings them back.
 
