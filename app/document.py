@@ -6,7 +6,7 @@ import hashlib
 import logging
 from typing import Any
 
-from app.attachment import Attachment
+from app.attachment import Attachment, microseconds
 from app.blobs.filesystem import Filesystem
 from app.extraction.record import Extraction
 from app.index.documents import Write
@@ -54,14 +54,17 @@ def visible_source(attachment: Attachment, extraction: Extraction | None) -> dic
 def document_of(blobs: Filesystem, attachment: Attachment) -> Write:
     """The document, with the text where it was extracted; where that is damaged, without it. Raises StorageFailed.
 
-    With the outcome of an extraction its version is one higher, so that the upload's own write, should it arrive late,
-    does not take the text away again. A removal is still above both.
+    With the outcome of an extraction its version is the time of that, so that the upload's own write, should it arrive
+    late, does not take the text away again. A removal is still above both.
     """
     if not blobs.extraction_path(attachment.id).exists():
         return Write(attachment.id, attachment.version, attachment.to_source())
+    version = attachment.version + 1
     try:
         extraction = extraction_of(blobs, attachment.id)
         source = visible_source(attachment, extraction)
+        if extraction is not None:
+            version = max(version, microseconds(extraction.at))
         if extraction is not None and extraction.size:
             text = text_of(blobs, attachment.id, extraction).decode()
             source |= {"content": text, "content_words": content_words(text)}
@@ -69,4 +72,4 @@ def document_of(blobs: Filesystem, attachment: Attachment) -> Write:
         # The name and all the rest are still to be found; `scripts/store verify` tells what to do.
         log.error("damaged text of %s: %s", attachment.id, error)
         source = attachment.to_source()
-    return Write(attachment.id, attachment.version + 1, source)
+    return Write(attachment.id, version, source)

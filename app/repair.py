@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from app.attachment import Attachment
 from app.document import document_of
@@ -66,10 +68,12 @@ class Repair:
             record = self._store.blobs.record(finding.id) if finding.id else None
             if record is None:
                 return
-            # Refused for being older than what the index has: a delete was faster.
+            # The present as the version: somebody else's change of the document has an earlier one, and the removal
+            # that a delete leaves has a later one, so refused means that a delete was faster.
             try:
                 document = document_of(self._store.blobs, Attachment.from_record(record))
-                self._store.index.put_documents([document])
+                present = max(document.version, time.time_ns() // 1000)
+                self._store.index.put_documents([replace(document, version=present)])
             except IndexRejected:
                 return
 

@@ -176,20 +176,23 @@ class Checker:
                 raise ValueError(f"it is the record of {attachment.id}")
         except (StoreError, ValueError) as error:
             if isinstance(error.__cause__, OSError):
-                yield finding("unreadable", record_path, str(error.__cause__.strerror))
+                yield finding("unreadable", record_path, _reason(error))
             else:
                 yield finding("damaged-record", record_path, str(error))
             return
         try:
             yield from (finding(code, bytes_path, detail) for code, detail in self._bytes(attachment, read_data))
-        except OSError as error:
-            yield finding("unreadable", bytes_path, str(error.strerror))
+        except (OSError, StorageFailed) as error:
+            yield finding("unreadable", bytes_path, _reason(error))
         try:
             extraction = extraction_of(self._blobs, attachment_id)
             if extraction is not None:
                 check_text(self._blobs, attachment_id, extraction, read_data)
         except ValueError as error:
             yield finding("damaged-text", self._blobs.extraction_path(attachment_id), str(error))
+            return
+        except (OSError, StorageFailed) as error:
+            yield finding("unreadable", self._blobs.extraction_path(attachment_id), _reason(error))
             return
         if self._index is None:
             return
@@ -328,3 +331,9 @@ def _digest(file: BinaryIO) -> str:
     while chunk := file.read(1 << 20):
         digest.update(chunk)
     return digest.hexdigest()
+
+
+def _reason(error: BaseException) -> str:
+    """The system's words for a failed read."""
+    cause = error if isinstance(error, OSError) else error.__cause__
+    return str(cause.strerror if isinstance(cause, OSError) else cause)

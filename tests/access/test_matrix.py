@@ -46,6 +46,7 @@ FILES = {"files": [("files", ("a.txt", b"some text"))]}
 FILE = {"files": [("file", ("a.txt", b"some text"))]}
 KORE_UPLOAD = {**FILE, "data": {"userReference": "matrix", "uploadType": "runtime"}}
 CODER_UPLOAD = {"data": PNG, "headers": {"Content-Type": "image/png"}}
+CODER_CHAT = {"json": {"organization_id": UNKNOWN_UUID, "content": [{"type": "text", "text": "hello"}]}}
 CODER_FILES = f"/api/v2/chats/files?organization={UNKNOWN_UUID}"
 KORE = "/apps/a1/environments/e1/attachments"
 KORE_RULE = "/apps/<app_id>/environments/<environment>/attachments"
@@ -62,6 +63,13 @@ ROUTES = [
     Route("POST", "/attachment/_status", "/attachment/_status", options={"json": {"attachments": []}}),
     Route("POST", "/attachment/v1/upload", "/attachment/v1/upload", options=FILE),
     Route("POST", "/api/public/attachment/v1/upload", "/api/public/attachment/v1/upload", options=FILE),
+    Route("POST", "/api/v2/chats", "/api/v2/chats", good=(201,), options=CODER_CHAT),
+    Route("GET", "/api/v2/chats", "/api/v2/chats?q=archived:false"),
+    Route("GET", "/api/v2/chats/<chat>", "/api/v2/chats/{id}", made="coder chat"),
+    Route("POST", "/api/v2/chats/<chat>/archive", "/api/v2/chats/{id}/archive", good=(204,), made="coder chat"),
+    # The chat that is made is not archived and has no workspace: with a token that may, that is the answer.
+    Route("POST", "/api/v2/chats/<chat>/unarchive", "/api/v2/chats/{id}/unarchive", good=(400,), made="coder chat"),
+    Route("GET", "/api/v2/chats/<chat>/git/watch", "/api/v2/chats/{id}/git/watch", good=(400, 426), made="coder chat"),
     Route("POST", "/api/v2/chats/files", CODER_FILES, good=(201,), options=CODER_UPLOAD),
     Route("GET", "/api/v2/chats/files/<file>", "/api/v2/chats/files/{id}", made="coder file"),
     *[
@@ -75,6 +83,10 @@ ROUTES = [
 ]
 PUBLIC_RULES = {
     "/health",
+    "/health/live",
+    "/health/ready",
+    # Needs the scope `admin` unless a setting opens it: tests/operations/test_metrics.py.
+    "/metrics",
     "/openapi",
     "/openapi.json",
     "/openapi/<asset>",
@@ -85,6 +97,7 @@ PUBLIC_RULES = {
 MAKERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "coco": ("/chat/matrix/_upload", "attachments", FILES),
     "kore": (f"{KORE}/upload", "fileId", KORE_UPLOAD),
+    "coder chat": ("/api/v2/chats", "id", CODER_CHAT),
     "coder file": (CODER_FILES, "id", CODER_UPLOAD),
 }
 
@@ -95,7 +108,10 @@ def make(server: Server, kind: str, token: str) -> str:
     answer = requests.post(
         server.url + path,
         timeout=60,
-        **{**options, "headers": {**SHOWN[dialect_of(path).name](token), **options.get("headers", {})}},
+        **{
+            **options,
+            "headers": {**SHOWN[dialect_of(path.partition("?")[0]).name](token), **options.get("headers", {})},
+        },
     )
     assert answer.status_code < 300, answer.text
     found = answer.json()[key]
@@ -103,11 +119,19 @@ def make(server: Server, kind: str, token: str) -> str:
 
 
 def call(server: Server, route: Route, token: str | None, attachment_id: str = UNKNOWN_UUID) -> requests.Response:
-    headers = SHOWN[dialect_of(route.path).name](token) if token is not None else {}
+    headers = SHOWN[dialect_of(route.path.partition("?")[0]).name](token) if token is not None else {}
     path = route.path.replace("{id}", attachment_id)
     options = {**route.options}
     headers |= options.pop("headers", {})
     return requests.request(route.method, server.url + path, headers=headers, timeout=60, **options)
+
+
+def is_there(server: Server, route: Route, made_id: str) -> bool:
+    """Whether what a route is about still exists."""
+    if route.made != "coder chat":
+        return server.get(f"/attachment/{made_id}").status_code == 200
+    headers = SHOWN["coder"](server.token)
+    return requests.get(f"{server.url}/api/v2/chats/{made_id}", headers=headers, timeout=60).status_code == 200
 
 
 def scope_of(route: Route) -> str:
@@ -166,7 +190,7 @@ def test_no_token_or_a_wrong_one_is_401(route: Route, server: Server) -> None:
     # Nothing tells an expired or revoked token from one that never was.
     assert len(bodies) == 1
     if route.made:
-        assert server.get(f"/attachment/{attachment_id}").status_code == 200
+        assert is_there(server, route, attachment_id)
 
 
 @every_route
@@ -176,7 +200,7 @@ def test_a_token_without_the_scope_is_403(route: Route, server: Server) -> None:
     answer = call(server, route, server.make_token(*others), attachment_id)
     assert answer.status_code == 403
     if route.made:
-        assert server.get(f"/attachment/{attachment_id}").status_code == 200
+        assert is_there(server, route, attachment_id)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +218,7 @@ def test_another_tenants_is_as_if_it_were_not(route: Route, server: Server) -> N
     assert {k: v for k, v in there.headers.items() if k.lower() not in volatile} == {
         k: v for k, v in missing.headers.items() if k.lower() not in volatile
     }
-    assert server.get(f"/attachment/{attachment_id}").status_code == 200
+    assert is_there(server, route, attachment_id)
 
 
 def test_another_tenant_finds_nothing(server: Server) -> None:
