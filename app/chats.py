@@ -8,6 +8,7 @@ the other sees what the first one did.
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from app.index import mappings
 from app.index.connection import Connection, typed_errors
 from app.index.gate import Gate
 from app.settings import Settings
+from app.turnstile import Turnstile
 
 Json = dict[str, Any]
 
@@ -82,6 +84,7 @@ class Chats:
         self.alias = settings.chat_alias
         self._connection = connection
         self._store_id = store_id
+        self._turnstile = Turnstile(settings.data)
         self._definition = mappings.load(mappings.MAPPINGS / "coco_chat.json")
         self._gate = Gate(settings.elasticsearch_timeout, max(1, settings.web_threads // 8))
         self._prepared = False
@@ -89,7 +92,7 @@ class Chats:
 
     def create(self, chat: Chat) -> None:
         """Keep a new chat; on return every list has it. Raises IndexUnavailable, IndexOutcomeUnknown, WrongIndex."""
-        with self._asking():
+        with self._changing(), self._asking():
             self._connection.client.index(
                 index=self.alias,
                 id=chat.id,
@@ -135,26 +138,42 @@ class Chats:
 
         Raises AlreadySo, NotFound, and as `create`.
         """
-        for _ in range(_ATTEMPTS):
-            chat, state = self._get(chat_id, tenant)
-            if chat.archived == archived:
-                raise AlreadySo()
-            changed = replace(chat, archived=archived, updated=now())
-            with self._asking():
-                try:
-                    self._connection.client.index(
-                        index=self.alias,
-                        id=chat_id,
-                        document=changed.to_source(),
-                        refresh=True,
-                        require_alias=True,
-                        wait_for_active_shards=1,
-                        **state,
-                    )
-                except ConflictError:
-                    continue
-            return
+        # The state that a change names is that of one index: it must not be exchanged in between.
+        with self._changing():
+            for _ in range(_ATTEMPTS):
+                if self._set_archived(chat_id, tenant, archived):
+                    return
         raise IndexOutcomeUnknown()
+
+    def _set_archived(self, chat_id: str, tenant: str, archived: bool) -> bool:
+        """One attempt; False when another change came between."""
+        chat, state = self._get(chat_id, tenant)
+        if chat.archived == archived:
+            raise AlreadySo()
+        changed = replace(chat, archived=archived, updated=now())
+        with self._asking():
+            try:
+                self._connection.client.index(
+                    index=self.alias,
+                    id=chat_id,
+                    document=changed.to_source(),
+                    refresh=True,
+                    require_alias=True,
+                    wait_for_active_shards=1,
+                    **state,
+                )
+            except ConflictError:
+                return False
+        return True
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """A block that changes chats: within it nobody exchanges the index."""
+        work = self._turnstile.enter()
+        try:
+            yield
+        finally:
+            os.close(work)
 
     @contextlib.contextmanager
     def _asking(self) -> Iterator[None]:

@@ -12,6 +12,9 @@ from app.extraction.record import Extraction
 from app.index.documents import Write
 from app.search.words import content_words
 
+#: The fields of the text itself.
+TEXT_FIELDS = ("content", "content_words")
+
 log = logging.getLogger(__name__)
 
 
@@ -44,7 +47,7 @@ def check_text(blobs: Filesystem, attachment_id: str, extraction: Extraction, re
 
 
 def visible_source(attachment: Attachment, extraction: Extraction | None) -> dict[str, Any]:
-    """What Elasticsearch shows as the `_source`: all but the text itself, of which it keeps no second copy."""
+    """The document without the text itself, of which `extraction` has the digest: what a check compares."""
     source = attachment.to_source()
     if extraction is not None:
         source["extraction"] = extraction.to_source()

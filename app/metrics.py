@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, request
 
 from app import __version__, measures
-from app.errors import MissingScope, StoreError
+from app.errors import MissingScope, StoreError, Unauthenticated
 from app.http.access import bearer, public
 from app.http.describe import TEXT, Answer, describes
 from app.services import Services, services
@@ -106,6 +106,7 @@ def guarded(folder: Path) -> Iterator[None]:
 @describes(
     "The server's numbers in Prometheus's text format; needs the scope admin unless METRICS_OPEN is yes",
     {200: Answer("The numbers", {"text/plain": TEXT})},
+    errors=(Unauthenticated, MissingScope),
 )
 def metrics() -> Response:
     """Public to the gate because METRICS_OPEN decides. The token may be a bearer token, which is all that every version

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from app.attachment import Attachment
 from app.blobs.filesystem import Filesystem, locked
-from app.document import check_text, extraction_of, visible_source
+from app.document import TEXT_FIELDS, check_text, extraction_of, visible_source
 from app.errors import StorageFailed, StoreError
 from app.extraction.queue import Queue
 from app.ids import is_id
@@ -156,6 +156,8 @@ class Checker:
     def _examine(self, attachment_id: str, sources: Mapping[str, Any], read_data: bool) -> Iterator[Finding]:
         record_path, bytes_path = self._blobs.record_path(attachment_id), self._blobs.bytes_path(attachment_id)
         source = sources.get(attachment_id)
+        if source is not None:
+            source = {key: value for key, value in source.items() if key not in TEXT_FIELDS}
 
         def finding(code: str, path: Path | None, detail: str = "") -> Finding:
             return Finding(code, None if path is None else self._relative(path), attachment_id, detail)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from app.errors import StoreError, WrongStore
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+from app.blobs.filesystem import locked
+from app.errors import Conflict, StoreError, WrongStore
 from app.index import mappings
 from app.index.attachments import AttachmentIndex
 from app.index.generations import Generations
@@ -43,6 +47,45 @@ def open_store(settings: Settings) -> tuple[Store, Generations]:
     store = Store(settings, AttachmentIndex(settings, store_id))
     definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
     return store, Generations(store.index.connection, settings.index, definition, store_id)
+
+
+@contextlib.contextmanager
+def alone_with_index(data: Path) -> Iterator[None]:
+    """Within it no other command changes the indices of this store. Raises Conflict when one is at it."""
+    with (data / ".rebuild.lock").open("ab") as lock:
+        if not locked(lock.fileno()):
+            raise Conflict("another rebuild or migration of this store is running")
+        yield
+
+
+def confirmed(word: str, yes: bool) -> bool:
+    """Whether to do what was shown: `yes`, or `word` typed at a terminal."""
+    if yes:
+        return True
+    if sys.stdin.isatty():
+        print(f"Type {word} to do it: ", end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip() == word
+    print("Nothing was done: say --yes to do it.", file=sys.stderr)
+    return False
+
+
+class Bar:
+    """A progress bar on stderr when that is a terminal and the run takes more than a second."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm | None = None
+        self._stage = ""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if self._bar is None or stage != self._stage:
+            self.close()
+            self._bar = tqdm(total=total, desc=stage, unit="", disable=None, delay=1, leave=False)
+            self._stage = stage
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
 
 
 def run(command: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:

@@ -10,9 +10,18 @@ from contextlib import closing
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from app.blobs.filesystem import locked
 from app.commands import extract
-from app.commands.common import CLEAN, FAILED, FINDINGS, add_data, open_store, run, settings_of
+from app.commands.common import (
+    CLEAN,
+    FINDINGS,
+    Bar,
+    add_data,
+    alone_with_index,
+    confirmed,
+    open_store,
+    run,
+    settings_of,
+)
 from app.rebuild import Rebuild
 from app.repair import ACTIONS, Repair
 from app.verify import FOLDERS, Checker, Finding
@@ -24,25 +33,6 @@ def _subset(text: str) -> tuple[int, int]:
     if not part <= parts <= FOLDERS:
         raise argparse.ArgumentTypeError(f"{text!r} is not n/t with 1 <= n <= t <= {FOLDERS}")
     return part, parts
-
-
-class _Bar:
-    """A progress bar on stderr when that is a terminal and the run takes more than a second."""
-
-    def __init__(self) -> None:
-        self._bar: tqdm | None = None
-        self._stage = ""
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        if self._bar is None or stage != self._stage:
-            self.close()
-            self._bar = tqdm(total=total, desc=stage, unit="", disable=None, delay=1, leave=False)
-            self._stage = stage
-        self._bar.update(done - self._bar.n)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
 
 
 def _line(finding: Finding) -> str:
@@ -66,7 +56,7 @@ def verify(arguments: argparse.Namespace) -> int:
     part, parts = arguments.subset
     repairable: list[Finding] = []
     total = 0
-    with closing(store.index), closing(_Bar()) as bar:
+    with closing(store.index), closing(Bar()) as bar:
         for finding in checker.run(part, parts, bar):
             total += 1
             _show(finding, arguments.json)
@@ -90,23 +80,14 @@ def _told(findings: list[Finding], arguments: argparse.Namespace) -> bool:
     """Show what would be done; whether to do it."""
     for each in findings:
         print(f"would {ACTIONS[each.code]}: {each.path or each.id}", file=sys.stderr)
-    if arguments.yes:
-        return True
-    if sys.stdin.isatty():
-        print("Type repair to do it: ", end="", file=sys.stderr, flush=True)
-        return sys.stdin.readline().strip() == "repair"
-    print("Nothing was done: say --yes to do it.", file=sys.stderr)
-    return False
+    return confirmed("repair", arguments.yes)
 
 
 def rebuild(arguments: argparse.Namespace) -> int:
     """Rebuild the index; the exit code."""
     settings = settings_of(arguments)
     store, generations = open_store(settings)
-    with (settings.data / ".rebuild.lock").open("ab") as lock, closing(store.index), closing(_Bar()) as bar:
-        if not locked(lock.fileno()):
-            print("another rebuild of this store is running", file=sys.stderr)
-            return FAILED
+    with alone_with_index(settings.data), closing(store.index), closing(Bar()) as bar:
         store.index.connection.major()
         work = Rebuild(store.blobs, generations)
         name = work.run(lambda done, total, documents: bar("folders", done, total))

@@ -7,15 +7,17 @@ touches an index whose `_meta` has not this store's id.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from elasticsearch import Elasticsearch
-from elasticsearch.helpers import BulkIndexError, streaming_bulk
+from elasticsearch.helpers import BulkIndexError, ScanError, scan, streaming_bulk
 
-from app.errors import IndexRejected, WrongIndex
+from app.errors import IndexRejected, IndexUnavailable, WrongIndex
 from app.index import mappings
 from app.index.connection import Connection, typed_errors
 from app.index.documents import Write
@@ -25,6 +27,8 @@ TIMEOUT = 120.0
 #: Documents in one bulk, and in one page of a walk.
 BATCH = 1000
 PAGE = 5000
+#: Whole documents in one page of a walk: with extracted text, each can be some hundred kilobytes.
+DOCUMENT_PAGE = 500
 
 _DONE = range(200, 300)
 #: The index has a newer version already, or what is to be removed was not there.
@@ -89,29 +93,32 @@ class Generations:
         self._check(name, meta.get("store_id"))
         return name
 
-    def unfinished(self) -> Generation | None:
-        """The build of this store and this mapping that was not brought to its end; the newest, if there are several."""
-        version = self._definition["mappings"]["_meta"]["mapping_version"]
-        mine = [
+    def unfinished(self) -> list[Generation]:
+        """The builds of this store that were not brought to their end, the newest first."""
+        return [
             each
-            for each in self.all()
-            if each.building is not None
-            and not each.aliased
-            and each.store_id == self._store_id
-            and each.mapping_version == version
+            for each in reversed(self.all())
+            if each.building is not None and not each.aliased and each.store_id == self._store_id
         ]
-        return mine[-1] if mine else None
+
+    def fits(self, generation: Generation) -> bool:
+        """Whether it was made from the same definition, so that its build can be taken up."""
+        return generation.building is not None and generation.building.get("definition") == self._digest()
+
+    def _digest(self) -> str:
+        return hashlib.sha256(json.dumps(self._definition, sort_keys=True).encode()).hexdigest()
 
     def create(self, building: Json) -> str:
         """Make the next generation, empty and without the alias; its name."""
         # Number 1 is left to the server, which makes it when it finds no index at all.
         number = max([1, *(each.number for each in self.all())]) + 1
         name = mappings.generation(self.alias, number)
+        meta = {**self._definition["mappings"]["_meta"], "store_id": self._store_id}
         with typed_errors():
             self._client.indices.create(
                 index=name,
                 settings=self._definition["settings"],
-                mappings={**self._definition["mappings"], "_meta": self._meta(building)},
+                mappings={**self._definition["mappings"], "_meta": self._marked(meta, building)},
                 wait_for_active_shards=1,
             )
         return name
@@ -119,11 +126,14 @@ class Generations:
     def mark(self, name: str, building: Json | None) -> None:
         """Note how far the build is; None says that it is whole."""
         with typed_errors():
-            self._client.indices.put_mapping(index=name, meta=self._meta(building))
+            found = self._client.indices.get_mapping(index=name)[name]["mappings"].get("_meta", {})
+            meta = self._marked(found, building)
+            if meta != found:
+                self._client.indices.put_mapping(index=name, meta=meta)
 
-    def _meta(self, building: Json | None) -> Json:
-        meta = {**self._definition["mappings"]["_meta"], "store_id": self._store_id}
-        return meta if building is None else {**meta, "building": building}
+    def _marked(self, meta: Json, building: Json | None) -> Json:
+        meta = {key: value for key, value in meta.items() if key != "building"}
+        return meta if building is None else {**meta, "building": {**building, "definition": self._digest()}}
 
     def fill(self, name: str, writes: Iterable[Write]) -> int:
         """Apply `writes` to the index `name`; how many were applied or not needed. They are searchable after `refresh`.
@@ -144,10 +154,13 @@ class Generations:
                 ):
                     result = next(iter(item.values()))
                     if not ok and result["status"] not in _NOTHING_TO_DO:
-                        raise IndexRejected(f"Elasticsearch refused the document {result['_id']}")
+                        reason = result.get("error", {}).get("reason", "no reason given")
+                        raise IndexRejected(f"Elasticsearch refused the document {result['_id']}: {reason}")
                     done += 1
             except BulkIndexError as error:
                 raise IndexRejected() from error
+            except ScanError as error:
+                raise IndexUnavailable("Elasticsearch could not read all of the index") from error
         return done
 
     def refresh(self, name: str) -> None:
@@ -182,6 +195,37 @@ class Generations:
         if store_id != self._store_id:
             raise WrongIndex(f"the index [{name}] belongs to another store ({store_id})")
 
+    # Mapping and settings
+
+    def described(self, name: str) -> tuple[Json, Json]:
+        """The mappings of the index `name`, and its settings below `index`."""
+        with typed_errors():
+            found = self._client.indices.get(index=name)[name]
+        return found["mappings"], found["settings"]["index"]
+
+    def extend(self, name: str) -> None:
+        """Give the index `name` the fields and the mapping version of the definition. IndexRejected if it can't be."""
+        with typed_errors():
+            meta = self._client.indices.get_mapping(index=name)[name]["mappings"].get("_meta", {})
+            wanted = self._definition["mappings"]
+            self._client.indices.put_mapping(
+                index=name, properties=wanted["properties"], meta={**meta, **wanted["_meta"]}
+            )
+
+    def configure(self, name: str, settings: Json) -> None:
+        """Change settings, those below `index`, of the index `name`. Raises IndexRejected when they can't be changed."""
+        with typed_errors():
+            self._client.indices.put_settings(index=name, settings={"index": settings})
+
+    def carrying(self, name: str, fields: Iterable[str]) -> list[str]:
+        """Those of `fields` that a document of the index `name` has a value in."""
+        found = []
+        with typed_errors():
+            for each in fields:
+                if self._client.count(index=name, query={"exists": {"field": each}})["count"]:
+                    found.append(each)
+        return found
+
     # Reading
 
     def count(self, name: str) -> int:
@@ -213,6 +257,46 @@ class Generations:
         finally:
             with typed_errors():
                 self._client.close_point_in_time(id=point)
+
+    def checkpoints(self, name: str) -> dict[int, int]:
+        """By shard: the number up to which all operations are done on every copy of it; -1 before the first one."""
+        with typed_errors():
+            shards = self._client.indices.stats(index=name, level="shards", filter_path="indices.*.shards.*.seq_no")
+        copies = shards["indices"][name]["shards"] if shards.body else {}
+        if not copies:
+            raise IndexUnavailable(f"no shard of [{name}] is there")
+        return {int(shard): max(each["seq_no"]["global_checkpoint"] for each in all) for shard, all in copies.items()}
+
+    def changes(self, name: str, shard: int, after: int) -> Iterator[Json]:
+        """The searchable documents of a shard that were written by operations above the number `after`, in that order.
+
+        Each is a hit with `_id`, `_version`, `_seq_no` and `_source`. Memory: one page. To be used within `fill`.
+        """
+        return iter(
+            scan(
+                self._client,
+                index=name,
+                preference=f"_shards:{shard}",
+                query={
+                    "query": {"range": {"_seq_no": {"gt": after}}},
+                    "sort": ["_seq_no"],
+                    "version": True,
+                    "seq_no_primary_term": True,
+                },
+                preserve_order=True,
+                size=DOCUMENT_PAGE,
+                # The helper's own default is that of a request.
+                request_timeout=TIMEOUT,
+            )
+        )
+
+    def existing(self, name: str, ids: list[str]) -> set[str]:
+        """Those of `ids` that have a document in `name`, read past the refresh."""
+        if not ids:
+            return set()
+        with typed_errors():
+            answer = self._client.mget(index=name, ids=ids, source=False)
+        return {each["_id"] for each in answer["docs"] if each.get("found")}
 
     def sources(self, name: str, ids: list[str]) -> Mapping[str, Json]:
         """The `_source` of those of `ids` that have a document, read past the refresh."""

@@ -54,6 +54,20 @@ def test_operations_name_their_scope_and_have_unique_ids(app: Flask, server: Ser
             assert {"401", "403"} <= set(operation["responses"])
 
 
+def test_a_websocket_is_a_get_that_may_be_answered_with_101(server: Server) -> None:
+    """OpenAPI has no word for WebSockets: the two rules of the path, with the handshake and without, are one operation."""
+    document = requests.get(f"{server.url}/openapi.json", timeout=10).json()
+    item = document["paths"]["/api/v2/chats/{chat}/git/watch"]
+    assert list(item) == ["get"]
+    assert {"101", "400", "401", "403", "404", "426", "503"} <= set(item["get"]["responses"])
+    assert "content" not in item["get"]["responses"]["101"]
+
+
+def test_metrics_may_ask_for_a_token(server: Server) -> None:
+    document = requests.get(f"{server.url}/openapi.json", timeout=10).json()
+    assert {"200", "401", "403"} <= set(document["paths"]["/metrics"]["get"]["responses"])
+
+
 def test_the_page_loads_nothing_from_elsewhere(server: Server) -> None:
     page = requests.get(f"{server.url}/openapi", timeout=10)
     assert page.status_code == 200

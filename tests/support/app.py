@@ -36,6 +36,8 @@ class Server:
     elasticsearch_url: str
     environment: dict[str, str]
     listener: socket.socket
+    #: What gunicorn is told to run.
+    application: str = "app.wiring:create_app()"
     token: str = ""
     process: subprocess.Popen[bytes] | None = None
     tokens: Tokens = field(init=False)
@@ -61,7 +63,7 @@ class Server:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", "-c", "python:app.server", "--bind", f"fd://{descriptor}"]
-                + ["app.wiring:create_app()"],
+                + [self.application],
                 cwd=ROOT,
                 env={**os.environ, **self.environment},
                 pass_fds=[descriptor],
@@ -184,7 +186,9 @@ def delete_index(elasticsearch_url: str, alias: str) -> None:
 
 
 @contextlib.contextmanager
-def running_server(folder: Path, elasticsearch_url: str, *, start: bool = True, **environment: str) -> Iterator[Server]:
+def running_server(
+    folder: Path, elasticsearch_url: str, *, start: bool = True, application: str = "", **environment: str
+) -> Iterator[Server]:
     """A server on data in `folder`, ended and its index removed at the end. `environment`: settings by their names."""
     alias = environment.get("INDEX") or unique_index()
     data = folder / f"data-{secrets.token_hex(3)}"
@@ -201,6 +205,7 @@ def running_server(folder: Path, elasticsearch_url: str, *, start: bool = True, 
     }
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = Server(data, alias, elasticsearch_url, settings, listener)
+        server.application = application or server.application
         server.token = server.make_token(name="all")
         try:
             if start:

@@ -1,4 +1,4 @@
-"""Multipart bodies byte by byte: what no client library would send, some program does."""
+"""Bodies byte by byte, multipart and plain: what no client library would send, some program does."""
 
 from __future__ import annotations
 
@@ -42,7 +42,20 @@ class Form:
         return {"data": self.body, "headers": {"Content-Type": self.content_type, **headers}}
 
 
-#: File names as on the wire, and the name that is kept; None where the upload is refused with 400.
+@dataclass(frozen=True)
+class Plain:
+    """A body that is the file itself, named in the request's own header, between quotes as it is."""
+
+    content: bytes
+    filename: bytes
+    content_type: str
+
+    def options(self, **headers: str) -> dict[str, Any]:
+        own = {"Content-Type": self.content_type, "Content-Disposition": b'attachment; filename="%b"' % self.filename}
+        return {"data": self.content, "headers": {**own, **headers}}
+
+
+#: File names as on the wire in a form, and the name that is kept; None where the upload is refused with 400.
 HOSTILE_NAMES: dict[bytes, str | None] = {
     b"../../etc/passwd": "passwd",
     b"/etc/shadow": "shadow",
@@ -69,4 +82,16 @@ HOSTILE_NAMES: dict[bytes, str | None] = {
     b"folder/..": None,
     b"a\0b.txt": None,
     b"\xff\xfe.txt": None,
+}
+
+#: The same in the header of a plain body, as Coder reads it: by the RFCs, cut to 255 bytes, and what can't be kept is no
+#: name. A NUL is not here, as no header can hold it.
+PLAIN_NAMES: dict[bytes, str | None] = {
+    **{wire: name or "image.png" for wire, name in HOSTILE_NAMES.items() if b"\0" not in wire},
+    b"a%22b.txt": "a%22b.txt",
+    b"a%0D%0ASet-Cookie: b=1.txt": "a%0D%0ASet-Cookie: b=1.txt",
+    b"x" * 1024: "x" * 255,
+    b"x" * 1025: "x" * 255,
+    "é".encode() * 513: "é" * 127,
+    b"\xff\xfe.txt": "ÿþ.txt",
 }

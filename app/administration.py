@@ -1,0 +1,223 @@
+"""What people do with one of the store's indices: compare it with its file, extend it, move it, go back, clean up.
+
+A method with `dry` changes nothing and says what it would do. Each answers what `scripts/index --json` prints:
+docs/commands.md.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from app.blobs.filesystem import Filesystem
+from app.errors import NotFound, WrongIndex
+from app.exchange import Exchange
+from app.folders import Folders
+from app.index import mappings
+from app.index.connection import Connection
+from app.index.difference import MIGRATION, NEWER, NOTHING, SETTINGS, UPDATE, Difference, differences
+from app.index.generations import Generation, Generations
+from app.migration import Copy
+
+Json = dict[str, Any]
+
+#: Told what goes on: documents done, of how many.
+Progress = Callable[[int, int], None]
+
+_WORST = (NOTHING, SETTINGS, UPDATE, MIGRATION, NEWER)
+
+
+@dataclass(frozen=True)
+class Administration:
+    """One index of one store. `folders`: whether its documents are made from records, and go with them."""
+
+    alias: str
+    definition: Json
+    store_id: str
+    connection: Connection
+    blobs: Filesystem
+    folders: bool
+
+    @property
+    def generations(self) -> Generations:
+        return Generations(self.connection, self.alias, self.definition, self.store_id)
+
+    # Looking
+
+    def status(self) -> Json:
+        """What differs between file and cluster, and what there is. Raises WrongIndex and the errors of the index."""
+        name = self.generations.current()
+        found = self._differences(name) if name is not None else []
+        return {
+            "index": self.alias,
+            "generation": name,
+            "needs": _worst(found) if name is not None else "create",
+            "differences": [asdict(each) for each in found],
+            "generations": [self._described(each) for each in self.generations.all()],
+        }
+
+    def _described(self, generation: Generation) -> Json:
+        return {
+            "name": generation.name,
+            "current": generation.aliased,
+            "unfinished": generation.building is not None and not generation.aliased,
+            "own": generation.store_id == self.store_id,
+            "mapping_version": generation.mapping_version,
+            "documents": self.generations.count(generation.name),
+        }
+
+    def _differences(self, name: str) -> list[Difference]:
+        return differences(self.definition, *self.generations.described(name))
+
+    def _current(self) -> str:
+        name = self.generations.current()
+        if name is None:
+            raise WrongIndex(f"there is no index [{self.alias}]: create it")
+        return name
+
+    def _known(self, name: str) -> list[Difference]:
+        """The differences of an index that is not of a newer version."""
+        found = self._differences(name)
+        if any(each.needs == NEWER for each in found):
+            raise WrongIndex(f"the index [{name}] was made by a newer version: nothing was changed")
+        return found
+
+    # Changing
+
+    def create(self, dry: bool) -> Json:
+        """Make the first generation where there is no index."""
+        name = self.generations.current()
+        missing = name is None
+        if missing and not dry:
+            mappings.ensure(self.connection.client, self.alias, self.definition, self.store_id)
+            name = self.generations.current()
+        return {"index": self.alias, "generation": name, "needed": missing, "done": missing and not dry}
+
+    def update(self, dry: bool) -> Json:
+        """Add the fields of the file that the index has not. `refused`: what an update can't do; then nothing is done."""
+        name = self._current()
+        found = self._known(name)
+        added = [each.field for each in found if each.needs == UPDATE]
+        refused = [asdict(e) for e in found if e.needs == MIGRATION and not e.field.startswith("settings.")]
+        doing = bool(added) and not refused and not dry
+        if doing:
+            self.generations.extend(name)
+        return {"index": self.alias, "generation": name, "added": added, "refused": refused, "done": doing}
+
+    def migrate(
+        self,
+        dry: bool,
+        *,
+        force: bool = False,
+        shards: int | None = None,
+        drop: Collection[str] = (),
+        progress: Progress = lambda done, total: None,
+    ) -> Json:
+        """Carry everything over to a new generation that is as the file says. `force`: also where nothing needs it.
+
+        `refused`: fields that documents have and the file has not, and which are not to be dropped; nothing is done.
+        """
+        name = self._current()
+        found = self._known(name)
+        definition = _with_shards(self.definition, shards)
+        found_settings = self.generations.described(name)[1]
+        resharded = shards is not None and str(shards) != str(found_settings["number_of_shards"])
+        needed = force or resharded or any(each.needs == MIGRATION for each in found)
+        refused = self._lost(name, definition["mappings"], drop) if needed else []
+        result = {"index": self.alias, "from": name, "to": None, "needed": needed, "refused": refused, "done": False}
+        if dry or refused or not needed:
+            return result
+        generations = Generations(self.connection, self.alias, definition, self.store_id)
+        return {**result, **self._exchange(generations, name, None, drop, progress)}
+
+    def rollback(
+        self,
+        dry: bool,
+        *,
+        to: str | None = None,
+        drop: Collection[str] = (),
+        progress: Progress = lambda done, total: None,
+    ) -> Json:
+        """Go back to an older generation, or to the whole one named `to`, with everything that was written since.
+
+        Raises NotFound when there is none. `refused` as in `migrate`.
+        """
+        name = self._current()
+        whole = [
+            each
+            for each in self.generations.all()
+            if each.building is None and not each.aliased and each.store_id == self.store_id
+        ]
+        older = [each for each in whole if each.name == to or (to is None and each.name < name)]
+        if not older:
+            raise NotFound(f"there is no {'older generation' if to is None else f'generation [{to}]'} to go back to")
+        target = older[-1]
+        if target.mapping_version > self.definition["mappings"]["_meta"]["mapping_version"]:
+            raise WrongIndex(f"the index [{target.name}] was made by a newer version: nothing was changed")
+        refused = self._lost(name, self.generations.described(target.name)[0], drop)
+        result = {"index": self.alias, "from": name, "to": target.name, "refused": refused, "done": False}
+        if dry or refused:
+            return result
+        return {**result, **self._exchange(self.generations, name, target.name, drop, progress)}
+
+    def _lost(self, name: str, wanted: Json, drop: Collection[str]) -> list[str]:
+        """Fields in which documents of the index `name` have values, and which an index with these mappings refuses."""
+        here = self.generations.described(name)[0].get("properties", {})
+        return self.generations.carrying(name, here.keys() - wanted["properties"].keys() - set(drop))
+
+    def _exchange(
+        self, generations: Generations, origin: str, into: str | None, drop: Collection[str], progress: Progress
+    ) -> Json:
+        began = time.monotonic()
+        folders = Folders(self.blobs) if self.folders else None
+        source = Copy(generations, origin, folders, drop, progress)
+        exchange = Exchange(generations, self.blobs.root)
+        name = exchange.run(source, into)
+        return {
+            "to": name,
+            "copied": source.copied,
+            "resumed": exchange.resumed,
+            "seconds": round(time.monotonic() - began, 3),
+            "paused": round(exchange.paused, 3),
+            "done": True,
+        }
+
+    def configure(self, dry: bool, settings: Json | None) -> Json:
+        """Change settings of the index that is used; None: to what the file says."""
+        name = self._current()
+        wanted = settings
+        if wanted is None:
+            prefix = "settings."
+            wanted = {e.field.removeprefix(prefix): e.file for e in self._known(name) if e.needs == SETTINGS}
+        if wanted and not dry:
+            self.generations.configure(name, wanted)
+        return {"index": self.alias, "generation": name, "settings": wanted, "done": bool(wanted) and not dry}
+
+    def removable(self, names: Collection[str]) -> list[str]:
+        """The generations that `remove` may remove: those named, or all that are not used. Raises NotFound, WrongIndex."""
+        current = self.generations.current()
+        old = self.generations.old()
+        for each in names:
+            if each == current:
+                raise WrongIndex(f"the index [{each}] is in use")
+            if each not in old:
+                raise NotFound(f"[{each}] is no generation of [{self.alias}] that this store made")
+        return [each for each in old if not names or each in names]
+
+    def remove(self, names: Collection[str]) -> None:
+        """Remove generations for good. Raises WrongIndex for one that is used or another store's."""
+        for each in names:
+            self.generations.remove(each)
+
+
+def _worst(found: list[Difference]) -> str:
+    return max((each.needs for each in found), key=_WORST.index, default=NOTHING)
+
+
+def _with_shards(definition: Json, shards: int | None) -> Json:
+    if shards is None:
+        return definition
+    index = {**definition["settings"]["index"], "number_of_shards": shards}
+    return {**definition, "settings": {**definition["settings"], "index": index}}

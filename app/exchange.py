@@ -1,0 +1,102 @@
+"""Another index in the place of the present one, while the store goes on: what every rebuild and every migration does.
+
+The next generation is filled beside the present one, so searches answer as before, downloads never noticed anything, and
+an exchange that is killed has changed nothing but a half-filled index that the next run goes on with.
+
+Uploads and deletes meanwhile change the present generation, not the next one. So what has changed is brought over again
+and again until it is hardly anything. What changed in the last moments is brought while no change is under way
+(app/turnstile.py: they wait, some tenths of a second), and in that stillness the alias moves. Whatever was acknowledged
+before is in the next generation; whatever comes after is written to it. Journal entries that nobody finished stay, and are
+settled in the next generation.
+
+Rejected: a second pass after the swap (for its time, acknowledged uploads are not found and deleted ones are); writing
+to both generations from the start (every upload would pay for it, and a worker that has not heard of it yet loses
+documents); a write block on the present generation (a killed run leaves it behind).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from app.index.generations import Generations
+from app.turnstile import Turnstile
+
+#: Fewer changes than this are brought in the stillness; and passes to get there, as a busy store never does.
+FEW = 64
+PASSES = 5
+
+Json = dict[str, Any]
+
+
+class Source(Protocol):
+    """Where the documents come from. `name` is always the index to fill."""
+
+    #: The word for it in the mark of an unfinished build: who goes on must be of the same kind.
+    kind: str
+
+    def fill(self, name: str, state: Json | None) -> Iterator[Json]:
+        """Bring everything, with a state now and then from which a later run could go on; `state`: go on from there."""
+        ...
+
+    def follow(self, name: str) -> int:
+        """Bring what has changed since `fill` or the last `follow` read it; how much that was."""
+        ...
+
+    def finish(self, name: str) -> None:
+        """In the stillness: bring the last changes, and make sure that nothing is missing. Raises IndexRejected."""
+        ...
+
+
+class Exchange:
+    """One exchange; `run` does it. Only one at a time may run on a store: the caller holds the lock.
+
+    `resumed`: whether a build that was not finished was taken up. `paused`: the seconds in which changes had to wait.
+    """
+
+    def __init__(self, generations: Generations, root: Path) -> None:
+        """`root`: the data folder, whose turnstile all who change attachments or chats go through."""
+        self.resumed = False
+        self.paused = 0.0
+        self._generations = generations
+        self._root = root
+
+    def run(self, source: Source, into: str | None = None) -> str:
+        """Fill the next generation, or the whole one named `into`, and put it behind the alias; its name.
+
+        Raises WrongIndex (nothing was changed), the other errors of the index (run it again: it goes on), and
+        StorageFailed.
+        """
+        generations = self._generations
+        # Killed after the last swap and before the mark went: it is whole, and in use.
+        present = generations.current()
+        if present is not None:
+            generations.mark(present, None)
+        name, state = (into, None) if into is not None else self._begin(source.kind)
+        for reached in source.fill(name, state):
+            if into is None:
+                generations.mark(name, {"kind": source.kind, **reached})
+        for _ in range(PASSES):
+            if source.follow(name) <= FEW:
+                break
+        generations.refresh(name)
+        with Turnstile(self._root).alone():
+            began = time.monotonic()
+            source.finish(name)
+            generations.swap(name)
+            self.paused = time.monotonic() - began
+        generations.mark(name, None)
+        return name
+
+    def _begin(self, kind: str) -> tuple[str, Json | None]:
+        """Take up what an earlier run of this kind left unfinished, or begin anew and clear away what is of no use."""
+        taken: tuple[str, Json | None] | None = None
+        for each in self._generations.unfinished():
+            if taken is None and self._generations.fits(each) and (each.building or {}).get("kind") == kind:
+                taken = each.name, each.building
+            else:
+                self._generations.remove(each.name)
+        self.resumed = taken is not None
+        return taken or (self._generations.create({"kind": kind}), None)

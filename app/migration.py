@@ -1,0 +1,145 @@
+"""The documents of one generation, carried over to another while the store goes on (app/exchange.py).
+
+They are carried as they are, with their versions, so that what is expensive to derive is not derived again, and chats,
+which have no files, move too. Elasticsearch numbers every operation on a shard (`_seq_no`), and a checkpoint says up to
+which number all are done: what has a higher one is new or changed since. Removals leave no document to look for: for
+attachments the folders of the records tell (app/folders.py), and in the end the documents are counted on both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from itertools import islice
+
+from app.errors import IndexRejected
+from app.exchange import Json
+from app.folders import Folders
+from app.index.documents import REMOVAL_VERSION, Write
+from app.index.generations import Generations
+
+#: Documents between two notes of how far the copy is.
+NOTE_EVERY = 5000
+#: Ids asked for at once.
+_PAGE = 1000
+
+#: Told what goes on: documents copied, of how many.
+Progress = Callable[[int, int], None]
+
+
+class Copy:
+    """The documents of the index `origin` as the source of an exchange. `copied`: how many were carried over."""
+
+    kind = "copy"
+
+    def __init__(
+        self,
+        generations: Generations,
+        origin: str,
+        folders: Folders | None,
+        drop: Collection[str] = (),
+        progress: Progress = lambda done, total: None,
+    ) -> None:
+        """`folders`: those of the records, None for documents that have none. `drop`: fields to leave out."""
+        self.copied = 0
+        self._generations = generations
+        self._origin = origin
+        self._folders = folders
+        self._drop = frozenset(drop)
+        self._progress = progress
+        #: By shard: all operations up to this number are in the index that is filled.
+        self._marks: dict[int, int] = {}
+        self._followed = False
+
+    def fill(self, name: str, state: Json | None) -> Iterator[Json]:
+        resumable = state is not None and state.get("origin") == self._origin
+        if state is not None and resumable:
+            self._marks = {int(shard): int(mark) for shard, mark in state["marks"].items()}
+        yield self._state()
+        total = self._generations.count(self._origin)
+        done = self._generations.count(name) if resumable else 0
+        checkpoints = self._checkpoints()
+        for shard, checkpoint in checkpoints.items():
+            changes = self._generations.changes(self._origin, shard, self._marks.get(shard, -1))
+            last = -1
+            while page := self._write(name, islice(changes, NOTE_EVERY)):
+                count, last = page
+                done += count
+                # A number may be given and not yet be visible while higher ones are; up to the checkpoint all are.
+                self._marks[shard] = max(self._marks.get(shard, -1), min(last, checkpoint))
+                yield self._state()
+                self._progress(min(done, total), total)
+            self._marks[shard] = max(self._marks.get(shard, -1), checkpoint)
+        yield self._state()
+
+    def _state(self) -> Json:
+        return {"origin": self._origin, "marks": {str(shard): mark for shard, mark in self._marks.items()}}
+
+    def _checkpoints(self) -> dict[int, int]:
+        # Before the refresh, so that everything up to them is seen after it.
+        checkpoints = self._generations.checkpoints(self._origin)
+        self._generations.refresh(self._origin)
+        return checkpoints
+
+    def _write(self, name: str, hits: Iterator[Json]) -> tuple[int, int] | None:
+        """Write these; how many there were and the highest number, or None when there was none."""
+        last = -1
+        known = self._folders if self._followed else None
+
+        def writes() -> Iterator[Write]:
+            nonlocal last
+            for hit in hits:
+                last = hit["_seq_no"]
+                if known is not None:
+                    # It may come and go between two looks at its folder.
+                    known.add([hit["_id"]])
+                source = {key: value for key, value in hit["_source"].items() if key not in self._drop}
+                yield Write(hit["_id"], hit["_version"], source)
+
+        count = self._generations.fill(name, writes())
+        self.copied += count
+        return (count, last) if count else None
+
+    def follow(self, name: str) -> int:
+        count = 0
+        for shard, checkpoint in self._checkpoints().items():
+            changes = self._generations.changes(self._origin, shard, self._marks.get(shard, -1))
+            while page := self._write(name, islice(changes, NOTE_EVERY)):
+                count += page[0]
+            self._marks[shard] = max(self._marks.get(shard, -1), checkpoint)
+        return count + self._follow_removals(name)
+
+    def _follow_removals(self, name: str) -> int:
+        if self._folders is None:
+            return 0
+        if not self._followed:
+            # Moment 0: whatever went, and whenever, while this or an earlier run copied.
+            self._generations.refresh(name)
+            self._folders.assume(self._generations.ids(name), 0.0)
+            self._followed = True
+        gone = [each for number in self._folders.changed() for each in self._folders.read(number).gone]
+        return self._remove(name, gone)
+
+    def _remove(self, name: str, ids: list[str]) -> int:
+        """Remove those that the origin has no more; how many."""
+        count = 0
+        for first in range(0, len(ids), _PAGE):
+            page = ids[first : first + _PAGE]
+            left = self._generations.existing(self._origin, page)
+            removals = [Write(each, REMOVAL_VERSION, None) for each in page if each not in left]
+            count += self._generations.fill(name, removals)
+        return count
+
+    def finish(self, name: str) -> None:
+        self.follow(name)
+        self._generations.refresh(name)
+        if self._equal(name):
+            return
+        # Documents that went without a record of theirs going, as chats could.
+        left = set(self._generations.ids(self._origin))
+        self._remove(name, [each for each in self._generations.ids(name) if each not in left])
+        self._generations.refresh(name)
+        if not self._equal(name):
+            raise IndexRejected(f"the copy [{name}] is not complete: nothing was exchanged")
+
+    def _equal(self, name: str) -> bool:
+        return self._generations.count(self._origin) == self._generations.count(name)
