@@ -28,6 +28,11 @@ from app.turnstile import Turnstile
 FEW = 64
 PASSES = 5
 
+#: A note of how far a build is changes the state of the cluster: milliseconds here, seconds there. So notes take no more
+#: than this share of the time, and come no closer together than these seconds.
+NOTE_SHARE = 0.05
+NOTE_SECONDS = 0.25
+
 Json = dict[str, Any]
 
 
@@ -75,9 +80,14 @@ class Exchange:
         if present is not None:
             generations.mark(present, None)
         name, state = (into, None) if into is not None else self._begin(source.kind)
+        # The first one always: who goes on must know when the build began.
+        due = time.monotonic()
         for reached in source.fill(name, state):
-            if into is None:
+            now = time.monotonic()
+            if into is None and now >= due:
                 generations.mark(name, {"kind": source.kind, **reached})
+                noted = time.monotonic()
+                due = noted + max(NOTE_SECONDS, (noted - now) / NOTE_SHARE)
         for _ in range(PASSES):
             if source.follow(name) <= FEW:
                 break

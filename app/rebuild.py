@@ -14,8 +14,8 @@ from app.folders import FOLDERS, Folders
 from app.index.documents import REMOVAL_VERSION, Write
 from app.index.generations import Generations
 
-#: Folders between two notes of how far the build is.
-NOTE_EVERY = 128
+#: Folders that are brought together.
+STEP = 128
 
 #: Told what goes on: folders done of all, documents written so far.
 Progress = Callable[[int, int, int], None]
@@ -41,16 +41,17 @@ class Rebuild:
         return Exchange(self._generations, self._blobs.root).run(self)
 
     def fill(self, name: str, state: Json | None) -> Iterator[Json]:
-        state = state if state and "folders" in state else {"began": time.time(), "folders": 0}
-        began, done = float(state["began"]), int(state["folders"])
-        if done:
+        began, done = time.time(), 0
+        if state and "folders" in state:
+            began, done = float(state["began"]), int(state["folders"])
             self.resumed_from = done
+            # Also with no folder done: of the one that was being read there may be documents already.
             # What is in the index is taken as read when the build began: all that changed since is read again.
             self._generations.refresh(name)
             self._folders.assume(self._generations.ids(name), began, done)
         yield {"began": began, "folders": done}
-        for first in range(done, FOLDERS, NOTE_EVERY):
-            following = first + NOTE_EVERY
+        for first in range(done, FOLDERS, STEP):
+            following = first + STEP
             self._bring(name, range(first, following))
             yield {"began": began, "folders": following}
             self._progress(following, FOLDERS, self.written)

@@ -112,17 +112,31 @@ class Checker:
             yield from self._root()
             yield from self._temporaries()
             yield from self._entries()
-        for done, number in enumerate(numbers, 1):
-            ids, unknown = self._folder(number)
-            yield from unknown
-            self.attachments += len(ids)
-            for batch in _batches(ids):
-                yield from self._confirmed(self._suspects(batch))
-            progress("folders", done, len(numbers))
+        yield from self._folders(numbers, progress)
         if self._index is not None:
             yield from self._documents(numbers, progress)
 
     # Attachments
+
+    def _folders(self, numbers: range, progress: Progress) -> Iterator[Finding]:
+        # Gathered over the folders: most hold few ids, and each question to the index and each moment of waiting for
+        # suspects costs the same for one id as for hundreds.
+        ids: list[str] = []
+        suspects: list[str] = []
+        for done, number in enumerate(numbers, 1):
+            found, unknown = self._folder(number)
+            yield from unknown
+            self.attachments += len(found)
+            ids += found
+            last = done == len(numbers)
+            if last or len(ids) >= BATCH:
+                suspects += (each for batch in _batches(ids) for each in self._suspects(batch))
+                ids = []
+            if last or len(suspects) >= BATCH:
+                for batch in _batches(suspects):
+                    yield from self._confirmed(batch)
+                suspects = []
+            progress("folders", done, len(numbers))
 
     def _suspects(self, ids: list[str]) -> list[str]:
         return list(dict.fromkeys(finding.id for finding in self.examine(ids, self._read_data) if finding.id))

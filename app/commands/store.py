@@ -98,6 +98,7 @@ def rebuild(arguments: argparse.Namespace) -> int:
     for each in sorted(work.damaged):
         print(f"damaged-record: {store.blobs.record_path(each).relative_to(settings.data)}", file=sys.stderr)
     counts = {"index": name, "documents": work.written, "damaged": len(work.damaged), "removed": removed}
+    counts["resumed"] = work.resumed_from
     if arguments.json:
         print(json.dumps(counts))
     else:

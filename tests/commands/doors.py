@@ -10,8 +10,8 @@ from typing import Any
 from tests.support.app import ROOT, Server
 
 
-def door(server: Server, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `scripts/<first word> <rest>` with the settings of `server`."""
+def door(server: Server, *words: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `scripts/<first word> <rest>` with the settings of `server`; `timeout`: seconds."""
     name, *arguments = words
     return subprocess.run(
         [str(ROOT / "scripts" / name), *arguments],
@@ -19,7 +19,7 @@ def door(server: Server, *words: str, **environment: str) -> subprocess.Complete
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout,
     )
 
 

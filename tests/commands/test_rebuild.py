@@ -7,20 +7,32 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from app.attachment import Attachment
+from app.blobs.filesystem import Filesystem
+from app.index import mappings
+from app.index.connection import Connection
+from app.index.documents import Write
+from app.index.generations import Generations
+from app.rebuild import Rebuild
+from app.root import open_root
+from app.settings import Settings
 from tests.commands.doors import door, findings, lines
 from tests.support.app import ROOT, Server, ServerFactory
+from tests.support.seed import seed
 
 
 def documents(server: Server) -> dict[str, tuple[int, dict[str, Any]]]:
     url = f"{server.elasticsearch_url}/{server.index}"
     requests.post(f"{url}/_refresh", timeout=10)
-    answer = requests.post(f"{url}/_search", json={"size": 5000, "version": True}, timeout=10).json()
+    answer = requests.post(f"{url}/_search", json={"size": 10000, "version": True}, timeout=10).json()
     return {hit["_id"]: (hit["_version"], hit["_source"]) for hit in answer["hits"]["hits"]}
 
 
@@ -53,72 +65,225 @@ def test_old_generation_goes_only_when_told(start_server: ServerFactory) -> None
     assert len(server.hits()) == 2
 
 
+class Load:
+    """Uploads, searches, downloads and deletes in several threads for as long as the block runs.
+
+    Every answer is checked against what was acknowledged before; `failed` says what did not hold.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self.kept: list[str] = []
+        self.deleted: list[str] = []
+        self.failed: list[str] = []
+        self.downloads = 0
+        self._server = server
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(each,)) for each in [self._write] * 4 + [self._read]]
+
+    def __enter__(self) -> Load:
+        for each in self._threads:
+            each.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for each in self._threads:
+            each.join()
+
+    def _run(self, work: Callable[[], None]) -> None:
+        try:
+            while not self._stop.is_set():
+                work()
+        except BaseException as error:
+            self.failed.append(repr(error))
+
+    def _write(self) -> None:
+        session = f"s{threading.get_ident()}-{time.monotonic_ns()}"
+        one, two = self._server.upload(("a.txt", b"a"), ("b.txt", b"b"), session=session)
+        self._found(session, {one, two})
+        answer = self._server.delete(f"/attachment/{one}")
+        if not answer.ok:
+            self.failed.append(f"the delete of {one} answers {answer.status_code}")
+        self._found(session, {two})
+        self.kept.append(two)
+        self.deleted.append(one)
+
+    def _found(self, session: str, wanted: set[str]) -> None:
+        found = {hit["_id"] for hit in self._server.hits(f"session={session}")}
+        if found != wanted:
+            self.failed.append(f"{session}: found {found} instead of {wanted}")
+
+    def _read(self) -> None:
+        for attachment, status in [(each, 200) for each in self.kept[-3:]] + [
+            (each, 404) for each in self.deleted[-1:]
+        ]:
+            answer = self._server.get(f"/attachment/{attachment}")
+            if answer.status_code != status or (status == 200 and answer.content != b"b"):
+                self.failed.append(f"{attachment} answers {answer.status_code} instead of {status}")
+            self.downloads += 1
+
+
 def test_under_load_nothing_is_lost_and_nothing_comes_back(start_server: ServerFactory) -> None:
     server = start_server()
-    kept: list[str] = []
-    deleted: list[str] = []
-    failed: list[str] = []
-    stop = threading.Event()
-
-    def work(number: int) -> None:
-        try:
-            while not stop.is_set():
-                session = f"s{number}-{time.monotonic_ns()}"
-                one, two = server.upload(("a.txt", b"a"), ("b.txt", b"b"), session=session)
-                if len(server.hits(f"session={session}")) != 2:
-                    failed.append(f"{session} was not found at once")
-                assert server.delete(f"/attachment/{one}").ok
-                if [hit["_id"] for hit in server.hits(f"session={session}")] != [two]:
-                    failed.append(f"{one} was found after its delete")
-                kept.append(two)
-                deleted.append(one)
-        except BaseException as error:
-            failed.append(repr(error))
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for each in threads:
-        each.start()
-    try:
+    with Load(server) as load:
         for _ in range(4):
+            downloads = load.downloads
             result = door(server, "store", "rebuild", "--remove-old")
             assert result.returncode == 0, result.stderr
-    finally:
-        stop.set()
-        for each in threads:
-            each.join()
-    assert failed == []
-    assert len(kept) > 20
-    assert documents(server).keys() == set(kept)
+            assert load.downloads > downloads, "no download while the index was rebuilt"
+    assert load.failed == []
+    assert len(load.kept) > 20
+    assert documents(server).keys() == set(load.kept)
     assert findings(server) == (0, [])
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.1, 0.4])
-def test_killed_rebuild_is_taken_up(delay: float, start_server: ServerFactory) -> None:
-    server = start_server(MAX_FILES="1000", MAX_FORM_FIELDS="1000")
-    for _ in range(5):
-        server.upload(*((f"{number}.txt", b"x") for number in range(400)))
-    before = documents(server)
-    process = subprocess.Popen(
-        [str(ROOT / "scripts" / "store"), "rebuild"], env={**os.environ, **server.environment}, cwd=ROOT
-    )
-    second = f"{server.elasticsearch_url}/{server.index}-000002"
-    while process.poll() is None and requests.get(second, timeout=10).status_code == 404:
-        time.sleep(0.01)
-    time.sleep(delay)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    # What came and went in the meantime.
-    gone = next(iter(before))
-    assert server.delete(f"/attachment/{gone}").ok
-    (new,) = server.upload(("new.txt", b"new"))
-    result = door(server, "store", "rebuild", "--remove-old", "--json")
-    assert result.returncode == 0, result.stderr
-    after = documents(server)
-    assert after.pop(new)[1]["name"] == "new.txt"
-    assert after == {each: content for each, content in before.items() if each != gone}
-    left = requests.get(f"{server.elasticsearch_url}/{server.index}-*", timeout=10).json()
-    assert len(left) == 1
-    assert "building" not in next(iter(left.values()))["mappings"]["_meta"]
+class Interrupted(Generations):
+    """Generations that call `before_last_pass` right before a rebuild lets nobody change anything, and `before_swap`
+    right before the alias moves."""
+
+    def __init__(self, server: Server) -> None:
+        self.connection = Connection(Settings.from_environ(server.environment))
+        definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
+        super().__init__(self.connection, server.index, definition, open_root(server.data))
+        self.before_last_pass: Callable[[], None] = lambda: None
+        self.before_swap: Callable[[], None] = lambda: None
+        self.after_writes: Callable[[], None] = lambda: None
+
+    def fill(self, name: str, writes: Iterable[Write]) -> int:
+        done = super().fill(name, writes)
+        if done:
+            self.after_writes()
+        return done
+
+    def refresh(self, name: str) -> None:
+        now, self.before_last_pass = self.before_last_pass, lambda: None
+        now()
+        super().refresh(name)
+
+    def swap(self, name: str) -> None:
+        self.before_swap()
+        super().swap(name)
+
+
+def test_what_changes_in_the_last_moment_is_brought_over(start_server: ServerFactory) -> None:
+    server = start_server()
+    first, second = server.upload(("a.txt", b"a"), ("b.txt", b"b"))
+    present = {second}
+
+    def change() -> None:
+        present.update(server.upload(("c.txt", b"c")))
+        assert server.delete(f"/attachment/{first}").ok
+
+    generations = Interrupted(server)
+    generations.before_last_pass = change
+    with closing(generations.connection):
+        Rebuild(Filesystem(server.data), generations).run()
+    assert len(present) == 2
+    assert {hit["_id"] for hit in server.hits()} == documents(server).keys() == present
+
+
+def test_what_a_killed_build_wrote_and_was_deleted_since_stays_away(
+    start_server: ServerFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start_server()
+    first, second = server.upload(("a.txt", b"a"), ("b.txt", b"b"))
+
+    def stop() -> None:
+        raise InterruptedError
+
+    # Nothing is noted in between, as in a build that is killed early.
+    monkeypatch.setattr("app.exchange.NOTE_SECONDS", 3600.0)
+    generations = Interrupted(server)
+    generations.after_writes = stop
+    with closing(generations.connection):
+        with pytest.raises(InterruptedError):
+            Rebuild(Filesystem(server.data), generations).run()
+        assert server.delete(f"/attachment/{first}").ok
+        assert server.delete(f"/attachment/{second}").ok
+        generations.after_writes = lambda: None
+        assert Rebuild(Filesystem(server.data), generations).run() == f"{server.index}-000002"
+    assert documents(server) == {}
+
+
+def test_no_change_goes_on_while_the_alias_moves(start_server: ServerFactory) -> None:
+    server = start_server()
+    first, second = server.upload(("a.txt", b"a"), ("b.txt", b"b"))
+    answers: list[requests.Response] = []
+    threads = [
+        threading.Thread(
+            target=lambda: answers.append(server.post("/attachment/_upload", files=[("files", ("c.txt", b"c"))]))
+        ),
+        threading.Thread(target=lambda: answers.append(server.delete(f"/attachment/{first}"))),
+    ]
+    acknowledged: list[int] = []
+
+    def change() -> None:
+        for each in threads:
+            each.start()
+        time.sleep(0.7)
+        acknowledged.append(len(answers))
+        # Downloads and searches do not wait.
+        assert server.get(f"/attachment/{second}").content == b"b"
+        assert len(server.hits()) == 2
+
+    generations = Interrupted(server)
+    generations.before_swap = change
+    with closing(generations.connection):
+        Rebuild(Filesystem(server.data), generations).run()
+    for each in threads:
+        each.join()
+    assert acknowledged == [0]
+    # Kept waiting for too long they may be refused, and then have done nothing.
+    assert {answer.status_code for answer in answers} <= {200, 503}
+    assert {hit["_id"] for hit in server.hits()} == documents(server).keys()
+    assert findings(server) == (0, [])
+
+
+def folders_done(url: str) -> int:
+    """How many folders the unfinished build in the index at `url` has noted as done; -1 before there is one."""
+    answer = requests.get(url, timeout=10)
+    if answer.status_code == 404:
+        return -1
+    (index,) = answer.json().values()
+    return int(index["mappings"]["_meta"].get("building", {}).get("folders", 0))
+
+
+def test_killed_rebuild_is_taken_up_where_it_was(start_server: ServerFactory) -> None:
+    server = start_server()
+    blobs = Filesystem(server.data)
+    hour_ago = time.time() - 3600
+    for each in seed(server.data, 6000):
+        # Long there: what changed right before the build began is read again, done or not.
+        os.utime(blobs.record_path(each), (hour_ago, hour_ago))
+    for generation, reached in ((2, 0), (3, 1)):
+        name = f"{server.index}-{generation:06d}"
+        before = documents(server)
+        process = subprocess.Popen(
+            [str(ROOT / "scripts" / "store"), "rebuild"], env={**os.environ, **server.environment}, cwd=ROOT
+        )
+        while (done := folders_done(f"{server.elasticsearch_url}/{name}")) < reached:
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        assert documents(server) == before
+        # What came and went in the meantime.
+        gone = next(blobs.ids())
+        assert server.delete(f"/attachment/{gone}").ok
+        (new,) = server.upload(("new.txt", b"new"))
+        records = [Attachment.from_record(record) for each in blobs.ids() if (record := blobs.record(each))]
+
+        (said,) = lines(door(server, "store", "rebuild", "--remove-old", "--json"))
+        assert said["index"] == name
+        assert done <= said["resumed"] < 4096
+        # Only the rest was written, with room for the folders not being equally full.
+        assert said["documents"] <= len(records) * (1 - 0.8 * said["resumed"] / 4096) + 10
+        after = documents(server)
+        assert {each: source for each, (_, source) in after.items()} == {each.id: each.to_source() for each in records}
+        assert after[new][1]["name"] == "new.txt"
+        left = requests.get(f"{server.elasticsearch_url}/{server.index}-*", timeout=10).json()
+        assert list(left) == [name]
+        assert "building" not in left[name]["mappings"]["_meta"]
 
 
 def test_damaged_record_is_named_and_the_rest_is_rebuilt(start_server: ServerFactory) -> None:

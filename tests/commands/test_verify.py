@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 import requests
 
 from app.blobs.filesystem import Filesystem
+from app.repair import ACTIONS
 from app.verify import CODES
 from tests.commands.doors import door, findings
 from tests.support.app import Server, ServerFactory
@@ -105,42 +107,52 @@ class Seeds:
         self.bytes.mkdir()
         return self.place(self.bytes)
 
-    def missing_index(self) -> str | None:
-        requests.delete(f"{self.server.elasticsearch_url}/{self.server.index}-000001", timeout=10)
-        return None
+    def seed(self, code: str) -> tuple[str, str]:
+        """Make the fault of this code; the finding that it must be."""
+        make: Callable[[], str] = getattr(self, code.replace("-", "_"))
+        return code, make()
 
 
-#: What a repair leaves: damage, and what is nobody's but a person's to decide.
-LEFT = {"missing-bytes", "truncated-bytes", "overlong-bytes", "wrong-digest", "damaged-record", "unknown-file"}
-LEFT |= {"unreadable", "missing-index"}
-
-
-@pytest.mark.parametrize("code", CODES)
-def test_each_fault_is_found_and_repaired_where_it_can_be(code: str, start_server: ServerFactory) -> None:
+def test_every_fault_is_found_at_its_place_and_repaired_where_it_can_be(start_server: ServerFactory) -> None:
     server = start_server()
-    first, second = server.upload(("one.txt", b"content one")) + server.upload(("two.txt", b"content two"))
+    codes = [code for code in CODES if code != "missing-index"]
+    ids = dict(zip(codes, server.upload(*((f"{code}.txt", b"some content") for code in codes)), strict=True))
+    (sound,) = server.upload(("sound.txt", b"some content"))
     for litter in (".DS_Store", "Thumbs.db", "attachments/desktop.ini", "incoming/.DS_Store"):
         (server.data / litter).write_text("litter")
     assert server.stop() == 0
     assert findings(server, "--read-data") == (0, [])
 
-    seed: Callable[[], str | None] = getattr(Seeds(server, first), code.replace("-", "_"))
-    expected = [(code, seed())]
-    assert findings(server, "--read-data") == (1, expected)
-    if code == "wrong-digest":
-        assert findings(server) == (0, [])
-
-    before = server.stored_files()
+    # What can be repaired: shown, left alone without a yes, then gone.
+    expected = sorted(Seeds(server, ids[code]).seed(code) for code in codes if code in ACTIONS)
+    before = set(server.stored_files())
     assert findings(server, "--repair", "--read-data") == (1, expected)
-    assert server.stored_files() == before
-    status, found = findings(server, "--repair", "--yes", "--read-data")
-    assert found == expected
-    assert status == (1 if code in LEFT else 0)
-    assert findings(server, "--read-data") == ((1, expected) if code in LEFT else (0, []))
-    if code in LEFT:
-        assert server.stored_files() == before
-    if code != "missing-index":
-        assert document(server, second).json()["found"]
+    assert set(server.stored_files()) == before
+    assert findings(server, "--repair", "--yes", "--read-data") == (0, expected)
+    assert findings(server, "--read-data") == (0, [])
+    removed = {place for code, place in expected if code in ("bytes-without-record", "stale-temporary")}
+    undecided = {each for each in before if ids["undecided-entry"] in each or each.startswith("journal/")}
+    assert before - set(server.stored_files()) == removed | undecided
+    renamed = document(server, ids["differing-document"]).json()
+    assert renamed["_source"]["name"] == "differing-document.txt"
+
+    # Damage, and what is only a person's to decide: found and never touched.
+    expected = sorted(Seeds(server, ids[code]).seed(code) for code in codes if code not in ACTIONS)
+    before = set(server.stored_files())
+    assert findings(server, "--repair", "--yes", "--read-data") == (1, expected)
+    assert findings(server) == (1, [each for each in expected if each[0] != "wrong-digest"])
+    assert set(server.stored_files()) == before
+    assert document(server, sound).json()["found"]
+
+
+def test_a_missing_index_is_one_finding_and_rebuild_ends_it(start_server: ServerFactory) -> None:
+    server = start_server()
+    server.upload(("one.txt", b"content one"))
+    server.stop()
+    requests.delete(f"{server.elasticsearch_url}/{server.index}-000001", timeout=10)
+    assert findings(server, "--repair", "--yes") == (1, [("missing-index", None)])
+    assert door(server, "store", "rebuild").returncode == 0
+    assert findings(server) == (0, [])
 
 
 def test_subsets_cover_everything_once(start_server: ServerFactory) -> None:
@@ -214,8 +226,14 @@ def test_index_of_another_store_is_refused(start_server: ServerFactory) -> None:
     second = start_server(start=False, INDEX=first.index)
     with pytest.raises(RuntimeError, match=r"ended with 3\n(.*\n)*.*belongs to another store"):
         second.start()
-    for words in (("verify", "--repair", "--yes"), ("rebuild", "--remove-old")):
-        result = door(second, "store", *words)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+    for words in (
+        ("serve", "--port", port),
+        ("store", "verify", "--repair", "--yes"),
+        ("store", "rebuild", "--remove-old"),
+    ):
+        result = door(second, *words)
         assert result.returncode == 3
-        assert "belongs to another store" in result.stderr
+        assert "belongs to another store" in result.stdout + result.stderr
     assert len(first.hits()) == 1
