@@ -38,6 +38,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def microseconds(moment: datetime) -> int:
+    """`moment` as a version of a document: microseconds since 1970."""
+    return int(moment.timestamp() * 1_000_000)
+
+
 @dataclass(frozen=True)
 class Attachment:
     """One attachment. Times are aware and in UTC, `size` is bytes, `sha256` is lower-case hex."""
@@ -74,7 +79,7 @@ class Attachment:
 
         Every later write or delete of the same id has a higher one, so that a write which arrives late loses.
         """
-        return int(self.updated.timestamp() * 1_000_000)
+        return microseconds(self.updated)
 
     def to_record(self) -> Json:
         """The sidecar's content."""

@@ -64,15 +64,19 @@ class Folders:
         before = set(self._ids[number].split())
         since = self._read_at[number] - MARGIN
         self._read_at[number] = time.time()
-        modified: dict[str, float] = {}
+        records: dict[str, float] = {}
+        extractions: dict[str, float] = {}
         with typed_errors(), os.scandir(self._path(number)) as entries:
             for entry in entries:
                 stem, _, suffix = entry.name.rpartition(".")
-                if suffix == "json" and is_id(stem):
+                if suffix in ("json", "extraction") and is_id(stem):
                     try:
-                        modified[stem] = entry.stat().st_mtime
+                        moments = records if suffix == "json" else extractions
+                        moments[stem] = entry.stat().st_mtime
                     except FileNotFoundError:
                         continue
+        # An extracted text changes the document as the record does.
+        modified = {each: max(moment, extractions.get(each, 0.0)) for each, moment in records.items()}
         self._ids[number] = "\n".join(modified)
         new = [each for each, moment in modified.items() if each not in before or moment >= since]
         return Change(before - modified.keys(), new)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from app.attachment import Attachment
 from app.blobs.filesystem import Filesystem
+from app.document import document_of
 from app.errors import StoreError
 from app.exchange import Exchange, Json
 from app.folders import FOLDERS, Folders
@@ -83,7 +84,9 @@ class Rebuild:
                 attachment = Attachment.from_record(record)
                 if attachment.id != attachment_id:
                     raise ValueError("the record of another attachment")
+                # With the text that was extracted: that is not done again.
+                document = document_of(self._blobs, attachment)
             except (StoreError, ValueError):
                 self.damaged.add(attachment_id)
             else:
-                yield Write(attachment.id, attachment.version, attachment.to_source())
+                yield document

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from app.attachment import Attachment
+from app.document import document_of
 from app.errors import IndexRejected
 from app.store import Store
 from app.verify import Checker, Finding, held, older
@@ -18,6 +20,8 @@ ACTIONS = {
     "bytes-without-record": "remove the file",
     "stale-temporary": "remove the file",
     "undecided-entry": "settle",
+    "damaged-text": "extract again",
+    "text-without-record": "remove the file",
 }
 
 
@@ -33,6 +37,7 @@ class Repair:
             "remove the document": self._remove_document,
             "remove the file": self._remove_file,
             "settle": self._settle,
+            "extract again": self._extract,
         }
 
     def repair(self, finding: Finding) -> bool:
@@ -44,7 +49,12 @@ class Repair:
         return not self._still(finding)
 
     def _still(self, finding: Finding) -> bool:
-        if finding.path is not None and finding.code in ("bytes-without-record", "stale-temporary", "undecided-entry"):
+        if finding.path is not None and finding.code in (
+            "bytes-without-record",
+            "text-without-record",
+            "stale-temporary",
+            "undecided-entry",
+        ):
             return (self._store.blobs.root / finding.path).exists()
         return finding.id is not None and any(f.code == finding.code for f in self._checker.examine([finding.id]))
 
@@ -61,7 +71,9 @@ class Repair:
             # The present as the version: somebody else's change of the document has an earlier one, and the removal
             # that a delete leaves has a later one, so refused means that a delete was faster.
             try:
-                self._store.index.put([Attachment.from_record(record)], at_least=time.time_ns() // 1000)
+                document = document_of(self._store.blobs, Attachment.from_record(record))
+                present = max(document.version, time.time_ns() // 1000)
+                self._store.index.put_documents([replace(document, version=present)])
             except IndexRejected:
                 return
 
@@ -76,6 +88,12 @@ class Repair:
         path = self._store.blobs.root / finding.path
         if older(path, self._grace) and not held(path):
             path.unlink(missing_ok=True)
+
+    def _extract(self, finding: Finding) -> None:
+        # A running server does it; without one it is done when one runs.
+        if finding.id is not None and self._certain(finding):
+            self._store.blobs.remove_text(finding.id)
+            self._store.queue.add(finding.id)
 
     def _settle(self, finding: Finding) -> None:
         self._store.settle()

@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 from app import logs, measures, metrics
 from app.errors import IndexUnavailable, InvalidSetting, StoreError, WrongIndex
+from app.extraction.extractor import Extractor
+from app.extraction.queue import Queue
 from app.index.attachments import AttachmentIndex
 from app.metrics import SharedFolder
 from app.reconciler import Reconciler
@@ -71,6 +73,9 @@ def on_starting(server: Any) -> None:
     try:
         index = AttachmentIndex(_in_force, open_root(_in_force.data))
         Store(_in_force, index)  # which knows whether the index may be made
+        if _in_force.extraction == "off":
+            # What comes in from now on is in no queue.
+            Queue(_in_force.data).forget_scan()
         try:
             index.prepare()
         except WrongIndex:
@@ -94,6 +99,8 @@ def post_worker_init(worker: Any) -> None:
     """In each worker: begin to settle what is undecided."""
     found = services_of(worker.wsgi)
     Reconciler(found.store, found.settings).start()
+    if found.store.extracts:
+        Extractor(found.store, found.settings).start()
 
 
 def worker_exit(server: Any, worker: Any) -> None:

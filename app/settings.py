@@ -153,7 +153,34 @@ class Settings:
         "API_TOKEN", _token, None, "A token with every scope for the tenant `default`, for automation.", secret=True
     )
     extraction: str = _setting(
-        "EXTRACTION", _choice("off"), "off", "Whether the text inside files is extracted and indexed."
+        "EXTRACTION", _choice("on", "off"), "on", "Whether the text inside files is extracted and indexed."
+    )
+    extraction_workers: int = _setting(
+        "EXTRACTION_WORKERS", _count, 2, "Documents extracted at once, over all worker processes."
+    )
+    extraction_timeout: float = _setting(
+        "EXTRACTION_TIMEOUT",
+        _seconds,
+        60.0,
+        "How long the process that reads a document may take, and its processor time.",
+    )
+    extraction_memory: int = _setting(
+        "EXTRACTION_MEMORY", parse_size, GIB, "Address space of that process; half of it is the library itself."
+    )
+    extraction_max_file_size: int = _setting(
+        "EXTRACTION_MAX_FILE_SIZE", parse_size, 128 * MIB, "Larger files are not read: their extraction has failed."
+    )
+    extraction_attempts: int = _setting(
+        "EXTRACTION_ATTEMPTS",
+        _count,
+        3,
+        "How often a document is tried that ran out of time or memory, or crashed its reader.",
+    )
+    max_indexed_text: int = _setting(
+        "MAX_INDEXED_TEXT",
+        parse_size,
+        MIB,
+        "Text of one file (in UTF-8) that is kept and indexed; the rest is cut off.",
     )
     max_file_size: int = _setting("MAX_FILE_SIZE", parse_size, 512 * MIB, "Largest file.")
     max_request_size: int = _setting("MAX_REQUEST_SIZE", parse_size, GIB, "Largest request body, all files together.")
@@ -245,6 +272,9 @@ class Settings:
             raise InvalidSetting("ELASTICSEARCH_API_KEY", "excludes ELASTICSEARCH_USERNAME: set one of them")
         if (self.elasticsearch_username is None) != (self.elasticsearch_password is None):
             raise InvalidSetting("ELASTICSEARCH_USERNAME", "needs ELASTICSEARCH_PASSWORD, and the other way round")
+        if not 0 < self.max_indexed_text <= 16 * MIB:
+            # A document is sent to Elasticsearch in one piece, twice its text in size.
+            raise InvalidSetting("MAX_INDEXED_TEXT", "is not between 1 and 16MiB")
         if self.max_file_size > self.max_request_size:
             raise InvalidSetting("MAX_FILE_SIZE", "is larger than MAX_REQUEST_SIZE")
 

@@ -21,12 +21,13 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from app import measures
 from app.attachment import Attachment, now
 from app.blobs.base import Staged
 from app.blobs.filesystem import Filesystem, typed_errors
+from app.document import document_of, extraction_of
 from app.errors import (
     BytesMissing,
     IndexIncomplete,
@@ -39,6 +40,9 @@ from app.errors import (
     StoreError,
     WrongIndex,
 )
+from app.extraction.kinds import Way, recognition_installed, way_of
+from app.extraction.queue import Queue
+from app.extraction.record import Extraction
 from app.ids import is_id
 from app.index.attachments import AttachmentIndex
 from app.journal import Entry, Journal
@@ -46,6 +50,8 @@ from app.mediatype import detect
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
+
+ExtractionState = Literal["pending", "completed", "failed"]
 
 #: Seconds that a refused upload spends on taking back what Elasticsearch did of it.
 WITHDRAWAL_SECONDS = 0.8
@@ -82,6 +88,10 @@ class Store:
     def __init__(self, settings: Settings, index: AttachmentIndex) -> None:
         self.blobs = Filesystem(settings.data, reserve=settings.disk_reserve)
         self.journal = Journal(settings.data)
+        self.queue = Queue(settings.data)
+        #: Whether this store takes text out of new files, and whether out of images too.
+        self.extracts = settings.extraction == "on"
+        self.recognition = recognition_installed()
         self.index = index
         # An index that was lost is not made anew and empty: searches would silently miss what is acknowledged.
         index.may_create = lambda: not self.holds_attachments()
@@ -149,6 +159,7 @@ class Store:
             except StoreError:
                 self._undo(entry)
                 raise
+            self._enqueue(attachments)
             entry.settled(durable=len(ids) > 1)
         for attachment in attachments:
             measures.uploaded(attachment.dialect, attachment.size)
@@ -259,10 +270,70 @@ class Store:
     def _finish_upload(self, entry: Entry) -> None:
         records = [self.blobs.record(attachment_id) for attachment_id in entry.ids]
         if all(record is not None for record in records):
-            self.index.put([Attachment.from_record(record) for record in records if record is not None])
+            attachments = [Attachment.from_record(record) for record in records if record is not None]
+            # With the text, should it be there already: the document must not lose what a search found.
+            self.index.put_documents([document_of(self.blobs, each) for each in attachments])
+            self._enqueue(attachments)
             entry.settled(durable=len(records) > 1)
         else:
             self._finish_delete(entry)
+
+    # Text: taken out of the bytes by app/extraction, after the upload
+
+    def _enqueue(self, attachments: list[Attachment]) -> None:
+        """Have their text extracted; an upload neither waits for it nor fails with it."""
+        for attachment in attachments:
+            if not self.extracts or self.way(attachment) is None:
+                continue
+            try:
+                self.queue.add(attachment.id)
+            except StoreError:
+                log.warning("%s is not in the queue for extraction; it is found at the next start", attachment.id)
+                with contextlib.suppress(StoreError):
+                    self.queue.forget_scan()
+
+    def way(self, attachment: Attachment) -> Way | None:
+        """How the text of this attachment is taken out; None when there is none to take."""
+        return way_of(attachment.media_type, attachment.icon, recognition=self.recognition)
+
+    def attachment(self, attachment_id: str) -> Attachment | None:
+        """The attachment under this id, whosever it is; None when there is none. Raises StorageFailed."""
+        record = self.blobs.record(attachment_id)
+        try:
+            return None if record is None else Attachment.from_record(record)
+        except ValueError as error:
+            raise StorageFailed("The record of this attachment is damaged") from error
+
+    def extraction(self, attachment_id: str) -> Extraction | None:
+        """How the extraction ended; None while it has not, or what is known of it is damaged. Raises StorageFailed."""
+        try:
+            return extraction_of(self.blobs, attachment_id)
+        except ValueError:
+            log.error("damaged extraction: %s", attachment_id)
+            return None
+
+    def extraction_state(self, attachment: Attachment) -> tuple[ExtractionState, Extraction | None]:
+        """Whether a search in the text finds this attachment by now, and what is known of its text."""
+        # Asked first: the entry goes only after the outcome is there.
+        waiting = self.extracts and self.queue.has(attachment.id)
+        known = self.extraction(attachment.id)
+        if waiting or (known is None and self.extracts and self.way(attachment) is not None):
+            return "pending", known
+        # Where nothing is extracted there is nothing to wait for.
+        return ("completed" if known is None else known.state), known
+
+    def queue_missing(self) -> int:
+        """Queue every attachment that has text to take out and no outcome yet; how many. Reads only those records."""
+        count = 0
+        for attachment_id in self.blobs.ids():
+            if self.blobs.extraction_path(attachment_id).exists():
+                continue
+            with contextlib.suppress(StoreError):
+                attachment = self.attachment(attachment_id)
+                if attachment is not None and self.way(attachment) is not None:
+                    self.queue.add(attachment_id)
+                    count += 1
+        return count
 
     def sweep(self, grace: float) -> list[str]:
         """Remove temporary files older than `grace` seconds that nobody holds; returns their names."""

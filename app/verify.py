@@ -19,7 +19,9 @@ from typing import Any, BinaryIO
 
 from app.attachment import Attachment
 from app.blobs.filesystem import Filesystem, locked
+from app.document import TEXT_FIELDS, check_text, extraction_of, visible_source
 from app.errors import StorageFailed, StoreError
+from app.extraction.queue import Queue
 from app.ids import is_id
 from app.index.generations import Generations
 from app.journal import Journal
@@ -40,7 +42,12 @@ CODES = (
     "unknown-file",
     "unreadable",
     "missing-index",
+    "damaged-text",
+    "text-without-record",
 )
+
+#: What an extraction that is still to come explains.
+EXTRACTED = ("damaged-text", "text-without-record", "differing-document")
 
 FOLDERS = 4096
 #: Ids asked for at once; and seconds between two looks at what seems wrong.
@@ -53,10 +60,12 @@ LITTER = re.compile(
     r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini|\.directory|lost\+found|\.nfs.*|\.Trash.*", re.IGNORECASE
 )
 _FOLDER = re.compile(r"[0-9a-f]{3}")
+#: Of the files of an attachment, beside each other.
+SUFFIXES = frozenset([".json", ".bytes", ".text", ".extraction"])
 _TEMPORARY = re.compile(r"[0-9a-f]{32}")
 _ENTRY = re.compile(r"[0-9a-f]{32}\.(upload|delete|new)")
 _REPLACEMENT = re.compile(r"\.[a-z.]+\.\d+\.new")
-_ROOT = {"store.json", "tokens.json", "attachments", "incoming", "journal", "elasticsearch"}
+_ROOT = {"store.json", "tokens.json", "attachments", "incoming", "journal", "extraction", "elasticsearch"}
 _ROOT |= {".lock", ".tokens.lock", ".door.lock", ".work.lock", ".rebuild.lock"}
 
 #: Told what goes on: the stage (folders or documents), done, of all.
@@ -82,6 +91,7 @@ class Checker:
         self.documents = 0
         self._blobs = blobs
         self._journal = Journal(blobs.root)
+        self._queue = Queue(blobs.root)
         self._generations = generations
         self._grace = grace
         self._read_data = read_data
@@ -140,7 +150,12 @@ class Checker:
             under_way = self._journal.ids()
             found = list(self.examine(ids, self._read_data))
             under_way |= self._journal.ids()
-            found = [each for each in found if each.id not in under_way]
+            found = [
+                each
+                for each in found
+                # What waits for its extraction gets its text, its document or its removal from there.
+                if each.id not in under_way and not (each.code in EXTRACTED and each.id and self._queue.has(each.id))
+            ]
             ids = list(dict.fromkeys(each.id for each in found if each.id))
             if not ids:
                 return
@@ -155,6 +170,8 @@ class Checker:
     def _examine(self, attachment_id: str, sources: Mapping[str, Any], read_data: bool) -> Iterator[Finding]:
         record_path, bytes_path = self._blobs.record_path(attachment_id), self._blobs.bytes_path(attachment_id)
         source = sources.get(attachment_id)
+        if source is not None:
+            source = {key: value for key, value in source.items() if key not in TEXT_FIELDS}
 
         def finding(code: str, path: Path | None, detail: str = "") -> Finding:
             return Finding(code, None if path is None else self._relative(path), attachment_id, detail)
@@ -166,6 +183,9 @@ class Checker:
                     yield finding("document-without-record", None)
                 if bytes_path.exists():
                     yield finding("bytes-without-record", bytes_path)
+                for path in (self._blobs.extraction_path(attachment_id), self._blobs.text_path(attachment_id)):
+                    if path.exists():
+                        yield finding("text-without-record", path)
                 return
             attachment = Attachment.from_record(record)
             if attachment.id != attachment_id:
@@ -180,11 +200,21 @@ class Checker:
             yield from (finding(code, bytes_path, detail) for code, detail in self._bytes(attachment, read_data))
         except (OSError, StorageFailed) as error:
             yield finding("unreadable", bytes_path, _reason(error))
+        try:
+            extraction = extraction_of(self._blobs, attachment_id)
+            if extraction is not None:
+                check_text(self._blobs, attachment_id, extraction, read_data)
+        except ValueError as error:
+            yield finding("damaged-text", self._blobs.extraction_path(attachment_id), str(error))
+            return
+        except (OSError, StorageFailed) as error:
+            yield finding("unreadable", self._blobs.extraction_path(attachment_id), _reason(error))
+            return
         if self._index is None:
             return
         if source is None:
             yield finding("record-without-document", record_path)
-        elif (wanted := attachment.to_source()) != source:
+        elif (wanted := visible_source(attachment, extraction)) != source:
             names = sorted(each for each in wanted.keys() | source.keys() if wanted.get(each) != source.get(each))
             yield finding("differing-document", None, ", ".join(names))
 
@@ -231,7 +261,7 @@ class Checker:
         ids: dict[str, None] = {}
         unknown = []
         for path in _listed(folder):
-            if is_id(path.stem) and path.suffix in (".json", ".bytes") and self._blobs.folder(path.stem) == folder:
+            if is_id(path.stem) and path.suffix in SUFFIXES and self._blobs.folder(path.stem) == folder:
                 ids[path.stem] = None
             else:
                 unknown.append(Finding("unknown-file", self._relative(path)))

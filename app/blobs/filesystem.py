@@ -2,6 +2,8 @@
 
     <root>/attachments/<3 hex>/<id>.bytes     the bytes
     <root>/attachments/<3 hex>/<id>.json      the record; its rename into place is the commit point
+    <root>/attachments/<3 hex>/<id>.text      the text inside, UTF-8, as much of it as is indexed; missing when there is none
+    <root>/attachments/<3 hex>/<id>.extraction   how its extraction ended (JSON); missing while it has not
     <root>/incoming/                          temporary files, each locked by the process that writes it
 
 The folder of an id is the first three hex digits of its SHA-256, so it follows from the id alone and 4,096 folders fill
@@ -83,6 +85,25 @@ class StagedFile:
         if self._kept:
             return
         # A leftover that can't be removed now is removed by the sweep.
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+
+
+class StagedText:
+    """Text in `incoming`, locked like bytes: another process writes it to `file`."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self.path = path
+        self.file = file
+
+    def content(self) -> bytes:
+        """What was written. Raises StorageFailed."""
+        with typed_errors():
+            return os.pread(self.file.fileno(), os.fstat(self.file.fileno()).st_size, 0)
+
+    def close(self) -> None:
+        """Let go of the text; it is gone unless it was kept."""
+        self.file.close()
         with contextlib.suppress(OSError):
             self.path.unlink()
 
@@ -169,7 +190,10 @@ class Filesystem:
         return path, file
 
     def commit(self, attachment_id: str, record: Json) -> None:
-        target = self.record_path(attachment_id)
+        self._replace(self.record_path(attachment_id), record)
+
+    def _replace(self, target: Path, record: Json) -> None:
+        """Write a JSON file in one step that survives a power cut."""
         content = (json.dumps(record, ensure_ascii=False, indent=1) + "\n").encode()
         path, file = self._create_temporary()
         try:
@@ -186,9 +210,65 @@ class Filesystem:
 
     def remove(self, attachment_id: str) -> None:
         with typed_errors():
-            for path in (self.record_path(attachment_id), self.bytes_path(attachment_id)):
+            for suffix in ("json", "extraction", "text", "bytes"):
+                self._path(attachment_id, suffix).unlink(missing_ok=True)
+            sync_folder(self.folder(attachment_id))
+
+    # Text
+
+    def text_path(self, attachment_id: str) -> Path:
+        return self._path(attachment_id, "text")
+
+    def extraction_path(self, attachment_id: str) -> Path:
+        return self._path(attachment_id, "extraction")
+
+    def stage_text(self) -> StagedText:
+        """An empty file for a text. Raises StorageFull or StorageFailed."""
+        if self.free() <= 0:
+            raise StorageFull()
+        return StagedText(*self._create_temporary())
+
+    def keep_extraction(self, attachment_id: str, record: Json, text: StagedText | None) -> None:
+        """Put text and outcome beside the bytes, durably, in the place of earlier ones. The outcome comes last: where
+        it is, the text is whole. Raises StorageFull or StorageFailed."""
+        target = self.text_path(attachment_id)
+        with typed_errors():
+            if text is not None and os.fstat(text.file.fileno()).st_size:
+                os.fsync(text.file.fileno())
+                os.rename(text.path, target)
+            else:
+                target.unlink(missing_ok=True)
+            sync_folder(target.parent)
+        self._replace(self.extraction_path(attachment_id), record)
+
+    def remove_text(self, attachment_id: str) -> None:
+        """Remove the text and its outcome. What is not there is no error. Raises StorageFailed."""
+        with typed_errors():
+            for path in (self.extraction_path(attachment_id), self.text_path(attachment_id)):
                 path.unlink(missing_ok=True)
             sync_folder(self.folder(attachment_id))
+
+    def text(self, attachment_id: str) -> bytes | None:
+        """The text kept of an attachment, in UTF-8; None when there is none. Raises StorageFailed."""
+        try:
+            return self.text_path(attachment_id).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageFailed() from error
+
+    def extraction(self, attachment_id: str) -> Json | None:
+        """How the extraction ended; None while it has not. Raises StorageFailed, ValueError for a damaged file."""
+        try:
+            content = self.extraction_path(attachment_id).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageFailed() from error
+        record = json.loads(content)
+        if not isinstance(record, dict):
+            raise ValueError("not an object")
+        return record
 
     # Reading
 

@@ -171,10 +171,15 @@ def _search(wanted: params.SearchParams) -> Response:
     "How far the text of an attachment is extracted", {200: Answer("The state", {JSON: _STATUS})}, errors=(NotFound,)
 )
 def status(attachment_id: str) -> Response:
-    found = _status(attachment_id)
-    if not found:
-        raise NotFound()
-    return jsonify(found)
+    store = services().store
+    state, known = store.extraction_state(store.find(attachment_id, caller().tenant))
+    response = jsonify(initial_parsing=state)
+    # The body is Coco's; what it has no word for is in headers.
+    if known is not None and known.reason is not None:
+        response.headers["Extraction-Reason"] = known.reason
+    if known is not None and known.cut:
+        response.headers["Extraction-Cut"] = str(known.size)
+    return response
 
 
 @blueprint.get("/attachment/_status")
@@ -209,12 +214,11 @@ def _statuses(ids: list[str]) -> Response:
 
 def _status(attachment_id: str) -> dict[str, str]:
     """How far the text of an attachment is extracted; empty for an unknown id."""
+    store = services().store
     try:
-        services().store.find(attachment_id, caller().tenant)
+        return {"initial_parsing": store.extraction_state(store.find(attachment_id, caller().tenant))[0]}
     except NotFound:
         return {}
-    # Without extraction there is nothing to wait for.
-    return {"initial_parsing": "completed"}
 
 
 def _credentials(incoming: Request) -> str | None:

@@ -64,12 +64,13 @@ class AttachmentIndex:
             finally:
                 self._preparing.release()
 
-    def put(self, attachments: Sequence[Attachment], *, at_least: int = 0) -> None:
-        """Write their documents; on return every search finds them. Errors as in `Documents.write`.
+    def put(self, attachments: Sequence[Attachment]) -> None:
+        """Write their documents; on return every search finds them. Errors as in `Documents.write`."""
+        self._write([Write(each.id, each.version, each.to_source()) for each in attachments])
 
-        `at_least`: the version that they get when their own is lower, to replace what somebody else wrote.
-        """
-        self._write([Write(each.id, max(each.version, at_least), each.to_source()) for each in attachments])
+    def put_documents(self, documents: Sequence[Write]) -> None:
+        """Write documents that are made already, such as those with a text. Errors as in `Documents.write`."""
+        self._write(documents)
 
     def remove(self, ids: Sequence[str], *, seconds: float | None = None) -> None:
         """Remove documents; on return no search finds them, and no write that is still under way brings them back.

@@ -13,7 +13,7 @@ MAX_WINDOW = 10_000
 DEFAULT_SIZE = 10
 
 PARAMETERS = {"session", "query", "from", "size", "sort", "_source"}
-SOURCE_FIELDS = (*DOCUMENTED_FIELDS, "owner", "dialect", "media_type", "sha256", *DIALECT_FIELDS)
+SOURCE_FIELDS = (*DOCUMENTED_FIELDS, "owner", "dialect", "media_type", "sha256", "extraction", *DIALECT_FIELDS)
 SORT_FIELDS = {"_score", "id", "created", "updated", "session", "name", "icon", "size", "media_type"}
 
 

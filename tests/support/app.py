@@ -199,6 +199,8 @@ def running_server(
         "ELASTICSEARCH_URL": elasticsearch_url,
         "RECONCILE_INTERVAL": "0.2",
         "DISK_RESERVE": "0",
+        # Its tests ask for it: the others look at the files and documents of the upload alone.
+        "EXTRACTION": "off",
         **environment,
     }
     with socket.create_server(("127.0.0.1", 0)) as listener:

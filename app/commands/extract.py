@@ -1,0 +1,78 @@
+"""`scripts/store extract`: take the text out of files again, or out of those where it was not done."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+from app.commands.common import CLEAN, FINDINGS, add_data, open_store, settings_of
+from app.errors import NotFound
+from app.extraction.extractor import Extractor
+from app.store import Store
+
+#: Seconds between two looks at what others work on.
+_PAUSE = 0.2
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser("extract", help="take the text out of files again, while the server runs or not")
+    add_data(parser)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--missing", action="store_true", help="what has no outcome yet (default without ids)")
+    which.add_argument("--failed", action="store_true", help="what failed")
+    which.add_argument("--all", action="store_true", help="everything, also what was completed")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="these attachments")
+    parser.add_argument("--no-wait", action="store_true", help="only queue them: a running server does the work")
+    parser.set_defaults(command=extract)
+
+
+def _chosen(store: Store, arguments: argparse.Namespace) -> Iterator[str]:
+    if arguments.ids:
+        for each in arguments.ids:
+            if store.attachment(each) is None:
+                raise NotFound(f"there is no attachment [{each}]")
+        yield from arguments.ids
+        return
+    wanted: Callable[[str], bool] = {
+        (True, False): lambda each: True,
+        (False, True): lambda each: (known := store.extraction(each)) is not None and known.state == "failed",
+        (False, False): lambda each: store.extraction(each) is None,
+    }[arguments.all, arguments.failed]
+    for attachment in store.attachments():
+        if store.way(attachment) is not None and wanted(attachment.id):
+            yield attachment.id
+
+
+def extract(arguments: argparse.Namespace) -> int:
+    """Queue what was chosen, and work through it beside any server; the exit code."""
+    if arguments.ids and (arguments.all or arguments.failed or arguments.missing):
+        print("ids exclude --all, --failed and --missing", file=sys.stderr)
+        return 2
+    settings = settings_of(arguments)
+    store, _ = open_store(settings)
+    with closing(store.index):
+        ids = list(_chosen(store, arguments))
+        for each in ids:
+            store.queue.add(each, again=True)
+        left = set(ids)
+        worker = Extractor(store, settings)
+        while left and not arguments.no_wait:
+            worker.work()
+            left = {each for each in left if store.queue.has(each)}
+            if left:
+                time.sleep(_PAUSE)
+        counts = {"queued": len(ids), "completed": 0, "failed": 0}
+        for each in ids if not arguments.no_wait else ():
+            known = store.extraction(each)
+            if known is None:
+                continue
+            counts[known.state] += 1
+            if known.reason is not None and not arguments.json:
+                print(f"{each}: {known.reason} {known.detail}".rstrip())
+    print(json.dumps(counts) if arguments.json else ", ".join(f"{value} {name}" for name, value in counts.items()))
+    return FINDINGS if counts["failed"] else CLEAN

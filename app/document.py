@@ -1,0 +1,78 @@
+"""The document of an attachment in the index, made from its files alone: an upload, a repair and a rebuild agree."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import Any
+
+from app.attachment import Attachment, microseconds
+from app.blobs.filesystem import Filesystem
+from app.extraction.record import Extraction
+from app.index.documents import Write
+from app.search.words import content_words
+
+#: The fields of the text itself.
+TEXT_FIELDS = ("content", "content_words")
+
+log = logging.getLogger(__name__)
+
+
+def extraction_of(blobs: Filesystem, attachment_id: str) -> Extraction | None:
+    """What is known of the attachment's text; None when it was not extracted. Raises ValueError for a damaged file,
+    StorageFailed."""
+    record = blobs.extraction(attachment_id)
+    return None if record is None else Extraction.from_record(record)
+
+
+def text_of(blobs: Filesystem, attachment_id: str, extraction: Extraction) -> bytes:
+    """The text kept, in UTF-8. Raises ValueError when it is not the one that was extracted, StorageFailed."""
+    content = (blobs.text(attachment_id) if extraction.size else b"") or b""
+    if len(content) != extraction.size:
+        raise ValueError(f"{len(content)} bytes instead of {extraction.size}")
+    if extraction.sha256 is not None and hashlib.sha256(content).hexdigest() != extraction.sha256:
+        raise ValueError("another digest")
+    return content
+
+
+def check_text(blobs: Filesystem, attachment_id: str, extraction: Extraction, read_data: bool) -> None:
+    """Raises ValueError when the text kept is not the one that was extracted; its digest counts only with `read_data`."""
+    if read_data:
+        text_of(blobs, attachment_id, extraction)
+    elif extraction.size:
+        path = blobs.text_path(attachment_id)
+        size = path.stat().st_size if path.exists() else 0
+        if size != extraction.size:
+            raise ValueError(f"{size} bytes instead of {extraction.size}")
+
+
+def visible_source(attachment: Attachment, extraction: Extraction | None) -> dict[str, Any]:
+    """The document without the text itself, of which `extraction` has the digest: what a check compares."""
+    source = attachment.to_source()
+    if extraction is not None:
+        source["extraction"] = extraction.to_source()
+    return source
+
+
+def document_of(blobs: Filesystem, attachment: Attachment) -> Write:
+    """The document, with the text where it was extracted; where that is damaged, without it. Raises StorageFailed.
+
+    With the outcome of an extraction its version is the time of that, so that the upload's own write, should it arrive
+    late, does not take the text away again. A removal is still above both.
+    """
+    if not blobs.extraction_path(attachment.id).exists():
+        return Write(attachment.id, attachment.version, attachment.to_source())
+    version = attachment.version + 1
+    try:
+        extraction = extraction_of(blobs, attachment.id)
+        source = visible_source(attachment, extraction)
+        if extraction is not None:
+            version = max(version, microseconds(extraction.at))
+        if extraction is not None and extraction.size:
+            text = text_of(blobs, attachment.id, extraction).decode()
+            source |= {"content": text, "content_words": content_words(text)}
+    except ValueError as error:
+        # The name and all the rest are still to be found; `scripts/store verify` tells what to do.
+        log.error("damaged text of %s: %s", attachment.id, error)
+        source = attachment.to_source()
+    return Write(attachment.id, version, source)

@@ -1,0 +1,78 @@
+"""What is known of the text of one attachment, as a value; its file is `<id>.extraction`, beside the bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+EXTRACTION_FORMAT = 1
+
+#: Why there is no text. `timeout`, `memory` and `crashed` were tried again before; the others never change.
+Reason = Literal["timeout", "memory", "crashed", "interrupted", "unreadable", "too-large", "missing-bytes"]
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """The outcome. `reason` None: completed. `size`: bytes of the text kept, which is what is indexed; `cut`: there was
+    more; `characters`: of the whole text, None when only its beginning was looked at; `sha256`: of the text kept."""
+
+    at: datetime
+    attempts: int
+    reason: Reason | None = None
+    detail: str = ""
+    size: int = 0
+    sha256: str | None = None
+    characters: int | None = None
+    cut: bool = False
+
+    @property
+    def state(self) -> Literal["completed", "failed"]:
+        return "completed" if self.reason is None else "failed"
+
+    def to_record(self) -> Json:
+        """The content of the file."""
+        return {
+            "format": EXTRACTION_FORMAT,
+            "state": self.state,
+            "reason": self.reason,
+            "detail": self.detail,
+            "attempts": self.attempts,
+            "at": self.at.isoformat(timespec="microseconds"),
+            "size": self.size,
+            "sha256": self.sha256,
+            "characters": self.characters,
+            "cut": self.cut,
+        }
+
+    @classmethod
+    def from_record(cls, record: Json) -> Extraction:
+        """The outcome that a file tells. Raises ValueError when it is none of a known format."""
+        try:
+            if record["format"] != EXTRACTION_FORMAT:
+                raise ValueError(f"extraction format {record['format']!r} is not known to this version")
+            if record["reason"] not in (None, *get_args(Reason)):
+                raise ValueError("unknown reason")
+            return cls(
+                at=datetime.fromisoformat(record["at"]),
+                attempts=record["attempts"],
+                reason=record["reason"],
+                detail=record["detail"],
+                size=record["size"],
+                sha256=record["sha256"],
+                characters=record["characters"],
+                cut=record["cut"],
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not an extraction: {error!r}") from None
+
+    def to_source(self) -> Json:
+        """What the document in the index says of it. The digest lets a check see whether the text in it is this one."""
+        source: Json = {"state": self.state, "size": self.size, "cut": self.cut}
+        if self.reason is not None:
+            source["reason"] = self.reason
+        if self.sha256 is not None:
+            source["sha256"] = self.sha256
+        return source

@@ -1,0 +1,161 @@
+"""The steps between a text and its document, one by one, on a real index: what was interrupted goes on, late writes lose."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import requests
+
+from app.attachment import Attachment, now
+from app.document import document_of
+from app.errors import IndexRejected
+from app.extraction import extractor
+from app.extraction.extractor import Extractor
+from app.extraction.record import Extraction
+from app.ids import new_xid
+from app.index.attachments import AttachmentIndex
+from app.root import open_root
+from app.settings import Settings
+from app.store import Draft, Store
+from tests.support.app import delete_index, unique_index
+
+
+@pytest.fixture
+def store(tmp_path: Path, elasticsearch_url: str) -> Iterator[Store]:
+    settings = Settings(
+        data=tmp_path / "data", index=unique_index(), elasticsearch_url=elasticsearch_url, disk_reserve=0
+    )
+    store = Store(settings, AttachmentIndex(settings, open_root(settings.data)))
+    with contextlib.closing(store.index):
+        yield store
+    delete_index(elasticsearch_url, settings.index)
+
+
+@pytest.fixture
+def worker(store: Store, tmp_path: Path) -> Extractor:
+    return Extractor(store, Settings(data=tmp_path / "data"))
+
+
+def upload(store: Store, content: bytes = b"heliotrope", name: str = "a.txt") -> Attachment:
+    draft = Draft(new_xid(), name, store.stage([content], 1 << 20), "default", "test", "coco", "s")
+    with contextlib.closing(draft.staged.file):  # type: ignore[attr-defined]
+        return store.upload([draft])[0]
+
+
+def found(store: Store, word: str) -> int:
+    url = f"{store.index.connection.client.transport.node_pool.all()[0].base_url}/{store.index.alias}/_count"
+    return int(requests.post(url, json={"query": {"match": {"content_words": word}}}, timeout=30).json()["count"])
+
+
+def test_work_that_ended_before_the_index_is_not_read_again(store: Store, worker: Extractor) -> None:
+    attachment = upload(store)
+    text = store.blobs.stage_text()
+    text.file.write(b"quokka")
+    digest = hashlib.sha256(b"quokka").hexdigest()
+    store.blobs.keep_extraction(attachment.id, Extraction(now(), 1, size=6, sha256=digest).to_record(), text)
+    text.close()
+    assert store.extraction_state(attachment)[0] == "pending"
+    assert worker.work() == 1
+    # The text that was there, not the one that another reading would have given.
+    assert (found(store, "quokka"), found(store, "heliotrope")) == (1, 0)
+    assert store.extraction_state(attachment)[0] == "completed"
+
+
+def test_a_late_write_of_the_upload_does_not_take_the_text_away(store: Store, worker: Extractor) -> None:
+    attachment = upload(store)
+    assert worker.work() == 1
+    with pytest.raises(IndexRejected):
+        store.index.put([attachment])
+    assert found(store, "heliotrope") == 1
+
+
+def test_a_late_extraction_does_not_bring_a_deleted_attachment_back(store: Store, worker: Extractor) -> None:
+    attachment = upload(store)
+    assert worker.work() == 1
+    late = document_of(store.blobs, attachment)
+    store.delete(attachment.id, "default")
+    with pytest.raises(IndexRejected):
+        store.index.put_documents([late])
+    assert found(store, "heliotrope") == 0
+
+
+def test_a_delete_during_the_last_step_leaves_nothing(
+    store: Store, worker: Extractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attachment = upload(store)
+    keep = store.blobs.keep_extraction
+
+    def overtaken(*arguments: object) -> None:
+        store.delete(attachment.id, "default")
+        keep(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store.blobs, "keep_extraction", overtaken)
+    assert worker.work() == 1
+    assert [path for path in store.blobs.attachments.rglob("*") if path.is_file()] == []
+    assert (found(store, "heliotrope"), store.queue.count()) == (0, 0)
+
+
+def test_what_was_cut_off_by_the_end_of_the_server_is_no_failure_ten_times(store: Store, worker: Extractor) -> None:
+    for interruptions, reason in ((extractor.INTERRUPTIONS - 1, None), (extractor.INTERRUPTIONS, "interrupted")):
+        attachment = upload(store)
+        entry = store.queue.take(attachment.id)
+        assert entry is not None
+        with contextlib.closing(entry):
+            entry.begun = interruptions
+            entry.save()
+        assert worker.work() == 1
+        known = store.extraction(attachment.id)
+        assert known is not None
+        assert known.reason == reason
+
+
+def test_a_damaged_outcome_hides_the_text_and_not_the_attachment(store: Store, worker: Extractor) -> None:
+    attachment = upload(store)
+    assert worker.work() == 1
+    store.blobs.extraction_path(attachment.id).write_text("{")
+    document = document_of(store.blobs, attachment)
+    assert document.source == attachment.to_source()
+    store.index.put_documents([replace(document, version=document.version + 10**15)])
+    assert found(store, "heliotrope") == 0
+
+
+def test_an_entry_is_worked_on_by_one(store: Store) -> None:
+    attachment = upload(store)
+    first = store.queue.take(attachment.id)
+    assert first is not None
+    assert store.queue.take(attachment.id) is None
+    first.close()
+    second = store.queue.take(attachment.id)
+    assert second is not None
+    second.done()
+    assert store.queue.take(attachment.id) is None
+
+
+def test_the_records_are_looked_through_once_a_boot_and_condition(store: Store) -> None:
+    for condition, due in (("a", True), ("a", False), ("b", True), ("b", False)):
+        with store.queue.scan(condition) as wanted:
+            assert wanted is due
+    store.queue.forget_scan()
+    with store.queue.scan("b") as wanted:
+        assert wanted
+    with pytest.raises(RuntimeError), store.queue.scan("c"):
+        raise RuntimeError
+    with store.queue.scan("c") as wanted:
+        assert wanted
+
+
+def test_what_lost_its_entry_is_found_by_its_missing_outcome(store: Store, worker: Extractor) -> None:
+    lost, done, binary = upload(store), upload(store), upload(store, bytes(range(256)), "a.bin")
+    entry = store.queue.take(lost.id)
+    assert entry is not None
+    entry.done()
+    assert worker.work() == 1
+    assert store.extraction(done.id) is not None
+    assert store.extraction(binary.id) is None
+    assert store.queue_missing() == 1
+    assert list(store.queue.ids()) == [lost.id]
