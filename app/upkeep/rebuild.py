@@ -1,4 +1,4 @@
-"""The index, made again from the records while the store goes on (app/exchange.py). Memory: the ids that were read."""
+"""The index, made again from the records while the store goes on (see `exchange`). Memory: the ids that were read."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from app.attachment import Attachment
 from app.blobs.filesystem import Filesystem
 from app.document import document_of
 from app.errors import StoreError
-from app.exchange import Exchange, Json
-from app.folders import FOLDERS, Folders
 from app.index.documents import REMOVAL_VERSION, Write
 from app.index.generations import Generations
+from app.upkeep.exchange import Exchange, Json
+from app.upkeep.folders import FOLDERS, Folders
 
 #: Folders that are brought together.
 STEP = 128
