@@ -12,11 +12,11 @@ from app.extraction.extractor import Extractor
 from app.extraction.queue import Queue
 from app.index.attachments import AttachmentIndex
 from app.metrics import SharedFolder
-from app.reconciler import Reconciler
 from app.root import open_root
 from app.services import services_of
 from app.settings import Settings
 from app.store import Store
+from app.upkeep.reconciler import Reconciler
 
 
 def _refuse(error: StoreError) -> NoReturn:

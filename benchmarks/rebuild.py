@@ -4,7 +4,7 @@
 
 For each number of records both sides run one after the other, in turns, and the faster run of each counts:
 
-    rebuild   app.rebuild.Rebuild: every record read from disk, checked, its document made, written and put behind the alias
+    rebuild   Rebuild: every record read from disk, checked, its document made, written and put behind the alias
     bulk      elasticsearch.helpers.streaming_bulk with the documents ready in memory, into an equal empty index
 
 Prints documents a second for both, and their ratio. It makes and removes indices of its own only.
@@ -32,10 +32,10 @@ from app.blobs.filesystem import Filesystem  # noqa: E402
 from app.index import mappings  # noqa: E402
 from app.index.connection import Connection  # noqa: E402
 from app.index.generations import BATCH, Generations  # noqa: E402
-from app.rebuild import Rebuild  # noqa: E402
 from app.root import open_root  # noqa: E402
 from app.settings import Settings  # noqa: E402
 from app.turnstile import Turnstile  # noqa: E402
+from app.upkeep.rebuild import Rebuild  # noqa: E402
 from tests.support.seed import seed  # noqa: E402
 
 ROUNDS = 3

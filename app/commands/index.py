@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from app.administration import Administration
 from app.blobs.filesystem import Filesystem
 from app.commands.common import CLEAN, FINDINGS, Bar, add_data, alone_with_index, confirmed, run, settings_of
 from app.errors import WrongStore
@@ -20,6 +19,7 @@ from app.index import mappings
 from app.index.connection import Connection
 from app.root import open_root
 from app.settings import Settings
+from app.upkeep.administration import Administration
 
 Json = dict[str, Any]
 

@@ -22,9 +22,9 @@ from app.commands.common import (
     run,
     settings_of,
 )
-from app.rebuild import Rebuild
-from app.repair import ACTIONS, Repair
-from app.verify import FOLDERS, Checker, Finding
+from app.upkeep.rebuild import Rebuild
+from app.upkeep.repair import ACTIONS, Repair
+from app.upkeep.verify import FOLDERS, Checker, Finding
 
 
 def _subset(text: str) -> tuple[int, int]:

@@ -57,7 +57,9 @@ _STATUSES = {200: Answer("By id; empty for an unknown one", {JSON: {"type": "obj
 _ENVELOPE = {200: Answer("What Elasticsearch answered", {JSON: {"type": "object", "required": ["took", "hits"]}})}
 _SEARCH_PARAMETERS = (
     Parameter("session", "query", "Only attachments of this session."),
-    Parameter("query", "query", "Words in the name."),
+    Parameter(
+        "query", "query", "Words in the name, the last one as typed so far, or words in the text of the content."
+    ),
     Parameter("from", "query", "Hits to pass over.", {"type": "integer", "minimum": 0, "maximum": params.MAX_WINDOW}),
     Parameter("size", "query", "Hits to return.", {"type": "integer", "minimum": 0, "maximum": 1000}),
     Parameter("sort", "query", f"FIELD or FIELD:asc|desc, by comma; of {', '.join(sorted(params.SORT_FIELDS))}."),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.search.params import SearchParams
-from app.search.words import words
+from app.search.words import content_words, words
 
 Dsl = dict[str, Any]
 
@@ -22,7 +22,7 @@ def build(params: SearchParams, tenant: str) -> Dsl:
     if params.ids is not None:
         must.append({"ids": {"values": list(params.ids)}})
     if params.query is not None:
-        must.append(_by_name(params.query))
+        must.append(_by_words(params.query))
     body: Dsl = {
         "query": {"bool": {"must": must or [{"match_all": {}}], "filter": [{"term": {"tenant": tenant}}]}},
         "from": params.offset,
@@ -36,18 +36,15 @@ def build(params: SearchParams, tenant: str) -> Dsl:
     return body
 
 
-def _by_name(query: str) -> Dsl:
-    """Every word of `query` in the name, the last one as a beginning too; words as the index has them."""
-    text = words(query)
-    if not text:
-        # Only punctuation: it can still be an exact name.
-        return {"term": {"name": query}}
-    return {
-        "bool": {
-            "should": [
-                {"match_bool_prefix": {"name_words": {"query": text, "operator": "and"}}},
-                {"term": {"name": {"value": query, "boost": 10}}},
-            ],
-            "minimum_should_match": 1,
-        }
-    }
+def _by_words(query: str) -> Dsl:
+    """Every word of `query` in the name (the last one as a beginning too) or every word in the text of the content.
+
+    Words as the index has them. An exact name counts most, then words of the name, then the content.
+    """
+    should: list[Dsl] = [{"term": {"name": {"value": query, "boost": 10}}}]
+    if in_name := words(query):
+        by_name = {"query": in_name, "operator": "and", "boost": 3}
+        should.append({"match_bool_prefix": {"name_words": by_name}})
+    if in_content := content_words(query):
+        should.append({"match": {"content_words": {"query": in_content, "operator": "and"}}})
+    return {"bool": {"should": should, "minimum_should_match": 1}}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from app.repair import ACTIONS
-from app.verify import CODES
+from app.upkeep.repair import ACTIONS
+from app.upkeep.verify import CODES
 from tests.support.app import ROOT, ServerFactory
 
 

@@ -21,9 +21,9 @@ from app.index import mappings
 from app.index.connection import Connection
 from app.index.documents import Write
 from app.index.generations import Generations
-from app.rebuild import Rebuild
 from app.root import open_root
 from app.settings import Settings
+from app.upkeep.rebuild import Rebuild
 from tests.commands.doors import door, findings, lines
 from tests.support.app import ROOT, Server, ServerFactory
 from tests.support.seed import seed
@@ -192,7 +192,7 @@ def test_what_a_killed_build_wrote_and_was_deleted_since_stays_away(
         raise InterruptedError
 
     # Nothing is noted in between, as in a build that is killed early.
-    monkeypatch.setattr("app.exchange.NOTE_SECONDS", 3600.0)
+    monkeypatch.setattr("app.upkeep.exchange.NOTE_SECONDS", 3600.0)
     generations = Interrupted(server)
     generations.after_writes = stop
     with closing(generations.connection):

@@ -15,8 +15,8 @@ import pytest
 import requests
 
 from app.blobs.filesystem import Filesystem
-from app.repair import ACTIONS
-from app.verify import CODES
+from app.upkeep.repair import ACTIONS
+from app.upkeep.verify import CODES
 from tests.commands.doors import door, findings
 from tests.support.app import Server, ServerFactory
 

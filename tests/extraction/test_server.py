@@ -102,6 +102,21 @@ def test_the_text_of_every_kind_is_found(start_server: ServerFactory) -> None:
     assert answer.json() == {ids["report.pdf"]: {"initial_parsing": "completed"}, "nobody": {}}
 
 
+def test_a_search_finds_words_of_the_content_and_prefers_names(extracting: Server) -> None:
+    in_content, in_name, neither = (
+        extracting.upload((name, content), session="words")[0]
+        for name, content in (
+            ("report.txt", "Die Größe der Wälder".encode()),
+            ("Groesse_und_größe.txt", b"nothing of it"),
+            ("other.txt", b"waldesrand"),
+        )
+    )
+    decided(extracting, in_content, in_name, neither)
+    assert [hit["_id"] for hit in extracting.hits("query=GR%C3%96SSE")] == [in_name, in_content]
+    assert [hit["_id"] for hit in extracting.hits("query=walder+die&session=words")] == [in_content]
+    assert extracting.hits("query=walder+missing") == []
+
+
 def test_the_envelope_shows_no_more_than_before(extracting: Server) -> None:
     (attachment_id,) = extracting.upload(("plain.txt", DOCUMENTS["plain.txt"]()), session="s")
     decided(extracting, attachment_id)

@@ -19,7 +19,7 @@ from tests.support.traffic import Traffic
 #: Runs scripts/index, and kills the process (SIGKILL, nothing is cleaned up) before or after the n-th call of a step.
 KILLED = """
 import os, signal, sys
-from app import migration
+from app.upkeep import migration
 from app.commands import index
 from app.index.generations import Generations
 

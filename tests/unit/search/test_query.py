@@ -30,14 +30,23 @@ def test_sorting_keeps_scores() -> None:
     assert "sort" not in build(SearchParams(), "t")
 
 
+def clauses(query: str) -> list[dict[str, object]]:
+    (clause,) = build(SearchParams(query=query), "t")["query"]["bool"]["must"]
+    assert clause["bool"]["minimum_should_match"] == 1
+    found: list[dict[str, object]] = clause["bool"]["should"]
+    return found
+
+
 def test_words_of_a_query_are_those_of_the_index() -> None:
-    (clause,) = build(SearchParams(query="Größe_X"), "t")["query"]["bool"]["must"]
-    assert clause["bool"]["should"][0]["match_bool_prefix"]["name_words"]["query"] == "grosse x"
-    assert clause["bool"]["should"][1]["term"]["name"]["value"] == "Größe_X"
+    assert clauses("Größe_X") == [
+        {"term": {"name": {"value": "Größe_X", "boost": 10}}},
+        {"match_bool_prefix": {"name_words": {"query": "grosse x", "operator": "and", "boost": 3}}},
+        {"match": {"content_words": {"query": "grosse x", "operator": "and"}}},
+    ]
 
 
 def test_a_query_without_words_is_an_exact_name() -> None:
-    assert build(SearchParams(query="..."), "t")["query"]["bool"]["must"] == [{"term": {"name": "..."}}]
+    assert clauses("...") == [{"term": {"name": {"value": "...", "boost": 10}}}]
 
 
 def test_paging_and_fields() -> None:

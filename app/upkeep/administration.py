@@ -13,13 +13,13 @@ from typing import Any
 
 from app.blobs.filesystem import Filesystem
 from app.errors import NotFound, WrongIndex
-from app.exchange import Exchange
-from app.folders import Folders
 from app.index import mappings
 from app.index.connection import Connection
 from app.index.difference import MIGRATION, NEWER, NOTHING, SETTINGS, UPDATE, Difference, differences
 from app.index.generations import Generation, Generations
-from app.migration import Copy
+from app.upkeep.exchange import Exchange
+from app.upkeep.folders import Folders
+from app.upkeep.migration import Copy
 
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ from app.attachment import Attachment
 from app.document import document_of
 from app.errors import IndexRejected
 from app.store import Store
-from app.verify import Checker, Finding, held, older
+from app.upkeep.verify import Checker, Finding, held, older
 
 #: What is done about a finding, in words; what is not here is only reported.
 ACTIONS = {

@@ -1,4 +1,4 @@
-"""The index, made again from the records while the store goes on (app/exchange.py). Memory: the ids that were read."""
+"""The index, made again from the records while the store goes on (see `exchange`). Memory: the ids that were read."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from app.attachment import Attachment
 from app.blobs.filesystem import Filesystem
 from app.document import document_of
 from app.errors import StoreError
-from app.exchange import Exchange, Json
-from app.folders import FOLDERS, Folders
 from app.index.documents import REMOVAL_VERSION, Write
 from app.index.generations import Generations
+from app.upkeep.exchange import Exchange, Json
+from app.upkeep.folders import FOLDERS, Folders
 
 #: Folders that are brought together.
 STEP = 128
@@ -52,22 +52,21 @@ class Rebuild:
         yield {"began": began, "folders": done}
         for first in range(done, FOLDERS, STEP):
             following = first + STEP
-            self._bring(name, range(first, following))
+            self.written += self._bring(name, range(first, following))
             yield {"began": began, "folders": following}
             self._progress(following, FOLDERS, self.written)
 
     def follow(self, name: str) -> int:
-        changed = self._folders.changed()
-        self._bring(name, changed)
-        return len(changed)
+        # Not counted as written: within a folder's margin, the same documents are written more than once.
+        return self._bring(name, self._folders.changed())
 
     def finish(self, name: str) -> None:
         self.follow(name)
         self._generations.refresh(name)
 
-    def _bring(self, name: str, folders: Iterable[int]) -> None:
-        """Bring the documents of these folders to what their records say now."""
-        self.written += self._generations.fill(name, (write for each in folders for write in self._read(each)))
+    def _bring(self, name: str, folders: Iterable[int]) -> int:
+        """Bring the documents of these folders to what their records say now; how many were written or removed."""
+        return self._generations.fill(name, (write for each in folders for write in self._read(each)))
 
     def _read(self, number: int) -> Iterator[Write]:
         change = self._folders.read(number)

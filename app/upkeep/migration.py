@@ -1,9 +1,9 @@
-"""The documents of one generation, carried over to another while the store goes on (app/exchange.py).
+"""The documents of one generation, carried over to another while the store goes on (app/upkeep/exchange.py).
 
 They are carried as they are, with their versions, so that what is expensive to derive is not derived again, and chats,
 which have no files, move too. Elasticsearch numbers every operation on a shard (`_seq_no`), and a checkpoint says up to
 which number all are done: what has a higher one is new or changed since. Removals leave no document to look for: for
-attachments the folders of the records tell (app/folders.py), and in the end the documents are counted on both sides.
+attachments the folders of the records tell (app/upkeep/folders.py), and in the end the documents are counted on both sides.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 
 from app.errors import IndexRejected
-from app.exchange import Json
-from app.folders import Folders
 from app.index.documents import REMOVAL_VERSION, Write
 from app.index.generations import Generations
+from app.upkeep.exchange import Json
+from app.upkeep.folders import Folders
 
 #: Documents between two notes of how far the copy is.
 NOTE_EVERY = 5000

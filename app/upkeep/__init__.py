@@ -1,0 +1,1 @@
+"""Keeping files and index together: what settles by itself, and what people run (check, repair, rebuild, migrate)."""
