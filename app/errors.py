@@ -178,6 +178,13 @@ class IndexUnavailable(StoreError):
         super().__init__(message, retry_after=retry_after)
 
 
+class IndexMissing(IndexUnavailable):
+    """There is no index although the store holds attachments: an empty one would hide them, so none is made."""
+
+    code = "index_missing"
+    message = "The index is missing: run scripts/store rebuild"
+
+
 class IndexOutcomeUnknown(IndexUnavailable):
     """Elasticsearch may or may not have done what was asked (a time-out, a reset): the store decides later."""
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import secrets
 import time
@@ -25,6 +26,8 @@ from typing import Literal
 
 from app.blobs.filesystem import FILE_MODE, FOLDER_MODE, locked, sync_folder, typed_errors
 from app.turnstile import Turnstile
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["upload", "delete"]
 
@@ -57,10 +60,14 @@ class Entry:
 
     def close(self) -> None:
         """Let go of the entry; if it was not settled, the next look at the journal takes it up."""
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            os.close(self.work)
-            self.descriptor = self.work = -1
+        descriptors = self.descriptor, self.work
+        # First, so that no number is ever closed twice: by then it may be another file's.
+        self.descriptor = self.work = -1
+        for each in descriptors:
+            # A device that fails says so here too; the descriptor and its lock are gone all the same.
+            with contextlib.suppress(OSError):
+                if each >= 0:
+                    os.close(each)
 
 
 class Journal:
@@ -93,17 +100,21 @@ class Journal:
             try:
                 # Locked before it has its name: nobody ever sees it without an owner.
                 locked(descriptor)
-                os.write(descriptor, json.dumps({"ids": ids}).encode())
+                # Not all at once where the disk has no room for all: half an entry would stand for nothing.
+                content = memoryview(json.dumps({"ids": ids}).encode())
+                while content:
+                    content = content[os.write(descriptor, content) :]
                 if durable:
                     os.fsync(descriptor)
                 os.rename(temporary, path)
                 if durable:
                     sync_folder(self.folder)
             except BaseException:
-                os.close(descriptor)
                 for name in (temporary, path):
                     with contextlib.suppress(OSError):
                         name.unlink()
+                with contextlib.suppress(OSError):
+                    os.close(descriptor)
                 raise
         return Entry(kind, ids, path, descriptor, work)
 
@@ -120,38 +131,54 @@ class Journal:
         with typed_errors():
             names = sorted(os.listdir(self.folder))
         for name in names:
-            path = self.folder / name
-            with contextlib.suppress(FileNotFoundError):
-                if path.suffix == ".new" and time.time() - path.stat().st_mtime < NAMING_SECONDS:
-                    # Its maker may not have its lock yet, and would lose both file and lock to this look.
-                    continue
-                work = self._turnstile.enter(patience=0)
-                try:
-                    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-                except BaseException:
-                    os.close(work)
-                    raise
-                if not locked(descriptor) or not path.exists():
-                    os.close(descriptor)
-                    os.close(work)
-                    continue
-                kind = path.suffix[1:]
-                try:
-                    ids = list(json.loads(os.read(descriptor, 1 << 20))["ids"])
-                except (ValueError, KeyError, TypeError):
-                    ids = []
-                if kind not in ("upload", "delete") or not ids:
-                    # Killed before the entry was whole: it stands for no effect.
-                    Entry("upload", [], path, descriptor, work).settled()
-                    continue
-                yield Entry("upload" if kind == "upload" else "delete", ids, path, descriptor, work)
+            entry = self._claim(self.folder / name)
+            if entry is not None:
+                yield entry
 
-    def ids(self) -> set[str]:
-        """The ids of all entries, under way and abandoned: what index and files say of these is not decided."""
+    def _claim(self, path: Path) -> Entry | None:
+        """The entry at `path`, locked; None when somebody works on it, it is gone, or it can't be read now."""
+        try:
+            if path.suffix == ".new" and time.time() - path.stat().st_mtime < NAMING_SECONDS:
+                # Its maker may not have its lock yet, and would lose both file and lock to this look.
+                return None
+            entry = Entry("upload", [], path, -1, self._turnstile.enter(patience=0))
+            try:
+                entry.descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                if not locked(entry.descriptor) or not path.exists():
+                    entry.close()
+                    return None
+                content = os.read(entry.descriptor, 1 << 20)
+            except BaseException:
+                entry.close()
+                raise
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            # One that can't be read must not keep the others from being decided.
+            log.error("journal entry %s can't be read: %s", path.name, error.strerror)
+            return None
+        try:
+            entry.ids = [str(each) for each in json.loads(content)["ids"]]
+        except (ValueError, KeyError, TypeError):
+            entry.ids = []
+        if path.suffix not in (".upload", ".delete") or not entry.ids:
+            # Killed before the entry was whole: it stands for no effect.
+            entry.settled()
+            return None
+        entry.kind = "upload" if path.suffix == ".upload" else "delete"
+        return entry
+
+    def ids(self, kind: Kind | None = None) -> set[str]:
+        """The ids of all entries, under way and abandoned: what index and files say of these is not decided.
+
+        `kind`: only those of uploads, or only those of deletes. Raises StorageFull or StorageFailed.
+        """
         found: set[str] = set()
         with typed_errors():
             names = os.listdir(self.folder)
         for name in names:
+            if kind is not None and not name.endswith(f".{kind}"):
+                continue
             # An entry that goes in the meantime is decided; one that is not whole stands for no effect.
             with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
                 found.update(json.loads((self.folder / name).read_bytes())["ids"])

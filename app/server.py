@@ -15,6 +15,7 @@ from app.metrics import SharedFolder
 from app.root import open_root
 from app.services import services_of
 from app.settings import Settings
+from app.store import Store
 from app.upkeep.reconciler import Reconciler
 
 
@@ -33,10 +34,10 @@ def _settings() -> Settings:
 _in_force = _settings()
 
 worker_class = "app.worker.Worker"
-# Silent connections cost a descriptor each; when there are more, the oldest of them makes room.
-worker_connections = 1000
 workers = _in_force.web_workers or min(4, max(2, os.cpu_count() or 1))
 threads = _in_force.web_threads
+# Above what app.worker makes room at, so that a new connection can always be taken to make it.
+worker_connections = _in_force.max_connections + _in_force.web_threads
 # The longest that gunicorn can be told: a query in any script, percent-encoded, needs more than its default.
 limit_request_line = 8190
 # Long uploads are bounded by their own limits; this only finds a worker that hangs as a whole.
@@ -71,6 +72,7 @@ def on_starting(server: Any) -> None:
     """Before any worker: refuse to start on settings, data or an index that can't be right."""
     try:
         index = AttachmentIndex(_in_force, open_root(_in_force.data))
+        Store(_in_force, index)  # which knows whether the index may be made
         if _in_force.extraction == "off":
             # What comes in from now on is in no queue.
             Queue(_in_force.data).forget_scan()
@@ -86,6 +88,11 @@ def on_starting(server: Any) -> None:
         _share_numbers()
     except StoreError as error:
         _refuse(error)
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """In the master, for each worker."""
+    worker.limit(_in_force)
 
 
 def post_worker_init(worker: Any) -> None:

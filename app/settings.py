@@ -212,6 +212,30 @@ class Settings:
         "WEB_WORKERS", _optional_count, None, "Worker processes; when not set, one for each processor, 2 to 4."
     )
     web_threads: int = _setting("WEB_THREADS", _count, 16, "Requests that each worker process handles at once.")
+    max_connections: int = _setting(
+        "MAX_CONNECTIONS",
+        _count,
+        1000,
+        "Connections of one worker process; with more, the longest silent makes room.",
+    )
+    head_timeout: float = _setting(
+        "HEAD_TIMEOUT", _seconds, 10.0, "How long a connection may take to send the head of a request, or nothing."
+    )
+    max_head_size: int = _setting(
+        "MAX_HEAD_SIZE", parse_size, 64 * KIB, "Largest head of a request; proxies allow no more than half of it."
+    )
+    min_transfer_rate: int = _setting(
+        "MIN_TRANSFER_RATE",
+        parse_size,
+        KIB,
+        "Bytes a second below which a client is cut off; slow networks move ten times it.",
+    )
+    transfer_window: float = _setting(
+        "TRANSFER_WINDOW",
+        _seconds,
+        15.0,
+        "Over how long that rate is counted: a few lost packets and their repetition.",
+    )
     forwarded_allow_ips: str = _setting(
         "FORWARDED_ALLOW_IPS",
         _addresses,

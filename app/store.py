@@ -26,7 +26,7 @@ from typing import BinaryIO, Literal
 from app import measures
 from app.attachment import Attachment, now
 from app.blobs.base import Staged
-from app.blobs.filesystem import Filesystem
+from app.blobs.filesystem import Filesystem, typed_errors
 from app.document import document_of, extraction_of
 from app.errors import (
     BytesMissing,
@@ -93,6 +93,8 @@ class Store:
         self.extracts = settings.extraction == "on"
         self.recognition = recognition_installed()
         self.index = index
+        # An index that was lost is not made anew and empty: searches would silently miss what is acknowledged.
+        index.may_create = lambda: not self.holds_attachments()
 
     # Upload
 
@@ -116,6 +118,12 @@ class Store:
     def undecided(self) -> int:
         """How many uploads and deletes have begun and are not settled, those at work among them."""
         return self.journal.count()
+
+    def holds_attachments(self) -> bool:
+        """Whether any attachment is there, apart from those whose upload is not decided. Raises StorageFailed."""
+        with typed_errors():
+            # The id before the journal: an upload's entry is there before its record.
+            return any(each not in self.journal.ids("upload") for each in self.blobs.ids())
 
     def check_writable(self) -> None:
         """Raises StorageFull or StorageFailed when an upload could not be stored now."""
@@ -250,10 +258,10 @@ class Store:
                         self._finish_delete(entry)
                     else:
                         self._finish_upload(entry)
-                except IndexUnavailable:
-                    raise
-                except StoreError as error:
-                    # One that can't be decided must not keep the others from it.
+                except (StoreError, ValueError) as error:
+                    if isinstance(error, IndexUnavailable) and not isinstance(error, IndexIncomplete):
+                        raise
+                    # One that can't be decided (a damaged record, a refused document) must not keep the others from it.
                     log.error("journal entry %s is still undecided: %s", entry.path.name, error)
                 else:
                     decided += 1

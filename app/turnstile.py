@@ -72,9 +72,10 @@ class Turnstile:
         """Within it no change is under way in any process. Waits until that is so. Raises StorageFull, StorageFailed."""
         with contextlib.ExitStack() as stack:
             with typed_errors():
-                door, work = _open(self._door), _open(self._work)
-            stack.callback(os.close, door)
-            stack.callback(os.close, work)
+                door = _open(self._door)
+                stack.callback(os.close, door)
+                work = _open(self._work)
+                stack.callback(os.close, work)
             while not self._cleared(door, work):
                 # A change under way may need a second one inside it: let it through and try again.
                 fcntl.flock(door, fcntl.LOCK_UN)

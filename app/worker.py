@@ -25,11 +25,10 @@ from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from app.http.pace import Transfer, Watch
+from app.settings import Settings
 
-#: Seconds in which the head of a request must be complete.
-HEAD_SECONDS = 10.0
-#: Bytes of a head; proxies allow no more than half of it.
-HEAD_SIZE = 64 * 1024
+#: Bytes that are taken from a connection at once.
+PIECE = 64 * 1024
 #: Seconds that a closed connection is kept for the client to take the last answer, and bytes that it may still send.
 CLOSING_SECONDS = 2.0
 CLOSING_SIZE = 1024 * 1024
@@ -62,8 +61,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.watch = Watch()
         self.closing_conns: deque[TConn] = deque()
+
+    def limit(self, settings: Settings) -> None:
+        """Take from `settings` how many, how slow and how large clients may be. Called once, before `init_process`."""
+        self.head_seconds = settings.head_timeout
+        self.head_size = settings.max_head_size
+        self.most_connections = settings.max_connections
+        self.watch = Watch(settings.min_transfer_rate, settings.transfer_window)
 
     def init_process(self) -> None:
         self.watch.start()
@@ -81,7 +86,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 raise
             return
         self.nr_conns += 1
-        if self.nr_conns >= self.worker_connections - self.cfg.threads:
+        if self.nr_conns > self.most_connections:
             self._make_room()
         self._collect(TConn(self.cfg, client, address, listener.getsockname()))
 
@@ -95,25 +100,26 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Wait for the head of a request."""
         conn.head = bytearray()
         conn.sock.setblocking(False)
-        conn.timeout = time.monotonic() + HEAD_SECONDS
+        conn.timeout = time.monotonic() + self.head_seconds
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, 1, partial(self._read_head, conn))
 
     def _read_head(self, conn: TConn, client: Any) -> None:
         try:
-            data = client.recv(HEAD_SIZE)
+            data = client.recv(PIECE)
         except BlockingIOError:
             return
         except OSError:
             data = b""
         searched = max(0, len(conn.head) - 2)
         conn.head += data
-        whole = _HEAD_END.search(conn.head, searched) is not None
-        if data and not whole and len(conn.head) <= HEAD_SIZE:
+        whole = _HEAD_END.search(conn.head, searched)
+        within = (whole.end() if whole else len(conn.head)) <= self.head_size
+        if data and not whole and within:
             return
         self.pending_conns.remove(conn)
         self.poller.unregister(client)
-        if whole:
+        if whole and within:
             self.enqueue_req(conn)
             return
         if data:
@@ -168,7 +174,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _read_rest(self, conn: TConn, client: Any) -> None:
         try:
-            data = client.recv(HEAD_SIZE)
+            data = client.recv(PIECE)
         except BlockingIOError:
             return
         except OSError:

@@ -1,11 +1,13 @@
 """How slow a client may be: a thread serves one request at a time, and a byte a second would hold it for days.
 
 A watch looks at the connections that threads serve. Where a thread waits for the client, to send its body or to take the
-answer, and less than `LEAST_RATE` has moved for `WINDOW` seconds, the connection is shut down: the waiting thread comes
-free at once. A body that was cut this way is answered with 408. Time in which the server itself works does not count.
+answer, and less than `MIN_TRANSFER_RATE` has moved for `TRANSFER_WINDOW` seconds, the connection is shut down: the
+waiting thread comes free at once. A body that was cut this way is answered with 408. Time in which the server itself
+works does not count.
 
 Rejected: a socket time-out (a byte now and then renews it), a limit for the whole request (a large file over a slow line
-is no attack), and threads without number (memory without bound).
+is no attack; and whoever is cut off just connects again, so it frees no thread for long), and threads without number
+(memory without bound).
 """
 
 from __future__ import annotations
@@ -22,10 +24,6 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
-#: Bytes a second, on average over the window; the slowest mobile networks in use move ten times as much.
-LEAST_RATE = 1024
-#: Seconds; long enough for a few lost packets and their repetition.
-WINDOW = 15.0
 #: Seconds between two looks.
 INTERVAL = 1.0
 
@@ -55,8 +53,11 @@ class Transfer:
     _since: float = 0.0
     _moved: int = 0
 
-    def too_slow(self, now: float) -> str:
-        """`in` or `out` when the client was slower than allowed for the whole window, else empty."""
+    def too_slow(self, now: float, least_rate: int, window: float) -> str:
+        """`in` or `out` when the client was slower than allowed for the whole window, else empty.
+
+        `now`: seconds of the monotonic clock; `least_rate`: bytes a second on average over `window` seconds.
+        """
         direction, moved = "", 0
         if self.waiting:
             direction, moved = "in", self.received
@@ -65,9 +66,9 @@ class Transfer:
         if direction != self._direction or not direction:
             self._direction, self._since, self._moved = direction, now, moved
             return ""
-        if now - self._since < WINDOW:
+        if now - self._since < window:
             return ""
-        if moved - self._moved < LEAST_RATE * (now - self._since):
+        if moved - self._moved < least_rate * (now - self._since):
             return direction
         self._since, self._moved = now, moved
         return ""
@@ -76,7 +77,10 @@ class Transfer:
 class Watch:
     """The watch over one worker's connections: a thread of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, least_rate: int, window: float) -> None:
+        """Clients that move less than `least_rate` bytes a second over `window` seconds are cut off."""
+        self._least_rate = least_rate
+        self._window = window
         self._transfers: set[Transfer] = set()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="pace", daemon=True)
@@ -103,7 +107,7 @@ class Watch:
                 # Under the lock: a socket that is not watched any more may be closed, and its number another's.
                 for transfer in self._transfers:
                     with contextlib.suppress(OSError):
-                        _stop(transfer, transfer.too_slow(now))
+                        _stop(transfer, transfer.too_slow(now, self._least_rate, self._window))
 
 
 def _stop(transfer: Transfer, direction: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,11 +41,13 @@ class AttachmentIndex:
         self._seconds = settings.elasticsearch_timeout
         self._prepared = False
         self._preparing = threading.Lock()
+        #: Whether an index that is missing may be made, empty; the store says no when it holds attachments.
+        self.may_create: Callable[[], bool] = lambda: True
 
     def prepare(self) -> None:
         """Create the index when it is missing, check that it is this store's; once, until a write fails.
 
-        Raises WrongIndex, IndexUnavailable or IndexOutcomeUnknown.
+        Raises IndexMissing when it may not be created; WrongIndex, IndexUnavailable or IndexOutcomeUnknown.
         """
         if self._prepared:
             return
@@ -55,7 +57,9 @@ class AttachmentIndex:
             try:
                 if not self._prepared:
                     self.connection.major()
-                    mappings.ensure(self.connection.client, self.alias, self._definition, self._store_id)
+                    mappings.ensure(
+                        self.connection.client, self.alias, self._definition, self._store_id, self.may_create
+                    )
                     self._prepared = True
             finally:
                 self._preparing.release()

@@ -44,7 +44,8 @@ class Write:
     source: dict[str, Any] | None
 
 
-@dataclass
+# Compared by identity: two removals of one document are equal in all they say.
+@dataclass(eq=False)
 class _Waiting:
     writes: Sequence[Write]
     done: bool = False
@@ -76,28 +77,34 @@ class Documents:
         deadline = time.monotonic() + time_left(self._timeout)
         with self._turn:
             self._queue.append(mine)
+        try:
             measures.queued(len(self._queue))
-        while True:
+            while self._is_to_lead(mine, deadline):
+                self._lead()
+        except BaseException:
+            # Whoever gives up takes along what was not sent, and leaves the lead to the others.
             with self._turn:
-                while self._leading and not mine.done:
-                    left = deadline - time.monotonic()
-                    if left <= 0:
-                        if mine.sent:
-                            raise IndexOutcomeUnknown()
-                        self._queue.remove(mine)
-                        raise IndexUnavailable()
-                    self._turn.wait(left)
-                if mine.done:
-                    break
-                if deadline - time.monotonic() < self._least_to_lead:
+                if mine in self._queue:
                     self._queue.remove(mine)
-                    self._turn.notify()
-                    raise IndexUnavailable()
-                self._leading = True
-                batch = self._take()
-            self._lead(batch)
+                self._turn.notify_all()
+            raise
         if mine.error is not None:
             raise mine.error
+
+    def _is_to_lead(self, mine: _Waiting, deadline: float) -> bool:
+        """Wait until `mine` is done (False), or nobody leads: then this thread does from here on, and must `_lead`."""
+        with self._turn:
+            while self._leading and not mine.done:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise IndexOutcomeUnknown() if mine.sent else IndexUnavailable()
+                self._turn.wait(left)
+            if mine.done:
+                return False
+            if deadline - time.monotonic() < self._least_to_lead:
+                raise IndexUnavailable()
+            self._leading = True
+            return True
 
     def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
@@ -107,12 +114,16 @@ class Documents:
             waiting.sent = True
             count += len(waiting.writes)
             batch.append(waiting)
-        measures.queued(len(self._queue))
-        measures.bulk(count)
         return batch
 
-    def _lead(self, batch: list[_Waiting]) -> None:
+    def _lead(self) -> None:
+        batch: list[_Waiting] = []
         try:
+            # From here on whatever happens ends in `finally`, or nobody would ever lead again.
+            with self._turn:
+                batch = self._take()
+            measures.queued(len(self._queue))
+            measures.bulk(sum(len(waiting.writes) for waiting in batch))
             self._send(batch)
         except StoreError as error:
             for waiting in batch:
@@ -146,7 +157,12 @@ class Documents:
                 require_alias=True,
                 filter_path="items.*.status",
             )
-        statuses = [next(iter(item.values()))["status"] for item in answer["items"]]
+        try:
+            statuses = [int(next(iter(item.values()))["status"]) for item in answer["items"]]
+        except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
+            raise IndexOutcomeUnknown() from error
+        if len(statuses) != sum(len(waiting.writes) for waiting in batch):
+            raise IndexOutcomeUnknown()
         position = 0
         for waiting in batch:
             own = statuses[position : position + len(waiting.writes)]

@@ -7,12 +7,13 @@ without this store's id is never written to, emptied or removed.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
 
-from app.errors import WrongIndex
+from app.errors import IndexMissing, WrongIndex
 from app.index.connection import typed_errors
 
 MAPPINGS = Path(__file__).parents[2] / "mappings"
@@ -48,8 +49,16 @@ def current(client: Elasticsearch, alias: str) -> tuple[str, Json] | None:
     return name, content.get("mappings", {}).get("_meta", {})
 
 
-def ensure(client: Elasticsearch, alias: str, definition: Json, store_id: str) -> None:
+def ensure(
+    client: Elasticsearch,
+    alias: str,
+    definition: Json,
+    store_id: str,
+    may_create: Callable[[], bool] = lambda: True,
+) -> None:
     """Make sure that `alias` stands for an index of this store; create the first generation when there is none.
+
+    `may_create` is asked only when there is none; when it says no, this raises IndexMissing.
 
     Raises WrongIndex when it belongs to another store or to a newer version of this software, and the errors of
     `index.connection`. Nothing is changed then.
@@ -57,8 +66,13 @@ def ensure(client: Elasticsearch, alias: str, definition: Json, store_id: str) -
     with typed_errors():
         found = current(client, alias)
         if found is None:
-            _create_first(client, alias, definition, store_id)
+            allowed = may_create()
+            if allowed:
+                _create_first(client, alias, definition, store_id)
+            # Where it is not allowed, what forbids it may have come with an index that another process just made.
             found = current(client, alias)
+            if found is None and not allowed:
+                raise IndexMissing()
     if found is None:
         raise WrongIndex(f"the index [{alias}] could not be created")
     name, meta = found

@@ -1,6 +1,7 @@
 """Group commit on a real Elasticsearch: few bulks for many writers, each searchable on return."""
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,8 @@ from app.errors import IndexUnavailable
 from app.ids import new_uuid
 from app.index import mappings
 from app.index.connection import Connection
-from app.index.documents import Documents, Write
+from app.index.documents import REMOVAL_VERSION, Documents, Write
+from app.index.gate import Gate
 from app.settings import Settings
 from tests.support.app import delete_index, unique_index
 
@@ -134,3 +136,57 @@ def test_nobody_there() -> None:
     with pytest.raises(IndexUnavailable):
         Documents(connection, "nothing", 2).write([Write("d1", 1, source(1))])
     connection.close()
+
+
+def test_of_two_equal_writes_only_the_one_that_gives_up_goes(connection: CountedConnection, alias: str) -> None:
+    """Two removals of one document are equal; the one that runs out of time must not take the other out of the queue."""
+    documents = Documents(connection, alias, 10)
+    removal = [Write("d", REMOVAL_VERSION, None)]
+    lead, ends = threading.Event(), {}
+
+    def leading() -> None:
+        with documents._turn:
+            documents._leading = True
+        lead.wait()
+        with documents._turn:
+            documents._leading = False
+            documents._turn.notify_all()
+
+    def remove(name: str, seconds: float) -> None:
+        try:
+            with Gate(10, 4).passage(seconds):
+                documents.write(removal)
+            ends[name] = "done"
+        except Exception as error:
+            ends[name] = type(error).__name__
+
+    leader = threading.Thread(target=leading)
+    leader.start()
+    writers = [threading.Thread(target=remove, args=each) for each in (("patient", 8.0), ("hasty", 1.0))]
+    for each in writers:
+        each.start()
+        time.sleep(0.1)
+    writers[1].join()
+    lead.set()
+    for each in (*writers, leader):
+        each.join()
+    assert ends == {"patient": "done", "hasty": "IndexUnavailable"}
+    assert connection.bulks == 1
+
+
+def test_the_lead_is_passed_on_whatever_happens(connection: CountedConnection, alias: str) -> None:
+    """A leader that is interrupted, as by the end of its process, leaves a queue in which others get through."""
+    documents = Documents(connection, alias, 5)
+
+    class Interrupting(Write):
+        @property
+        def source(self) -> Any:  # type: ignore[override]
+            raise SystemExit
+
+    interrupting = Interrupting.__new__(Interrupting)
+    object.__setattr__(interrupting, "id", "d0")
+    object.__setattr__(interrupting, "version", 1)
+    with pytest.raises(SystemExit):
+        documents.write([interrupting])
+    documents.write([Write("d1", 1, source(1))])
+    assert found(connection, alias) == {"d1"}

@@ -144,3 +144,33 @@ def test_without_elasticsearch_everything_waits(store: Store, tmp_path: Path) ->
     alone.index.close()
     assert store.settle() == 1
     assert files(store) == []
+
+
+def test_a_damaged_record_keeps_nothing_else_from_being_settled(store: Store) -> None:
+    damaged, whole = uploaded(store), uploaded(store)
+    store.blobs.record_path(damaged).write_text('{"id": 1}')
+    # By the entries' random names the damaged one comes first half of the times; of ten, some are behind it.
+    for attachment_id in (damaged, *[whole] * 10):
+        journal(store, "upload", attachment_id)
+    assert store.settle() == 10
+    assert found(store) == {damaged, whole}
+    assert store.undecided() == 1
+
+
+def test_an_entry_that_a_power_cut_brings_back(store: Store) -> None:
+    """The entry of a finished upload of several files lies in the journal again, as if its removal had never reached
+    the disk, while nothing was deleted since: it is decided once more and changes nothing.
+
+    That it can't come back later than that, when one of the files is deleted, is a matter of fsync:
+    tests/faults/test_durable_order.py.
+    """
+    drafts = [draft(store, content) for content in (b"a", b"b")]
+    store.upload(drafts)
+    for each in drafts:
+        each.staged.discard()
+    ids = [each.id for each in drafts]
+    before = files(store)
+    journal(store, "upload", *ids)
+    store.settle()
+    assert found(store) == set(ids)
+    assert files(store) == before

@@ -7,10 +7,11 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.app import Server, running_server
+from tests.support.app import Server, ServerFactory, running_server
 from tests.support.breaking import Proxy
 
 #: What a request may take that can't be done for want of Elasticsearch: 4 seconds, 5 promised, and a busy machine.
@@ -69,6 +70,71 @@ def descriptors(pid: int) -> int:
 def threads(pid: int) -> int:
     """How many threads a process has."""
     return len(list(Path(f"/proc/{pid}/task").iterdir()))
+
+
+def open_files(server: Server) -> list[str]:
+    """What of the data folder the workers have open: nothing, when nothing is under way."""
+    found = []
+    for pid in server.worker_pids():
+        for each in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                target = str(each.readlink())
+                if target.startswith(f"{server.data}/"):
+                    found.append(target)
+    return found
+
+
+#: Connections to Elasticsearch that are kept open, and threads that gunicorn's pool starts when it first needs them.
+SLACK = 40
+
+
+def held(server: Server) -> dict[int, tuple[int, int]]:
+    """Descriptors and threads of each worker."""
+    return {pid: (descriptors(pid), threads(pid)) for pid in server.worker_pids()} if server.process else {}
+
+
+def assert_nothing_leaks(server: Server, before: dict[int, tuple[int, int]] | None = None) -> None:
+    """That within seconds nothing is undecided, no file of the store is open, and each worker holds what it held."""
+    if server.process is None:
+        return
+    deadline = time.monotonic() + 30
+    while True:
+        left = undecided(server) + open_files(server)
+        now = held(server)
+        grown = [pid for pid, was in (before or {}).items() if pid in now and max(map(_less, now[pid], was)) > SLACK]
+        if not left and not grown:
+            return
+        assert time.monotonic() < deadline, f"left: {left}, grown: {[(before, now) for _ in grown]}"
+        time.sleep(0.1)
+
+
+def _less(now: int, before: int) -> int:
+    return now - before
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After every fault: nothing half done on the disk, no file open, no more threads and descriptors than before."""
+    names = {"server", "proxied"} & set(request.fixturenames)
+    servers = [request.getfixturevalue(name) for name in sorted(names)]
+    before = [held(server) for server in servers]
+    yield
+    for server, was in zip(servers, before, strict=True):
+        assert_nothing_leaks(server, was)
+
+
+@pytest.fixture
+def start_server(start_server: ServerFactory) -> Iterator[ServerFactory]:
+    """The same, and what the servers hold is looked at in the end."""
+    started: list[Server] = []
+
+    def start(**options: Any) -> Server:
+        started.append(start_server(**options))
+        return started[-1]
+
+    yield start
+    for server in started:
+        assert_nothing_leaks(server)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,7 +16,7 @@ import requests
 from app.index import mappings
 from app.root import open_root
 from tests.faults.conftest import BOUND, assert_all_or_none, await_settled, descriptors, threads, undecided
-from tests.support.app import Server, ServerFactory
+from tests.support.app import ROOT, Server, ServerFactory
 from tests.support.breaking import Fault, Proxy
 
 FAULTS = {
@@ -26,6 +29,7 @@ FAULTS = {
     "bad gateway": Fault(replace_answer=("502 Bad Gateway", b'{"error":{"type":"x"},"status":502}')),
     "unavailable": Fault(replace_answer=("503 Service Unavailable", b'{"error":{"type":"x"},"status":503}')),
     "forbidden": Fault(replace_answer=("403 Forbidden", b'{"error":{"type":"x"},"status":403}')),
+    "an answer without its items": Fault(replace_answer=("200 OK", b'{"items":[]}')),
     "half an answer": Fault(replace_answer=("200 OK", b'{"items":[{"index":')),
 }
 
@@ -73,7 +77,7 @@ def test_delete(proxied: Server, proxy: Proxy, name: str) -> None:
 def test_search(proxied: Server, proxy: Proxy, name: str) -> None:
     fault = proxy.fault = replace(FAULTS[name], path="_search", times=1)
     answer = proxied.get("/attachment/_search?session=nobody")
-    if name != "half an answer":
+    if name not in ("half an answer", "an answer without its items"):
         # What Elasticsearch sent whole is handed through undecoded.
         _unavailable(answer)
     _calm(proxied, proxy, fault)
@@ -174,14 +178,53 @@ def test_read_only_index(start_server: ServerFactory, block: str) -> None:
     assert server.post("/chat/s/_upload", files=[("files", ("b", b"b"))]).status_code == 200
 
 
-def test_missing_index_is_unavailable_and_comes_back(start_server: ServerFactory) -> None:
-    server = start_server(WEB_WORKERS="1")
-    server.upload(("a", b"aa"), session="s")
+def _lose_index(server: Server) -> None:
     generation = f"{server.elasticsearch_url}/{mappings.generation(server.index, 1)}"
     requests.delete(generation, timeout=30).raise_for_status()
-    _unavailable(server.get("/attachment/_search?session=s"))
+
+
+def test_a_lost_index_is_said_and_not_made_anew(start_server: ServerFactory) -> None:
+    """An empty index in its place would hide what was acknowledged: searches and writes are refused until a rebuild."""
+    server = start_server(WEB_WORKERS="1")
+    (attachment,) = server.upload(("a", b"aa"), session="s")
+    _lose_index(server)
+    before = server.stored_files()
+    for restarted in (False, True):
+        if restarted:
+            assert server.stop() == 0
+            server.start()
+        for _ in range(2):
+            _unavailable(server.get("/attachment/_search?session=s"))
+            _unavailable(server.post("/chat/s/_upload", files=[("files", ("b", b"b")), ("files", ("c", b"c"))]))
+            _unavailable(server.delete(f"/attachment/{attachment}"))
+        said = server.get("/health")
+        assert said.status_code == 503
+        assert said.json()["reasons"] == ["The index is missing: run scripts/store rebuild"]
+        assert server.get("/attachment/_search?session=s").json()["error"]["reason"] == said.json()["reasons"][0]
+        assert server.get(f"/attachment/{attachment}").content == b"aa"
+    assert server.stored_files() == before
+    rebuilt = subprocess.run(
+        [sys.executable, "-m", "app.commands.store", "rebuild"],
+        cwd=ROOT,
+        env={**os.environ, **server.environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert [hit["_id"] for hit in server.hits("session=s")] == [attachment]
     server.await_health()
     assert server.upload(("b", b"b"), session="s")
+
+
+def test_an_empty_store_makes_its_index_again(start_server: ServerFactory) -> None:
+    """What is only being uploaded was promised to nobody, and hides nothing."""
+    server = start_server(WEB_WORKERS="1")
+    server.get("/health")
+    _lose_index(server)
+    _unavailable(server.get("/attachment/_search?session=s"))
+    assert server.upload(("a", b"a"), ("b", b"b"), session="s")
+    assert len(server.hits("session=s")) == 2
 
 
 def test_nothing_leaks(proxied: Server, proxy: Proxy) -> None:

@@ -14,18 +14,33 @@ import pytest
 import requests
 
 from app.http import pace
-from app.worker import HEAD_SECONDS, HEAD_SIZE
+from app.settings import KIB
 from tests.faults.conftest import descriptors
 from tests.support.app import Server, running_server
 
 THREADS = 4
+#: Half of the defaults, for the sake of the time that the tests take; the rates are the defaults.
+HEAD_SECONDS = 5.0
+HEAD_SIZE = 64 * KIB
+LEAST_RATE = KIB
+WINDOW = 8.0
+CONNECTIONS = 1000
+SETTINGS = {
+    "WEB_WORKERS": "1",
+    "WEB_THREADS": str(THREADS),
+    "HEAD_TIMEOUT": str(HEAD_SECONDS),
+    "MAX_HEAD_SIZE": str(HEAD_SIZE),
+    "MIN_TRANSFER_RATE": str(LEAST_RATE),
+    "TRANSFER_WINDOW": str(WINDOW),
+    "MAX_CONNECTIONS": str(CONNECTIONS),
+}
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> Iterator[Server]:
     """A server with one worker of few threads, so that a few clients could already stop it."""
     folder = tmp_path_factory.mktemp("slow")
-    with running_server(folder, elasticsearch_url, WEB_WORKERS="1", WEB_THREADS=str(THREADS)) as running:
+    with running_server(folder, elasticsearch_url, **SETTINGS) as running:
         yield running
 
 
@@ -91,6 +106,48 @@ def test_half_open_connections(server: Server, attachment: str, start: bytes) ->
         time.sleep(0.1)
 
 
+def test_the_longest_silent_connection_makes_room(server: Server) -> None:
+    """At the limit of connections all are kept; one more, and the oldest goes."""
+    deadline = time.monotonic() + 60
+    with contextlib.ExitStack() as stack:
+        # Whatever earlier tests left open is gone when nothing but the new ones is there.
+        while (others := _connections(server.port)) > 0:
+            assert time.monotonic() < deadline, others
+            time.sleep(0.1)
+        connections = [stack.enter_context(connect(server)) for _ in range(CONNECTIONS)]
+        while _connections(server.port) < CONNECTIONS:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        connections[0].settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            connections[0].recv(1)
+        stack.enter_context(connect(server))
+        connections[0].settimeout(2)
+        assert connections[0].recv(1) == b""
+        connections[1].settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            connections[1].recv(1)
+
+
+def _connections(port: int) -> int:
+    """Connections to `port` that are established, from the side that accepted them."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    fields = [line.split() for line in lines]
+    return sum(each[1].endswith(f":{port:04X}") and each[3] == "01" for each in fields)
+
+
+def test_head_at_the_limit(server: Server) -> None:
+    """A head of exactly the limit is read; one byte more is 431."""
+    for size, status in ((HEAD_SIZE, b"200"), (HEAD_SIZE + 1, b"431")):
+        # Ten fields, as each has a limit of its own below that of the whole.
+        start = "GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        start += "".join(f"X-{n}: {'v' * 6000}\r\n" for n in range(10))
+        filler = size - len(start) - len("Y: \r\n\r\n")
+        with connect(server) as connection:
+            connection.sendall(f"{start}Y: {'v' * filler}\r\n\r\n".encode())
+            assert answer_of(connection).split(b" ")[1] == status
+
+
 def test_heads_sent_a_byte_a_second(server: Server, attachment: str) -> None:
     with contextlib.ExitStack() as stack:
         connections = [stack.enter_context(connect(server)) for _ in range(3 * THREADS)]
@@ -123,7 +180,7 @@ def test_bodies_sent_a_byte_a_second(server: Server) -> None:
             for each in connections:
                 with contextlib.suppress(OSError):
                     each.sendall(b"x")
-            assert time.monotonic() - began < pace.WINDOW + 20
+            assert time.monotonic() - began < WINDOW + 20
             time.sleep(1)
     assert [answer.split(b" ")[1] for answer in answers] == [b"408"] * THREADS
     assert server.stored_files() == before
@@ -136,18 +193,18 @@ def test_answers_that_nobody_takes(server: Server, attachment: str) -> None:
             connection = stack.enter_context(connect(server, receive_buffer=4096))
             connection.sendall(head(server, method="GET", path=f"/attachment/{large}"))
         # All threads are taken for now; after the window they are not.
-        time.sleep(pace.WINDOW + 3 * pace.INTERVAL)
+        time.sleep(WINDOW + 3 * pace.INTERVAL)
         assert_served(server, attachment)
 
 
 def test_a_slow_but_steady_client_is_served(server: Server) -> None:
     """Twice the least rate, for longer than the window."""
-    content = bytes(int(2 * pace.LEAST_RATE * (pace.WINDOW + 5)))
+    content = bytes(int(2 * LEAST_RATE * (WINDOW + 5)))
     body = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n' + content + b"\r\n--b--\r\n"
     with connect(server) as connection:
         lines = ("Content-Type: multipart/form-data; boundary=b", f"Content-Length: {len(body)}", "Connection: close")
         connection.sendall(head(server, *lines))
-        step = pace.LEAST_RATE
+        step = LEAST_RATE
         for start in range(0, len(body), step):
             connection.sendall(body[start : start + step])
             time.sleep(0.5)

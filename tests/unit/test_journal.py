@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from app.journal import Journal
+from app.turnstile import Turnstile
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,3 +71,31 @@ def test_litter_is_removed(tmp_path: Path) -> None:
     (tmp_path / "journal" / "y.delete").write_text('{"ids": []}')
     assert list(journal.abandoned()) == []
     assert list((tmp_path / "journal").iterdir()) == []
+
+
+def test_what_cannot_be_read_keeps_nothing_from_being_decided(tmp_path: Path) -> None:
+    """And costs no descriptor and no lock: it is looked at again and again."""
+    journal = Journal(tmp_path)
+    (tmp_path / "journal" / "0.upload").mkdir()
+    journal.begin("delete", ["a"], durable=False).close()
+    held = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        (taken,) = journal.abandoned()
+        assert taken.ids == ["a"]
+        taken.close()
+        assert len(os.listdir("/proc/self/fd")) == held
+    with Turnstile(tmp_path).alone():
+        pass
+
+
+def test_an_entry_closes_its_descriptors_once(tmp_path: Path) -> None:
+    """By the second time their numbers may be other files'."""
+    entry = Journal(tmp_path).begin("upload", ["a"], durable=False)
+    numbers = entry.descriptor, entry.work
+    entry.settled()
+    others = [os.open(tmp_path, os.O_RDONLY) for _ in numbers]
+    assert set(others) == set(numbers)
+    entry.close()
+    for each in others:
+        os.fstat(each)
+        os.close(each)
