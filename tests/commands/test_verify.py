@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -15,6 +16,7 @@ import pytest
 import requests
 
 from app.blobs.filesystem import Filesystem
+from app.ids import new_xid
 from app.upkeep.repair import ACTIONS
 from app.upkeep.verify import CODES
 from tests.commands.doors import door, findings
@@ -97,6 +99,13 @@ class Seeds:
         path.write_text(json.dumps({"ids": [self.id]}))
         return self.place(path)
 
+    def text_without_record(self) -> str:
+        stranger = new_xid()
+        folder = self.server.data / "attachments" / hashlib.sha256(stranger.encode()).hexdigest()[:3]
+        path = folder / f"{stranger}.text"
+        path.write_text("nobody's")
+        return self.place(aged(path))
+
     def unknown_file(self) -> str:
         path = self.record.with_name("notes.txt")
         path.write_text("mine")
@@ -113,9 +122,13 @@ class Seeds:
         return code, make()
 
 
+REMOVED_FILES = ("bytes-without-record", "stale-temporary", "text-without-record")
+
+
 def test_every_fault_is_found_at_its_place_and_repaired_where_it_can_be(start_server: ServerFactory) -> None:
     server = start_server()
-    codes = [code for code in CODES if code != "missing-index"]
+    # A damaged text is found and repaired in tests/extraction: its repair is another extraction.
+    codes = [code for code in CODES if code not in ("missing-index", "damaged-text")]
     ids = dict(zip(codes, server.upload(*((f"{code}.txt", b"some content") for code in codes)), strict=True))
     (sound,) = server.upload(("sound.txt", b"some content"))
     for litter in (".DS_Store", "Thumbs.db", "attachments/desktop.ini", "incoming/.DS_Store"):
@@ -130,7 +143,7 @@ def test_every_fault_is_found_at_its_place_and_repaired_where_it_can_be(start_se
     assert set(server.stored_files()) == before
     assert findings(server, "--repair", "--yes", "--read-data") == (0, expected)
     assert findings(server, "--read-data") == (0, [])
-    removed = {place for code, place in expected if code in ("bytes-without-record", "stale-temporary")}
+    removed = {place for code, place in expected if code in REMOVED_FILES}
     undecided = {each for each in before if ids["undecided-entry"] in each or each.startswith("journal/")}
     assert before - set(server.stored_files()) == removed | undecided
     renamed = document(server, ids["differing-document"]).json()

@@ -74,7 +74,7 @@ def test_under_load(start_server: ServerFactory) -> None:
 STEPS = {
     "the new index is there": ("create", "after", 1),
     "some documents are copied": ("fill", "after", 2),
-    "and that is noted": ("mark", "after", 3),
+    "and that is noted": ("mark", "after", 2),
     "all is brought, before the exchange": ("swap", "before", 1),
     "after the exchange": ("swap", "after", 1),
 }
