@@ -65,8 +65,8 @@ def test_a_node_that_stands_still(server: Server, node: EmbeddedNode) -> None:
     assert health[1] < BOUND
     assert "Elasticsearch" in str(said["reasons"])
     assert {status for status, _ in again} == {503}
-    # Once it is known to stand still, hardly anybody waits for it.
-    assert sorted(took for _, took in again)[5] < 2.0
+    # One at a time is let through to see whether it is back, and may wait; nobody waits longer than that.
+    assert max(took for _, took in again) < BOUND
     await_settled(server, 60)
     for number in range(25):
         assert_all_or_none(server, f"u{number}", 2)
