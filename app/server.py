@@ -6,12 +6,12 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from app import logs, measures, metrics
 from app.errors import IndexUnavailable, InvalidSetting, StoreError, WrongIndex
 from app.extraction.extractor import Extractor
 from app.extraction.queue import Queue
 from app.index.attachments import AttachmentIndex
-from app.metrics import SharedFolder
+from app.monitoring import logs, measures, metrics
+from app.monitoring.metrics import SharedFolder
 from app.root import open_root
 from app.services import services_of
 from app.settings import Settings
@@ -50,7 +50,7 @@ accesslog = None
 control_socket_disable = True
 errorlog = "-"
 forwarded_allow_ips = _in_force.forwarded_allow_ips
-logger_class = "app.logs.Logger"
+logger_class = "app.monitoring.logs.Logger"
 logconfig_dict = logs.settings_for(_in_force.log_format, _in_force.log_level)
 
 

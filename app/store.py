@@ -23,7 +23,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import BinaryIO, Literal
 
-from app import measures
 from app.attachment import Attachment, now
 from app.blobs.base import Staged
 from app.blobs.filesystem import Filesystem, typed_errors
@@ -47,6 +46,7 @@ from app.ids import is_id
 from app.index.attachments import AttachmentIndex
 from app.journal import Entry, Journal
 from app.mediatype import detect
+from app.monitoring import measures
 from app.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,6 @@ import os
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from app import health, measures, metrics
 from app.chats import Chats
 from app.dialects import DIALECTS
 from app.dialects.base import Dialect
@@ -18,6 +17,7 @@ from app.http.lingering import linger
 from app.http.observed import install as install_observation
 from app.http.observed import observed
 from app.index.attachments import AttachmentIndex
+from app.monitoring import health, measures, metrics
 from app.openapi import document, page
 from app.root import open_root
 from app.services import Services

@@ -25,10 +25,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from app import measures
 from app.blobs.base import Json, Measured, copy
 from app.errors import StorageFailed, StorageFull, StoreError
 from app.ids import is_id
+from app.monitoring import measures
 
 FILE_MODE = 0o640
 FOLDER_MODE = 0o750

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from flask import Flask, Response, request
 
-from app.observation import KEY, Observation, observe
+from app.monitoring.observation import KEY, Observation, observe
 
 HEADER = "X-Request-Id"
 #: What an id may be that somebody else made; anything else would be text of a stranger in every log.

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app import measures
 from app.attachment import Attachment
 from app.errors import IndexUnavailable, StoreError
 from app.index import mappings
@@ -16,6 +15,7 @@ from app.index.connection import Connection, typed_errors
 from app.index.documents import REMOVAL_VERSION, Documents, Write
 from app.index.envelope import Envelope
 from app.index.gate import Gate, time_left
+from app.monitoring import measures
 from app.settings import Settings
 
 

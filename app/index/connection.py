@@ -28,7 +28,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, WrongIndex
 from app.index.gate import time_left
-from app.observation import request_id
+from app.monitoring.observation import request_id
 from app.settings import Settings
 
 log = logging.getLogger(__name__)

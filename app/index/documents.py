@@ -21,10 +21,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app import measures
 from app.errors import IndexIncomplete, IndexOutcomeUnknown, IndexRejected, IndexUnavailable, StoreError
 from app.index.connection import Connection, typed_errors
 from app.index.gate import time_left
+from app.monitoring import measures
 
 #: Operations in one bulk; more wait for the next one.
 MAX_BATCH = 1000

@@ -19,8 +19,8 @@ from typing import Any
 
 from gunicorn.glogging import Logger as GunicornLogger
 
-from app import measures
-from app.observation import KEY, Observation, request_id
+from app.monitoring import measures
+from app.monitoring.observation import KEY, Observation, request_id
 
 #: Attributes that a line may carry beyond time, level, logger and event; given as `extra=`.
 FIELDS = ("method", "route", "status", "seconds", "received", "sent", "dialect", "error")
@@ -46,7 +46,7 @@ def settings_for(form: str, level: str) -> dict[str, Any]:
             "urllib3": {"level": "ERROR"},
         },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
-        "formatters": {"line": {"()": "app.logs.Lines", "form": form, "quotes": level == "debug"}},
+        "formatters": {"line": {"()": "app.monitoring.logs.Lines", "form": form, "quotes": level == "debug"}},
     }
 
 

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, request
 
-from app import __version__, measures
+from app import __version__
 from app.errors import MissingScope, StoreError, Unauthenticated
 from app.http.access import bearer, public
 from app.http.describe import TEXT, Answer, describes
+from app.monitoring import measures
 from app.services import Services, services
 
 if TYPE_CHECKING:
