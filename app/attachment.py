@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from app.search.words import words
+from app.search.words import name_fields
 
 #: What a search returns unless asked for something else, in the order in which it is written.
 DOCUMENTED_FIELDS = ("id", "created", "updated", "session", "name", "icon", "url", "size")
@@ -138,10 +138,8 @@ class Attachment:
             "dialect": self.dialect,
             "media_type": self.media_type,
             "sha256": self.sha256,
-            "name_words": words(self.name),
         }
-        source.update(self.fields)
-        return source
+        return {**source, **name_fields(self.name), **self.fields}
 
 
 def _text(moment: datetime) -> str:

@@ -10,10 +10,12 @@ from app.attachment import Attachment, microseconds
 from app.blobs.filesystem import Filesystem
 from app.extraction.record import Extraction
 from app.index.documents import Write
-from app.search.words import content_words
+from app.search.words import content_fields, name_fields
 
-#: The fields of the text itself.
+#: The fields of the text itself. They are no part of the `_source` that Elasticsearch keeps.
 TEXT_FIELDS = ("content", "content_words")
+#: What is made of a name and a text again for every version of the mapping, and so is never lost.
+DERIVED_FIELDS = (*TEXT_FIELDS, *name_fields(""))
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,21 @@ def visible_source(attachment: Attachment, extraction: Extraction | None) -> dic
     return source
 
 
+def carried_over(blobs: Filesystem, source: dict[str, Any]) -> dict[str, Any]:
+    """The document of another version of the mapping, whose `_source` this is, with everything that is derived made
+    again from its name and the text in the files. Where that is damaged, without the text. Raises StorageFailed."""
+    kept = {key: value for key, value in source.items() if key not in DERIVED_FIELDS}
+    found = {**kept, **name_fields(source["name"])}
+    if source.get("extraction", {}).get("size"):
+        try:
+            extraction = extraction_of(blobs, source["id"])
+            if extraction is not None:
+                found |= content_fields(text_of(blobs, source["id"], extraction).decode())
+        except ValueError as error:
+            log.error("damaged text of %s: %s", source["id"], error)
+    return found
+
+
 def document_of(blobs: Filesystem, attachment: Attachment) -> Write:
     """The document, with the text where it was extracted; where that is damaged, without it. Raises StorageFailed.
 
@@ -70,7 +87,7 @@ def document_of(blobs: Filesystem, attachment: Attachment) -> Write:
             version = max(version, microseconds(extraction.at))
         if extraction is not None and extraction.size:
             text = text_of(blobs, attachment.id, extraction).decode()
-            source |= {"content": text, "content_words": content_words(text)}
+            source |= content_fields(text)
     except ValueError as error:
         # The name and all the rest are still to be found; `scripts/store verify` tells what to do.
         log.error("damaged text of %s: %s", attachment.id, error)

@@ -25,10 +25,11 @@ from app.http import sending
 from app.http.access import caller, requires
 from app.http.describe import BINARY, FORM, JSON, TEXT, Answer, Parameter, Schema, array, describes, obj
 from app.http.names import header_value
-from app.http.parameters import id_list, json_object, query_parameters
+from app.http.parameters import id_list, json_object, query_parameters, repeatable_parameters
 from app.http.uploads import FORM_ERRORS, check_length, read_form
 from app.ids import is_id, new_xid
 from app.search import params, query
+from app.search.facets import FACETS
 from app.services import services
 from app.store import Draft
 
@@ -55,14 +56,46 @@ _IDS: Schema = {
 _STATUS = obj(initial_parsing={"enum": ["pending", "completed", "failed"]})
 _STATUSES = {200: Answer("By id; empty for an unknown one", {JSON: {"type": "object"}})}
 _ENVELOPE = {200: Answer("What Elasticsearch answered", {JSON: {"type": "object", "required": ["took", "hits"]}})}
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_MOMENT: Schema = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
+_FILTERS = {
+    "session": "Only attachments of this session",
+    "media_type": "Only files with this content, as application/pdf",
+    "extension": "Only files whose name ends so, as pdf; empty for none",
+    "dialect": "Only what came in through this dialect",
+    "owner": "Only what this token uploaded",
+    "organization": "Only files of this Coder organization",
+    "app": "Only files of this Kore.ai app",
+    "environment": "Only files of this Kore.ai environment",
+}
 _SEARCH_PARAMETERS = (
-    Parameter("session", "query", "Only attachments of this session."),
     Parameter(
-        "query", "query", "Words in the name, the last one as typed so far, or words in the text of the content."
+        "query",
+        "query",
+        'Words, all in the name or the content: "a phrase", -without, one | other, begin*, nearly~, ( ). '
+        "The last word may be unfinished. No text is an error.",
     ),
-    Parameter("from", "query", "Hits to pass over.", {"type": "integer", "minimum": 0, "maximum": params.MAX_WINDOW}),
-    Parameter("size", "query", "Hits to return.", {"type": "integer", "minimum": 0, "maximum": 1000}),
+    *(
+        Parameter(name, "query", f"{what}; repeated: any of them.", {**array(TEXT), "maxItems": params.MAX_VALUES})
+        for name, what in _FILTERS.items()
+    ),
+    Parameter(
+        "created_after", "query", "Not created before this date or time (UTC unless it says otherwise).", _MOMENT
+    ),
+    Parameter("created_before", "query", "Created before this date or time.", _MOMENT),
+    Parameter("min_size", "query", "At least so many bytes.", _COUNT),
+    Parameter("max_size", "query", "At most so many bytes.", _COUNT),
+    Parameter("from", "query", "Hits to pass over.", {**_COUNT, "maximum": params.MAX_WINDOW}),
+    Parameter("size", "query", "Hits to return.", {**_COUNT, "maximum": 1000}),
     Parameter("sort", "query", f"FIELD or FIELD:asc|desc, by comma; of {', '.join(sorted(params.SORT_FIELDS))}."),
+    Parameter("search_after", "query", "The `sort` of the hit after which to go on, a JSON array; with `sort`."),
+    Parameter(
+        "highlight",
+        "query",
+        "Whether hits have `highlight`: fragments of `content`, and the `name`, as HTML with <mark>.",
+        {"type": "boolean"},
+    ),
+    Parameter("facets", "query", f"Counts of values in `aggregations`, by comma; of {', '.join(FACETS)}."),
     Parameter("_source", "query", f"Fields to return, by comma; of {', '.join(params.SOURCE_FIELDS)}."),
 )
 
@@ -138,7 +171,7 @@ def delete(attachment_id: str) -> Response:
 def search() -> Response:
     settings = services().settings
     wanted = params.parse(
-        query_parameters(request, params.PARAMETERS),
+        repeatable_parameters(request),
         max_page_size=settings.max_page_size,
         max_query_length=settings.max_query_length,
     )
@@ -164,7 +197,7 @@ def search_by_ids() -> Response:
 
 def _search(wanted: params.SearchParams) -> Response:
     answer = services().store.index.search(query.build(wanted, caller().tenant))
-    return Response(answer, content_type="application/json")
+    return Response(query.answered(wanted, answer), content_type="application/json")
 
 
 @blueprint.get("/attachment/<attachment_id>/status")

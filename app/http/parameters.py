@@ -29,6 +29,11 @@ def query_parameters(request: Request, known: set[str]) -> dict[str, str]:
     return found
 
 
+def repeatable_parameters(request: Request) -> dict[str, list[str]]:
+    """The query string with all values of each name, for those that look at the names themselves."""
+    return dict(request.args.lists())
+
+
 def json_object(request: Request, limit: int) -> dict[str, Any]:
     """The JSON object in the body. Raises InvalidRequest for anything else, RequestTooLarge past `limit` bytes."""
     body = read_body(request, limit)

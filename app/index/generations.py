@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ TIMEOUT = 120.0
 #: Documents in one bulk, and in one page of a walk.
 BATCH = 1000
 PAGE = 5000
-#: Whole documents in one page of a walk: with extracted text, each can be some hundred kilobytes.
+#: Whole documents in one page of a walk.
 DOCUMENT_PAGE = 500
 
 _DONE = range(200, 300)
@@ -267,8 +267,9 @@ class Generations:
             raise IndexUnavailable(f"no shard of [{name}] is there")
         return {int(shard): max(each["seq_no"]["global_checkpoint"] for each in all) for shard, all in copies.items()}
 
-    def changes(self, name: str, shard: int, after: int) -> Iterator[Json]:
-        """The searchable documents of a shard that were written by operations above the number `after`, in that order.
+    def changes(self, name: str, shard: int, after: int, without: Collection[str] = ()) -> Iterator[Json]:
+        """The searchable documents of a shard that were written by operations above the number `after`, in that order,
+        without the fields `without`.
 
         Each is a hit with `_id`, `_version`, `_seq_no` and `_source`. Memory: one page. To be used within `fill`.
         """
@@ -280,6 +281,7 @@ class Generations:
                 query={
                     "query": {"range": {"_seq_no": {"gt": after}}},
                     "sort": ["_seq_no"],
+                    "_source": {"excludes": list(without)},
                     "version": True,
                     "seq_no_primary_term": True,
                 },

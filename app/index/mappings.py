@@ -60,8 +60,8 @@ def ensure(
 
     `may_create` is asked only when there is none; when it says no, this raises IndexMissing.
 
-    Raises WrongIndex when it belongs to another store or to a newer version of this software, and the errors of
-    `index.connection`. Nothing is changed then.
+    Raises WrongIndex when it belongs to another store, or to a newer or older version of this software, and the errors
+    of `index.connection`. Nothing is changed then.
     """
     with typed_errors():
         found = current(client, alias)
@@ -81,10 +81,14 @@ def ensure(
             f"the index [{name}] belongs to another store ({meta.get('store_id')}): "
             "choose another INDEX, or the data folder that it belongs to"
         )
-    known = definition["mappings"]["_meta"]["mapping_version"]
-    if meta.get("mapping_version", 0) > known:
+    known, version = definition["mappings"]["_meta"]["mapping_version"], meta.get("mapping_version", 0)
+    if version > known:
+        raise WrongIndex(f"the index [{name}] was made by a newer version (mapping {version} > {known})")
+    if version < known:
+        # It lacks fields that every write has and every search asks.
         raise WrongIndex(
-            f"the index [{name}] was made by a newer version (mapping {meta['mapping_version']} > {known})"
+            f"the index [{name}] was made by an older version (mapping {version} < {known}): "
+            "run `scripts/index migrate` once, then start again; nothing was changed"
         )
 
 

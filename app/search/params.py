@@ -2,63 +2,167 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
 
 from app.attachment import DIALECT_FIELDS, DOCUMENTED_FIELDS
 from app.errors import InvalidParameter
+from app.search.facets import FACETS
 
 #: How far `from` + `size` may reach; Elasticsearch's own default, set in the mapping as well.
 MAX_WINDOW = 10_000
 DEFAULT_SIZE = 10
+#: Hits of a page with marked words: each costs the reading of its text.
+MAX_HIGHLIGHTED = 100
+#: Values of one filter.
+MAX_VALUES = 100
+#: Above this `from` is no number that makes sense; between the window and this the way to go on is said.
+MAX_OFFSET = 999_999_999
+#: Digits of a file's size in bytes: the largest that Elasticsearch can hold has 19.
+_SIZE_DIGITS = 18
 
-PARAMETERS = {"session", "query", "from", "size", "sort", "_source"}
-SOURCE_FIELDS = (*DOCUMENTED_FIELDS, "owner", "dialect", "media_type", "sha256", "extraction", *DIALECT_FIELDS)
-SORT_FIELDS = {"_score", "id", "created", "updated", "session", "name", "icon", "size", "media_type"}
+#: Filters that may be given several times: any of the values.
+FILTERS = ("session", "media_type", "extension", "dialect", "owner", *DIALECT_FIELDS)
+RANGES = ("created_after", "created_before", "min_size", "max_size")
+PARAMETERS = {
+    *FILTERS,
+    *RANGES,
+    *("query", "from", "size", "sort", "search_after", "highlight", "facets", "_source"),
+}
+SOURCE_FIELDS = (
+    *DOCUMENTED_FIELDS,
+    *("owner", "dialect", "media_type", "extension", "sha256", "extraction"),
+    *DIALECT_FIELDS,
+)
+#: What a field is sorted by, and so what `search_after` has for it.
+SORT_FIELDS: dict[str, type] = {
+    **dict.fromkeys(("id", "session", "name", "icon", "extension", "media_type", "dialect", "owner"), str),
+    **dict.fromkeys(("created", "updated", "size"), int),
+    "_score": float,
+}
+#: What no two attachments have in common, and so ends every order.
+TIE_BREAKER = "id"
+_LONG = 2**63
 
 
 @dataclass(frozen=True)
 class SearchParams:
-    """A search that makes sense. `sort` is (field, direction) pairs; empty leaves the order to Elasticsearch."""
+    """A search that makes sense.
 
-    session: str | None = None
+    `filters`: by field, the values of which any will do. `created`: from the first moment to before the second, in UTC;
+    `file_size`: bytes, both included. `sort` is (field, direction) pairs, the last one unique; empty leaves the order to
+    Elasticsearch. `after`: the `sort` of the hit after which the page begins.
+    """
+
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     query: str | None = None
     ids: tuple[str, ...] | None = None
+    created: tuple[datetime | None, datetime | None] = (None, None)
+    file_size: tuple[int | None, int | None] = (None, None)
     offset: int = 0
     size: int = DEFAULT_SIZE
     sort: tuple[tuple[str, str], ...] = ()
+    after: tuple[Any, ...] | None = None
+    highlight: bool = False
+    facets: tuple[str, ...] = ()
     source: tuple[str, ...] = DOCUMENTED_FIELDS
 
 
-def parse(values: Mapping[str, str], *, max_page_size: int, max_query_length: int) -> SearchParams:
+def parse(given: Mapping[str, Sequence[str]], *, max_page_size: int, max_query_length: int) -> SearchParams:
     """Search parameters from a query string. Raises InvalidParameter, naming the first that is unknown or invalid."""
-    for name in values:
+    for name, several in given.items():
         if name not in PARAMETERS:
             raise InvalidParameter(name[:100], "is not known")
-    offset = _number(values, "from", 0, 0, MAX_WINDOW)
-    size = _number(values, "size", DEFAULT_SIZE, 0, max_page_size)
+        if len(several) > 1 and name not in FILTERS:
+            raise InvalidParameter(name, "is given more than once")
+        if len(several) > MAX_VALUES:
+            raise InvalidParameter(name, f"is given more than {MAX_VALUES} times")
+    values = {name: several[0] for name, several in given.items()}
+    offset = _number(values, "from", 0, MAX_OFFSET)
+    size = _number(values, "size", DEFAULT_SIZE, max_page_size)
     if offset + size > MAX_WINDOW:
-        raise InvalidParameter("from", f"plus [size] is more than {MAX_WINDOW}")
+        # Also for a [from] alone that is beyond it.
+        raise InvalidParameter(
+            "from", f"plus [size] is more than {MAX_WINDOW}: go on with [sort] and [search_after] instead"
+        )
     query = values.get("query")
     if query is not None and len(query) > max_query_length:
         raise InvalidParameter("query", f"is longer than {max_query_length} characters")
+    highlight = _choice(values, "highlight", ("true", "false"), "false") == "true"
+    if highlight and size > MAX_HIGHLIGHTED:
+        raise InvalidParameter("size", f"is more than {MAX_HIGHLIGHTED} with [highlight]")
+    sort = _sort(values["sort"]) if "sort" in values else ()
     return SearchParams(
-        session=values.get("session"),
+        filters={name: _values(name, given[name]) for name in FILTERS if name in given},
         query=query or None,
+        created=(_moment(values, "created_after"), _moment(values, "created_before")),
+        file_size=(_bytes(values, "min_size"), _bytes(values, "max_size")),
         offset=offset,
         size=size,
-        sort=_sort(values["sort"]) if "sort" in values else (),
-        source=_source(values["_source"]) if "_source" in values else DOCUMENTED_FIELDS,
+        sort=sort,
+        after=_after(values["search_after"], sort, offset) if "search_after" in values else None,
+        highlight=highlight,
+        facets=_names(values, "facets", tuple(FACETS), ()),
+        source=_names(values, "_source", SOURCE_FIELDS, DOCUMENTED_FIELDS),
     )
 
 
-def _number(values: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+def _values(name: str, several: Sequence[str]) -> tuple[str, ...]:
+    if name == "extension":
+        return tuple(each.lower().removeprefix(".") for each in several)
+    return tuple(several)
+
+
+def _number(values: Mapping[str, str], name: str, default: int, most: int) -> int:
     if name not in values:
         return default
     text = values[name]
-    if not (text.isascii() and text.isdigit() and len(text) <= 9 and low <= int(text) <= high):
-        raise InvalidParameter(name, f"must be a whole number from {low} to {high}")
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) <= most):
+        raise InvalidParameter(name, f"must be a whole number from 0 to {most}")
     return int(text)
+
+
+def _bytes(values: Mapping[str, str], name: str) -> int | None:
+    if name not in values:
+        return None
+    text = values[name]
+    if not (text.isascii() and text.isdigit() and len(text) <= _SIZE_DIGITS):
+        raise InvalidParameter(name, "must be a whole number of bytes")
+    return int(text)
+
+
+def _moment(values: Mapping[str, str], name: str) -> datetime | None:
+    if name not in values:
+        return None
+    text = values[name]
+    # A plus that was not encoded arrives as a blank.
+    if len(text) > 6 and text[-6] == " ":
+        text = f"{text[:-6]}+{text[-5:]}"
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidParameter(name, "must be a date or a time, as 2026-01-31 or 2026-01-31T12:00:00Z") from None
+
+
+def _choice(values: Mapping[str, str], name: str, allowed: tuple[str, ...], default: str) -> str:
+    value = values.get(name, default)
+    if value not in allowed:
+        raise InvalidParameter(name, f"must be of: {', '.join(allowed)}")
+    return value
+
+
+def _names(values: Mapping[str, str], name: str, allowed: tuple[str, ...], default: tuple[str, ...]) -> tuple[str, ...]:
+    if name not in values:
+        return default
+    names = tuple(values[name].split(","))
+    if not set(names) <= set(allowed):
+        raise InvalidParameter(name, f"must be of: {', '.join(allowed)}")
+    return names
 
 
 def _sort(text: str) -> tuple[tuple[str, str], ...]:
@@ -70,12 +174,34 @@ def _sort(text: str) -> tuple[tuple[str, str], ...]:
         pairs.append((name, direction or ("desc" if name == "_score" else "asc")))
     if len(dict(pairs)) != len(pairs):
         raise InvalidParameter("sort", "names a field twice")
-    return tuple(pairs)
+    return tuple(pairs) if TIE_BREAKER in dict(pairs) else (*pairs, (TIE_BREAKER, "asc"))
 
 
-def _source(text: str) -> tuple[str, ...]:
-    names = tuple(text.split(","))
-    for name in names:
-        if name not in SOURCE_FIELDS:
-            raise InvalidParameter("_source", f"must be of: {', '.join(SOURCE_FIELDS)}")
-    return names
+def _after(text: str, sort: tuple[tuple[str, str], ...], offset: int) -> tuple[Any, ...]:
+    name = "search_after"
+    if not sort:
+        raise InvalidParameter(name, "needs [sort]")
+    if offset:
+        raise InvalidParameter(name, "and [from] exclude each other")
+    try:
+        # Numbers beyond any bound stay text and are refused below.
+        found = json.loads(text, parse_int=lambda digits: int(digits) if len(digits) <= 20 else digits)
+    except (ValueError, RecursionError):
+        found = None
+    wanted = [SORT_FIELDS[each] for each, _ in sort]
+    if not isinstance(found, list) or len(found) != len(wanted):
+        raise InvalidParameter(name, f"must be the [sort] of a hit: a JSON array of {len(wanted)} values")
+    if not all(map(_fits, found, wanted)):
+        raise InvalidParameter(name, "has a value that its field can't have")
+    return tuple(found)
+
+
+def _fits(value: Any, wanted: type) -> bool:
+    # Whatever a document may lack comes as null.
+    if wanted is str:
+        return value is None or (isinstance(value, str) and not any("\ud800" <= each <= "\udfff" for each in value))
+    if isinstance(value, bool):
+        return False
+    if wanted is int:
+        return isinstance(value, int) and -_LONG <= value < _LONG
+    return isinstance(value, int | float) and math.isfinite(value)

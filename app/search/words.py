@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
 
-# A run of letters and digits; everything else, the underscore included, separates.
-_RUN = re.compile(r"[^\W_]+")
-# Within a run: camelCase humps and the border between letters and digits.
+# Within a run of letters and digits: camelCase humps and the border between letters and digits.
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+
+# The border between letters and digits alone.
+_DIGITS = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+# A run with the combining marks of its letters, where they are characters of their own.
+_MARKED_RUN = re.compile(r"(?:[^\W_][\u0300-\u036f]*)+")
 
 _DIACRITICS = dict.fromkeys(range(0x300, 0x370))
 
@@ -32,6 +38,11 @@ _CONTENT_RUN = re.compile(
     r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
     r"|[^\W_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
 )
+# The same where the marks of letters are characters of their own.
+_MARKED_CONTENT_RUN = re.compile(
+    r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff][\u0300-\u036f]*"
+    r"|(?:[^\W_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff][\u0300-\u036f]*)+"
+)
 _PIECE = re.compile(r".{1,16384}(?:\s|\Z)|.{1,16384}", re.DOTALL)
 
 
@@ -48,11 +59,50 @@ def content_words(text: str) -> str:
 
 
 def words(text: str) -> str:
-    """The words of `text`, folded, separated by single blanks; each run also as a whole, so `iPhone15` finds itself."""
-    found: list[str] = []
-    for run in _RUN.findall(unicodedata.normalize("NFC", text)):
-        parts = [part for part in _HUMP.split(run) if part]
-        found.append(fold(run))
-        if len(parts) > 1:
-            found.extend(fold(part) for part in parts)
-    return " ".join(dict.fromkeys(found))
+    """The words of `text`, folded, separated by single blanks; each run also as a whole, so `iPhone15` finds itself.
+
+    Of a run of humps and digits the words between digits are there as well: `iPhone15` is found by `iphone 15`.
+    """
+    return " ".join(dict.fromkeys(folded for folded, _, _ in parts_of(unicodedata.normalize("NFC", text)) if folded))
+
+
+def parts_of(text: str) -> Iterator[tuple[str, int, int]]:
+    """What `words` makes of `text`, with where it begins and ends in it; repetitions as well.
+
+    `text` may be in any form of Unicode; a mark belongs to the letter before it.
+    """
+    for run in _MARKED_RUN.finditer(text):
+        yield fold(run[0]), run.start(), run.end()
+        for border in (_HUMP, _DIGITS):
+            edges = [0, *(match.start() for match in border.finditer(run[0])), len(run[0])]
+            if len(edges) > 2:
+                for start, end in pairwise(edges):
+                    yield fold(run[0][start:end]), run.start() + start, run.start() + end
+
+
+def places_of(text: str) -> Iterator[tuple[str, int, int]]:
+    """What `content_words` makes of `text`, with where it begins and ends in it."""
+    for run in _MARKED_CONTENT_RUN.finditer(text):
+        for word in content_words(run[0]).split():
+            yield word, run.start(), run.end()
+
+
+def name_fields(name: str) -> dict[str, Any]:
+    """What the index holds of a name beside the name itself.
+
+    `name_words`: its words and their parts. `name_text`: its words in their order, for phrases and for scripts without
+    blanks. `name_exact`: the name folded, with its extension and without.
+    """
+    stem, dot, suffix = name.rpartition(".")
+    exact = [fold(name)] if not (dot and stem) else [fold(name), fold(stem)]
+    return {
+        "extension": suffix.lower() if dot and stem else "",
+        "name_words": words(name),
+        "name_text": content_words(name),
+        "name_exact": exact,
+    }
+
+
+def content_fields(text: str) -> dict[str, Any]:
+    """What the index holds of the text of a content."""
+    return {"content": text, "content_words": content_words(text)}

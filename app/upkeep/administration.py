@@ -9,9 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from app.blobs.filesystem import Filesystem
+from app.document import DERIVED_FIELDS, carried_over
 from app.errors import NotFound, WrongIndex
 from app.index import mappings
 from app.index.connection import Connection
@@ -165,14 +167,22 @@ class Administration:
     def _lost(self, name: str, wanted: Json, drop: Collection[str]) -> list[str]:
         """Fields in which documents of the index `name` have values, and which an index with these mappings refuses."""
         here = self.generations.described(name)[0].get("properties", {})
-        return self.generations.carrying(name, here.keys() - wanted["properties"].keys() - set(drop))
+        return self.generations.carrying(name, here.keys() - wanted["properties"].keys() - {*drop, *self._derived})
+
+    @property
+    def _derived(self) -> tuple[str, ...]:
+        return DERIVED_FIELDS if self.folders else ()
 
     def _exchange(
         self, generations: Generations, origin: str, into: str | None, drop: Collection[str], progress: Progress
     ) -> Json:
         began = time.monotonic()
         folders = Folders(self.blobs) if self.folders else None
-        source = Copy(generations, origin, folders, drop, progress)
+        # An older generation to go back to has not all that is derived by now.
+        target = (self.definition["mappings"] if into is None else generations.described(into)[0])["properties"]
+        left_out = {*drop, *(each for each in self._derived if each not in target)}
+        derive = partial(carried_over, self.blobs) if self.folders else _unchanged
+        source = Copy(generations, origin, folders, left_out, progress, self._derived, derive)
         exchange = Exchange(generations, self.blobs.root)
         name = exchange.run(source, into)
         return {
@@ -210,6 +220,10 @@ class Administration:
         """Remove generations for good. Raises WrongIndex for one that is used or another store's."""
         for each in names:
             self.generations.remove(each)
+
+
+def _unchanged(source: Json) -> Json:
+    return source
 
 
 def _worst(found: list[Difference]) -> str:

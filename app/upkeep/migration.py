@@ -1,7 +1,9 @@
 """The documents of one generation, carried over to another while the store goes on (app/upkeep/exchange.py).
 
-They are carried as they are, with their versions, so that what is expensive to derive is not derived again, and chats,
-which have no files, move too. Elasticsearch numbers every operation on a shard (`_seq_no`), and a checkpoint says up to
+They are carried with their versions, so that chats, which have no files, move too. What is derived from the name and the
+text (the fields that differ between mapping versions) is made again by the function that an upload uses. The text comes
+from its file: extraction, the expensive part, is not repeated, and Elasticsearch does not have to send pages of texts.
+Elasticsearch numbers every operation on a shard (`_seq_no`), and a checkpoint says up to
 which number all are done: what has a higher one is new or changed since. Removals leave no document to look for: for
 attachments the folders of the records tell (app/upkeep/folders.py), and in the end the documents are counted on both sides.
 """
@@ -38,13 +40,18 @@ class Copy:
         folders: Folders | None,
         drop: Collection[str] = (),
         progress: Progress = lambda done, total: None,
+        derived: Collection[str] = (),
+        derive: Callable[[Json], Json] = lambda source: source,
     ) -> None:
-        """`folders`: those of the records, None for documents that have none. `drop`: fields to leave out."""
+        """`folders`: those of the records, None for documents that have none. `drop`: fields to leave out. `derived`:
+        fields not to read, because `derive` makes them again from the rest."""
         self.copied = 0
         self._generations = generations
         self._origin = origin
         self._folders = folders
         self._drop = frozenset(drop)
+        self._derived = derived
+        self._derive = derive
         self._progress = progress
         #: By shard: all operations up to this number are in the index that is filled.
         self._marks: dict[int, int] = {}
@@ -59,7 +66,7 @@ class Copy:
         done = self._generations.count(name) if resumable else 0
         checkpoints = self._checkpoints()
         for shard, checkpoint in checkpoints.items():
-            changes = self._generations.changes(self._origin, shard, self._marks.get(shard, -1))
+            changes = self._changes(shard)
             last = -1
             while page := self._write(name, islice(changes, NOTE_EVERY)):
                 count, last = page
@@ -70,6 +77,9 @@ class Copy:
                 self._progress(min(done, total), total)
             self._marks[shard] = max(self._marks.get(shard, -1), checkpoint)
         yield self._state()
+
+    def _changes(self, shard: int) -> Iterator[Json]:
+        return self._generations.changes(self._origin, shard, self._marks.get(shard, -1), self._derived)
 
     def _state(self) -> Json:
         return {"origin": self._origin, "marks": {str(shard): mark for shard, mark in self._marks.items()}}
@@ -92,7 +102,8 @@ class Copy:
                 if known is not None:
                     # It may come and go between two looks at its folder.
                     known.add([hit["_id"]])
-                source = {key: value for key, value in hit["_source"].items() if key not in self._drop}
+                source = self._derive(hit["_source"])
+                source = {key: value for key, value in source.items() if key not in self._drop}
                 yield Write(hit["_id"], hit["_version"], source)
 
         count = self._generations.fill(name, writes())
@@ -102,7 +113,7 @@ class Copy:
     def follow(self, name: str) -> int:
         count = 0
         for shard, checkpoint in self._checkpoints().items():
-            changes = self._generations.changes(self._origin, shard, self._marks.get(shard, -1))
+            changes = self._changes(shard)
             while page := self._write(name, islice(changes, NOTE_EVERY)):
                 count += page[0]
             self._marks[shard] = max(self._marks.get(shard, -1), checkpoint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from collections.abc import Callable
@@ -11,10 +12,15 @@ from typing import Any
 import pytest
 import requests
 
-from app.blobs.filesystem import locked
+from app.attachment import now
+from app.blobs.filesystem import Filesystem, locked
+from app.extraction.record import Extraction
 from app.index.mappings import MAPPINGS
+from app.search.words import content_words
 from tests.commands.doors import door, lines
-from tests.support.app import Server, ServerFactory
+from tests.support.app import ROOT, Server, ServerFactory
+
+FIRST_MAPPING = ROOT / "tests/data/coco_attachment-mapping-1.json"
 
 Json = dict[str, Any]
 Change = Callable[[Json], None]
@@ -94,7 +100,7 @@ def test_status_of_what_is_as_the_files_say(start_server: ServerFactory) -> None
             "current": True,
             "unfinished": False,
             "own": True,
-            "mapping_version": 1,
+            "mapping_version": 2,
             "documents": 1,
         }
     ]
@@ -115,7 +121,7 @@ def test_update_adds_and_asks_before(start_server: ServerFactory, changed: Calla
     assert (code, result["done"], result["refused"]) == (0, True, [])
     (found,) = generations(server).values()
     assert found["mappings"]["properties"]["language"] == {"type": "keyword"}
-    assert found["mappings"]["_meta"]["mapping_version"] == 2
+    assert found["mappings"]["_meta"]["mapping_version"] == 3
     assert found["mappings"]["_meta"]["store_id"] == json.loads((server.data / "store.json").read_text())["id"]
     assert index(server, "status", *options)[0] == 0
 
@@ -152,7 +158,7 @@ def test_an_index_of_a_newer_version_is_left_alone(
     assert server.process is not None
     assert server.process.wait(60) == 3
     server.process = None
-    assert "was made by a newer version (mapping 2 > 1)" in server.log.read_text()
+    assert "was made by a newer version (mapping 3 > 2)" in server.log.read_text()
 
 
 def test_migrate_roll_back_and_forth_and_delete(start_server: ServerFactory, changed: Callable[[Change], str]) -> None:
@@ -224,14 +230,82 @@ def test_fields_that_documents_have_are_not_lost_unasked(
     assert "sha256" not in hit["_source"]
 
 
+def keep_text(server: Server, attachment_id: str, text: str) -> None:
+    """As if `text` had been extracted: in the files, and from there in the index."""
+    content = text.encode()
+    outcome = Extraction(now(), 1, size=len(content), sha256=hashlib.sha256(content).hexdigest(), characters=len(text))
+    blobs = Filesystem(server.data, reserve=0)
+    blobs.text_path(attachment_id).write_bytes(content)
+    blobs.extraction_path(attachment_id).write_text(json.dumps(outcome.to_record()))
+    assert door(server, "store", "verify", "--repair", "--yes").returncode == 0
+
+
+def older(server: Server) -> None:
+    """Make the index what the first version of the mapping made of the same attachments."""
+    old = json.loads(FIRST_MAPPING.read_text())
+    (name,) = generations(server)
+    url = f"{server.elasticsearch_url}/{server.index}"
+    documents = requests.get(f"{url}/_search?version=true&size=100", timeout=10).json()["hits"]["hits"]
+    old["mappings"]["_meta"]["store_id"] = json.loads((server.data / "store.json").read_text())["id"]
+    requests.delete(f"{server.elasticsearch_url}/{name}", timeout=10).raise_for_status()
+    body = {**old, "aliases": {server.index: {"is_write_index": True}}}
+    requests.put(f"{server.elasticsearch_url}/{name}", json=body, timeout=10).raise_for_status()
+    for hit in documents:
+        source = {key: value for key, value in hit["_source"].items() if key in old["mappings"]["properties"]}
+        if "extraction" in source:
+            text = Filesystem(server.data, reserve=0).text(hit["_id"])
+            assert text is not None
+            source |= {"content": text.decode(), "content_words": content_words(text.decode())}
+        path = f"{url}/_doc/{hit['_id']}?version={hit['_version']}&version_type=external&refresh=true"
+        requests.put(path, json=source, timeout=10).raise_for_status()
+
+
+def test_an_index_of_the_first_version_is_refused_and_carried_over(start_server: ServerFactory) -> None:
+    server = start_server()
+    one, two = server.upload(("Größe_one.txt", b"1"), ("two.txt", b"2"), session="s")
+    keep_text(server, two, "Extracted tëxt")
+    before = server.hits("session=s")
+    server.stop()
+    older(server)
+    # A server says what to do, and changes nothing.
+    server.start(wait=False)
+    assert server.process is not None
+    assert server.process.wait(60) == 3
+    server.process = None
+    assert "made by an older version (mapping 1 < 2): run `scripts/index migrate` once" in server.log.read_text()
+    code, (status, _) = index(server, "status")
+    assert (code, status["needs"]) == (1, "migration")
+    code, (result,) = index(server, "update", "coco_attachment", "--yes")
+    assert (code, result["done"]) == (1, False)
+    code, (result,) = index(server, "migrate", "coco_attachment")
+    assert (code, result["copied"], result["refused"]) == (0, 2, [])
+    server.start()
+    assert [hit["_source"] for hit in server.hits("session=s")] == [hit["_source"] for hit in before]
+    assert [hit["_id"] for hit in server.hits("query=extracted+text")] == [two]
+    assert [hit["_id"] for hit in server.hits("query=grosse&extension=txt")] == [one]
+    assert door(server, "store", "verify", "--read-data").returncode == 0
+    # The text is found, shown in parts, and not sent with every hit any more.
+    (hit,) = server.hits("query=text&highlight=true")
+    assert hit["highlight"] == {"content": ["Extracted <mark>tëxt</mark>"]}
+    (raw,) = requests.get(f"{server.elasticsearch_url}/{server.index}/_search?q=id:{two}", timeout=10).json()["hits"][
+        "hits"
+    ]
+    assert "content" not in raw["_source"]
+    # And back, for the software that made it.
+    server.stop()
+    code, (result,) = index(server, "rollback", "coco_attachment")
+    assert (code, result["to"], result["refused"]) == (0, names(server, 1)[0], [])
+    (raw,) = requests.get(f"{server.elasticsearch_url}/{server.index}/_search?q=id:{two}", timeout=10).json()["hits"][
+        "hits"
+    ]
+    assert (raw["_source"]["content"], raw["_source"]["content_words"]) == ("Extracted tëxt", "extracted text")
+
+
 def test_derived_data_and_chats_are_carried_over(start_server: ServerFactory) -> None:
     server = start_server()
     (one,) = server.upload(("one.txt", b"1"))
     url = f"{server.elasticsearch_url}/{server.index}"
-    document = requests.get(f"{url}/_doc/{one}", timeout=10).json()
-    derived = {**document["_source"], "content": "Extracted text", "content_words": "extracted text"}
-    version = f"version={document['_version'] + 1}&version_type=external&refresh=true"
-    assert requests.put(f"{url}/_doc/{one}?{version}", json=derived, timeout=10).ok
+    keep_text(server, one, "Extracted tëxt")
     assert index(server, "create", "coco_chat")[0] == 0
     chat = {"id": "c1", "tenant": "default", "title": "A chat", "archived": False}
     chats = f"{server.elasticsearch_url}/{server.index}_chat/_doc/c1"
@@ -248,7 +322,9 @@ def test_derived_data_and_chats_are_carried_over(start_server: ServerFactory) ->
     assert settings["number_of_shards"] == "2"
     # And out of two shards again.
     assert index(server, "migrate", "coco_attachment")[1][0]["done"] is True
-    assert requests.get(f"{url}/_doc/{one}", timeout=10).json()["_source"] == derived
+    assert requests.get(f"{url}/_doc/{one}", timeout=10).json()["_source"] == before[0]["_source"]
+    assert [hit["_id"] for hit in server.hits("query=extracted+text")] == [one]
+    assert door(server, "store", "verify", "--read-data").returncode == 0
 
 
 def test_settings(start_server: ServerFactory) -> None:

@@ -1,36 +1,65 @@
 """Search parameters: what is allowed, at its limits and one past them."""
 
+import json
+from datetime import UTC, datetime
+
 import pytest
 
 from app.attachment import DOCUMENTED_FIELDS
 from app.errors import InvalidParameter
-from app.search.params import SearchParams, parse
+from app.search.facets import FACETS
+from app.search.params import FILTERS, MAX_VALUES, PARAMETERS, SearchParams, parse
 
 
 def parsed(**values: str) -> SearchParams:
-    return parse(
-        {name.removesuffix("_"): value for name, value in values.items()}, max_page_size=100, max_query_length=10
-    )
+    return read({name.removesuffix("_"): value for name, value in values.items()})
+
+
+def read(values: dict[str, str]) -> SearchParams:
+    return parse({name: [value] for name, value in values.items()}, max_page_size=100, max_query_length=10)
 
 
 def test_defaults() -> None:
-    assert parsed() == SearchParams(None, None, None, 0, 10, (), DOCUMENTED_FIELDS)
+    assert parsed() == SearchParams(size=10, source=DOCUMENTED_FIELDS)
 
 
 def test_all() -> None:
     found = parse(
-        {"session": "s", "query": "q", "from": "3", "size": "0", "sort": "name,created:desc,_score", "_source": "id"},
+        {
+            "session": ["s", "t"],
+            "extension": [".PDF", ""],
+            "query": ["q"],
+            "from": ["3"],
+            "size": ["0"],
+            "sort": ["name,created:desc,_score"],
+            "created_after": ["2026-01-31"],
+            "created_before": ["2026-01-31T12:00:00+02:00"],
+            "min_size": ["0"],
+            "max_size": ["9"],
+            "highlight": ["true"],
+            "facets": ["owner,created"],
+            "_source": ["id"],
+        },
         max_page_size=100,
         max_query_length=10,
     )
     assert found == SearchParams(
-        "s", "q", None, 3, 0, (("name", "asc"), ("created", "desc"), ("_score", "desc")), ("id",)
+        filters={"session": ("s", "t"), "extension": ("pdf", "")},
+        query="q",
+        created=(datetime(2026, 1, 31, tzinfo=UTC), datetime(2026, 1, 31, 10, tzinfo=UTC)),
+        file_size=(0, 9),
+        offset=3,
+        size=0,
+        sort=(("name", "asc"), ("created", "desc"), ("_score", "desc"), ("id", "asc")),
+        highlight=True,
+        facets=("owner", "created"),
+        source=("id",),
     )
 
 
 def test_an_empty_query_is_none_and_an_empty_session_is_one() -> None:
     assert parsed(query="").query is None
-    assert parsed(session="").session == ""
+    assert parsed(session="").filters == {"session": ("",)}
 
 
 @pytest.mark.parametrize(
@@ -42,10 +71,15 @@ def test_an_empty_query_is_none_and_an_empty_session_is_one() -> None:
         ("query", "x" * 10),
         ("query", "ö" * 10),
         ("sort", "_score:asc"),
+        ("created_after", "0001-01-01"),
+        ("created_before", "9999-12-31T23:59:59.999999Z"),
+        ("created_before", "2026-01-31T12:00:00 02:00"),
+        ("min_size", "9" * 18),
+        ("facets", ",".join(FACETS)),
     ],
 )
 def test_at_the_limit(name: str, value: str) -> None:
-    assert parse({name: value}, max_page_size=100, max_query_length=10)
+    assert read({name: value})
 
 
 @pytest.mark.parametrize(
@@ -77,6 +111,17 @@ def test_at_the_limit(name: str, value: str) -> None:
         ("_source", "tenant"),
         ("_source", "id,nothing"),
         ("_source", "content"),
+        ("created_after", ""),
+        ("created_after", "yesterday"),
+        ("created_after", "2026-02-30"),
+        ("created_before", "0001-01-01T00:00:00+01:00"),
+        ("min_size", "9" * 19),
+        ("max_size", "-1"),
+        ("max_size", "1k"),
+        ("highlight", "yes"),
+        ("facets", ""),
+        ("facets", "tenant"),
+        ("facets", "owner,"),
         ("q", "x"),
         ("Session", "x"),
         ("filter_path", "x"),
@@ -84,12 +129,67 @@ def test_at_the_limit(name: str, value: str) -> None:
 )
 def test_what_is_refused_is_named(name: str, value: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
-        parse({name: value}, max_page_size=100, max_query_length=10)
+        read({name: value})
     assert caught.value.name == name
     assert f"[{name}]" in str(caught.value)
 
 
-def test_the_window() -> None:
-    assert parse({"from": "9900", "size": "100"}, max_page_size=100, max_query_length=10).offset == 9900
-    with pytest.raises(InvalidParameter):
-        parse({"from": "9901", "size": "100"}, max_page_size=100, max_query_length=10)
+def test_the_window_and_the_way_beyond_it() -> None:
+    assert read({"from": "9900", "size": "100"}).offset == 9900
+    for values in ({"from": "9901", "size": "100"}, {"from": "10001", "size": "0"}):
+        with pytest.raises(InvalidParameter, match=r"\[search_after\]"):
+            read(values)
+
+
+def test_highlighting_reads_texts_so_pages_are_shorter() -> None:
+    assert read({"highlight": "true", "size": "100"}).highlight
+    with pytest.raises(InvalidParameter, match="100 with"):
+        parse({"highlight": ["true"], "size": ["101"]}, max_page_size=1000, max_query_length=10)
+
+
+def test_what_may_be_repeated() -> None:
+    most = [str(number) for number in range(MAX_VALUES)]
+    for name in FILTERS:
+        assert len(parse({name: most}, max_page_size=100, max_query_length=10).filters[name]) == MAX_VALUES
+        with pytest.raises(InvalidParameter, match="more than"):
+            parse({name: [*most, "x"]}, max_page_size=100, max_query_length=10)
+    for name in PARAMETERS - set(FILTERS):
+        with pytest.raises(InvalidParameter, match="more than once"):
+            parse({name: ["1", "1"]}, max_page_size=100, max_query_length=10)
+
+
+@pytest.mark.parametrize(
+    ("sort", "after"),
+    [
+        ("id", '["x"]'),
+        ("session:desc", '[null,"x"]'),
+        ("size", '[9223372036854775807,"x"]'),
+        ("_score", '[0.5,"x"]'),
+        ("_score", '[1,"x"]'),
+        ("id,created", '["x",-9223372036854775808]'),
+    ],
+)
+def test_where_a_page_begins(sort: str, after: str) -> None:
+    assert read({"sort": sort, "search_after": after}).after == tuple(json.loads(after))
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"search_after": '["x"]'}, r"needs \[sort\]"),
+        ({"search_after": '["x"]', "sort": "id", "from": "1"}, "exclude"),
+        *(
+            ({"search_after": text, "sort": "created"}, "must be|can't have")
+            for text in (
+                *("", "x", "{}", "[]", "null", '"x"', "[1]", '[1,"x",2]', '["1","x"]', "[1,2]", '[true,"x"]'),
+                *('[1.5,"x"]', '[9223372036854775808,"x"]', f'[{"9" * 5000},"x"]', '[1,"\\ud800"]', "[" * 100_000),
+                *('[[1],"x"]', '[{},"x"]', '[NaN,"x"]'),
+            )
+        ),
+        ({"search_after": '[NaN,"x"]', "sort": "_score"}, "can't have"),
+        ({"search_after": '[1e999,"x"]', "sort": "_score"}, "can't have"),
+    ],
+)
+def test_where_no_page_begins(values: dict[str, str], why: str) -> None:
+    with pytest.raises(InvalidParameter, match=why):
+        read(values)

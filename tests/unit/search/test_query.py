@@ -1,26 +1,55 @@
 """Typed parameters to Elasticsearch's query language."""
 
+from datetime import UTC, datetime
+
 import pytest
 
+from app.attachment import DOCUMENTED_FIELDS
+from app.search.facets import FACETS
 from app.search.params import SearchParams
-from app.search.query import build
+from app.search.query import answered, build
 
 EVERYTHING = [
     SearchParams(),
-    SearchParams(session="s"),
+    SearchParams(filters={"session": ("s",)}),
     SearchParams(query="q"),
+    SearchParams(query="-q | (x) *", highlight=True, facets=tuple(FACETS)),
+    SearchParams(filters={"owner": ("t", "u")}, file_size=(1, None), created=(None, datetime.now(UTC))),
     SearchParams(ids=()),
-    SearchParams(ids=("a",), session="s", query="..."),
+    SearchParams(ids=("a",), filters={"session": ("s",)}, query="..."),
 ]
 
 
 @pytest.mark.parametrize("params", EVERYTHING)
 def test_the_tenant_is_always_a_filter(params: SearchParams) -> None:
-    assert build(params, "t")["query"]["bool"]["filter"] == [{"term": {"tenant": "t"}}]
+    assert build(params, "t")["query"]["bool"]["filter"][0] == {"term": {"tenant": "t"}}
 
 
 def test_a_session_scores_as_a_bare_term() -> None:
-    assert build(SearchParams(session="s"), "t")["query"]["bool"]["must"] == [{"term": {"session": "s"}}]
+    assert build(SearchParams(filters={"session": ("s",)}), "t") == {
+        "query": {"bool": {"must": [{"term": {"session": "s"}}], "filter": [{"term": {"tenant": "t"}}]}},
+        "from": 0,
+        "size": 10,
+        "_source": list(DOCUMENTED_FIELDS),
+    }
+
+
+def test_all_other_filters_leave_the_score_alone() -> None:
+    params = SearchParams(
+        filters={"session": ("s", "t"), "extension": ("",)},
+        created=(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)),
+        file_size=(0, 0),
+    )
+    assert build(params, "t")["query"]["bool"] == {
+        "must": [{"match_all": {}}],
+        "filter": [
+            {"term": {"tenant": "t"}},
+            {"terms": {"session": ["s", "t"]}},
+            {"terms": {"extension": [""]}},
+            {"range": {"created": {"gte": "2026-01-01T00:00:00+00:00", "lt": "2026-02-01T00:00:00+00:00"}}},
+            {"range": {"size": {"gte": 0, "lte": 0}}},
+        ],
+    }
 
 
 def test_sorting_keeps_scores() -> None:
@@ -30,25 +59,17 @@ def test_sorting_keeps_scores() -> None:
     assert "sort" not in build(SearchParams(), "t")
 
 
-def clauses(query: str) -> list[dict[str, object]]:
-    (clause,) = build(SearchParams(query=query), "t")["query"]["bool"]["must"]
-    assert clause["bool"]["minimum_should_match"] == 1
-    found: list[dict[str, object]] = clause["bool"]["should"]
-    return found
-
-
-def test_words_of_a_query_are_those_of_the_index() -> None:
-    assert clauses("Größe_X") == [
-        {"term": {"name": {"value": "Größe_X", "boost": 10}}},
-        {"match_bool_prefix": {"name_words": {"query": "grosse x", "operator": "and", "boost": 3}}},
-        {"match": {"content_words": {"query": "grosse x", "operator": "and"}}},
-    ]
-
-
-def test_a_query_without_words_is_an_exact_name() -> None:
-    assert clauses("...") == [{"term": {"name": {"value": "...", "boost": 10}}}]
-
-
 def test_paging_and_fields() -> None:
     body = build(SearchParams(offset=5, size=7, source=("id", "size")), "t")
     assert (body["from"], body["size"], body["_source"]) == (5, 7, ["id", "size"])
+    body = build(SearchParams(sort=(("id", "asc"),), after=("x",)), "t")
+    assert (body["search_after"], "from" in body) == (["x"], False)
+
+
+def test_only_who_asks_for_marks_pays_for_them() -> None:
+    assert "highlight" not in build(SearchParams(query="q"), "t")
+    assert "highlight" not in build(SearchParams(highlight=True), "t")
+    body = build(SearchParams(query="q", highlight=True, source=("id",)), "t")
+    assert (body["_source"], list(body["highlight"]["fields"])) == (["id", "name"], ["content"])
+    answer = b'{"hits":{"hits":[]} }'
+    assert answered(SearchParams(query="q"), answer) is answer

@@ -14,7 +14,7 @@ from app.search.words import fold, words
     [
         ("adaptive_searching_in.pdf", "adaptive searching in pdf"),
         ("neurips19-diskann.pdf", "neurips19 neurips 19 diskann pdf"),
-        ("iPhone15", "iphone15 i phone 15"),
+        ("iPhone15", "iphone15 i phone 15 iphone"),
         ("Straße", "strasse"),
         ("CAFÉ", "cafe"),
         ("ﬁle №5", "file 5"),

@@ -1,0 +1,116 @@
+"""The tree of a query to Elasticsearch's query language, and the ranking. Pure.
+
+An attachment is found when every word is in its name or in its content, no matter which. The order has tiers: the exact
+name (with its extension or without), then all words in the name, then the rest; within a tier Elasticsearch's own
+relevance (BM25), where a word in the name counts more than one in the content; and of what is nearly equal, the newer.
+
+Rejected: boosts alone. BM25 has no upper bound that does not depend on the words, so a rare word in a content would beat a
+common one in a name every now and then.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.search.syntax import Everything, Group, Item, Node
+from app.search.words import fold
+
+Dsl = dict[str, Any]
+
+#: The distance between two tiers; BM25 gives a word hardly more than 30, and usually less than 10.
+TIER = 1000.0
+#: How much a word in the name counts beside one in the content.
+NAME_BOOST = 3.0
+#: What the newest attachment gets more than a very old one, and the age at which half of it is left.
+NEWER_BOOST = 0.3
+NEWER_PIVOT = "30d"
+#: Terms that a beginning within a phrase, or a word with `~`, may stand for.
+EXPANSIONS = 20
+
+
+def ranked(text: str, node: Node | None) -> Dsl:
+    """The clause for `text`, whose tree is `node`: it finds and it ranks."""
+    exact = {"constant_score": {"filter": _exact(text), "boost": TIER}}
+    if node is None:
+        # No words in it; a file may have just that name.
+        return exact
+    should = [exact]
+    if any_item(node):
+        should.append({"constant_score": {"filter": _clause(node, name_only=True), "boost": TIER}})
+        # The day, not the moment: so scores stay the same from page to page.
+        newer = {"field": "created", "origin": "now/d", "pivot": NEWER_PIVOT, "boost": NEWER_BOOST}
+        should.append({"distance_feature": newer})
+    # The exact name is found also where its words read as operators.
+    found = {"bool": {"should": [_clause(node), {"constant_score": {"filter": _exact(text), "boost": 0}}]}}
+    return {"bool": {"must": [found], "should": should}}
+
+
+def any_item(node: Node) -> bool:
+    """Whether anything is looked for, and not only excluded."""
+    return isinstance(node, Item) or (isinstance(node, Group) and any(map(any_item, node.members)))
+
+
+def _exact(text: str) -> Dsl:
+    return {"term": {"name_exact": fold(text.strip().strip('"'))}}
+
+
+def _clause(node: Node, *, name_only: bool = False) -> Dsl:
+    if isinstance(node, Item):
+        return _item(node, name_only)
+    if isinstance(node, Everything):
+        return {"match_all": {"boost": 0}}
+    members = [_clause(each, name_only=name_only) for each in node.members]
+    if not node.every:
+        return {"bool": {"should": members, "minimum_should_match": 1}}
+    # What is excluded is excluded wherever it stands.
+    return {"bool": {"must": members or [{"match_all": {"boost": 0}}], "must_not": list(map(_clause, node.excluded))}}
+
+
+def _item(item: Item, name_only: bool) -> Dsl:
+    should = list(_in_name(item))
+    if not name_only:
+        should += _in_content(item)
+    return should[0] if len(should) == 1 else {"dis_max": {"queries": should, "tie_breaker": 0.3}}
+
+
+def _in_name(item: Item) -> list[Dsl]:
+    if len(item.words) > 1:
+        return _phrase("name_text", item, NAME_BOOST)
+    (word,) = item.words
+    found: list[Dsl] = []
+    if item.prefix or item.typing:
+        found.append({"prefix": {"name_words": {"value": word, "boost": NAME_BOOST}}})
+    if item.edits:
+        found.append(_fuzzy("name_words", item, NAME_BOOST))
+    elif not item.prefix:
+        found.append({"term": {"name_words": {"value": word, "boost": NAME_BOOST}}})
+        # A part of a name that is written without blanks.
+        found.append({"term": {"name_text": {"value": word, "boost": NAME_BOOST}}})
+    return found
+
+
+def _in_content(item: Item) -> list[Dsl]:
+    if len(item.words) > 1:
+        return _phrase("content_words", item, 1.0)
+    (word,) = item.words
+    found: list[Dsl] = []
+    if item.prefix or item.typed_on:
+        found.append({"prefix": {"content_words": {"value": word}}})
+    if item.edits:
+        found.append(_fuzzy("content_words", item, 1.0))
+    elif not item.prefix:
+        found.append({"term": {"content_words": {"value": word}}})
+    return found
+
+
+def _phrase(field: str, item: Item, boost: float) -> list[Dsl]:
+    # One blank between the words, as the analyser of these fields splits at blanks alone.
+    value: Dsl = {"query": " ".join(item.words), "boost": boost, "slop": item.slop}
+    if item.prefix or item.typing:
+        return [{"match_phrase_prefix": {field: {**value, "max_expansions": EXPANSIONS}}}]
+    return [{"match_phrase": {field: value}}]
+
+
+def _fuzzy(field: str, item: Item, boost: float) -> Dsl:
+    value = {"value": item.words[0], "fuzziness": item.edits, "max_expansions": EXPANSIONS, "prefix_length": 1}
+    return {"fuzzy": {field: {**value, "boost": boost}}}

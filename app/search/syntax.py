@@ -1,0 +1,227 @@
+"""What a person typed into a search field, as a tree. Pure; every text has a tree, none is an error.
+
+    words that must all be found      report 2024
+    a phrase                          "in succinct space"     "succinct space"~2  (that many words between)
+    either                            report | memo
+    not                               -draft   -"first draft"   -(draft | old)
+    a beginning                       succ*
+    nearly                            sucinct~   sucinct~1
+    grouping                          (report | memo) 2024
+
+What is left over (a quote that is never closed, an operator with nothing beside it, brackets that do not match) is taken
+as if it was not there. A word that holds separators (`beta-report.txt`, or any text written without blanks) is a phrase
+of its parts.
+
+Rejected: Elasticsearch's `simple_query_string` over the folded text. The folding must not touch the operators, so the
+text had to be parsed here anyway and put together again; its words are not looked for in name or content each, but all in
+one of them (or with `cross_fields` without prefixes); and it says nothing of what it understood, which the highlighting
+needs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from app.search.words import content_words
+
+#: Words of a query in all; those after them are not looked for. Each costs several clauses, and Elasticsearch takes at
+#: least 1,024 (`indices.query.bool.max_clause_count`), counted after it has put in what `~` and `*` stand for.
+MAX_WORDS = 64
+#: Of these, how many phrases may end in a beginning and how many words may be nearly there: each stands for several.
+MAX_EXPANDED = 4
+#: Deeper brackets are taken as if they were not there.
+MAX_DEPTH = 10
+MAX_EDITS = 2
+#: Letters from which on the last word is taken for the beginning of one in contents, not only in names.
+SHORTEST_TYPED = 3
+MAX_SLOP = 50
+
+
+@dataclass(frozen=True)
+class Item:
+    """Folded words that follow each other; usually one. At most one of `prefix` and `edits` is set."""
+
+    words: tuple[str, ...]
+    #: The last word is the beginning of one.
+    prefix: bool = False
+    #: The (only) word may differ by so many letters.
+    edits: int = 0
+    #: So many other words may be between.
+    slop: int = 0
+    #: The last word may also be the beginning of one, as it may not be typed to its end.
+    typing: bool = False
+
+    @property
+    def typed_on(self) -> bool:
+        """Whether it is looked for as a beginning in a content too, where nearly every text has a short one."""
+        return self.typing and (len(self.words) > 1 or len(self.words[0]) >= SHORTEST_TYPED)
+
+
+@dataclass(frozen=True)
+class Group:
+    """`every`: all of `members` must be found, otherwise one. None of `excluded` may."""
+
+    members: tuple[Node, ...]
+    excluded: tuple[Node, ...] = ()
+    every: bool = True
+
+
+@dataclass(frozen=True)
+class Everything:
+    """`*`, which is found everywhere."""
+
+
+Node = Item | Group | Everything
+
+_TOKEN = re.compile(
+    r"""
+    (?P<blank>\s+)
+    | "(?P<phrase>[^"]*)(?:"(?:~(?P<slop>\d{1,9})?)?|\Z)
+    | (?P<operator>[()|])
+    | (?P<sign>[+-]+)
+    | (?P<word>[^\s()|"]+)
+    """,
+    re.VERBOSE,
+)
+_ENDING = re.compile(r"(?P<text>.*?)(?:(?P<prefix>\*+)|~(?P<edits>\d{0,9}))?\Z", re.DOTALL)
+
+
+@dataclass
+class _Level:
+    """One bracket: the alternatives that are complete, and the one at hand."""
+
+    negative: bool = False
+    alternatives: list[Node] = field(default_factory=list)
+    members: list[Node] = field(default_factory=list)
+    excluded: list[Node] = field(default_factory=list)
+
+    def add(self, node: Node, negative: bool) -> None:
+        (self.excluded if negative else self.members).append(node)
+
+    def close(self) -> None:
+        if self.members or self.excluded:
+            alone = len(self.members) == 1 and not self.excluded
+            self.alternatives.append(
+                self.members[0] if alone else Group(tuple(self.members), tuple(self.excluded), every=True)
+            )
+            self.members, self.excluded = [], []
+
+    def node(self) -> Node | None:
+        self.close()
+        if len(self.alternatives) < 2:
+            return self.alternatives[0] if self.alternatives else None
+        return Group(tuple(self.alternatives), every=False)
+
+
+class _Parser:
+    def __init__(self) -> None:
+        self.words_left = MAX_WORDS
+        self.expanded_left = MAX_EXPANDED
+        self.levels = [_Level()]
+        self.negative = False
+        #: Opened brackets that count for nothing.
+        self.ignored = 0
+
+    def run(self, text: str) -> Node | None:
+        for match in _TOKEN.finditer(text):
+            kind = match.lastgroup or ""
+            if kind == "blank":
+                # A sign stands before what it is for.
+                self.negative = False
+            elif kind == "operator":
+                self._operator(match["operator"])
+            elif kind == "sign":
+                self.negative = match["sign"][-1] == "-"
+            else:
+                node = self._word(match["word"]) if kind == "word" else self._phrase(match["phrase"], match["slop"])
+                if node is not None:
+                    self.levels[-1].add(node, self.negative)
+                self.negative = False
+        while len(self.levels) > 1:
+            self._leave()
+        return self.levels[0].node()
+
+    def _operator(self, operator: str) -> None:
+        if operator == "|":
+            self.levels[-1].close()
+        elif operator == "(":
+            if len(self.levels) > MAX_DEPTH:
+                self.ignored += 1
+            else:
+                self.levels.append(_Level(self.negative))
+        elif self.ignored:
+            self.ignored -= 1
+        elif len(self.levels) > 1:
+            self._leave()
+        self.negative = False
+
+    def _leave(self) -> None:
+        level = self.levels.pop()
+        if (node := level.node()) is not None:
+            self.levels[-1].add(node, level.negative)
+
+    def _phrase(self, text: str, slop: str | None) -> Node | None:
+        words = self._taken(text)
+        return Item(words, slop=min(int(slop or 0), MAX_SLOP)) if words else None
+
+    def _word(self, text: str) -> Node | None:
+        if text.strip("*") == "":
+            return Everything()
+        ending = _ENDING.match(text)
+        assert ending is not None
+        words = self._taken(ending["text"])
+        if not words:
+            return None
+        if ending["prefix"]:
+            return Item(words, prefix=len(words) == 1 or self._expand())
+        if ending["edits"] is not None and len(words) == 1 and self._expand():
+            return Item(words, edits=min(int(ending["edits"] or MAX_EDITS), MAX_EDITS))
+        return Item(words)
+
+    def _expand(self) -> bool:
+        self.expanded_left -= 1
+        return self.expanded_left >= 0
+
+    def _taken(self, text: str) -> tuple[str, ...]:
+        words = tuple(content_words(text).split())[: self.words_left]
+        self.words_left -= len(words)
+        return words
+
+
+def parse(text: str) -> Node | None:
+    """The tree of `text`; None when nothing in it can be looked for."""
+    parser = _Parser()
+    node = parser.run(text)
+    # Whoever types on: the last word, when it is one and stands bare at the very end.
+    if node is not None and text and _ends_bare(text):
+        node = _typing(node, parser.expanded_left > 0)
+    return node
+
+
+def _ends_bare(text: str) -> bool:
+    return (
+        (text[-1].isalnum() or content_words(text[-1]) != "")
+        and text.count('"') % 2 == 0
+        and "~" not in (text.rsplit(None, 1)[-1])
+    )
+
+
+def _typing(node: Node, expandable: bool) -> Node:
+    """`node` with its last item marked as one that may be typed on."""
+    if isinstance(node, Item):
+        simple = not (node.prefix or node.edits or node.slop)
+        return replace(node, typing=simple and (len(node.words) == 1 or expandable))
+    if isinstance(node, Group) and node.members and not node.excluded:
+        return replace(node, members=(*node.members[:-1], _typing(node.members[-1], expandable)))
+    return node
+
+
+def positive(node: Node | None) -> Iterator[Item]:
+    """The items that a hit may have been found by."""
+    if isinstance(node, Item):
+        yield node
+    elif isinstance(node, Group):
+        for member in node.members:
+            yield from positive(member)
