@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from flask import Flask, current_app
 
 from app.chats import Chats
+from app.page.failures import Failures
+from app.page.signins import SignIns
 from app.settings import Settings
 from app.store import Store
 from app.tokens import Tokens
@@ -21,6 +23,8 @@ class Services:
     store: Store
     tokens: Tokens
     chats: Chats
+    sign_ins: SignIns
+    failures: Failures
     watchers: Watchers = field(default_factory=Watchers)
 
     def bind(self, app: Flask) -> None:

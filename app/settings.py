@@ -201,6 +201,12 @@ class Settings:
         "MAX_QUERY_LENGTH", _count, 1024, "Characters in `query`: a search for more is a mistake or an attack."
     )
     max_page_size: int = _setting("MAX_PAGE_SIZE", _count, 1000, "Largest `size` of a search.")
+    sign_in_lifetime: float = _setting(
+        "SIGN_IN_LIFETIME", _seconds, 43_200.0, "How long a browser stays signed in: a long working day."
+    )
+    sign_in_failures: int = _setting(
+        "SIGN_IN_FAILURES", _count, 20, "Failed sign-ins an address has in a minute, for each worker process."
+    )
     max_ids: int = _setting("MAX_IDS", _count, 1000, "Ids in one status request or one search by ids.")
     disk_reserve: int = _setting(
         "DISK_RESERVE", parse_size, 256 * MIB, "Space kept free: uploads that would use it are refused with 507."

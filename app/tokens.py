@@ -80,6 +80,15 @@ class Tokens:
                 return found
         raise Unauthenticated()
 
+    def of_digest(self, known: str) -> Token:
+        """The token with this digest, which the server itself has kept. Raises Unauthenticated when it is not valid now."""
+        found = self._current().get(known)
+        if found is None and self._fixed is not None and self._fixed.digest == known:
+            found = self._fixed
+        if found is None or found.expired():
+            raise Unauthenticated()
+        return found
+
     def all(self) -> list[Token]:
         """All tokens of the file, expired ones included, by name."""
         return sorted(self._current().values(), key=lambda token: token.name)

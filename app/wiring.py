@@ -18,12 +18,17 @@ from app.http.observed import install as install_observation
 from app.http.observed import observed
 from app.index.attachments import AttachmentIndex
 from app.monitoring import health, measures, metrics
-from app.openapi import document, page
+from app.openapi import document
+from app.openapi import page as api_page
+from app.page import cookie
+from app.page import routes as page
+from app.page.failures import Failures
+from app.page.signins import SignIns
 from app.root import open_root
 from app.services import Services
 from app.settings import Settings
 from app.store import Store
-from app.tokens import Tokens
+from app.tokens import Token, Tokens
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +45,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     index = AttachmentIndex(settings, store_id)
     store = Store(settings, index)
     chats = Chats(settings, store_id, index.connection)
-    services = Services(settings, store, Tokens(settings.data, settings.api_token), chats)
+    tokens = Tokens(settings.data, settings.api_token)
+    sign_ins = SignIns(settings.data, store_id, tokens, settings.sign_in_lifetime)
+    services = Services(settings, store, tokens, chats, sign_ins, Failures(settings.sign_in_failures))
 
     app = Flask("app", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -50,11 +57,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     services.bind(app)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(metrics.blueprint)
+    app.register_blueprint(api_page.blueprint)
     app.register_blueprint(page.blueprint)
     for dialect in DIALECTS:
         app.register_blueprint(dialect.blueprint)
     check_all_marked(app)
-    app.extensions[page.KEY] = document.build(app, DIALECTS, head=("coco.download",))
+    app.extensions[api_page.KEY] = document.build(app, DIALECTS, head=("coco.download",))
     install_observation(app, lambda path: dialect_of(path).name)
     _install_gate(app, services)
     _install_errors(app)
@@ -80,7 +88,18 @@ def _install_gate(app: Flask, services: Services) -> None:
             # An unknown route: the 404 or 405 tells nobody more than the documentation does.
             return
         view = app.view_functions[request.endpoint]
-        authorize(view, lambda: services.tokens.authenticate(dialect.credentials(request)))
+        authorize(view, lambda: _token_of(dialect, services))
+
+
+def _token_of(dialect: Dialect, services: Services) -> Token:
+    """The token that the request at hand shows, or, where the dialect has it so, the one its browser is signed in with.
+
+    Raises Unauthenticated, and Refused for a browser that does not show that its page made the request.
+    """
+    shown = dialect.credentials(request)
+    if shown is None and dialect.cookie:
+        return cookie.sign_in_of(request, services.sign_ins).token
+    return services.tokens.authenticate(shown)
 
 
 class _Http(StoreError):

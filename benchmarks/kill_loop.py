@@ -1,6 +1,6 @@
 """Kill -9, over and over, and check the promises after each round: the long form of tests/faults/test_kill_loop.py.
 
-    . scripts/environment test && python benchmarks/kill_loop.py --kills 1000 [--seed 7]
+    bash -c '. scripts/environment test && "$PYTHON" benchmarks/kill_loop.py --kills 1000'      [--seed N] [--verbose]
 
 Ends with status 1 and the violations at the first round that shows any. The seed replays the choice of victims and
 moments; what the machine makes of them is never quite the same.

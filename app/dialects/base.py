@@ -23,6 +23,8 @@ class Dialect:
     credentials: Callable[[Request], str | None]
     #: An error in this dialect's shape. The status is the error's; headers such as Retry-After are added by the caller.
     render: Callable[[StoreError], Response]
+    #: Whether a browser's sign-in (app.page) stands for a token here. Elsewhere its cookie is not looked at.
+    cookie: bool = False
     #: Looked at before authentication; raises what the dialect refuses whoever asks.
     refuse: Callable[[Request], None] | None = None
     #: For the API's description: the JSON schema of `render`, and the OpenAPI security scheme of `credentials`.

@@ -283,6 +283,7 @@ dialect = Dialect(
     blueprint=blueprint,
     owns=lambda path: True,
     credentials=_credentials,
+    cookie=True,
     render=_render,
     error_schema=_ERROR,
     security={"type": "apiKey", "in": "header", "name": "X-API-TOKEN"},

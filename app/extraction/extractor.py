@@ -25,6 +25,7 @@ from app.extraction import sandbox
 from app.extraction.queue import Entry, Queue
 from app.extraction.record import Extraction, Reason
 from app.extraction.sandbox import Limits, Verdict
+from app.monitoring import measures
 from app.settings import Settings
 from app.store import Store
 from app.turnstile import Turnstile
@@ -139,6 +140,7 @@ class Extractor:
             with contextlib.nullcontext() if text is None else contextlib.closing(text), self._change():
                 entry.secure()
                 self._store.blobs.keep_extraction(entry.id, extraction.to_record(), text)
+                measures.extracted(extraction.reason or "completed")
                 if entry.again:
                     entry.again = False
                     entry.save()
@@ -191,7 +193,8 @@ class Extractor:
         with document:
             text = self._store.blobs.stage_text()
             try:
-                verdict = sandbox.run(way, document, text.file, self._limits, self._stop.is_set)
+                with measures.step("extract"):
+                    verdict = sandbox.run(way, document, text.file, self._limits, self._stop.is_set)
                 if verdict.reason is None:
                     return _completed(entry, verdict, text), text
             except BaseException:

@@ -26,6 +26,14 @@ class IndexHealth:
     status: str
 
 
+@dataclass(frozen=True)
+class Refreshes:
+    """Refreshes of the primary shards since they were opened, and the seconds that these took together."""
+
+    count: int
+    seconds: float
+
+
 class AttachmentIndex:
     """One store's documents in Elasticsearch. Creating it connects to nothing, so a server starts without it too."""
 
@@ -114,6 +122,17 @@ class AttachmentIndex:
                 # Without `timeout` it waits half a minute for an index that is missing.
                 answer = self.connection.client.cluster.health(index=self.alias, filter_path="status", timeout="1s")
         return IndexHealth(str(answer["status"]))
+
+    def refreshes(self) -> Refreshes:
+        """What Elasticsearch itself says of the refreshes of the index. Raises the same errors as `health`."""
+        with self._gate.passage():
+            self.prepare()
+            with typed_errors():
+                answer = self.connection.client.indices.stats(
+                    index=self.alias, metric="refresh", filter_path="_all.primaries.refresh"
+                )
+        found = answer["_all"]["primaries"]["refresh"]
+        return Refreshes(int(found["external_total"]), int(found["external_total_time_in_millis"]) / 1000)
 
     def look_after_stall(self) -> None:
         """Ask Elasticsearch for a sign of life if the last call had no answer, so that no client's request has to.

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-Step = Literal["receive", "fsync", "index", "bulk", "search"]
+Step = Literal["receive", "fsync", "index", "bulk", "search", "extract"]
 
 #: Seconds: from a small file on a fast disk to a large one over a slow line.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0)
@@ -40,6 +40,7 @@ class _Instruments:
     step_seconds: Histogram
     bulk_writes: Histogram
     queued_writes: Gauge
+    extractions: Counter
 
 
 @functools.cache
@@ -70,6 +71,7 @@ def _instruments() -> _Instruments:
             registry=memory,
             multiprocess_mode="livesum",
         ),
+        extractions=counter("extractions", "Files whose text was looked for, by how that ended.", "outcome"),
     )
 
 
@@ -122,6 +124,11 @@ def queued(requests: int) -> None:
 def bulk(writes: int) -> None:
     """A bulk of `writes` documents is sent."""
     _instruments().bulk_writes.observe(writes)
+
+
+def extracted(outcome: str) -> None:
+    """The extraction of an attachment has ended: `completed`, or the reason why there is no text."""
+    _instruments().extractions.labels(outcome).inc()
 
 
 def failed(code: str) -> None:

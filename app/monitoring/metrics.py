@@ -145,7 +145,7 @@ class _Present:
         self._found = found
 
     def collect(self) -> Iterator[Metric]:
-        from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 
         store = self._found.store
         yield InfoMetricFamily("attachment_store", "The server.", value={"version": __version__})
@@ -155,3 +155,14 @@ class _Present:
         with contextlib.suppress(StoreError):
             what = "Uploads and deletes begun and not settled: at work now, or waiting for Elasticsearch."
             yield GaugeMetricFamily("attachment_store_journal_entries", what, store.undecided())
+        if store.extracts:
+            with contextlib.suppress(StoreError):
+                what = "Files whose text is still to be extracted."
+                yield GaugeMetricFamily("attachment_store_pending_extractions", what, store.queue.count())
+        # A bulk and its refresh are one call, whose answer does not say what the refresh took; Elasticsearch counts it.
+        with contextlib.suppress(StoreError):
+            found = store.index.refreshes()
+            what = "Refreshes of the index that is used, as Elasticsearch counts them."
+            yield CounterMetricFamily("attachment_store_refreshes", what, found.count)
+            what = "What these took."
+            yield CounterMetricFamily("attachment_store_refresh_seconds", what, found.seconds)

@@ -17,6 +17,7 @@ from app.settings import Settings
 from app.tokens import SCOPES
 from app.wiring import create_app, dialect_of
 from tests.support.app import Server
+from tests.support.browsers import sign_in
 
 UNKNOWN_UUID = "497f6eca-6276-4993-bfeb-53cbbbba6f08"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(32)
@@ -90,6 +91,13 @@ PUBLIC_RULES = {
     "/openapi",
     "/openapi.json",
     "/openapi/<asset>",
+    "/",
+    "/page/",
+    "/page/static/<path:name>",
+    # Public to the gate: what they ask for themselves is in tests/access/test_sign_in.py.
+    "/page/sign-in",
+    "/page/signed-in",
+    "/page/sign-out",
 }
 
 
@@ -118,8 +126,15 @@ def make(server: Server, kind: str, token: str) -> str:
     return str(found[0] if isinstance(found, list) else found)
 
 
-def call(server: Server, route: Route, token: str | None, attachment_id: str = UNKNOWN_UUID) -> requests.Response:
+def call(
+    server: Server,
+    route: Route,
+    token: str | None,
+    attachment_id: str = UNKNOWN_UUID,
+    more: dict[str, str] | None = None,
+) -> requests.Response:
     headers = SHOWN[dialect_of(route.path.partition("?")[0]).name](token) if token is not None else {}
+    headers |= more or {}
     path = route.path.replace("{id}", attachment_id)
     options = {**route.options}
     headers |= options.pop("headers", {})
@@ -201,6 +216,54 @@ def test_a_token_without_the_scope_is_403(route: Route, server: Server) -> None:
     assert answer.status_code == 403
     if route.made:
         assert is_there(server, route, attachment_id)
+
+
+#: Where a signed-in browser's cookie stands for a token, and nowhere else.
+COOKIE_DIALECTS = {"coco"}
+
+
+@every_route
+def test_a_browsers_cookie_is_taken_by_the_pages_own_dialect_alone(route: Route, server: Server) -> None:
+    browser = sign_in(server.url, server.make_token(scope_of(route)))
+    made_id = make(server, route.made, server.token) if route.made else ""
+    if dialect_of(route.path.partition("?")[0]).name not in COOKIE_DIALECTS:
+        # With everything that a page of this origin could show: the same answer as without any token.
+        answers = [call(server, route, None, made_id, more) for more in ({}, browser.shown())]
+        assert [answer.status_code for answer in answers] == [401, 401]
+        assert answers[0].text == answers[1].text
+    else:
+        changes = route.method not in ("GET", "HEAD")
+        # What another site's page could have the browser send: the cookie, never the proof.
+        foreign = [
+            {"Sec-Fetch-Site": "cross-site"},
+            {"Sec-Fetch-Site": "same-site"},
+            {"Origin": "https://evil.example"},
+        ]
+        for more in foreign:
+            assert call(server, route, None, made_id, browser.shown() | more).status_code == 401, more
+        if changes:
+            for proof in ({}, {"X-Page-Proof": ""}, {"X-Page-Proof": browser.proof[:-1]}, {"X-Page-Proof": "tök"}):
+                more = {k: v.encode().decode("latin-1") for k, v in (browser.cookie() | proof).items()}
+                assert call(server, route, None, made_id, more).status_code == 403, proof
+        if route.made:
+            assert is_there(server, route, made_id)
+        assert call(server, route, None, made_id, browser.shown()).status_code in route.good
+    if route.made and route.method != "DELETE":
+        assert is_there(server, route, made_id)
+
+
+def test_some_routes_take_the_cookie_and_some_do_not() -> None:
+    """The test above would hold for a cookie that nothing takes."""
+    takes = {dialect_of(route.path.partition("?")[0]).name in COOKIE_DIALECTS for route in ROUTES}
+    assert takes == {True, False}
+
+
+@every_route
+def test_a_browser_without_the_scope_is_refused(route: Route, server: Server) -> None:
+    browser = sign_in(server.url, server.make_token(*[scope for scope in SCOPES if scope != scope_of(route)]))
+    made_id = make(server, route.made, server.token) if route.made else ""
+    taken = dialect_of(route.path.partition("?")[0]).name in COOKIE_DIALECTS
+    assert call(server, route, None, made_id, browser.shown()).status_code == (403 if taken else 401)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """The kill loop: the real server and a real node of its own, clients at work, and kill -9 at random moments.
 
-A round lets the clients work, kills a few processes, starts again what died, waits until the store is healthy and has
-settled, and compares what is on the disk and in the index with what the clients were told. `Violation` carries what did
-not hold, with the seed that replays the choices.
+The clients upload, delete, search and download in all dialects, make and archive chats, and the server takes text out of
+what they upload. A round lets them work, kills a few processes, starts again what died, waits until the store is healthy
+and has settled, and compares what is on the disk and in the index with what the clients were told. `Violation` carries
+what did not hold, with the seed that replays the choices.
 """
 
 from __future__ import annotations
@@ -20,18 +21,33 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import requests
 from embedded_node import EmbeddedNode
 
-from app.index.mappings import generation
+from app.extraction.kinds import recognition_installed
+from app.extraction.queue import Queue
+from tests.support import chats
 from tests.support.app import ROOT, Server, running_server
-from tests.support.load import COCO, Client, File, Unit, hits, search
+from tests.support.load import COCO, COMMON, MOST_EXTRACTED, Client, File, Kind, Unit, hits, search
 
 log = logging.getLogger(__name__)
 
 #: What is killed, and how often in a hundred. A worker costs little to start again, a node seconds.
 TARGETS = {"worker": 70, "master": 8, "server": 10, "node": 9, "both": 3}
+
+#: What of each kind lies on the disk, once its text is looked for.
+FILES: dict[Kind, tuple[str, ...]] = {
+    "text": ("bytes", "json", "extraction", "text"),
+    "image": ("bytes", "json", "extraction") if recognition_installed() else ("bytes", "json"),
+    "data": ("bytes", "json"),
+}
+
+#: After so many kills the index is lost and rebuilt; and once more in the end.
+LOST_EVERY = 100
+#: Attachments whose answers are compared in each round, of those that were compared before; in the end all are.
+SAMPLE = 10
 
 #: Seconds that the store may take to be healthy and settled once everything runs again.
 SETTLE = 90.0
@@ -49,7 +65,8 @@ class Tally:
     kills: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     settled: list[float] = field(default_factory=list)
-    rebuilt: int = 0
+    rebuilt: list[int] = field(default_factory=list)
+    compared: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
         kills = ", ".join(f"{name} {count}" for name, count in sorted(self.kills.items()))
@@ -57,7 +74,8 @@ class Tally:
         slowest = max(self.settled, default=0.0)
         return (
             f"{self.rounds} rounds, {self.kills.total()} kills ({kills}); settled within {slowest:.1f} s; "
-            f"{self.rebuilt} documents rebuilt; "
+            f"rebuilt {len(self.rebuilt)} times, in the end {self.rebuilt[-1] if self.rebuilt else 0} documents; "
+            f"compared: {', '.join(f'{count} {name}' for name, count in sorted(self.compared.items()))}; "
             f"answers: {answers}"
         )
 
@@ -82,9 +100,12 @@ class KillLoop:
         for client in self.clients:
             client.start()
         try:
-            while self.tally.kills.total() < kills and time.monotonic() < end:
-                self._round(min(self._random.randint(1, 4), kills - self.tally.kills.total()))
+            while (done := self.tally.kills.total()) < kills and time.monotonic() < end:
+                self._round(min(self._random.randint(1, 4), kills - done))
+                if self.tally.kills.total() // LOST_EVERY > done // LOST_EVERY:
+                    self._lose_index()
             self._lose_index()
+            self._check(every=True)
         finally:
             for client in self.clients:
                 client.end()
@@ -109,8 +130,14 @@ class KillLoop:
         self._await_settled()
         self.tally.settled.append(time.monotonic() - began)
         self.tally.rounds += 1
-        log.info("round %d: %s, settled after %.1f s", self.tally.rounds, self.tally.kills, self.tally.settled[-1])
         self._check()
+        log.info(
+            "round %d: %d kills, settled after %.1f s, checked after %.1f s, 0 violations",
+            self.tally.rounds,
+            self.tally.kills.total(),
+            self.tally.settled[-1],
+            time.monotonic() - began,
+        )
 
     # Breaking
 
@@ -148,6 +175,7 @@ class KillLoop:
             left = [path for path in self.server.stored_files() if not path.startswith("attachments/")]
             # An entry whose maker was killed while naming it stands for nothing, and goes after a minute.
             left = [path for path in left if not path.endswith(".new")]
+            left += [f"extraction/{each}" for each in Queue(self.server.data).ids()]
             with contextlib.suppress(requests.RequestException):
                 health = requests.get(f"{self.server.url}/health", timeout=20)
                 if health.status_code == 200 and not left:
@@ -160,37 +188,83 @@ class KillLoop:
 
     # Checking
 
-    def _check(self) -> None:
+    def _check(self, every: bool = False) -> None:
+        """Compare everything; answers only for what changed and for some others, or for `every` attachment."""
         problems = [text for client in self.clients for text in client.ledger.violations]
         found = self._documents()
         on_disk = {Path(path).name for path in self.server.stored_files() if not path.endswith(".new")}
         by_name = {str(source["name"]): attachment_id for attachment_id, source in found.items()}
-        expected: set[str] = set()
         for client in self.clients:
             for unit in client.ledger.units:
-                problems += self._unit(
-                    unit, {each.name: by_name[each.name] for each in unit.files if each.name in by_name}
-                )
-                expected |= {str(file.id) for file in unit.files if file.state == "present"}
-        problems += [f"document {each} is nobody's" for each in sorted(set(found) - expected)]
-        wanted = {f"{each}.{suffix}" for each in expected for suffix in ("bytes", "json")}
+                named = {each.name: by_name[each.name] for each in unit.files if each.name in by_name}
+                problems += self._unit(unit, named)
+        files = [pair for client in self.clients for pair in client.ledger.files()]
+        present = {str(file.id): file for _, file in files if file.state == "present"}
+        problems += [f"document {each} is nobody's" for each in sorted(found.keys() - present.keys())]
+        wanted = {f"{each}.{suffix}" for each, file in present.items() for suffix in FILES[file.kind]}
         problems += [f"{name} is missing on the disk" for name in sorted(wanted - on_disk)]
         problems += [f"{name} lies on the disk and is nobody's" for name in sorted(on_disk - wanted)]
+        problems += self._texts(present)
+        problems += self._chats(present)
+        sample = {str(file.id) for _, file in self._random.sample(files, min(len(files), SAMPLE))}
+        for unit, file in files:
+            if file.checked and not every and file.id not in sample:
+                continue
+            file.checked = True
+            self.tally.compared["answers"] += 1
+            if file.state == "present":
+                problems += self._bytes(unit, file)
+            elif file.id is not None:
+                problems += self._no_bytes(file)
         for client in self.clients:
-            for unit, file in client.ledger.files():
-                if file.state == "present":
-                    problems += self._bytes(unit, file)
-                elif file.id is not None:
-                    problems += self._no_bytes(file)
             # What is gone for good needs no watch of its own: whatever is found must be somebody's.
             client.ledger.units = [unit for unit in client.ledger.units if not unit.decided or _alive(unit)]
         if problems:
             self._fail(problems)
 
+    def _texts(self, present: dict[str, File]) -> list[str]:
+        """The texts, which are all taken out by now: found by a word in them, and whole in the index."""
+        texts = {each: file.content.decode() for each, file in present.items() if file.kind == "text"}
+        found = self._documents(query=COMMON)
+        problems = [f"a search for a word in {each} does not find it" for each in sorted(texts.keys() - found.keys())]
+        problems += [
+            f"a search for a word finds {each}, which has none" for each in sorted(found.keys() - texts.keys())
+        ]
+        sources = self._sources()
+        for each, text in texts.items():
+            indexed = sources.get(each, {}).get("content")
+            if indexed != text:
+                problems.append(f"the text of {each} in the index is {str(indexed)[:80]!r}")
+        self.tally.compared["texts"] += len(texts)
+        return problems
+
+    def _chats(self, present: dict[str, File]) -> list[str]:
+        """The chats, in both of their lists."""
+        listed: dict[str, dict[str, Any]] = {}
+        problems = []
+        for archived in ("false", "true"):
+            answer = self._http.get(
+                self.server.url + chats.PATH,
+                params={"q": f"archived:{archived}"},
+                headers={"Coder-Session-Token": self.server.token},
+                timeout=30,
+            )
+            if not answer.ok:
+                return [f"a list of the settled store answers {answer.status_code} {answer.text[:200]}"]
+            for each in answer.json():
+                if each["title"] in listed or each["archived"] != (archived == "true"):
+                    problems.append(f"chat {each['id']} is in a list where it should not be")
+                listed[each["title"]] = each
+        for client in self.clients:
+            problems += client.chats.compare(listed, present.keys())
+        known = {chat.title for client in self.clients for chat in client.chats.chats}
+        self.tally.compared["chats"] += len(listed)
+        return problems + [f"chat {title} is nobody's" for title in sorted(listed.keys() - known)]
+
     def _lose_index(self) -> None:
         """The fifth promise, while everybody rests: the index is lost, and a rebuild gives the same documents."""
         before = self._sources()
-        lost = generation(self.server.index, 1)
+        (lost,) = requests.get(f"{self.node.url}/_alias/{self.server.index}", timeout=30).json()
         requests.delete(f"{self.node.url}/{lost}", timeout=30).raise_for_status()
         environment = {**os.environ, **self.server.environment}
         rebuilt = subprocess.run(
@@ -205,13 +279,13 @@ class KillLoop:
             self._fail([f"rebuild ends with {rebuilt.returncode}: {rebuilt.stdout} {rebuilt.stderr}"])
         after = self._sources()
         different = [each for each in before.keys() | after.keys() if before.get(each) != after.get(each)]
-        self.tally.rebuilt = len(after)
+        self.tally.rebuilt.append(len(after))
         if different:
             self._fail([f"{each} is {after.get(each)} after a rebuild, was {before.get(each)}" for each in different])
         self._await_settled()
         self._check()
 
-    def _sources(self) -> dict[str, object]:
+    def _sources(self) -> dict[str, dict[str, Any]]:
         """Every document with all its fields, asked of the node itself."""
         answer = requests.post(
             f"{self.node.url}/{self.server.index}/_search", json={"size": 10_000, "_source": ["*"]}, timeout=30
@@ -219,10 +293,10 @@ class KillLoop:
         answer.raise_for_status()
         return {hit["_id"]: hit["_source"] for hit in answer.json()["hits"]["hits"]}
 
-    def _documents(self) -> dict[str, dict[str, object]]:
-        found: dict[str, dict[str, object]] = {}
+    def _documents(self, **query: str) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
         while True:
-            answer = search(self._http, self.server.url, self.server.token, size=1000, **{"from": len(found)})
+            answer = search(self._http, self.server.url, self.server.token, size=1000, **{"from": len(found)}, **query)
             if not answer.ok:
                 self._fail([f"a search of the settled store answers {answer.status_code} {answer.text[:200]}"])
             page = hits(answer)
@@ -291,6 +365,13 @@ def kill_loop(folder: Path, seed: int, clients: int = 5) -> Iterator[KillLoop]:
     """A kill loop on data in `folder`, with a server and a node that end with it."""
     with (
         EmbeddedNode(folder / "node") as node,
-        running_server(folder, node.url, GRACE_TIME="1", RECONCILE_INTERVAL="0.5") as server,
+        running_server(
+            folder,
+            node.url,
+            GRACE_TIME="1",
+            RECONCILE_INTERVAL="0.2",
+            EXTRACTION="on",
+            EXTRACTION_MAX_FILE_SIZE=str(MOST_EXTRACTED),
+        ) as server,
     ):
         yield KillLoop(server, node, seed, clients)

@@ -138,7 +138,6 @@ def test_an_id_that_nobody_has(kore: Kore, refused: Refused, make: Callable[[str
         {"data": b"--x", "headers": {"Content-Type": "multipart/form-data"}},
         {"data": iter([b'{"sessionid":', b'"session-1"}']), "headers": JSON},
     ],
-    ids=str,
 )
 def test_what_could_narrow_a_delete_is_never_overlooked(kore: Kore, refused: Refused, options: dict[str, Any]) -> None:
     file_id = kore.upload()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import re
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -73,6 +75,59 @@ def test_the_numbers_of_all_workers_add_up(two_workers: Server, tmp_path: Path) 
     assert number(found, "disk_free_bytes") > 0
     assert number(found, "journal_entries") == 0
     assert not [key for key in found if any(each in str(key) for each in (*ids, "default", ".txt"))]
+
+
+@pytest.fixture
+def extracting(start_server: ServerFactory) -> Server:
+    return start_server(WEB_WORKERS="2", EXTRACTION="on", EXTRACTION_MAX_FILE_SIZE="1000")
+
+
+def await_extractions(server: Server) -> Numbers:
+    deadline = time.monotonic() + 60
+    while number(found := scrape(server), "pending_extractions"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return found
+
+
+def test_extractions_of_all_workers_by_how_they_ended(extracting: Server) -> None:
+    server = extracting
+    with held(server) as waiting:
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(lambda n: server.upload((f"{n}.txt", b"x" * (n * 200))), range(1, 9)))
+        found = scrape(server)
+        assert number(found, "pending_extractions") == waiting() == 8
+        assert not [labels for name, labels in found if name == "attachment_store_extractions_total"]
+    found = await_extractions(server)
+    assert number(found, "extractions_total", outcome="completed") == 5
+    assert number(found, "extractions_total", outcome="too-large") == 3
+    # What is too large is not opened.
+    assert number(found, "step_seconds_count", step="extract") == 5
+    assert number(found, "step_seconds_sum", step="extract") > 0
+
+
+@contextlib.contextmanager
+def held(server: Server) -> Iterator[Callable[[], int]]:
+    """Nothing is extracted within the block: this process has every slot. Counts what waits."""
+    with contextlib.ExitStack() as stack:
+        for slot in range(2):
+            file = stack.enter_context((server.data / "extraction" / f".slot-{slot}").open("a+b"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield lambda: sum(not path.name.startswith(".") for path in (server.data / "extraction").iterdir())
+
+
+def test_refreshes_are_those_that_elasticsearch_counts(two_workers: Server) -> None:
+    server = two_workers
+    server.upload(("first.txt", b"x"))
+    before = scrape(server)
+    for n in range(5):
+        server.upload((f"{n}.txt", b"x"))
+    after = scrape(server)
+    # One after the other: each has a bulk and a refresh of its own. Elasticsearch makes others by itself.
+    assert number(after, "refreshes_total") >= number(before, "refreshes_total") + 5
+    said = requests.get(f"{server.elasticsearch_url}/{server.index}/_stats/refresh", timeout=10).json()
+    millis = said["_all"]["primaries"]["refresh"]["external_total_time_in_millis"]
+    assert number(before, "refresh_seconds_total") < number(after, "refresh_seconds_total") <= millis / 1000
 
 
 def test_a_worker_that_dies_leaves_its_numbers_and_no_files(two_workers: Server, tmp_path: Path) -> None:
@@ -146,9 +201,10 @@ def expressions(node: object) -> Iterator[str]:
             yield from expressions(each)
 
 
-def test_the_dashboard_asks_for_what_there_is(two_workers: Server) -> None:
-    server = two_workers
+def test_the_dashboard_asks_for_what_there_is(extracting: Server) -> None:
+    server = extracting
     (attachment_id,) = server.upload(("a.txt", b"x"))
+    await_extractions(server)
     server.hits()
     server.delete(f"/attachment/{attachment_id}")
     server.get("/attachment/nothing-here")

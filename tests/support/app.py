@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import secrets
@@ -164,8 +165,9 @@ class Server:
 
     def stored_files(self) -> list[str]:
         """What lies in the store's folders (attachments, incoming, journal), as sorted relative paths."""
-        folders = [self.data / name for name in ("attachments", "incoming", "journal")]
-        return sorted(str(p.relative_to(self.data)) for folder in folders for p in folder.rglob("*") if p.is_file())
+        # Not by rglob, which takes a quarter of a second for the 4096 folders; this is asked often.
+        walks = itertools.chain(*(os.walk(self.data / name) for name in ("attachments", "incoming", "journal")))
+        return sorted(os.path.relpath(f"{folder}/{name}", self.data) for folder, _, names in walks for name in names)
 
 
 ServerFactory = Callable[..., Server]
@@ -215,7 +217,7 @@ def running_server(
             if server.process is not None:
                 server.stop()
             if "INDEX" not in environment:
-                delete_index(elasticsearch_url, alias)
+                delete_index(server.elasticsearch_url, alias)
 
 
 @pytest.fixture(scope="session")

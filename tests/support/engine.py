@@ -4,10 +4,14 @@ In this order: the server that ELASTICSEARCH_URL names; a container, where a Doc
 had; the embedded node of scripts/lib. A source that was chosen and then fails is an error: the next is not tried.
 """
 
+import contextlib
+import dataclasses
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -28,7 +32,18 @@ _CONTAINER_ENVIRONMENT = {
     "ES_JAVA_OPTS": "-Xms512m -Xmx512m",
 }
 
-_source = pytest.StashKey[str]()
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where Elasticsearch is: the base URL without a final slash, what it is, and whether that is a container."""
+
+    url: str
+    name: str
+    is_container: bool = False
+
+
+_description = pytest.StashKey[str]()
+_shared = pytest.StashKey[Source]()
 
 
 def wait_until_ready(url: str, seconds: float, runs: Callable[[], bool] = lambda: True) -> None:
@@ -59,19 +74,12 @@ def _version(url: str) -> str:
     return ", ".join(sorted({node["version"] for node in nodes.values()}))
 
 
-@pytest.fixture(scope="session")
-def elasticsearch_container() -> Iterator[str]:
-    """The base URL of Elasticsearch in a container of its own, one for the whole run; removed at the end.
-
-    A test that uses this fixture itself is marked `needs("docker", "elasticsearch-image")`.
-    """
+@contextlib.contextmanager
+def _container(image: str) -> Iterator[str]:
     # Here, not above: importing it reads the configuration of Docker, which a machine without Docker need not have.
     from testcontainers.core.config import testcontainers_config
     from testcontainers.core.container import DockerContainer
 
-    image = containers.elasticsearch_image()
-    if image is None:
-        pytest.fail("no Docker engine answers, or no image of Elasticsearch can be had", pytrace=False)
     if image != containers.OFFICIAL_IMAGE:
         # Ryuk, the container that sweeps up after killed runs, comes from a registry; this image did not.
         testcontainers_config.ryuk_disabled = True
@@ -85,37 +93,77 @@ def elasticsearch_container() -> Iterator[str]:
             wait_until_ready(url, _READY_SECONDS, lambda: containers.runs(container))
         except TimeoutError as error:
             logs = b"".join(container.get_logs()).decode(errors="replace")
-            pytest.fail(f"{error}\n{logs[-_LOG_CHARACTERS:]}", pytrace=False)
+            raise TimeoutError(f"{error}\n{logs[-_LOG_CHARACTERS:]}") from None
+        yield url
+
+
+@contextlib.contextmanager
+def _started() -> Iterator[Source]:
+    """The source that is there first. It ends with the block, unless it was given."""
+    given = os.environ.get("ELASTICSEARCH_URL", "").rstrip("/")
+    if given:
+        wait_until_ready(given, _GIVEN_READY_SECONDS)
+        yield Source(given, "ELASTICSEARCH_URL")
+    elif image := containers.elasticsearch_image():
+        with _container(image) as url:
+            yield Source(url, f"container of {image}", is_container=True)
+    else:
+        with tempfile.TemporaryDirectory(prefix="elasticsearch-") as data, EmbeddedNode(Path(data)) as node:
+            yield Source(node.url, "embedded node")
+
+
+def _told(config: pytest.Config, source: Source) -> Source:
+    config.stash[_description] = f"Elasticsearch {_version(source.url)} ({source.name})"
+    return source
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Of a run in several processes: the one that hands out the tests has the source, and tells the others."""
+    config: pytest.Config = node.config
+    if _shared not in config.stash:
+        running = contextlib.ExitStack()
+        config.add_cleanup(running.close)
+        config.stash[_shared] = _told(config, running.enter_context(_started()))
+    node.workerinput["elasticsearch"] = dataclasses.asdict(config.stash[_shared])
+
+
+@pytest.fixture(scope="session")
+def _elasticsearch(request: pytest.FixtureRequest) -> Iterator[Source]:
+    if handed := getattr(request.config, "workerinput", {}).get("elasticsearch"):
+        yield Source(**handed)
+        return
+    with _started() as source:
+        yield _told(request.config, source)
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_container(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The base URL of Elasticsearch in a container: the one of the whole run, or where that has another, one started here.
+
+    A test that uses this fixture itself is marked `needs("docker", "elasticsearch-image")`.
+    """
+    source: Source = request.getfixturevalue("_elasticsearch")
+    if source.is_container:
+        yield source.url
+        return
+    image = containers.elasticsearch_image()
+    if image is None:
+        pytest.fail("no Docker engine answers, or no image of Elasticsearch can be had", pytrace=False)
+    with _container(image) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def _embedded_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    data: Path = tmp_path_factory.mktemp("elasticsearch")
-    with EmbeddedNode(data) as node:
-        yield node.url
-
-
-@pytest.fixture(scope="session")
-def elasticsearch_url(request: pytest.FixtureRequest) -> str:
+def elasticsearch_url(_elasticsearch: Source) -> str:
     """The base URL, without a final slash, of a real Elasticsearch that the whole run shares.
 
     Others may use the same server: tests touch no index that they did not make.
     """
-    given = os.environ.get("ELASTICSEARCH_URL", "").rstrip("/")
-    url: str
-    if given:
-        url, source = given, "ELASTICSEARCH_URL"
-        wait_until_ready(url, _GIVEN_READY_SECONDS)
-    elif image := containers.elasticsearch_image():
-        url, source = request.getfixturevalue("elasticsearch_container"), f"container of {image}"
-    else:
-        url, source = request.getfixturevalue("_embedded_node"), "embedded node"
-    request.config.stash[_source] = f"Elasticsearch {_version(url)} ({source})"
-    return url
+    return _elasticsearch.url
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say which Elasticsearch the tests talked to."""
-    if source := config.stash.get(_source, None):
-        terminalreporter.write_line(f"TESTED WITH: {source}")
+    if description := config.stash.get(_description, None):
+        terminalreporter.write_line(f"TESTED WITH: {description}")

@@ -11,18 +11,21 @@ import contextlib
 import hashlib
 import random
 import threading
-import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import requests
 
-State = Literal["present", "absent", "open"]
+from tests.support.chats import Chats
+from tests.support.told import PATIENCE, Told
 
-#: Seconds after which a client gives up on an answer: far more than the server may take.
-PATIENCE = 30.0
+State = Literal["present", "absent", "open"]
+#: text: its words can be searched for. image: its text is looked for by recognition. data: there is no text to look for.
+Kind = Literal["text", "image", "data"]
+
+#: How many of a client's steps are about chats.
+CHATTING = 0.15
 
 
 @dataclass
@@ -31,8 +34,16 @@ class File:
 
     name: str
     content: bytes
+    kind: Kind
     id: str | None = None
     state: State = "open"
+    #: Whether its answers were compared after the last change of its state.
+    checked: bool = False
+
+    @property
+    def word(self) -> str:
+        """A word that only the text of this file has."""
+        return "t" + self.name.removeprefix("f").partition(".")[0]
 
     @property
     def sha256(self) -> str:
@@ -50,12 +61,10 @@ class Unit:
 
 
 @dataclass
-class Ledger:
+class Ledger(Told):
     """What one client did and was told; written by that client alone, read while it pauses."""
 
     units: list[Unit] = field(default_factory=list)
-    answers: Counter[str] = field(default_factory=Counter)
-    violations: list[str] = field(default_factory=list)
 
     def files(self) -> Iterator[tuple[Unit, File]]:
         for unit in self.units:
@@ -67,8 +76,9 @@ class Way(Protocol):
     """How one dialect says it. `headers` carry the token."""
 
     name: str
-    #: The most files that one upload of this dialect takes.
+    #: The most files that one upload of this dialect takes, and what they may be.
     most_files: int
+    kinds: tuple[Kind, ...]
 
     def upload(self, http: requests.Session, url: str, token: str, unit: Unit) -> requests.Response: ...
 
@@ -84,6 +94,7 @@ class Coco:
 
     name = "coco"
     most_files = 5
+    kinds: tuple[Kind, ...] = ("text", "data")
 
     def upload(self, http: requests.Session, url: str, token: str, unit: Unit) -> requests.Response:
         files = [("files", (file.name, file.content)) for file in unit.files]
@@ -150,6 +161,7 @@ class Coder(Coco):
 
     name = "coder"
     most_files = 1
+    kinds = ("image",)
     _PATH = "/api/v2/chats/files"
     _ORGANIZATION = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
 
@@ -176,8 +188,24 @@ class Coder(Coco):
 COCO = Coco()
 WAYS: tuple[Way, ...] = (COCO, Langdock(), Kore(), Coder())
 
-#: Every content begins with it, so that each dialect takes it: a Coder chat takes images alone.
-SIGNATURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+#: The largest file that the load's server takes text out of. Its texts are smaller; its images are larger and so cost no
+#: recognition: theirs is an extraction that fails, which has to be kept and rebuilt as well.
+MOST_EXTRACTED = 4000
+SUFFIXES: dict[Kind, str] = {"text": "txt", "image": "png", "data": "bin"}
+#: A word of every text, which finds them all.
+COMMON = "everywhere"
+
+
+def content(kind: Kind, word: str, choice: random.Random) -> bytes:
+    """Some content; `word` is in it when it is text."""
+    if kind == "text":
+        return " ".join(
+            (COMMON, word, *choice.choices(("oak", "elm", "ash", "fir"), k=choice.choice((0, 10, 900))))
+        ).encode()
+    if kind == "image":
+        return b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + choice.randbytes(choice.choice((5_000, 70_000, 300_000)))
+    # Zeros first: nothing knows a format that begins so.
+    return bytes(16) + choice.randbytes(choice.choice((0, 1, 100, 5_000, 70_000, 300_000)))
 
 
 def search(http: requests.Session, url: str, token: str, **parameters: Any) -> requests.Response:
@@ -213,6 +241,7 @@ class Client(threading.Thread):
         self._http = requests.Session()
         self._http.trust_env = False
         self._count = 0
+        self.chats = Chats(number, url, token, self._http, self.ledger, self._random)
         self._may_run = threading.Event()
         self._idle = threading.Event()
         self._idle.set()
@@ -248,6 +277,9 @@ class Client(threading.Thread):
 
     def _step(self) -> None:
         live = [(unit, file) for unit, file in self.ledger.files() if file.state == "present"]
+        if self._random.random() < CHATTING:
+            self.chats.step([str(file.id) for unit, file in live if unit.way.name == "coder"])
+            return
         kind = self._random.random()
         if kind < (0.45 if len(live) < self.ENOUGH else 0.1):
             self._upload()
@@ -258,25 +290,11 @@ class Client(threading.Thread):
         elif live:
             self._download(*self._random.choice(live))
 
-    def _say(self, kind: str, answer: requests.Response) -> None:
-        self.ledger.answers[f"{kind} {answer.status_code}"] += 1
-
-    def _violation(self, text: str) -> None:
-        self.ledger.violations.append(f"{time.strftime('%H:%M:%S')} {self.name}: {text}")
-
-    def _refused(self, kind: str, answer: requests.Response) -> None:
-        """An answer that is no success: only Elasticsearch may be missing here, and it must be said as that."""
-        if answer.status_code != 503 or "Retry-After" not in answer.headers:
-            self._violation(f"{kind} answered {answer.status_code} {answer.text[:200]}")
-
     def _upload(self) -> None:
         way = self._random.choices(WAYS, (3, 1, 1, 1))[0]
         self._count += 1
         number = 1 if self._random.random() < 0.6 else self._random.randint(1, way.most_files)
-        files = [
-            File(f"{self.number}-{self._count}-{n}.png", SIGNATURE + self._random.randbytes(self._size()))
-            for n in range(number)
-        ]
+        files = [self._file(way, n) for n in range(number)]
         unit = Unit(f"c{self.number}n{self._count}", way, files)
         self.ledger.units.append(unit)
         try:
@@ -284,54 +302,63 @@ class Client(threading.Thread):
             if answer.ok:
                 ids = way.ids(answer)
         except requests.RequestException:
-            self.ledger.answers["upload lost"] += 1
+            self.ledger.lost("upload")
             return
-        self._say("upload", answer)
+        self.ledger.say("upload", answer)
         if not answer.ok:
-            self._refused("upload", answer)
+            self.ledger.refused("upload", answer)
             return
         for file, attachment_id in zip(files, ids, strict=True):
             file.id, file.state = attachment_id, "present"
         unit.decided = True
         self._search(unit)
 
-    def _size(self) -> int:
-        return self._random.choice((0, 1, 100, 5_000, 70_000, 300_000))
+    def _file(self, way: Way, n: int) -> File:
+        kind = self._random.choice(way.kinds)
+        file = File(f"f{self.number}x{self._count}x{n}.{SUFFIXES[kind]}", b"", kind)
+        file.content = content(kind, file.word, self._random)
+        return file
 
     def _remove(self, unit: Unit, file: File) -> None:
         assert file.id is not None
-        file.state = "open"
+        file.state, file.checked = "open", False
         try:
             answer = unit.way.delete(self._http, self.url, self.token, file.id)
         except requests.RequestException:
-            self.ledger.answers["delete lost"] += 1
+            self.ledger.lost("delete")
             return
-        self._say("delete", answer)
+        self.ledger.say("delete", answer)
         if answer.ok:
             file.state = "absent"
             found = COCO.download(self._http, self.url, self.token, file.id)
             if found.status_code != 404:
-                self._violation(f"{file.id} was deleted and answers {found.status_code}")
+                self.ledger.violation(f"{file.id} was deleted and answers {found.status_code}")
             self._search(unit)
         else:
-            self._refused("delete", answer)
+            self.ledger.refused("delete", answer)
 
     def _search(self, unit: Unit) -> None:
         ids = [file.id for file in unit.files if file.id is not None]
-        if unit.way.name == "coco":
+        by_word = next((file for file in unit.files if file.kind == "text"), None)
+        if by_word is not None and self._random.random() < 0.3:
+            # Whether its text is taken out by now is not promised; what is found must be there all the same.
+            answer = search(self._http, self.url, self.token, query=by_word.word)
+        elif unit.way.name == "coco":
+            by_word = None
             answer = search(self._http, self.url, self.token, session=unit.session)
         else:
+            by_word = None
             answer = search_by_ids(self._http, self.url, self.token, ids)
-        self._say("search", answer)
+        self.ledger.say("search", answer)
         if not answer.ok:
-            self._refused("search", answer)
+            self.ledger.refused("search", answer)
             return
         found = hits(answer)
         for file in unit.files:
-            if file.state == "present" and file.id not in found:
-                self._violation(f"{file.id} is acknowledged and a search does not find it")
+            if file.state == "present" and file.id not in found and by_word is None:
+                self.ledger.violation(f"{file.id} is acknowledged and a search does not find it")
             if file.state == "absent" and file.id in found:
-                self._violation(f"{file.id} is deleted and a search finds it")
+                self.ledger.violation(f"{file.id} is deleted and a search finds it")
         for attachment_id in found:
             # Nobody else deletes what is in this session, and this client waits: so every hit must be there.
             if not any(file.id == attachment_id and file.state == "open" for file in unit.files):
@@ -340,16 +367,16 @@ class Client(threading.Thread):
     def _is(self, attachment_id: str, unit: Unit) -> None:
         file = next((file for file in unit.files if file.id == attachment_id), None)
         if file is None:
-            self._violation(f"a hit of {unit.session} has the unknown id {attachment_id}")
+            self.ledger.violation(f"a hit of {unit.session} has the unknown id {attachment_id}")
         else:
             self._download(unit, file)
 
     def _download(self, unit: Unit, file: File) -> None:
         assert file.id is not None
         answer = unit.way.download(self._http, self.url, self.token, file.id)
-        self._say("download", answer)
+        self.ledger.say("download", answer)
         if answer.status_code != 200:
             # Downloads need no Elasticsearch: no excuse.
-            self._violation(f"{file.id} is there and a download answers {answer.status_code} {answer.text[:100]}")
+            self.ledger.violation(f"{file.id} is there and a download answers {answer.status_code} {answer.text[:100]}")
         elif answer.content != file.content:
-            self._violation(f"{file.id} has other bytes: {len(answer.content)} for {len(file.content)}")
+            self.ledger.violation(f"{file.id} has other bytes: {len(answer.content)} for {len(file.content)}")

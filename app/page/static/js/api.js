@@ -1,0 +1,139 @@
+// Calls to the server: the Coco routes, and the page's own for signing in.
+
+/** What went wrong. `status` is HTTP's, 0 when there was no answer. */
+export class ApiError extends Error {
+  constructor(status, reason, retryAfter = null) {
+    super(reason);
+    this.status = status;
+    this.reason = reason;
+    this.retryAfter = retryAfter;
+  }
+}
+
+const session = { proof: "", onSignedOut: () => {} };
+
+/** Called when an answer says that nobody is signed in any more. */
+export function onSignedOut(listener) {
+  session.onSignedOut = listener;
+}
+
+/** The headers that a request needs that changes something. */
+export const proofHeaders = () => ({ "X-Page-Proof": session.proof });
+
+/** An error from an answer's status and body, in Coco's shape where there is one. */
+export function errorOf(status, text, retryAfter = null) {
+  let reason = "";
+  try {
+    reason = String(JSON.parse(text).error?.reason ?? "");
+  } catch {
+    // Something between here and the server answered in its own words.
+  }
+  if (status === 401) session.onSignedOut();
+  return new ApiError(status, reason, Number(retryAfter) || null);
+}
+
+async function call(method, path, { json, signal, headers = {}, quiet = false } = {}) {
+  const options = { method, signal, headers: { Accept: "application/json", ...headers }, credentials: "same-origin" };
+  if (method !== "GET" && method !== "HEAD") Object.assign(options.headers, proofHeaders());
+  if (json !== undefined) {
+    options.body = JSON.stringify(json);
+    options.headers["Content-Type"] = "application/json";
+  }
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, "");
+  }
+  if (response.ok) return response;
+  const text = method === "HEAD" ? "" : await response.text();
+  if (quiet) throw new ApiError(response.status, text);
+  throw errorOf(response.status, text, response.headers.get("Retry-After"));
+}
+
+function remember(who) {
+  session.proof = who.proof;
+  return who;
+}
+
+/** Who is signed in; null when nobody is. */
+export async function whoIsSignedIn() {
+  try {
+    return remember(await (await call("GET", "/page/signed-in", { quiet: true })).json());
+  } catch (error) {
+    if (error.status === 401) return null;
+    throw error;
+  }
+}
+
+/** Sign in; who it is. Throws ApiError: 401 for a token that is not valid. */
+export async function signIn(token) {
+  const response = await call("POST", "/page/sign-in", { json: { token }, quiet: true });
+  return remember(await response.json());
+}
+
+export const signOut = () => call("POST", "/page/sign-out");
+
+/** The envelope of a search. */
+export async function search(parameters, signal) {
+  return (await call("GET", `/attachment/_search?${parameters}`, { signal })).json();
+}
+
+/** An attachment by its id, for when it is on no page of results: as a hit; null when there is none. */
+export async function find(id) {
+  let head;
+  try {
+    head = await call("HEAD", `/attachment/${encodeURIComponent(id)}`);
+  } catch (error) {
+    if (error.status === 404) return null;
+    throw error;
+  }
+  const source = {
+    id,
+    name: nameIn(head.headers.get("Filename") ?? id),
+    created: new Date(Number(head.headers.get("Created")) * 1000).toISOString(),
+    size: Number(head.headers.get("Content-Length") ?? 0),
+    media_type: (head.headers.get("Content-Type") ?? "").split(";")[0],
+    sha256: (head.headers.get("ETag") ?? "").replaceAll('"', ""),
+  };
+  try {
+    const response = await call("POST", "/attachment/_search", { json: { attachments: [id] } });
+    Object.assign(source, (await response.json()).hits.hits[0]?._source);
+  } catch (error) {
+    // Without Elasticsearch the file itself is still there, and all that its header says.
+    if (error.status !== 503 && error.status !== 403) throw error;
+  }
+  return { _id: id, _source: source };
+}
+
+function nameIn(header) {
+  const extended = /^UTF-8''(.*)$/.exec(header);
+  return extended ? decodeURIComponent(extended[1]) : header;
+}
+
+/** How far the texts of some attachments are extracted: id to pending, completed or failed; unknown ids are missing. */
+export async function statuses(ids) {
+  const query = new URLSearchParams({ attachments: ids.join(",") });
+  const found = await (await call("GET", `/attachment/_status?${query}`)).json();
+  return new Map(Object.entries(found).map(([id, each]) => [id, each.initial_parsing]));
+}
+
+export const remove = (id) => call("DELETE", `/attachment/${encodeURIComponent(id)}`);
+
+/** The beginning of a file as text, and whether there is more. */
+export async function beginning(id, limit, signal) {
+  const headers = { Range: `bytes=0-${limit - 1}`, Accept: "*/*" };
+  let response;
+  try {
+    response = await call("GET", `/attachment/${encodeURIComponent(id)}`, { headers, signal });
+  } catch (error) {
+    if (error.status === 416) return { text: "", more: false };
+    throw error;
+  }
+  const whole = Number(/\/(\d+)$/.exec(response.headers.get("Content-Range") ?? "")?.[1] ?? 0);
+  const content = await response.arrayBuffer();
+  // A cut within a character leaves a replacement character at the end, which is not the file's.
+  const text = new TextDecoder("utf-8").decode(content, { stream: whole > limit });
+  return { text, more: whole > limit };
+}

@@ -1,0 +1,43 @@
+// Numbers, sizes and times as people read them.
+
+const UNITS = ["bytes", "KB", "MB", "GB", "TB"];
+const numbers = new Intl.NumberFormat("en");
+const dayAndTime = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
+const fullTime = new Intl.DateTimeFormat("en", { dateStyle: "full", timeStyle: "medium" });
+const time = new Intl.DateTimeFormat("en", { timeStyle: "short" });
+const day = new Intl.DateTimeFormat("en", { day: "numeric", month: "short" });
+const dayOfYear = new Intl.DateTimeFormat("en", { dateStyle: "medium" });
+
+export const count = (number) => numbers.format(number);
+
+/** A size in powers of 1,024. */
+export function bytes(size) {
+  let unit = 0;
+  let value = size;
+  while (value >= 1023.5 && unit < UNITS.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  if (unit === 0) return size === 1 ? "1 byte" : `${size} bytes`;
+  return `${value < 9.95 ? value.toFixed(1) : Math.round(value)} ${UNITS[unit]}`;
+}
+
+/** Seconds left, roughly. */
+export function duration(seconds) {
+  if (seconds < 1) return "1 s";
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
+}
+
+/** A time for a list: shorter the nearer it is. */
+export function when(text, now = new Date()) {
+  const date = new Date(text);
+  if (Number.isNaN(date.getTime())) return "";
+  const midnight = new Date(now.getFullYear(), now.getMonth(), now.getDate());
+  if (date >= midnight) return time.format(date);
+  return date.getFullYear() === now.getFullYear() ? day.format(date) : dayOfYear.format(date);
+}
+
+export const exactly = (text) => dayAndTime.format(new Date(text));
+export const inFull = (text) => fullTime.format(new Date(text));

@@ -1,0 +1,30 @@
+// Fragments as the search answers them: text escaped for HTML, with <mark> around what was found. They are read here as
+// text, never as markup: whatever is no <mark> of the server's stays text.
+
+import { h } from "./dom.js";
+
+const ENTITIES = new Map([
+  ["&amp;", "&"],
+  ["&lt;", "<"],
+  ["&gt;", ">"],
+  ["&quot;", '"'],
+  ["&#x27;", "'"],
+  ["&#x2F;", "/"],
+  ["&#39;", "'"],
+  ["&#47;", "/"],
+]);
+const ENTITY = /&(?:amp|lt|gt|quot|#x27|#x2F|#39|#47);/g;
+
+const plain = (text) => text.replace(ENTITY, (entity) => ENTITIES.get(entity));
+
+/** Text nodes and <mark> elements for a fragment. */
+export function marked(fragment) {
+  const nodes = [];
+  let open = false;
+  for (const piece of fragment.split(/(<\/?mark>)/)) {
+    if (piece === "<mark>") open = true;
+    else if (piece === "</mark>") open = false;
+    else if (piece) nodes.push(open ? h("mark", {}, plain(piece)) : document.createTextNode(plain(piece)));
+  }
+  return nodes;
+}

@@ -1,0 +1,92 @@
+// The ways in which files come: dropped, pasted, chosen; folders with all that is in them.
+
+import { h } from "./dom.js";
+
+/** Call `take(files)` for whatever is dropped on the page or pasted into it; `hover(on)` while something is above it. */
+export function listen({ take, hover, nothing }) {
+  let depth = 0;
+  const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
+  addEventListener("dragenter", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    depth += 1;
+    hover(true);
+  });
+  addEventListener("dragover", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "copy";
+  });
+  addEventListener("dragleave", (event) => {
+    if (!carriesFiles(event)) return;
+    depth = Math.max(0, depth - 1);
+    if (depth === 0) hover(false);
+  });
+  addEventListener("drop", async (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    depth = 0;
+    hover(false);
+    const files = await dropped(event.dataTransfer);
+    if (files.length) take(files);
+    else nothing();
+  });
+  addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (!files.length) return;
+    event.preventDefault();
+    take(files);
+  });
+}
+
+async function dropped(transfer) {
+  // The list is empty once this function has waited, so everything is taken from it first.
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.length) return [...transfer.files];
+  const found = [];
+  for (const entry of entries) await collect(entry, found);
+  return found;
+}
+
+async function collect(entry, found) {
+  if (entry.isFile) {
+    await new Promise((resolve) => {
+      entry.file(
+        (file) => {
+          found.push(file);
+          resolve();
+        },
+        // What can't be read is left out; the others still come.
+        resolve,
+      );
+    });
+    return;
+  }
+  const reader = entry.createReader();
+  for (;;) {
+    // A folder is told in portions, and an empty one is the end.
+    const portion = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
+    if (!portion.length) return;
+    for (const each of portion) await collect(each, found);
+  }
+}
+
+/** A hidden input that asks for files, or for a folder; `choose()` opens it. */
+export function picker({ folder, label, take }) {
+  const input = h("input", {
+    type: "file",
+    multiple: true,
+    webkitdirectory: folder,
+    hidden: true,
+    "aria-label": label,
+    "data-picker": folder ? "folder" : "files",
+    on: {
+      change: () => {
+        if (input.files.length) take([...input.files]);
+        // The same file can be chosen again.
+        input.value = "";
+      },
+    },
+  });
+  return { input, choose: () => input.click() };
+}

@@ -1,0 +1,86 @@
+// What a file is, from its media type or, before anybody knows, its extension: a word, a colour, a way to look at it.
+
+const NAMES = new Map([
+  ["application/pdf", "PDF"],
+  ["application/json", "JSON"],
+  ["application/yaml", "YAML"],
+  ["application/toml", "TOML"],
+  ["application/x-ndjson", "JSON lines"],
+  ["application/zip", "ZIP archive"],
+  ["application/gzip", "gzip archive"],
+  ["application/epub+zip", "E-book"],
+  ["application/octet-stream", "Unknown"],
+  ["application/vnd.openxmlformats-officedocument.wordprocessingml.document", "Word document"],
+  ["application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "Excel sheet"],
+  ["application/vnd.openxmlformats-officedocument.presentationml.presentation", "PowerPoint slides"],
+  ["application/vnd.oasis.opendocument.text", "OpenDocument text"],
+  ["application/vnd.oasis.opendocument.spreadsheet", "OpenDocument sheet"],
+  ["application/vnd.oasis.opendocument.presentation", "OpenDocument slides"],
+  ["application/msword", "Word document"],
+  ["application/vnd.ms-excel", "Excel sheet"],
+  ["text/plain", "Plain text"],
+  ["text/csv", "CSV table"],
+  ["text/markdown", "Markdown"],
+  ["text/html", "HTML"],
+  ["text/xml", "XML"],
+  ["text/x-python", "Python"],
+  ["image/svg+xml", "SVG image"],
+  ["audio/mpeg", "MP3 audio"],
+  ["video/mp4", "MP4 video"],
+]);
+const COLOURS = [
+  [/^application\/pdf$/, "red"],
+  [/^image\//, "violet"],
+  [/^audio\//, "amber"],
+  [/^video\//, "pink"],
+  [/spreadsheet|excel|csv/, "green"],
+  [/presentation|powerpoint/, "orange"],
+  [/word|opendocument\.text|rtf|epub/, "blue"],
+  [/zip|tar|compressed|gzip/, "brown"],
+];
+const BY_EXTENSION = new Map([
+  ["pdf", "application/pdf"],
+  ...["png", "jpg", "jpeg", "gif", "webp", "svg", "avif"].map((each) => [each, "image/x"]),
+  ...["mp3", "wav", "ogg", "flac", "m4a"].map((each) => [each, "audio/x"]),
+  ...["mp4", "webm", "mov", "mkv"].map((each) => [each, "video/x"]),
+  ...["xlsx", "xls", "ods", "csv"].map((each) => [each, "spreadsheet"]),
+  ...["pptx", "ppt", "odp"].map((each) => [each, "presentation"]),
+  ...["docx", "doc", "odt", "rtf"].map((each) => [each, "word"]),
+  ...["zip", "gz", "tar", "7z"].map((each) => [each, "zip"]),
+]);
+// An image element runs nothing of an SVG and loads nothing for it.
+const IMAGES = new Set(["png", "jpeg", "gif", "webp", "avif", "bmp", "svg+xml"].map((each) => `image/${each}`));
+const TEXTS = new Set([
+  "application/json",
+  "application/yaml",
+  "application/toml",
+  "application/x-ndjson",
+  "application/xml",
+  "application/javascript",
+]);
+const FALLBACK = "slate";
+
+/** A media type in words: "PNG image". */
+export function nameOf(mediaType) {
+  if (NAMES.has(mediaType)) return NAMES.get(mediaType);
+  const [group, detail] = mediaType.split("/");
+  const word = (detail ?? "").replace(/^(x-|vnd\.)/, "");
+  if (group === "image" || group === "audio" || group === "video") return `${word.toUpperCase()} ${group}`;
+  return mediaType;
+}
+
+/** The colour of its tile. */
+export function colourOf(mediaType, extension) {
+  const known = mediaType ?? BY_EXTENSION.get(extension) ?? "";
+  return COLOURS.find(([pattern]) => pattern.test(known))?.[1] ?? FALLBACK;
+}
+
+/** How it can be looked at: image, pdf, text, audio, video, or null. */
+export function viewOf(mediaType) {
+  if (IMAGES.has(mediaType)) return "image";
+  if (mediaType === "application/pdf") return "pdf";
+  if (mediaType.startsWith("audio/")) return "audio";
+  if (mediaType.startsWith("video/")) return "video";
+  if (mediaType.startsWith("text/") || TEXTS.has(mediaType)) return "text";
+  return null;
+}

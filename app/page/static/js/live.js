@@ -1,0 +1,13 @@
+// What screen readers are told: politely what happened, urgently what went wrong.
+
+function say(id, text) {
+  const region = document.getElementById(id);
+  // The same sentence twice is news the second time, too.
+  region.textContent = "";
+  setTimeout(() => {
+    region.textContent = text;
+  }, 50);
+}
+
+export const announce = (text) => say("polite", text);
+export const warn = (text) => say("urgent", text);

@@ -1,0 +1,251 @@
+// One attachment from near: how it looks, what is known of it, what can be done with it.
+
+import { beginning, find, statuses } from "./api.js";
+import { button, h, icon, set } from "./dom.js";
+import { bytes, count, inFull } from "./format.js";
+import { marked } from "./highlight.js";
+import { colourOf, nameOf, viewOf } from "./kinds.js";
+import { announce } from "./live.js";
+import { showPdf } from "./pdfview.js";
+import { write } from "./state.js";
+import { T, sentence } from "./texts.js";
+
+// Bytes of a text that are shown.
+const TEXT = 256 * 1024;
+// Milliseconds between two looks at an extraction that goes on.
+const LOOK = 1500;
+
+const address = (id) => `/attachment/${encodeURIComponent(id)}`;
+
+export class Preview {
+  constructor({ close, remove, session, scopes }) {
+    this.actions = { close, remove, session };
+    this.scopes = scopes;
+    this.body = h("div", { class: "preview-scroll", tabindex: "0", role: "group", "aria-label": T.preview.details });
+    this.name = h("h2", { tabindex: "-1" });
+    this.element = h(
+      "aside",
+      { class: "preview", "aria-label": T.preview.region, hidden: true },
+      h("header", {}, this.name, button(T.preview.close, { icon: "close", only: true, kind: "plain", click: close })),
+      this.body,
+    );
+    this.element.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") {
+        event.stopPropagation();
+        close();
+      }
+    });
+  }
+
+  /** Show the attachment `id`, of which the list may have a `hit` already. */
+  async show(id, hit, { focus = false } = {}) {
+    if (this.id === id && !this.element.hidden) {
+      if (focus) this.name.focus();
+      return;
+    }
+    this.stop();
+    this.id = id;
+    this.abort = new AbortController();
+    const { signal } = this.abort;
+    this.element.hidden = false;
+    this.name.textContent = hit?._source.name ?? "";
+    this.body.replaceChildren(h("p", { class: "quiet" }, T.loading));
+    this.body.scrollTop = 0;
+    if (focus) this.name.focus();
+    try {
+      const found = hit?._source.media_type ? hit : await find(id);
+      if (signal.aborted) return;
+      if (found === null) this.body.replaceChildren(h("p", {}, T.preview.missing));
+      else this.draw(found, signal, hit);
+    } catch (error) {
+      if (!signal.aborted) this.body.replaceChildren(h("p", {}, sentence(error)));
+    }
+  }
+
+  hide() {
+    this.stop();
+    this.id = "";
+    this.element.hidden = true;
+    this.body.replaceChildren();
+  }
+
+  stop() {
+    this.abort?.abort();
+    clearTimeout(this.timer);
+  }
+
+  draw(hit, signal) {
+    const source = hit._source;
+    this.name.replaceChildren(h("bdi", {}, source.name));
+    const place = h("div", { class: "look" });
+    this.body.replaceChildren(place, this.buttons(hit), ...this.passages(hit), this.details(hit, signal));
+    this.look(place, source, signal).catch((error) => {
+      if (signal.aborted) return;
+      const text = error.name === "PasswordException" ? T.preview.password : T.preview.failed;
+      place.replaceChildren(this.instead(source, text));
+    });
+  }
+
+  async look(place, source, signal) {
+    const view = viewOf(source.media_type ?? "");
+    const url = address(source.id);
+    place.className = `look ${view ?? "nothing"}`;
+    const broken = () => place.replaceChildren(this.instead(source, T.preview.failed));
+    switch (view) {
+      case "image":
+        place.append(h("img", { src: url, alt: T.preview.image(source.name), on: { error: broken } }));
+        break;
+      case "audio":
+      case "video":
+        place.append(
+          h(view, { src: url, controls: true, preload: "metadata", "aria-label": source.name, on: { error: broken } }),
+        );
+        break;
+      case "text": {
+        place.append(h("p", { class: "quiet" }, T.loading));
+        const { text, more } = await beginning(source.id, TEXT, signal);
+        if (signal.aborted) return;
+        place.replaceChildren(
+          text
+            ? h("pre", { dir: "auto", tabindex: "0", role: "region", "aria-label": T.preview.text(source.name) }, text)
+            : h("p", { class: "quiet" }, T.preview.empty),
+        );
+        if (more) place.append(h("p", { class: "quiet small" }, T.preview.cut(TEXT)));
+        break;
+      }
+      case "pdf":
+        place.append(h("p", { class: "quiet" }, T.loading));
+        await showPdf(place, url, signal);
+        break;
+      default:
+        place.append(this.instead(source, T.preview.none, T.preview.noneHint));
+    }
+  }
+
+  instead(source, text, hint = "") {
+    const tile = h("span", { class: `tile big ${colourOf(source.media_type, source.icon)}`, "aria-hidden": "true" });
+    tile.append((source.icon || "file").slice(0, 5));
+    return h("div", { class: "instead" }, tile, h("p", {}, text), hint && h("p", { class: "quiet small" }, hint));
+  }
+
+  buttons(hit) {
+    const id = hit._source.id;
+    const url = new URL(address(id), location.href).href;
+    const curl = `curl -OJ -H "X-API-TOKEN: $TOKEN" '${url}'`;
+    const link = new URL(`/page/${write({ kind: [], dialect: [], open: id })}`, location.href).href;
+    const download = h(
+      "a",
+      { class: "button primary", href: address(id), download: "" },
+      icon("download"),
+      h("span", {}, T.preview.download),
+    );
+    return h(
+      "div",
+      { class: "buttons" },
+      download,
+      this.copy(T.preview.copyLink, "link", link),
+      this.copy(T.preview.copyCurl, "terminal", curl),
+      this.scopes().includes("delete") &&
+        button(T.preview.remove, { icon: "trash", kind: "danger-plain", click: () => this.actions.remove(hit) }),
+    );
+  }
+
+  copy(label, drawing, text, props = {}) {
+    const words = h("span", {}, label);
+    const made = h(
+      "button",
+      {
+        type: "button",
+        class: "button",
+        "data-copies": text,
+        ...props,
+        on: {
+          click: async () => {
+            let said = T.preview.copied;
+            try {
+              await navigator.clipboard.writeText(text);
+            } catch {
+              said = T.preview.copyFailed;
+            }
+            words.textContent = said;
+            announce(said);
+            setTimeout(() => {
+              words.textContent = label;
+            }, 2000);
+          },
+        },
+      },
+      icon(drawing),
+      words,
+    );
+    return made;
+  }
+
+  passages(hit) {
+    const found = hit.highlight?.content ?? [];
+    if (!found.length) return [];
+    return [
+      h(
+        "section",
+        { class: "passages" },
+        h("h3", {}, T.preview.passages),
+        found.map((fragment) => h("blockquote", { dir: "auto" }, ...marked(fragment))),
+      ),
+    ];
+  }
+
+  details(hit, signal) {
+    const source = hit._source;
+    const names = T.preview.fields;
+    const list = h("dl", {});
+    const add = (name, ...content) => list.append(h("div", {}, h("dt", {}, name), h("dd", {}, ...content)));
+    if (source.media_type) add(names.kind, nameOf(source.media_type), h("span", { class: "quiet" }, ` ${source.media_type}`));
+    if (source.size !== undefined) {
+      add(names.size, bytes(source.size), source.size >= 1024 && h("span", { class: "quiet" }, ` ${count(source.size)} bytes`));
+    }
+    if (source.created) add(names.created, h("time", { datetime: source.created }, inFull(source.created)));
+    if (source.updated && source.updated !== source.created) {
+      add(names.updated, h("time", { datetime: source.updated }, inFull(source.updated)));
+    }
+    add(names.session, source.session ? this.sessionLink(source.session) : h("span", { class: "quiet" }, T.preview.noSession));
+    const state = h("span", { class: "extraction" });
+    add(names.extraction, state);
+    this.watch(source.id, state, signal);
+    if (source.dialect) add(names.dialect, T.dialects.get(source.dialect) ?? source.dialect);
+    if (source.owner) add(names.owner, h("bdi", {}, source.owner));
+    add(names.id, h("code", {}, source.id));
+    if (source.sha256) add(names.sha256, h("code", {}, source.sha256));
+    return h("section", { class: "details" }, h("h3", {}, T.preview.details), list);
+  }
+
+  sessionLink(session) {
+    return h(
+      "a",
+      {
+        href: `/page/${write({ session, kind: [], dialect: [] })}`,
+        on: {
+          click: (event) => {
+            if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+            event.preventDefault();
+            this.actions.session(session);
+          },
+        },
+      },
+      h("bdi", {}, session),
+    );
+  }
+
+  async watch(id, place, signal) {
+    let found;
+    try {
+      found = (await statuses([id])).get(id);
+    } catch {
+      found = "unknown";
+    }
+    if (signal.aborted) return;
+    const state = found in T.preview.extraction ? found : "unknown";
+    place.textContent = T.preview.extraction[state];
+    set(place, { "data-state": state });
+    if (state === "pending") this.timer = setTimeout(() => this.watch(id, place, signal), LOOK);
+  }
+}

@@ -1,0 +1,220 @@
+// The list of results: only the rows near the window exist, however many there are.
+
+import { h, icon } from "./dom.js";
+import { bytes, exactly, when } from "./format.js";
+import { marked } from "./highlight.js";
+import { colourOf } from "./kinds.js";
+import { T } from "./texts.js";
+
+// Heights in CSS pixels, the same in page.css: every row of a list is as high as the others.
+const LOW = 64;
+const HIGH = 108;
+// Rows beyond the window on each side, and how far before the end the next page is asked for.
+const BEYOND = 8;
+const AHEAD = 40;
+
+export class Results {
+  constructor({ open, remove, href, more }) {
+    this.actions = { open, remove, href, more };
+    this.hits = [];
+    this.rows = new Map();
+    this.height = LOW;
+    this.current = 0;
+    this.opened = "";
+    this.total = -1;
+    this.list = h("ul", { class: "rows", role: "list", "aria-label": T.search.results });
+    this.foot = h("div", { class: "foot" });
+    this.element = h("div", { class: "scroller", id: "results", tabindex: "-1" }, this.list, this.foot);
+    this.element.addEventListener("scroll", () => this.later(), { passive: true });
+    this.list.addEventListener("keydown", (event) => this.key(event));
+    this.list.addEventListener("focusin", (event) => {
+      const row = event.target.closest("li");
+      if (row) this.current = Number(row.dataset.position);
+    });
+    new ResizeObserver(() => this.draw()).observe(this.element);
+  }
+
+  /** Begin with the first hits. `high`: with room for a passage. `keep`: stay at this place of the list. */
+  replace(hits, { total, exact, high, keep }) {
+    this.hits = hits;
+    this.total = exact ? total : -1;
+    this.height = high ? HIGH : LOW;
+    this.list.classList.toggle("high", high);
+    for (const row of this.rows.values()) row.remove();
+    this.rows.clear();
+    this.current = Math.min(this.current, Math.max(0, hits.length - 1));
+    if (!keep) {
+      this.current = 0;
+      this.element.scrollTop = 0;
+    }
+    this.draw();
+  }
+
+  append(hits) {
+    this.hits.push(...hits);
+    this.draw();
+  }
+
+  /** What stands below the last row: a node, or nothing. */
+  footer(node = null) {
+    this.foot.replaceChildren(...(node ? [node] : []));
+  }
+
+  /** Take a hit off the list; the focus goes to the one after it. */
+  drop(id) {
+    const position = this.hits.findIndex((hit) => hit._id === id);
+    if (position < 0) return;
+    this.hits.splice(position, 1);
+    if (this.total > 0) this.total -= 1;
+    for (const row of this.rows.values()) row.remove();
+    this.rows.clear();
+    this.current = Math.min(position, Math.max(0, this.hits.length - 1));
+    this.draw();
+    this.focus(this.current);
+  }
+
+  find(id) {
+    return this.hits.find((hit) => hit._id === id);
+  }
+
+  /** Show which attachment is open. */
+  mark(id) {
+    this.opened = id;
+    for (const row of this.rows.values()) this.markRow(row);
+  }
+
+  markRow(row) {
+    const is = row.dataset.id === this.opened && this.opened !== "";
+    row.classList.toggle("opened", is);
+    if (is) row.firstChild.setAttribute("aria-current", "true");
+    else row.firstChild.removeAttribute("aria-current");
+  }
+
+  atTop() {
+    return this.element.scrollTop < this.height;
+  }
+
+  focus(position = this.current) {
+    if (!this.hits.length) return;
+    this.current = Math.max(0, Math.min(position, this.hits.length - 1));
+    const top = this.current * this.height;
+    const { scrollTop, clientHeight } = this.element;
+    if (top < scrollTop) this.element.scrollTop = top;
+    else if (top + this.height > scrollTop + clientHeight) this.element.scrollTop = top + this.height - clientHeight;
+    this.draw();
+    this.rows.get(this.current)?.firstChild.focus({ preventScroll: true });
+  }
+
+  later() {
+    if (this.pending) return;
+    this.pending = true;
+    requestAnimationFrame(() => {
+      this.pending = false;
+      this.draw();
+    });
+  }
+
+  draw() {
+    const { scrollTop, clientHeight } = this.element;
+    const first = Math.max(0, Math.floor(scrollTop / this.height) - BEYOND);
+    const last = Math.min(this.hits.length, Math.ceil((scrollTop + clientHeight) / this.height) + BEYOND);
+    this.list.style.height = `${this.hits.length * this.height}px`;
+    const wanted = new Set();
+    for (let position = first; position < last; position += 1) wanted.add(position);
+    // The row that has the focus, or would get it, stays: a scrolled-away focus would be lost.
+    if (this.hits.length) wanted.add(this.current);
+    for (const [position, row] of this.rows) {
+      if (wanted.has(position)) continue;
+      row.remove();
+      this.rows.delete(position);
+    }
+    for (const position of [...wanted].sort((one, other) => one - other)) {
+      if (this.rows.has(position)) continue;
+      const row = this.row(this.hits[position], position);
+      this.rows.set(position, row);
+      // In the document as on the screen: screen readers follow the document.
+      const after = [...this.rows.entries()].filter(([other]) => other > position).sort(([a], [b]) => a - b)[0];
+      this.list.insertBefore(row, after ? after[1] : null);
+    }
+    for (const [position, row] of this.rows) row.firstChild.tabIndex = position === this.current ? 0 : -1;
+    if (this.hits.length && last + AHEAD >= this.hits.length) this.actions.more();
+  }
+
+  row(hit, position) {
+    const source = hit._source;
+    const extension = (source.icon || "").slice(0, 5);
+    const named = hit.highlight?.name?.[0];
+    const passage = hit.highlight?.content?.[0];
+    const session = source.session;
+    const tile = h("span", { class: `tile ${colourOf(source.media_type, source.icon)}`, "aria-hidden": "true" });
+    tile.append(extension || "file");
+    const meta = h("span", { class: "meta" }, h("span", { class: "size" }, bytes(source.size ?? 0)));
+    if (source.created) {
+      meta.append(h("time", { datetime: source.created, title: exactly(source.created) }, when(source.created)));
+    }
+    const words = h(
+      "span",
+      { class: "words" },
+      h("bdi", { class: "name", title: source.name }, ...(named ? marked(named) : [source.name])),
+      this.height === HIGH && h("span", { class: "passage", dir: "auto" }, ...(passage ? marked(passage) : [])),
+      h("span", { class: "under" }, session ? h("bdi", { class: "session" }, session) : null),
+    );
+    const link = h(
+      "a",
+      {
+        href: this.actions.href(hit._id),
+        tabindex: "-1",
+        on: {
+          click: (event) => {
+            if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+            event.preventDefault();
+            this.current = position;
+            this.actions.open(hit._id, { focus: event.detail === 0 });
+          },
+        },
+      },
+      tile,
+      words,
+      meta,
+    );
+    const row = h(
+      "li",
+      { "aria-posinset": position + 1, "aria-setsize": this.total, "data-position": position, "data-id": hit._id },
+      link,
+    );
+    row.style.transform = `translateY(${position * this.height}px)`;
+    if (source.extraction?.state === "failed") row.classList.add("unread");
+    this.markRow(row);
+    return row;
+  }
+
+  key(event) {
+    const page = Math.max(1, Math.floor(this.element.clientHeight / this.height) - 1);
+    const moves = {
+      ArrowDown: this.current + 1,
+      ArrowUp: this.current - 1,
+      PageDown: this.current + page,
+      PageUp: this.current - page,
+      Home: 0,
+      End: this.hits.length - 1,
+    };
+    if (event.key in moves) {
+      event.preventDefault();
+      this.focus(moves[event.key]);
+    } else if (event.key === "Delete" && this.hits[this.current]) {
+      event.preventDefault();
+      this.actions.remove(this.hits[this.current]);
+    }
+  }
+}
+
+/** Rows that stand for what is still loading. */
+export function skeleton() {
+  const row = () => h("div", { class: "ghost" }, h("span", { class: "tile" }), h("span", { class: "bar" }));
+  return h("div", { class: "ghosts", "aria-hidden": "true" }, Array.from({ length: 6 }, row));
+}
+
+/** A picture with a sentence: nothing here, nothing found, not available. */
+export function message(drawing, heading, text, ...more) {
+  return h("div", { class: "message" }, icon(drawing), h("h2", {}, heading), h("p", {}, text), ...more);
+}

@@ -1,0 +1,70 @@
+// One search at a time: a new one ends the one before, and what still comes of that is dropped.
+
+import { search } from "./api.js";
+import { parameters } from "./state.js";
+
+const PAGE = 100;
+const FIRST = 50;
+const FIELDS = "id,created,updated,session,name,icon,size,media_type,sha256,owner,dialect,extraction";
+const FACETS = "media_type,created,file_size,dialect";
+
+/** A running list of hits. `page(hits, {total, exact, facets, done, first})` gets each page, `failed(error, first)` else. */
+export class Search {
+  constructor({ page, failed }) {
+    this.page = page;
+    this.failed = failed;
+    this.abort = null;
+    this.next = null;
+    this.busy = false;
+  }
+
+  /** Begin anew. Resolves when the first page is there, or the search was overtaken. */
+  async begin(state) {
+    this.stop();
+    this.wanted = parameters(state);
+    this.wanted.set("_source", FIELDS);
+    if (state.q.trim()) this.wanted.set("highlight", "true");
+    this.next = null;
+    await this.load(true);
+  }
+
+  /** The next page, unless one is on its way or there is none. */
+  async more() {
+    if (!this.busy && this.next) await this.load(false);
+  }
+
+  stop() {
+    this.abort?.abort();
+    this.abort = null;
+    this.busy = false;
+  }
+
+  async load(first) {
+    const mine = new AbortController();
+    this.abort = mine;
+    this.busy = true;
+    const asked = new URLSearchParams(this.wanted);
+    const size = first ? FIRST : PAGE;
+    asked.set("size", String(size));
+    if (first) asked.set("facets", FACETS);
+    else asked.set("search_after", JSON.stringify(this.next));
+    try {
+      const envelope = await search(asked, mine.signal);
+      if (this.abort !== mine) return;
+      this.busy = false;
+      const hits = envelope.hits.hits;
+      this.next = hits.length === size ? hits.at(-1).sort : null;
+      this.page(hits, {
+        first,
+        done: !this.next,
+        total: envelope.hits.total?.value ?? hits.length,
+        exact: envelope.hits.total?.relation !== "gte",
+        facets: envelope.aggregations ?? {},
+      });
+    } catch (error) {
+      if (this.abort !== mine || error.name === "AbortError") return;
+      this.busy = false;
+      this.failed(error, first);
+    }
+  }
+}

@@ -1,0 +1,81 @@
+// The recent sessions with their numbers, in the sidebar.
+
+import { search } from "./api.js";
+import { button, h, icon } from "./dom.js";
+import { count } from "./format.js";
+import { write } from "./state.js";
+import { T } from "./texts.js";
+
+export class Sessions {
+  constructor({ choose, add }) {
+    this.choose = choose;
+    this.buckets = [];
+    this.current = "";
+    this.total = null;
+    this.list = h("ul", { role: "list" });
+    this.element = h(
+      "nav",
+      { class: "sessions", "aria-label": T.sessions.heading },
+      h(
+        "div",
+        { class: "side-head" },
+        h("h2", {}, T.sessions.heading),
+        button(T.sessions.add, { icon: "plus", only: true, kind: "plain", click: add }),
+      ),
+      this.list,
+    );
+  }
+
+  /** Ask for the sessions again. What fails leaves the list as it was. */
+  async load() {
+    try {
+      const envelope = await search("size=0&facets=session");
+      this.buckets = envelope.aggregations?.session?.buckets ?? [];
+      this.total = envelope.hits.total?.value ?? null;
+      this.draw();
+    } catch {
+      // The results say what is wrong.
+    }
+  }
+
+  show(current) {
+    this.current = current;
+    this.draw();
+  }
+
+  draw() {
+    const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.session : undefined;
+    const known = this.buckets.map((bucket) => [bucket.key, bucket.doc_count]);
+    if (this.current && !known.some(([key]) => key === this.current)) known.unshift([this.current, null]);
+    this.list.replaceChildren(
+      this.item("", T.sessions.all, this.total, "all"),
+      ...known.map(([key, number]) => this.item(key, key, number, "chat")),
+    );
+    if (focused !== undefined) {
+      [...this.list.querySelectorAll("a")].find((each) => each.dataset.session === focused)?.focus();
+    }
+  }
+
+  item(session, label, number, drawing) {
+    const href = `/page/${write({ q: "", session, kind: [], dialect: [] })}`;
+    const link = h(
+      "a",
+      {
+        href,
+        "data-session": session,
+        "aria-current": session === this.current ? "page" : null,
+        on: {
+          click: (event) => {
+            if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+            event.preventDefault();
+            this.choose(session);
+          },
+        },
+      },
+      icon(drawing),
+      h("bdi", { class: "label", title: label }, label),
+      number === null ? null : h("span", { class: "number" }, count(number)),
+    );
+    return h("li", {}, link);
+  }
+}

@@ -1,0 +1,72 @@
+// What the page shows, as its URL says it: a bookmark or a shared link is the same search.
+
+export const SORTS = ["relevance", "newest", "oldest", "name", "name-down", "largest", "smallest"];
+/** The dates that can be chosen, as the facet names them: days back from now. A bookmark keeps the word, not the day. */
+export const DATES = new Map([
+  ["day", 1],
+  ["week", 7],
+  ["month", 30],
+  ["year", 365],
+  ["older", 365],
+]);
+const LISTS = ["kind", "dialect"];
+const SINGLES = ["q", "session", "date", "min", "max", "sort", "open"];
+
+/** The state in a query string; what it does not know it leaves out. */
+export function read(search) {
+  const parameters = new URLSearchParams(search);
+  const state = {};
+  for (const name of SINGLES) state[name] = parameters.get(name) ?? "";
+  for (const name of LISTS) state[name] = parameters.getAll(name);
+  if (!SORTS.includes(state.sort)) state.sort = "";
+  for (const name of ["min", "max"]) if (!/^\d{1,15}$/.test(state[name])) state[name] = "";
+  if (!DATES.has(state.date)) state.date = "";
+  return state;
+}
+
+/** The query string of a state, with a leading `?`, or empty. */
+export function write(state) {
+  const parameters = new URLSearchParams();
+  for (const name of SINGLES) if (state[name]) parameters.set(name, state[name]);
+  for (const name of LISTS) for (const value of state[name]) parameters.append(name, value);
+  const text = parameters.toString();
+  return text && `?${text}`;
+}
+
+/** Whether two states ask for the same results; which of them is open does not matter. */
+export const sameSearch = (one, other) => write({ ...one, open: "" }) === write({ ...other, open: "" });
+
+/** The order in force: by relevance when words are searched for, else the newest first. */
+export const sortOf = (state) =>
+  state.sort && (state.sort !== "relevance" || state.q.trim()) ? state.sort : state.q.trim() ? "relevance" : "newest";
+
+export const isFiltered = (state) =>
+  Boolean(state.session || state.date || state.min || state.max) || LISTS.some((name) => state[name].length);
+
+const FIELDS = {
+  relevance: "_score:desc,id:desc",
+  newest: "created:desc,id:desc",
+  oldest: "created:asc,id:asc",
+  name: "name:asc,id:asc",
+  "name-down": "name:desc,id:desc",
+  largest: "size:desc,id:desc",
+  smallest: "size:asc,id:asc",
+};
+
+/** The parameters of the search that a state stands for, without size and facets. */
+export function parameters(state) {
+  const found = new URLSearchParams();
+  if (state.q.trim()) found.set("query", state.q.trim());
+  if (state.session) found.append("session", state.session);
+  for (const kind of state.kind) found.append("media_type", kind);
+  for (const dialect of state.dialect) found.append("dialect", dialect);
+  if (state.date) {
+    // To the minute, so that the same search has the same address for a while.
+    const moment = Math.floor(Date.now() / 60_000) * 60_000 - DATES.get(state.date) * 86_400_000;
+    found.set(state.date === "older" ? "created_before" : "created_after", new Date(moment).toISOString());
+  }
+  if (state.min) found.set("min_size", state.min);
+  if (state.max) found.set("max_size", state.max);
+  found.set("sort", FIELDS[sortOf(state)]);
+  return found;
+}

@@ -1,0 +1,247 @@
+// Every sentence of the page.
+
+import { bytes, count } from "./format.js";
+
+const files = (number) => (number === 1 ? "1 file" : `${count(number)} files`);
+
+export const T = {
+  title: "Attachments",
+  skip: "Skip to the results",
+  loading: "Loading…",
+
+  signIn: {
+    heading: "Sign in",
+    lead: "Show an API token once. Your browser then keeps a cookie that scripts can’t read, not the token.",
+    label: "API token",
+    submit: "Sign in",
+    busy: "Signing in…",
+    hint: "scripts/serve prints a token at its first start; scripts/token create makes more.",
+    wrong: "This token is not valid. It may be mistyped, expired or revoked.",
+    often: (seconds) => `Too many failed attempts. Try again in ${seconds} seconds.`,
+    insecure: "Signing in needs HTTPS here: over plain HTTP others on the network could read the token.",
+    ended: "You were signed out. Sign in to go on where you were.",
+    offline: "The server does not answer. Is it running?",
+    failed: "Signing in failed. Try again.",
+  },
+  account: {
+    as: (name) => `Signed in as ${name}`,
+    signOut: "Sign out",
+    signedOut: "Signed out",
+  },
+
+  search: {
+    label: "Search names and contents",
+    placeholder: "Search names and contents",
+    clear: "Clear the search",
+    results: "Results",
+    filters: "Filters",
+    closeFilters: "Close the filters",
+    sort: "Sort by",
+    sorts: {
+      relevance: "Best match",
+      newest: "Newest first",
+      oldest: "Oldest first",
+      name: "Name, A to Z",
+      "name-down": "Name, Z to A",
+      largest: "Largest first",
+      smallest: "Smallest first",
+    },
+    envelope: "Raw answer",
+    envelopeTitle: "Elasticsearch’s own answer to this search, as JSON",
+    found: (number, exact) =>
+      number === 0 ? "Nothing found" : `${count(number)}${exact ? "" : "+"} ${number === 1 ? "attachment" : "attachments"}`,
+    more: "Loading more…",
+    moreFailed: "The next results could not be loaded.",
+    again: "Try again",
+    fresh: "New attachments have arrived",
+    show: "Show them",
+    clearFilters: "Clear filters",
+    without: (what) => `Remove the filter ${what}`,
+  },
+  empty: {
+    all: "Nothing here yet",
+    allHint: "Drop files anywhere on this page, paste them, or choose them. They are found as soon as they are stored.",
+    session: "This session has no attachments",
+    none: "Nothing matches",
+    noneHint: "Try fewer words or another spelling, or clear the filters.",
+  },
+  down: {
+    heading: "Search is not available right now",
+    text: "Elasticsearch does not answer. Files that are stored stay safe and can be downloaded; new ones are not taken meanwhile.",
+    retrying: "Trying again by itself…",
+    back: "Search is available again",
+    offline: "The server does not answer",
+    offlineText: "Check your connection.",
+    failed: "The search failed",
+  },
+
+  facets: {
+    heading: "Filters",
+    media_type: "Kind",
+    created: "Date",
+    file_size: "Size",
+    dialect: "Came in through",
+    dates: {
+      day: "Last 24 hours",
+      week: "Last 7 days",
+      month: "Last 30 days",
+      year: "Last 12 months",
+      older: "Older",
+    },
+    sizes: (low, high) => {
+      if (!low) return `Under ${bytes(high)}`;
+      return high ? `${bytes(low)} to ${bytes(high)}` : `${bytes(low)} and more`;
+    },
+    more: (number) => `${count(number)} more`,
+    fewer: "Fewer",
+    none: "No filters for these results",
+  },
+  dialects: new Map([
+    ["coco", "Coco and this page"],
+    ["langdock", "Langdock"],
+    ["coder", "Coder"],
+    ["kore", "Kore.ai"],
+    ["elasticsearch", "Elasticsearch"],
+  ]),
+
+  sessions: {
+    heading: "Sessions",
+    all: "All attachments",
+    add: "New session",
+    name: "Name of the session",
+    nameHint: "Files you upload next belong to it. It appears in the list with its first file.",
+    create: "Open it",
+    cancel: "Cancel",
+    none: "No session yet",
+    title: (name) => `Session ${name}`,
+    count: (number) => `${count(number)} ${number === 1 ? "attachment" : "attachments"}`,
+  },
+
+  upload: {
+    button: "Upload",
+    files: "Choose files",
+    folder: "Choose a folder",
+    into: (session) => (session ? `into the session ${session}` : "into no session"),
+    drop: "Drop to upload",
+    heading: "Uploads",
+    region: "Uploads",
+    hide: "Hide the finished ones",
+    fold: "Fold the list of uploads",
+    unfold: "Unfold the list of uploads",
+    cancelAll: "Cancel all",
+    waiting: "Waiting",
+    finishing: "Storing and indexing…",
+    done: "Stored, found by its name",
+    reading: "Stored, reading its text…",
+    searchable: "Stored, its text is searchable",
+    textless: "Stored; it has no readable text",
+    cancelled: "Cancelled",
+    cancel: (name) => `Cancel ${name}`,
+    retry: (name) => `Try ${name} again`,
+    open: (name) => `Open ${name}`,
+    progress: (name) => `Progress of ${name}`,
+    sent: (sent, total) => `${bytes(sent)} of ${bytes(total)}`,
+    speed: (rate) => `${bytes(rate)}/s`,
+    left: (text) => `${text} left`,
+    others: (number) => `and ${files(number)} more waiting`,
+    summary: (running, done, failed) =>
+      [
+        running ? `${files(running)} uploading` : "",
+        done ? `${count(done)} done` : "",
+        failed ? `${count(failed)} failed` : "",
+      ]
+        .filter(Boolean)
+        .join(", "),
+    added: (number) => `${files(number)} added to the uploads`,
+    arrived: (name) => `${name} is uploaded`,
+    allArrived: (number) => `${files(number)} uploaded`,
+    failed: (name, why) => `${name} was not uploaded. ${why}`,
+    leave: "Uploads are under way.",
+    denied: "Your token may not upload.",
+    emptyDrop: "Nothing in there can be uploaded: only files and folders can.",
+  },
+
+  // Why an upload was refused, by what the server answered.
+  refusals: {
+    tooLarge: (size, limit) => `It has ${bytes(size)}; the server takes files of at most ${bytes(limit)}.`,
+    tooLargeAnswer: "It is larger than the server takes.",
+    name: "Its name can’t be kept: names have at most 1,024 bytes and no control character NUL.",
+    type: "Files of this type are not taken.",
+    full: "The server’s disk is full. Nothing of the file was kept.",
+    signedOut: "You are signed out. Sign in, then try again.",
+    forbidden: "Your token may not upload.",
+    slow: "It arrived too slowly, and the server gave up. Try again on a better connection.",
+    index: "Elasticsearch is not available, so the server takes no files right now. Try again in a moment.",
+    network: "The connection was lost, or the file changed on your disk. Try again.",
+    invalid: (reason) => `The server refused it: ${reason}.`,
+    server: "The server met an error. Try again.",
+  },
+
+  preview: {
+    region: "Preview and details",
+    close: "Close the preview",
+    none: "No preview for this kind of file",
+    noneHint: "Download it to look at it.",
+    failed: "The preview could not be shown.",
+    image: (name) => `The image ${name}`,
+    text: (name) => `The text of ${name}`,
+    cut: (size) => `The first ${bytes(size)} are shown.`,
+    empty: "The file is empty.",
+    page: (number, all) => `Page ${number} of ${all}`,
+    pages: (all) => (all === 1 ? "1 page" : `${count(all)} pages`),
+    password: "This PDF needs a password. Download it to open it.",
+    missing: "This attachment does not exist (any more).",
+    download: "Download",
+    remove: "Delete",
+    copyLink: "Copy link",
+    copyCurl: "Copy curl line",
+    copyId: "Copy the id",
+    copied: "Copied",
+    copyFailed: "Your browser does not let this page copy.",
+    details: "Details",
+    passages: "Passages found",
+    fields: {
+      kind: "Kind",
+      size: "Size",
+      created: "Uploaded",
+      updated: "Changed",
+      session: "Session",
+      owner: "Token",
+      dialect: "Came in through",
+      extraction: "Text inside",
+      id: "Id",
+      sha256: "SHA-256",
+    },
+    noSession: "none",
+    extraction: {
+      pending: "being read…",
+      completed: "searchable",
+      failed: "could not be read",
+      unknown: "not known right now",
+    },
+  },
+
+  remove: {
+    heading: "Delete this file?",
+    text: (name) => `“${name}” is removed from the disk and from every search. This can’t be undone.`,
+    confirm: "Delete",
+    cancel: "Keep it",
+    done: (name) => `${name} is deleted`,
+    failed: "It could not be deleted.",
+    denied: "Your token may not delete.",
+  },
+
+  errors: {
+    network: "The server does not answer. Check your connection.",
+    index: "Elasticsearch is not available right now. Try again in a moment.",
+    server: "The server met an error.",
+  },
+};
+
+/** A sentence for what a call met. */
+export function sentence(error) {
+  if (error.status === 0) return T.errors.network;
+  if (error.status === 503) return T.errors.index;
+  if (error.status >= 500 || !error.reason) return T.errors.server;
+  return `${error.reason[0].toUpperCase()}${error.reason.slice(1)}.`;
+}

@@ -1,0 +1,164 @@
+// The queue of uploads. Each file is a request of its own, so that one refusal costs no other file, a few of them at a
+// time; the browser streams it from the disk, so its size does not matter here.
+
+import { errorOf, proofHeaders } from "./api.js";
+import { T } from "./texts.js";
+
+// Browsers open six connections to a host: the rest is for the searches meanwhile.
+const AT_ONCE = 3;
+// Seconds over which the speed is smoothed.
+const SMOOTHING = 3;
+
+const REFUSALS = new Map([
+  [401, T.refusals.signedOut],
+  [403, T.refusals.forbidden],
+  [408, T.refusals.slow],
+  [413, T.refusals.tooLargeAnswer],
+  [415, T.refusals.type],
+  [503, T.refusals.index],
+  [507, T.refusals.full],
+]);
+
+/** Why an upload failed, in a sentence, and whether the same file may fare better later. */
+export function refusal(error) {
+  if (error.status === 0) return { why: T.refusals.network, again: true };
+  if (error.status === 400 && error.reason.startsWith("Invalid file name")) return { why: T.refusals.name, again: false };
+  const known = REFUSALS.get(error.status);
+  if (known) return { why: known, again: ![403, 413, 415].includes(error.status) };
+  if (error.status < 500 && error.reason) return { why: T.refusals.invalid(error.reason), again: false };
+  return { why: T.refusals.server, again: true };
+}
+
+let last = 0;
+
+export class Uploads {
+  /** `changed(item)` after every change of one; `stored(item)` when one is. */
+  constructor({ changed, stored }) {
+    this.changed = changed;
+    this.stored = stored;
+    this.items = [];
+    this.limit = Infinity;
+  }
+
+  /** Queue files for a session, which may be empty. */
+  add(files, session) {
+    const added = files.map((file) => {
+      last += 1;
+      const item = { key: last, file, name: file.name, session, total: file.size, sent: 0, speed: 0, id: "", why: "" };
+      const fits = file.size <= this.limit;
+      return Object.assign(item, {
+        state: fits ? "waiting" : "failed",
+        why: fits ? "" : T.refusals.tooLarge(file.size, this.limit),
+        again: false,
+      });
+    });
+    this.items.push(...added);
+    added.forEach(this.changed);
+    this.pump();
+    return added;
+  }
+
+  cancel(item) {
+    if (item.state === "sending" || item.state === "finishing") item.request.abort();
+    if (item.state === "waiting") this.end(item, "cancelled");
+  }
+
+  cancelAll() {
+    for (const item of this.items.filter((each) => each.state === "waiting")) this.end(item, "cancelled");
+    for (const item of this.items) this.cancel(item);
+  }
+
+  retry(item) {
+    if (item.state !== "failed" && item.state !== "cancelled") return;
+    Object.assign(item, { state: "waiting", why: "", sent: 0, speed: 0 });
+    this.changed(item);
+    this.pump();
+  }
+
+  /** Forget what is over. */
+  clear() {
+    this.items = this.items.filter((item) => this.isRunning(item));
+  }
+
+  isRunning(item) {
+    return ["waiting", "sending", "finishing"].includes(item.state);
+  }
+
+  numbers() {
+    const found = { running: 0, done: 0, failed: 0 };
+    for (const item of this.items) {
+      if (this.isRunning(item)) found.running += 1;
+      else if (item.state === "done") found.done += 1;
+      else if (item.state === "failed") found.failed += 1;
+    }
+    return found;
+  }
+
+  pump() {
+    let busy = this.items.filter((item) => item.state === "sending" || item.state === "finishing").length;
+    for (const item of this.items) {
+      if (busy >= AT_ONCE) return;
+      if (item.state !== "waiting") continue;
+      busy += 1;
+      this.send(item);
+    }
+  }
+
+  send(item) {
+    const form = new FormData();
+    if (item.session) form.append("session", item.session);
+    form.append("files", item.file, item.name);
+    const request = new XMLHttpRequest();
+    item.request = request;
+    item.state = "sending";
+    let before = { moment: performance.now(), sent: 0 };
+    request.upload.addEventListener("progress", (event) => {
+      const moment = performance.now();
+      const seconds = (moment - before.moment) / 1000;
+      // The form around the file is not the file's.
+      item.sent = Math.min(item.total, Math.max(0, event.loaded - (event.total - item.total)));
+      if (seconds >= 0.2) {
+        const speed = (item.sent - before.sent) / seconds;
+        const weight = item.speed ? Math.min(1, seconds / SMOOTHING) : 1;
+        item.speed += (speed - item.speed) * weight;
+        before = { moment, sent: item.sent };
+      }
+      this.changed(item);
+    });
+    request.upload.addEventListener("load", () => {
+      item.state = "finishing";
+      item.sent = item.total;
+      this.changed(item);
+    });
+    request.addEventListener("load", () => this.answered(item, request));
+    request.addEventListener("error", () => this.fail(item, errorOf(0, "")));
+    request.addEventListener("abort", () => this.end(item, "cancelled"));
+    request.open("POST", "/attachment/_upload");
+    request.setRequestHeader("Accept", "application/json");
+    for (const [name, value] of Object.entries(proofHeaders())) request.setRequestHeader(name, value);
+    request.send(form);
+    this.changed(item);
+  }
+
+  answered(item, request) {
+    if (request.status !== 200) {
+      this.fail(item, errorOf(request.status, request.responseText));
+      return;
+    }
+    [item.id] = JSON.parse(request.responseText).attachments;
+    this.end(item, "done");
+    this.stored(item);
+  }
+
+  fail(item, error) {
+    Object.assign(item, refusal(error));
+    this.end(item, "failed");
+  }
+
+  end(item, state) {
+    item.state = state;
+    item.request = null;
+    this.changed(item);
+    this.pump();
+  }
+}

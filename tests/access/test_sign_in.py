@@ -1,0 +1,275 @@
+"""Signing a browser in and out: what the cookie is, when it ends, and who may not make one."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from datetime import timedelta
+
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+
+from app.attachment import now
+from app.page import signins
+from app.page.failures import MAX_ADDRESSES, WINDOW, Failures, TooManyFailures
+from app.page.routes import MAX_SIGN_IN_SIZE
+from app.page.signins import SignIns
+from app.settings import Settings
+from app.tokens import Tokens
+from tests.support.app import Server
+from tests.support.browsers import Browser, morsel, post_token, sign_in
+
+
+def session_of(browser: Browser, server: Server) -> requests.Response:
+    return requests.get(f"{server.url}/page/signed-in", headers=browser.cookie(), timeout=30)
+
+
+class From(HTTPAdapter):
+    """Requests from another address of loopback."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: object, **options: object) -> None:
+        super().init_poolmanager(*arguments, source_address=(self.address, 0), **options)
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(server: Server) -> None:
+    token = server.make_token("read", "search", name="a browser")
+    browser = sign_in(server.url, token)
+    cookie = morsel(browser.answer)
+    assert cookie["httponly"]
+    assert cookie["samesite"] == "Strict"
+    assert cookie["path"] == "/"
+    assert cookie["domain"] == ""
+    assert cookie["secure"] == ""  # on loopback, where plain HTTP stays on the machine
+    assert 0 < int(cookie["max-age"]) <= 43_200
+    assert token not in str(browser.answer.headers) + browser.answer.text
+    told = browser.answer.json()
+    assert (told["name"], told["tenant"], told["scopes"]) == ("a browser", "default", ["read", "search"])
+    assert told["limits"]["max_file_size"] == Settings().max_file_size
+    again = session_of(browser, server)
+    assert again.json() == told
+    assert again.headers["Cache-Control"] == "private, no-cache"
+
+
+def test_behind_tls_it_is_secure_and_of_this_host_alone(server: Server) -> None:
+    https = {"X-Forwarded-Proto": "https", "Host": "files.example.org", "Origin": "https://files.example.org"}
+    browser = sign_in(server.url, server.make_token(), headers=https)
+    cookie = morsel(browser.answer)
+    assert cookie["secure"]
+    assert cookie.key.startswith("__Host-")
+    # Over TLS only the one with the prefix counts.
+    plain = {"Cookie": f"{cookie.key.removeprefix('__Host-')}={browser.secret}"}
+    for headers, status in ((browser.cookie(), 200), (plain, 401)):
+        answer = requests.get(f"{server.url}/page/signed-in", headers=https | headers, timeout=30)
+        assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:9000", 200),
+        ("localhost", 200),
+        ("store.localhost:9000", 200),
+        ("[::1]:9000", 200),
+        ("files.example.org", 403),
+        ("192.168.1.7:9000", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("localhost.evil.example", 403),
+    ],
+)
+def test_no_secret_goes_over_a_network_in_the_clear(host: str, status: int, server: Server) -> None:
+    answer = post_token(server.url, server.make_token(), headers={"Host": host})
+    assert answer.status_code == status
+    assert ("Set-Cookie" in answer.headers) == (status == 200)
+
+
+def test_what_is_stored_signs_nobody_in(server: Server) -> None:
+    token = server.make_token()
+    browser = sign_in(server.url, token)
+    kept = {path.name: path.read_text() for path in (server.data / "sign-ins").iterdir()}
+    assert browser.secret not in str(kept)
+    assert token not in str(kept)
+    assert browser.proof not in str(kept)
+    assert all((server.data / "sign-ins" / name).stat().st_mode & 0o777 == 0o600 for name in kept)
+    for guess in (*kept, browser.secret[:-1], f"{browser.secret}x", "../tokens.json", "", "x" * 5000):
+        answer = requests.get(f"{server.url}/page/signed-in", headers={"Cookie": f"{browser.name}={guess}"}, timeout=30)
+        assert answer.status_code == 401, guess
+
+
+def test_it_ends_with_its_token_on_every_worker(server: Server) -> None:
+    def ended(browser: Browser) -> bool:
+        # Several workers answer: each must know at once.
+        return {session_of(browser, server).status_code for _ in range(8)} == {401}
+
+    for end in (server.tokens.revoke, server.tokens.rotate):
+        name = f"page-{secrets.token_hex(4)}"
+        browser = sign_in(server.url, server.make_token(name=name))
+        assert {session_of(browser, server).status_code for _ in range(8)} == {200}
+        end(name)
+        assert ended(browser)
+    soon = sign_in(server.url, server.make_token(expires=now() + timedelta(seconds=0.5)))
+    deadline = time.monotonic() + 10
+    while not ended(soon):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_signing_out_ends_it_for_who_copied_the_cookie_too(server: Server) -> None:
+    browser = sign_in(server.url, server.make_token())
+    out = f"{server.url}/page/sign-out"
+    assert requests.post(out, headers=browser.cookie(), timeout=30).status_code == 403
+    foreign = {**browser.shown(), "Sec-Fetch-Site": "cross-site"}
+    assert requests.post(out, headers=foreign, timeout=30).status_code == 401
+    assert session_of(browser, server).status_code == 200
+    answer = requests.post(out, headers=browser.shown(), timeout=30)
+    assert answer.status_code == 200
+    assert morsel(answer)["max-age"] == "0"
+    assert {session_of(browser, server).status_code for _ in range(8)} == {401}
+    assert requests.post(out, headers=browser.shown(), timeout=30).status_code == 401
+
+
+def test_signing_in_again_ends_the_sign_in_before(server: Server) -> None:
+    first = sign_in(server.url, server.make_token())
+    second = sign_in(server.url, server.make_token(), headers=first.cookie())
+    assert session_of(first, server).status_code == 401
+    assert session_of(second, server).status_code == 200
+
+
+def test_a_token_that_is_shown_counts_before_the_cookie(server: Server) -> None:
+    browser = sign_in(server.url, server.make_token())
+    path = f"{server.url}/attachment/_search"
+    wrong = requests.get(path, headers=browser.shown() | {"X-API-TOKEN": "wrong"}, timeout=30)
+    assert wrong.status_code == 401
+    # A client with a token needs no proof, whatever a browser's cookie says.
+    right = {**browser.cookie(), **server.headers(), "Sec-Fetch-Site": "cross-site"}
+    assert requests.post(path, json={"attachments": []}, headers=right, timeout=30).status_code == 200
+
+
+def test_other_sites_sign_nobody_in(server: Server) -> None:
+    token = server.make_token()
+    for more in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+        answer = post_token(server.url, token, headers=more)
+        assert answer.status_code == 403, more
+        assert "Set-Cookie" not in answer.headers
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+        answer = requests.post(
+            f"{server.url}/page/sign-in", json.dumps({"token": token}), headers={"Content-Type": kind}, timeout=30
+        )
+        assert answer.status_code == 400, kind
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"[]", 400),
+        (b'{"token": 1}', 400),
+        (b'{"token": null}', 400),
+        (b"{}", 400),
+        (b'{"token": "x", "more": 1}', 400),
+        (b'{"token": "\\ud800"}', 401),
+        (b'{"token": "' + b"x" * (MAX_SIGN_IN_SIZE - 13) + b'"}', 401),
+        (b'{"token": "' + b"x" * (MAX_SIGN_IN_SIZE - 12) + b'"}', 413),
+    ],
+)
+def test_hostile_bodies(body: bytes, status: int, server: Server) -> None:
+    with requests.Session() as session:
+        session.mount("http://", From("127.0.0.8"))
+        answer = session.post(
+            f"{server.url}/page/sign-in", body, headers={"Content-Type": "application/json"}, timeout=30
+        )
+    assert answer.status_code == status
+    assert set(answer.json()) == {"error", "status"}
+
+
+def test_an_address_fails_so_often_and_the_others_are_not_shut_out(server: Server) -> None:
+    limit = Settings().sign_in_failures
+    with requests.Session() as session:
+        session.mount("http://", From("127.0.0.9"))
+        attempt = {"json": {"token": "wrong"}, "timeout": 30}
+        statuses = []
+        # Each worker process counts for itself.
+        for _ in range(limit * len(server.worker_pids()) + 1):
+            answer = session.post(f"{server.url}/page/sign-in", **attempt)
+            statuses.append(answer.status_code)
+            if answer.status_code == 429:
+                break
+        assert statuses[:limit] == [401] * limit
+        assert statuses[-1] == 429
+        assert 0 < int(answer.headers["Retry-After"]) <= 60
+    sign_in(server.url, server.make_token())
+
+
+def test_failures_are_counted_by_address_and_forgotten() -> None:
+    moment = 1000.0
+    failures = Failures(3, lambda: moment)
+    for _ in range(3):
+        failures.check("a")
+        failures.add("a")
+    with pytest.raises(TooManyFailures) as refused:
+        failures.check("a")
+    assert refused.value.retry_after == WINDOW
+    failures.check("b")
+    moment += WINDOW
+    failures.check("a")
+    for number in range(MAX_ADDRESSES + 1):
+        failures.add(str(number))
+    assert len(failures._by_address) == MAX_ADDRESSES
+
+
+def test_so_many_sign_ins_are_kept(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signins, "MAX_SIGN_INS", 3)
+    tokens = Tokens(tmp_path)  # type: ignore[arg-type]
+    text = tokens.create("one")
+    sign_ins = SignIns(tmp_path, "store", tokens, 60.0)  # type: ignore[arg-type]
+    found = []
+    for _ in range(4):
+        found.append(sign_ins.begin(text)[0])
+        time.sleep(0.01)
+    with pytest.raises(signins.Unauthenticated):
+        sign_ins.find(found[0])
+    assert [sign_ins.find(each).token.name for each in found[1:]] == ["one"] * 3
+
+
+def test_the_way_to_the_page(server: Server) -> None:
+    def root(accept: str) -> requests.Response:
+        return requests.get(f"{server.url}/", headers={"Accept": accept}, allow_redirects=False, timeout=30)
+
+    browser = root("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
+    assert (browser.status_code, browser.headers["Location"]) == (302, "/page/")
+    assert "Accept" in browser.headers["Vary"]
+
+
+def test_the_page_and_its_files_are_under_a_strict_policy(server: Server) -> None:
+    page = requests.get(f"{server.url}/page/", timeout=30)
+    assert page.status_code == 200
+    assert "http:" not in page.text
+    assert "https:" not in page.text
+    assert "<script>" not in page.text
+    assert "style=" not in page.text
+    for name in ("page.css", "js/main.js", "pdfjs/pdf.worker.min.mjs", "pdfjs/cmaps/UniGB-UCS2-H.bcmap"):
+        part = requests.get(f"{server.url}/page/static/{name}", timeout=30)
+        assert part.status_code == 200, name
+        policy = part.headers["Content-Security-Policy"]
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "default-src 'none'" in policy
+        assert part.headers["X-Content-Type-Options"] == "nosniff"
+        known = {"If-None-Match": part.headers["ETag"]}
+        assert requests.get(f"{server.url}/page/static/{name}", headers=known, timeout=30).status_code == 304
+    for name in ("..%2froutes.py", "../routes.py", "js", "js/", "", "pdfjs/LICENSE", "js%2fmain.js%00", "__init__.py"):
+        assert requests.get(f"{server.url}/page/static/{name}", timeout=30).status_code == 404, name
+
+
+def test_addresses_behind_a_proxy(server: Server) -> None:
+    """What a trusted proxy says of its client is believed, so that one client does not use up another's attempts."""
+    limit = Settings().sign_in_failures
+    for _ in range(limit * len(server.worker_pids()) + 1):
+        post_token(server.url, "wrong", headers={"X-Forwarded-For": "203.0.113.7"})
+    assert post_token(server.url, "wrong", headers={"X-Forwarded-For": "203.0.113.8"}).status_code == 401
+    assert post_token(server.url, "wrong", headers={"X-Forwarded-For": "203.0.113.7"}).status_code == 429
