@@ -34,6 +34,8 @@ MAX_EXPANDED = 4
 #: Deeper brackets are taken as if they were not there.
 MAX_DEPTH = 10
 MAX_EDITS = 2
+#: Characters: the `whitespace` analyser cuts longer words of the index into such pieces.
+LONGEST_WORD = 255
 #: Letters from which on the last word is taken for the beginning of one in contents, not only in names.
 SHORTEST_TYPED = 3
 MAX_SLOP = 50
@@ -185,9 +187,11 @@ class _Parser:
         return self.expanded_left >= 0
 
     def _taken(self, text: str) -> tuple[str, ...]:
-        words = tuple(content_words(text).split())[: self.words_left]
-        self.words_left -= len(words)
-        return words
+        words = content_words(text).split()
+        pieces = [word[at : at + LONGEST_WORD] for word in words for at in range(0, len(word), LONGEST_WORD)]
+        taken = tuple(pieces[: self.words_left])
+        self.words_left -= len(taken)
+        return taken
 
 
 def parse(text: str) -> Node | None:

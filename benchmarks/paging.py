@@ -1,0 +1,71 @@
+"""100,000 attachments with equal sort keys, walked with `search_after` while uploads go on: each id exactly once.
+
+ELASTICSEARCH_URL=http://127.0.0.1:9200 python -m benchmarks.paging [COUNT]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from elasticsearch import Elasticsearch
+from elasticsearch.helpers import bulk
+
+from app.attachment import Attachment, now
+from app.ids import new_xid
+from tests.support.app import Server, running_server
+
+
+def walk(server: Server, sort: str, *, size: int, token: str | None = None) -> Iterator[str]:
+    """The ids of all hits, page by page."""
+    after = ""
+    while hits := server.hits(f"sort={sort}&size={size}&_source=id{after}", token=token):
+        yield from (hit["_id"] for hit in hits)
+        after = f"&search_after={quote(json.dumps(hits[-1]['sort']))}"
+
+
+def main(count: int) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_server(Path(folder), os.environ["ELASTICSEARCH_URL"]) as server,
+    ):
+        server.upload(("first.txt", b"x"))
+        moment = now()
+        client = Elasticsearch(server.elasticsearch_url, request_timeout=120)
+        made = [
+            Attachment(new_xid(), moment, moment, f"{n}.txt", 1, "0" * 64, "text/plain", "default", "all", "coco")
+            for n in range(count)
+        ]
+        actions = ({"_index": server.index, "_id": each.id, "_source": each.to_source()} for each in made)
+        bulk(client, actions, refresh=True)
+        stop, uploaded = threading.Event(), 0
+
+        def uploads() -> None:
+            nonlocal uploaded
+            while not stop.is_set():
+                server.upload(("later.txt", b"x"))
+                uploaded += 1
+
+        thread = threading.Thread(target=uploads)
+        thread.start()
+        began = time.monotonic()
+        met = list(walk(server, "created", size=1000))
+        seconds = time.monotonic() - began
+        stop.set()
+        thread.join()
+        missed = len({each.id for each in made} - set(met))
+        print(
+            f"{len(met)} hits in {seconds:.1f} s while {uploaded} files were uploaded: "
+            f"{missed} of {count} missed, {len(met) - len(set(met))} met twice"
+        )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)

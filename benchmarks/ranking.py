@@ -1,0 +1,32 @@
+"""How good the order of hits is: nDCG@5 of every judged query (tests/data/ranking), and the mean.
+
+ELASTICSEARCH_URL=http://127.0.0.1:9200 python -m benchmarks.ranking
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
+from tests.support import judged
+from tests.support.app import running_server
+
+
+def main() -> None:
+    values = []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_server(Path(folder), os.environ["ELASTICSEARCH_URL"], EXTRACTION="on") as server,
+    ):
+        judged.upload(server, session="library")
+        for query, wanted in judged.QUERIES.items():
+            names = [hit["_source"]["name"] for hit in server.hits(f"query={quote(query)}")]
+            values.append(judged.ndcg(names, wanted))
+            print(f"{values[-1]:.3f}  {query:24}  {', '.join(names[:3])}")
+    print(f"{sum(values) / len(values):.3f}  mean of {len(values)} queries, nDCG@{judged.DEPTH}")
+
+
+if __name__ == "__main__":
+    main()
