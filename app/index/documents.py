@@ -15,6 +15,7 @@ an id is never used again, and of two removals of one document neither is older 
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import IndexIncomplete, IndexOutcomeUnknown, IndexRejected, IndexUnavailable, StoreError
-from app.index.connection import Connection, typed_errors
+from app.index.connection import Connection, to_json
 from app.index.gate import time_left
 from app.monitoring import measures
 
@@ -59,7 +60,8 @@ class Documents:
     def __init__(self, connection: Connection, alias: str, timeout: float) -> None:
         """`timeout`: seconds that a write waits in all, in the queue and in flight, where no gate bounds it."""
         self._connection = connection
-        self._alias = alias
+        # Without `require_alias` a write after the alias was lost would create an index by that name, with guessed fields.
+        self._path = f"/{alias}/_bulk?refresh=true&require_alias=true&filter_path=items.*.status"
         self._timeout = timeout
         self._least_to_lead = min(LEAST_TO_LEAD, timeout / 8)
         self._turn = threading.Condition()
@@ -140,25 +142,18 @@ class Documents:
                 self._turn.notify_all()
 
     def _send(self, batch: list[_Waiting]) -> None:
-        operations: list[dict[str, Any]] = []
+        lines: list[bytes] = []
         for waiting in batch:
             for write in waiting.writes:
                 header = {"_id": write.id, "version": write.version, "version_type": "external_gte"}
                 if write.source is None:
-                    operations.append({"delete": header})
+                    lines.append(to_json({"delete": header}))
                 else:
-                    operations += [{"index": header}, write.source]
-        with typed_errors(), measures.step("bulk"):
-            answer = self._connection.client.bulk(
-                index=self._alias,
-                operations=operations,
-                refresh=True,
-                # Without it a write after the alias was lost would create an index by that name, with guessed fields.
-                require_alias=True,
-                filter_path="items.*.status",
-            )
+                    lines += [to_json({"index": header}), to_json(write.source)]
+        with measures.step("bulk"):
+            answer = self._connection.bulk(self._path, lines)
         try:
-            statuses = [int(next(iter(item.values()))["status"]) for item in answer["items"]]
+            statuses = [int(next(iter(item.values()))["status"]) for item in json.loads(answer)["items"]]
         except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
             raise IndexOutcomeUnknown() from error
         if len(statuses) != sum(len(waiting.writes) for waiting in batch):
