@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from typing import Any
 from app.attachment import Attachment
 from app.errors import IndexUnavailable, StoreError
 from app.index import mappings
-from app.index.connection import Connection, typed_errors
+from app.index.connection import Connection, to_json, typed_errors
 from app.index.documents import REMOVAL_VERSION, Documents, Write
 from app.index.envelope import Envelope
 from app.index.gate import Gate, time_left
+from app.index.refusals import of_error
 from app.monitoring import measures
 from app.settings import Settings
 
@@ -45,6 +47,9 @@ class AttachmentIndex:
         self._documents = Documents(self.connection, self.alias, settings.elasticsearch_timeout)
         # A quarter of the threads never waits for Elasticsearch, so downloads always find one.
         self._gate = Gate(settings.elasticsearch_timeout, max(1, settings.web_threads * 3 // 4))
+        # Searches that callers wrote may be slow by their own doing: they wait in a place of their own, and their
+        # time-outs don't count as Elasticsearch's.
+        self._own_gate = Gate(settings.elasticsearch_timeout, max(1, settings.web_threads // 4))
         self._envelope = Envelope(self.alias)
         self._seconds = settings.elasticsearch_timeout
         self._prepared = False
@@ -94,10 +99,10 @@ class AttachmentIndex:
                 self._documents.write(writes)
 
     @contextlib.contextmanager
-    def _looking_again(self) -> Iterator[None]:
+    def _looking_again(self, kind: type[StoreError] = StoreError) -> Iterator[None]:
         try:
             yield
-        except StoreError:
+        except kind:
             # It may be the index that is gone, or another one in its place: look again before the next call.
             self._prepared = False
             raise
@@ -113,6 +118,49 @@ class AttachmentIndex:
                 self._prepared = False
                 raise
         return self._envelope.documented(answer)
+
+    def ask(self, search: Mapping[str, Any], *, typed_keys: bool = False) -> bytes:
+        """The answer to a body that `search.language` made, in the index or in the point in time that the body names.
+
+        Whole or not at all. Raises SearchRefused, PointMissing and the errors of `health`.
+        """
+        target = "/_search" if "pit" in search else f"/{self.alias}/_search"
+        options = f"?allow_partial_search_results=false{_typed(typed_keys)}"
+        return self._envelope.plain(self._asked("POST", target + options, search, json.dumps(search)))
+
+    def ask_several(self, searches: Sequence[Mapping[str, Any]], *, typed_keys: bool = False) -> dict[str, Any]:
+        """The answers to several of such bodies: an `error` is a StoreError in the place of what Elasticsearch said."""
+        lines = []
+        for each in searches:
+            header = {} if "pit" in each else {"index": self.alias}
+            lines += [{**header, "allow_partial_search_results": False}, each]
+        answer = self._asked("POST", f"/_msearch?{_typed(typed_keys)}", [to_json(line) for line in lines], "")
+        found: dict[str, Any] = json.loads(self._envelope.plain(answer))
+        for response, each in zip(found["responses"], searches, strict=True):
+            if "error" in response:
+                error = of_error(response.get("status", 500), response["error"], json.dumps(each))
+                response.clear()
+                response["error"] = error
+        return found
+
+    def count(self, body: Mapping[str, Any]) -> bytes:
+        """The answer to a count. Errors as in `ask`."""
+        return self._asked("POST", f"/{self.alias}/_count", body, json.dumps(body))
+
+    def open_point(self, seconds: float) -> str:
+        """Open a point in time; Elasticsearch's id of it. Errors as in `ask`."""
+        answer = self._asked("POST", f"/{self.alias}/_pit?keep_alive={_span(seconds)}", {}, "")
+        return str(json.loads(answer)["id"])
+
+    def close_point(self, point: str) -> None:
+        """Close a point in time, by Elasticsearch's id. Raises PointMissing when it has expired; errors as in `ask`."""
+        self._asked("DELETE", "/_pit", {"id": point}, "")
+
+    def _asked(self, method: str, path: str, body: Mapping[str, Any] | Sequence[bytes], asked: str) -> bytes:
+        with self._own_gate.passage(), self._looking_again(IndexUnavailable):
+            self.prepare()
+            with measures.step("search"):
+                return self.connection.plain(method, path, body, asked)
 
     def health(self) -> IndexHealth:
         """The state of the index. Raises the same errors as a write that could not be done."""
@@ -144,3 +192,12 @@ class AttachmentIndex:
 
     def close(self) -> None:
         self.connection.close()
+
+
+def _typed(typed_keys: bool) -> str:
+    return "&typed_keys=true" if typed_keys else ""
+
+
+def _span(seconds: float) -> str:
+    # Never nothing: Elasticsearch would keep it for ever, or refuse.
+    return f"{max(1, round(seconds * 1000))}ms"

@@ -51,17 +51,26 @@ class Calls:
         self._most_idle = settings.elasticsearch_connections
         self._idle: list[socket.socket] = []
 
-    def post(
-        self, path: str, body: bytes, media_type: str, accept: str, opaque_id: str | None, left: Callable[[], float]
+    def ask(
+        self,
+        path: str,
+        body: bytes,
+        media_type: str,
+        accept: str,
+        opaque_id: str | None,
+        left: Callable[[], float],
+        *,
+        method: str = "POST",
+        refused: Callable[[int, bytes], StoreError] = lambda status, _: refusal(status),
     ) -> bytes:
-        """POST `body` and return the bytes of a successful answer. `path` and the types are the store's own text.
+        """Send `body` and return the bytes of a successful answer. `path` and the types are the store's own text.
 
         `left` says how many seconds the connecting, and then each wait for bytes, may take.
 
         Raises IndexUnavailable or IndexRejected when it certainly had no effect, IndexOutcomeUnknown when nobody knows,
-        WrongIndex when something else answered.
+        WrongIndex when something else answered. `refused` makes another error of an answer that is none.
         """
-        lines = f"POST {path} HTTP/1.1\r\n{self._head}Accept: {accept}\r\nContent-Type: {media_type}\r\n"
+        lines = f"{method} {path} HTTP/1.1\r\n{self._head}Accept: {accept}\r\nContent-Type: {media_type}\r\n"
         if opaque_id is not None:
             lines += f"X-Opaque-Id: {opaque_id}\r\n"
         request = f"{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
@@ -69,7 +78,7 @@ class Calls:
         try:
             connection.settimeout(left())
             connection.sendall(request)
-            answer = http.client.HTTPResponse(connection, method="POST")
+            answer = http.client.HTTPResponse(connection, method=method)
             answer.begin()
             content = answer.read()
         except (OSError, http.client.HTTPException) as error:
@@ -83,7 +92,7 @@ class Calls:
         else:
             self._idle.append(connection)
         if not 200 <= answer.status < 300:
-            raise refusal(answer.status)
+            raise refused(answer.status, content)
         if answer.headers.get("X-Elastic-Product") != "Elasticsearch":
             raise WrongIndex(NOT_ELASTICSEARCH)
         return content

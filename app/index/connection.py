@@ -26,7 +26,8 @@ from elastic_transport.client_utils import DEFAULT, DefaultType
 from elasticsearch import ApiError, Elasticsearch, ElasticsearchWarning, UnsupportedProductError
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from app.errors import IndexOutcomeUnknown, IndexUnavailable, WrongIndex
+from app.errors import IndexOutcomeUnknown, IndexUnavailable, StoreError, WrongIndex
+from app.index import refusals
 from app.index.calls import NOT_ELASTICSEARCH, Calls, refusal
 from app.index.gate import time_left
 from app.monitoring.observation import request_id
@@ -152,7 +153,28 @@ class Connection:
         return self._post(path, b"\n".join([*lines, b""]), "application/x-ndjson", "application/json")
 
     def _post(self, path: str, body: bytes, media_type: str, accept: str) -> bytes:
-        return self._calls.post(path, body, media_type, accept, request_id(), lambda: time_left(self._seconds))
+        return self._calls.ask(path, body, media_type, accept, request_id(), self._left)
+
+    def plain(self, method: str, path: str, body: Mapping[str, Any] | Sequence[bytes], asked: str = "") -> bytes:
+        """The answer's bytes in the form of version 8, which 9 speaks too. A sequence: lines of several searches.
+
+        `path` is the store's own text. What Elasticsearch refuses is raised as `refusals.refusal` has it for `asked`.
+        """
+        self.major()
+        accept = "application/vnd.elasticsearch+json; compatible-with=8"
+        content, form = b"", accept
+        if not isinstance(body, Mapping):
+            content, form = b"\n".join([*body, b""]), accept.replace("+json", "+x-ndjson")
+        elif body:
+            content = to_json(body)
+
+        def refused(status: int, answer: bytes) -> StoreError:
+            return refusals.refusal(status, answer, asked)
+
+        return self._calls.ask(path, content, form, accept, request_id(), self._left, method=method, refused=refused)
+
+    def _left(self) -> float:
+        return time_left(self._seconds)
 
     def close(self) -> None:
         self._decoded.close()
