@@ -7,16 +7,18 @@ from collections.abc import Iterable
 
 import requests
 
+from app.search.words import content_fields
 from tests.support.app import Server
 
 MOMENT = "2026-01-01T00:00:00.000000+00:00"
 
 
-def fill(server: Server, ids: Iterable[str], tenant: str) -> None:
-    """Write documents that are alike but for their ids."""
+def fill(server: Server, ids: Iterable[str], tenant: str, text: str = "") -> None:
+    """Write documents that are alike but for their ids; `text` is their content."""
     lines = []
     for each in ids:
         source = {"id": each, "created": MOMENT, "name": "alike.txt", "size": 1, "tenant": tenant, "session": "walk"}
+        source |= content_fields(text) if text else {}
         lines += [json.dumps({"index": {"_id": each}}), json.dumps(source)]
     for at in range(0, len(lines), 10_000):
         content = "\n".join(lines[at : at + 10_000]) + "\n"

@@ -94,6 +94,22 @@ def test_search(server: Server, client: Elasticsearch, token: str) -> None:
     assert client.search(index=INDEX, rest_total_hits_as_int=True)["hits"]["total"] == 2
 
 
+def test_a_content_is_found_and_marked_in_every_spelling(server: Server, client: Elasticsearch, tenant: str) -> None:
+    fill(server, [f"german-{tenant}"], tenant, "Die Große Prüfung beginnt; 東京都の報告書 liegt bei.")
+    for query, marked in (
+        ({"match": {"content": "PRUFUNG"}}, "<em>Prüfung</em>"),
+        ({"match_phrase": {"content": "grosse prufung"}}, "<em>Große</em> <em>Prüfung</em>"),
+        ({"match_phrase": {"content": "報告書"}}, "<em>報</em><em>告</em><em>書</em>"),
+        ({"match_bool_prefix": {"content": "große prüf"}}, "<em>Prüfung</em>"),
+        ({"simple_query_string": {"query": '"große prüfung"'}}, "<em>Große</em> <em>Prüfung</em>"),
+        ({"multi_match": {"query": "prufung", "fields": ["*"]}}, "<em>Prüfung</em>"),
+    ):
+        (hit,) = client.search(index=INDEX, query=query, highlight={"fields": {"content": {}}})["hits"]["hits"]
+        assert marked in "".join(hit["highlight"]["content"]), query
+        assert "content" not in hit["_source"]
+        assert client.count(index=INDEX, query={"bool": {"must_not": query}})["count"] == 0
+
+
 def test_msearch(server: Server, client: Elasticsearch, token: str) -> None:
     server.upload(("one.txt", b"x"), token=token)
     point = client.open_point_in_time(index=INDEX, keep_alive="1m")["id"]
