@@ -220,6 +220,12 @@ class IndexMissing(IndexUnavailable):
     message = "The index is missing: run scripts/store rebuild"
 
 
+class IndexMoved(IndexUnavailable):
+    """The index that was written to is no longer the one in use: to be looked up again. Nothing was done."""
+
+    code = "index_moved"
+
+
 class IndexOutcomeUnknown(IndexUnavailable):
     """Elasticsearch may or may not have done what was asked (a time-out, a reset): the store decides later."""
 

@@ -29,7 +29,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from app.errors import IndexOutcomeUnknown, IndexUnavailable, StoreError, WrongIndex
 from app.index import refusals
 from app.index.calls import NOT_ELASTICSEARCH, Calls, refusal
-from app.index.gate import time_left
+from app.index.gate import Gate, time_left
 from app.monitoring.observation import request_id
 from app.settings import Settings
 
@@ -86,6 +86,8 @@ class Connection:
     """Clients for one Elasticsearch. Creating one connects to nothing; safe to share between threads."""
 
     def __init__(self, settings: Settings) -> None:
+        # A quarter of the threads never waits for Elasticsearch, so downloads always find one.
+        self.gate = Gate(settings.elasticsearch_timeout, max(1, settings.web_threads * 3 // 4))
         # Deprecation headers are for whoever reads Elasticsearch's own log, not for every request here.
         warnings.simplefilter("ignore", ElasticsearchWarning)
         options: dict[str, Any] = {

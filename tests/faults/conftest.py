@@ -27,7 +27,8 @@ def proxy(elasticsearch_url: str) -> Iterator[Proxy]:
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory: pytest.TempPathFactory, proxy: Proxy, elasticsearch_url: str) -> Iterator[Server]:
     """A server that reaches Elasticsearch through `proxy`."""
-    with running_server(tmp_path_factory.mktemp("proxied"), proxy.url, WEB_WORKERS="1", GRACE_TIME="1") as server:
+    folder = tmp_path_factory.mktemp("proxied")
+    with running_server(folder, proxy.url, WEB_WORKERS="1", GRACE_TIME="1", ELASTICSEARCH_TIMEOUT="1.5") as server:
         # The index is removed without the proxy.
         server.elasticsearch_url = elasticsearch_url
         yield server
