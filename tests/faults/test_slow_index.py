@@ -57,7 +57,8 @@ def test_a_node_that_stands_still(server: Server, node: EmbeddedNode) -> None:
                 downloads.append(server.get(f"/attachment/{attachment}").status_code)
             health = _timed(server, "GET", "/health")
             answers = [each.result() for each in waiting]
-            again = [_timed(server, method, path) for method, path in AGAIN * 5]
+            chats = {"Coder-Session-Token": server.token}
+            again = [_timed(server, method, path, headers=chats) for method, path in AGAIN * 5]
             said = requests.get(f"{server.url}/health", timeout=10).json()
         finally:
             os.kill(node.pid, signal.SIGCONT)
