@@ -56,9 +56,11 @@ def test_one_probe_at_a_time(gate: Gate) -> None:
     assert refused == [True] * 3
 
 
-def test_where_nobody_probes_the_next_caller_does(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _refused(gate)
-    monkeypatch.setattr(module, "UNATTENDED", 0.0)
+def test_where_nobody_probes_the_next_caller_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SLOW", 0.0)
+    gate = Gate(60, 4, unattended=0.0)
+    _fail(gate)
+    assert gate.stalled
     with gate.passage():
         pass
     assert not gate.stalled
