@@ -21,7 +21,7 @@ from app.attachment import now
 from app.errors import Conflict, IndexOutcomeUnknown, IndexUnavailable, NotFound, StoreError
 from app.index import mappings
 from app.index.connection import Connection, typed_errors
-from app.index.gate import Gate
+from app.index.gate import time_left
 from app.settings import Settings
 from app.turnstile import Turnstile
 
@@ -86,22 +86,15 @@ class Chats:
         self._store_id = store_id
         self._turnstile = Turnstile(settings.data)
         self._definition = mappings.load(mappings.MAPPINGS / "coco_chat.json")
-        self._gate = Gate(settings.elasticsearch_timeout, max(1, settings.web_threads // 8))
-        self._prepared = False
+        #: Where chats are written to; None until it is known that the index is this store's.
+        self._target: str | None = None
         self._preparing = threading.Lock()
+        self._seconds = settings.elasticsearch_timeout
 
     def create(self, chat: Chat) -> None:
         """Keep a new chat; on return every list has it. Raises IndexUnavailable, IndexOutcomeUnknown, WrongIndex."""
-        with self._changing(), self._asking():
-            self._connection.client.index(
-                index=self.alias,
-                id=chat.id,
-                document=chat.to_source(),
-                op_type="create",
-                refresh=True,
-                require_alias=True,
-                wait_for_active_shards=1,
-            )
+        with self._changing():
+            self._put(chat, op_type="create")
 
     def get(self, chat_id: str, tenant: str) -> Chat:
         """The chat under this id. Raises NotFound when there is none or it is another tenant's, and as `create`."""
@@ -151,20 +144,32 @@ class Chats:
         if chat.archived == archived:
             raise AlreadySo()
         changed = replace(chat, archived=archived, updated=now())
-        with self._asking():
-            try:
-                self._connection.client.index(
-                    index=self.alias,
-                    id=chat_id,
-                    document=changed.to_source(),
-                    refresh=True,
-                    require_alias=True,
-                    wait_for_active_shards=1,
-                    **state,
-                )
-            except ConflictError:
-                return False
-        return True
+        return self._put(changed, **state)
+
+    def _put(self, chat: Chat, **condition: Any) -> bool:
+        """Write a chat; False when the condition does not hold. To be called within `_changing`."""
+        for last in (False, True):
+            with self._asking() as target:
+                try:
+                    self._connection.client.index(
+                        index=target,
+                        id=chat.id,
+                        document=chat.to_source(),
+                        refresh=True,
+                        require_alias=True,
+                        wait_for_active_shards=1,
+                        **condition,
+                    )
+                except ConflictError:
+                    return False
+                except NotFoundError:
+                    # Another generation took its place since. Not again now: a change is under way.
+                    if last:
+                        raise
+                    self._target = None
+                else:
+                    return True
+        raise IndexUnavailable()
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
@@ -176,25 +181,34 @@ class Chats:
             os.close(work)
 
     @contextlib.contextmanager
-    def _asking(self) -> Iterator[None]:
-        """A block that calls Elasticsearch, behind the gate and on an index that is this store's."""
-        with self._gate.passage():
-            self._prepare()
+    def _asking(self) -> Iterator[str]:
+        """A block that calls Elasticsearch, behind the gate and on an index that is this store's: where to write to."""
+        with self._connection.gate.passage():
+            target = self._prepare()
             try:
                 with typed_errors():
-                    yield
+                    yield target
             except NotFound:
                 raise
             except StoreError:
                 # It may be the index that is gone, or another one in its place: look again before the next call.
-                self._prepared = False
+                self._target = None
                 raise
 
-    def _prepare(self) -> None:
-        if self._prepared:
-            return
-        with self._preparing:
-            if not self._prepared:
+    def _prepare(self) -> str:
+        target = self._target
+        if target is not None:
+            return target
+        # Who prepares waits for Elasticsearch: nobody waits for that beyond their own time.
+        if not self._preparing.acquire(timeout=time_left(self._seconds)):
+            raise IndexUnavailable()
+        try:
+            target = self._target
+            if target is None:
                 self._connection.major()
-                mappings.ensure(self._connection.client, self.alias, self._definition, self._store_id)
-                self._prepared = True
+                self._target = target = mappings.ensure(
+                    self._connection.client, self.alias, self._definition, self._store_id
+                )
+            return target
+        finally:
+            self._preparing.release()

@@ -39,6 +39,26 @@ class InvalidParameter(InvalidRequest):
         self.name = name
 
 
+class SearchRefused(InvalidRequest):
+    """A search in Elasticsearch's own language that may not be asked, or that Elasticsearch would not answer.
+
+    `kind` is the word of Elasticsearch's errors for it; the message names the clause.
+    """
+
+    code = "search_refused"
+
+    def __init__(self, kind: str, why: str) -> None:
+        super().__init__(why)
+        self.kind = kind
+
+
+class MediaTypeRefused(StoreError):
+    """The body comes in, or the answer is asked for, in a form that is not spoken here."""
+
+    code = "media_type_refused"
+    status = 406
+
+
 class NoFiles(InvalidRequest):
     code = "no_files"
     message = "No files uploaded"
@@ -134,6 +154,21 @@ class NotFound(StoreError):
     message = "not found"
 
 
+class PointMissing(NotFound):
+    """No point in time under this id for this caller: expired, closed, another tenant's or never there."""
+
+    code = "point_missing"
+    message = "No search context found for this point in time: it has expired or was closed"
+
+
+class TooManyPoints(StoreError):
+    code = "too_many_points"
+    status = 429
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Too many points in time are open: at most {limit}; close those that are done with")
+
+
 class Conflict(StoreError):
     code = "conflict"
     status = 409
@@ -183,6 +218,12 @@ class IndexMissing(IndexUnavailable):
 
     code = "index_missing"
     message = "The index is missing: run scripts/store rebuild"
+
+
+class IndexMoved(IndexUnavailable):
+    """The index that was written to is no longer the one in use: to be looked up again. Nothing was done."""
+
+    code = "index_moved"
 
 
 class IndexOutcomeUnknown(IndexUnavailable):

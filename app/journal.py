@@ -52,11 +52,23 @@ class Entry:
         `durable`: not even a power cut brings it back. An upload of several files needs that: once one of them is
         deleted, its entry would say that the others are half an upload.
         """
-        with contextlib.suppress(OSError):
+        try:
             self.path.unlink(missing_ok=True)
             if durable:
                 sync_folder(self.path.parent)
+        except OSError as error:
+            log.warning("journal entry %s could not be removed: %s", self.path.name, error.strerror)
+            if durable:
+                self._void()
         self.close()
+
+    def _void(self) -> None:
+        """Make the entry stand for nothing, should a power cut bring it back: its content is synced without its name."""
+        try:
+            os.ftruncate(self.descriptor, 0)
+            os.fsync(self.descriptor)
+        except OSError as error:
+            log.error("journal entry %s could not be emptied either: %s", self.path.name, error.strerror)
 
     def close(self) -> None:
         """Let go of the entry; if it was not settled, the next look at the journal takes it up."""

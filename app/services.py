@@ -9,6 +9,7 @@ from flask import Flask, current_app
 from app.chats import Chats
 from app.page.failures import Failures
 from app.page.signins import SignIns
+from app.points import Points
 from app.settings import Settings
 from app.store import Store
 from app.tokens import Tokens
@@ -25,6 +26,7 @@ class Services:
     chats: Chats
     sign_ins: SignIns
     failures: Failures
+    points: Points
     watchers: Watchers = field(default_factory=Watchers)
 
     def bind(self, app: Flask) -> None:

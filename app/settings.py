@@ -208,6 +208,12 @@ class Settings:
         "SIGN_IN_FAILURES", _count, 20, "Failed sign-ins an address has in a minute, for each worker process."
     )
     max_ids: int = _setting("MAX_IDS", _count, 1000, "Ids in one status request or one search by ids.")
+    max_points_in_time: int = _setting(
+        "MAX_POINTS_IN_TIME",
+        _count,
+        20,
+        "Points in time that one tenant has open at once: each keeps files of the index that are gone otherwise.",
+    )
     disk_reserve: int = _setting(
         "DISK_RESERVE", parse_size, 256 * MIB, "Space kept free: uploads that would use it are refused with 507."
     )

@@ -7,6 +7,7 @@ import os
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as AnyResponse
 
 from app.chats import Chats
 from app.dialects import DIALECTS
@@ -24,6 +25,7 @@ from app.page import cookie
 from app.page import routes as page
 from app.page.failures import Failures
 from app.page.signins import SignIns
+from app.points import Points
 from app.root import open_root
 from app.services import Services
 from app.settings import Settings
@@ -47,7 +49,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     chats = Chats(settings, store_id, index.connection)
     tokens = Tokens(settings.data, settings.api_token)
     sign_ins = SignIns(settings.data, store_id, tokens, settings.sign_in_lifetime)
-    services = Services(settings, store, tokens, chats, sign_ins, Failures(settings.sign_in_failures))
+    points = Points(settings.data, settings.max_points_in_time)
+    services = Services(settings, store, tokens, chats, sign_ins, Failures(settings.sign_in_failures), points)
 
     app = Flask("app", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -77,7 +80,9 @@ def dialect_of(path: str) -> Dialect:
 
 def _install_gate(app: Flask, services: Services) -> None:
     @app.before_request
-    def gate() -> None:
+    def gate() -> AnyResponse | None:
+        if request.path == "/" and request.method in ("GET", "HEAD") and page.prefers_html():
+            return page.root()
         dialect = dialect_of(request.path)
         if dialect.refuse is not None:
             dialect.refuse(request)
@@ -86,9 +91,10 @@ def _install_gate(app: Flask, services: Services) -> None:
             raise NotFound()
         if request.endpoint is None:
             # An unknown route: the 404 or 405 tells nobody more than the documentation does.
-            return
+            return None
         view = app.view_functions[request.endpoint]
         authorize(view, lambda: _token_of(dialect, services))
+        return None
 
 
 def _token_of(dialect: Dialect, services: Services) -> Token:

@@ -1,5 +1,5 @@
 """The dialects, in the order in which they are asked whose a path is. A new one is a module and a line here."""
 
-from app.dialects import coco, coder, kore, langdock
+from app.dialects import coco, coder, elasticsearch, kore, langdock
 
-DIALECTS = (langdock.dialect, kore.dialect, coder.dialect, coco.dialect)
+DIALECTS = (langdock.dialect, kore.dialect, coder.dialect, elasticsearch.dialect, coco.dialect)

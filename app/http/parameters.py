@@ -34,12 +34,19 @@ def repeatable_parameters(request: Request) -> dict[str, list[str]]:
     return dict(request.args.lists())
 
 
+def json_body(request: Request, limit: int, depth: int = MAX_DEPTH) -> bytes:
+    """The body, JSON or lines of it, not decoded yet. Raises InvalidRequest for one nested more than `depth` deep,
+    RequestTooLarge past `limit` bytes."""
+    body = read_body(request, limit)
+    if _depth(body) > depth:
+        raise InvalidRequest("the JSON body is nested too deeply")
+    return body
+
+
 def json_object(request: Request, limit: int) -> dict[str, Any]:
     """The JSON object in the body. Raises InvalidRequest for anything else, RequestTooLarge past `limit` bytes."""
-    body = read_body(request, limit)
+    body = json_body(request, limit)
     try:
-        if _depth(body) > MAX_DEPTH:
-            raise InvalidRequest("the JSON body is nested too deeply")
         value = json.loads(body, object_pairs_hook=_once_each)
     except (ValueError, RecursionError):
         raise InvalidRequest("the request body is not valid JSON") from None

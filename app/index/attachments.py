@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.attachment import Attachment
-from app.errors import IndexUnavailable, StoreError
+from app.errors import IndexMoved, IndexUnavailable, StoreError
 from app.index import mappings
-from app.index.connection import Connection, typed_errors
+from app.index.connection import Connection, to_json, typed_errors
 from app.index.documents import REMOVAL_VERSION, Documents, Write
 from app.index.envelope import Envelope
 from app.index.gate import Gate, time_left
+from app.index.refusals import of_error
 from app.monitoring import measures
 from app.settings import Settings
 
@@ -43,32 +45,39 @@ class AttachmentIndex:
         self._store_id = store_id
         self._definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
         self._documents = Documents(self.connection, self.alias, settings.elasticsearch_timeout)
-        # A quarter of the threads never waits for Elasticsearch, so downloads always find one.
-        self._gate = Gate(settings.elasticsearch_timeout, max(1, settings.web_threads * 3 // 4))
+        # Searches that callers wrote may be slow by their own doing: they wait in a place of their own, and their
+        # time-outs don't count as Elasticsearch's. So few that both gates together leave threads to downloads; and the
+        # next of them is the probe, as one that was slow says nothing about the others.
+        self._own_gate = Gate(settings.elasticsearch_timeout, max(1, settings.web_threads // 8), unattended=0.0)
         self._envelope = Envelope(self.alias)
         self._seconds = settings.elasticsearch_timeout
-        self._prepared = False
+        #: Where documents are written to; None until it is known that the index is this store's.
+        self._target: str | None = None
         self._preparing = threading.Lock()
         #: Whether an index that is missing may be made, empty; the store says no when it holds attachments.
         self.may_create: Callable[[], bool] = lambda: True
 
-    def prepare(self) -> None:
+    def prepare(self) -> str:
         """Create the index when it is missing, check that it is this store's; once, until a write fails.
+
+        Returns the alias that documents are written to.
 
         Raises IndexMissing when it may not be created; WrongIndex, IndexUnavailable or IndexOutcomeUnknown.
         """
-        if self._prepared:
-            return
-        with self._gate.passage():
+        target = self._target
+        if target is not None:
+            return target
+        with self.connection.gate.passage():
             if not self._preparing.acquire(timeout=time_left(self._seconds)):
                 raise IndexUnavailable()
             try:
-                if not self._prepared:
+                target = self._target
+                if target is None:
                     self.connection.major()
-                    mappings.ensure(
+                    self._target = target = mappings.ensure(
                         self.connection.client, self.alias, self._definition, self._store_id, self.may_create
                     )
-                    self._prepared = True
+                return target
             finally:
                 self._preparing.release()
 
@@ -88,35 +97,81 @@ class AttachmentIndex:
         self._write([Write(each, REMOVAL_VERSION, None) for each in ids], seconds)
 
     def _write(self, writes: Sequence[Write], seconds: float | None = None) -> None:
-        with self._gate.passage(seconds), self._looking_again():
-            self.prepare()
-            with measures.step("index"):
-                self._documents.write(writes)
+        with self.connection.gate.passage(seconds), self._looking_again(), measures.step("index"):
+            try:
+                self._documents.write(writes, self.prepare())
+            except IndexMoved:
+                # Another generation took its place since. Not again now: a change is under way.
+                self._target = None
+                self._documents.write(writes, self.prepare())
 
     @contextlib.contextmanager
-    def _looking_again(self) -> Iterator[None]:
+    def _looking_again(self, kind: type[StoreError] = StoreError) -> Iterator[None]:
         try:
             yield
-        except StoreError:
+        except kind:
             # It may be the index that is gone, or another one in its place: look again before the next call.
-            self._prepared = False
+            self._target = None
             raise
 
     def search(self, body: Mapping[str, Any]) -> bytes:
         """The answer of Elasticsearch to a search body, in the documented envelope."""
-        with self._gate.passage():
+        with self.connection.gate.passage():
             try:
                 self.prepare()
                 with measures.step("search"):
                     answer = self.connection.undecoded(f"/{self.alias}/_search", body)
             except IndexUnavailable:
-                self._prepared = False
+                self._target = None
                 raise
         return self._envelope.documented(answer)
 
+    def ask(self, search: Mapping[str, Any], *, typed_keys: bool = False) -> bytes:
+        """The answer to a body that `search.language` made, in the index or in the point in time that the body names.
+
+        Whole or not at all. Raises SearchRefused, PointMissing and the errors of `health`.
+        """
+        target = "/_search" if "pit" in search else f"/{self.alias}/_search"
+        options = f"?allow_partial_search_results=false{_typed(typed_keys)}"
+        return self._envelope.plain(self._asked("POST", target + options, search, json.dumps(search)))
+
+    def ask_several(self, searches: Sequence[Mapping[str, Any]], *, typed_keys: bool = False) -> dict[str, Any]:
+        """The answers to several of such bodies: an `error` is a StoreError in the place of what Elasticsearch said."""
+        lines = []
+        for each in searches:
+            header = {} if "pit" in each else {"index": self.alias}
+            lines += [{**header, "allow_partial_search_results": False}, each]
+        answer = self._asked("POST", f"/_msearch?{_typed(typed_keys)}", [to_json(line) for line in lines], "")
+        found: dict[str, Any] = json.loads(self._envelope.plain(answer))
+        for response, each in zip(found["responses"], searches, strict=True):
+            if "error" in response:
+                error = of_error(response.get("status", 500), response["error"], json.dumps(each))
+                response.clear()
+                response["error"] = error
+        return found
+
+    def count(self, body: Mapping[str, Any]) -> bytes:
+        """The answer to a count. Errors as in `ask`."""
+        return self._asked("POST", f"/{self.alias}/_count", body, json.dumps(body))
+
+    def open_point(self, seconds: float) -> str:
+        """Open a point in time; Elasticsearch's id of it. Errors as in `ask`."""
+        answer = self._asked("POST", f"/{self.alias}/_pit?keep_alive={_span(seconds)}", {}, "")
+        return str(json.loads(answer)["id"])
+
+    def close_point(self, point: str) -> None:
+        """Close a point in time, by Elasticsearch's id. Raises PointMissing when it has expired; errors as in `ask`."""
+        self._asked("DELETE", "/_pit", {"id": point}, "")
+
+    def _asked(self, method: str, path: str, body: Mapping[str, Any] | Sequence[bytes], asked: str) -> bytes:
+        with self._own_gate.passage(), self._looking_again(IndexUnavailable):
+            self.prepare()
+            with measures.step("search"):
+                return self.connection.plain(method, path, body, asked)
+
     def health(self) -> IndexHealth:
         """The state of the index. Raises the same errors as a write that could not be done."""
-        with self._gate.passage(), self._looking_again():
+        with self.connection.gate.passage(probe=True), self._looking_again():
             self.prepare()
             with typed_errors():
                 # Without `timeout` it waits half a minute for an index that is missing.
@@ -125,7 +180,7 @@ class AttachmentIndex:
 
     def refreshes(self) -> Refreshes:
         """What Elasticsearch itself says of the refreshes of the index. Raises the same errors as `health`."""
-        with self._gate.passage():
+        with self.connection.gate.passage():
             self.prepare()
             with typed_errors():
                 answer = self.connection.client.indices.stats(
@@ -139,8 +194,17 @@ class AttachmentIndex:
 
         Raises the errors of `health`.
         """
-        if self._gate.stalled:
+        if self.connection.gate.stalled:
             self.health()
 
     def close(self) -> None:
         self.connection.close()
+
+
+def _typed(typed_keys: bool) -> str:
+    return "&typed_keys=true" if typed_keys else ""
+
+
+def _span(seconds: float) -> str:
+    # Never nothing: Elasticsearch would keep it for ever, or refuse.
+    return f"{max(1, round(seconds * 1000))}ms"

@@ -7,9 +7,10 @@ it do it later. `typed_errors` answers both, once, for every call.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import urllib3
@@ -17,7 +18,6 @@ from elastic_transport import ConnectionError as NodeConnectionError
 from elastic_transport import (
     ConnectionTimeout,
     HttpHeaders,
-    JsonSerializer,
     SerializationError,
     TransportError,
     Urllib3HttpNode,
@@ -26,8 +26,10 @@ from elastic_transport.client_utils import DEFAULT, DefaultType
 from elasticsearch import ApiError, Elasticsearch, ElasticsearchWarning, UnsupportedProductError
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, WrongIndex
-from app.index.gate import time_left
+from app.errors import IndexOutcomeUnknown, IndexUnavailable, StoreError, WrongIndex
+from app.index import refusals
+from app.index.calls import NOT_ELASTICSEARCH, Calls, refusal
+from app.index.gate import Gate, time_left
 from app.monitoring.observation import request_id
 from app.settings import Settings
 
@@ -35,17 +37,7 @@ log = logging.getLogger(__name__)
 
 OLDEST_MAJOR = 8
 
-# Said by a server that is fine but will not do it now; the request had no effect.
-_REFUSED_FOR_NOW = {401, 403, 408, 429}
-
 _FOREVER = 86_400.0
-
-
-class _Undecoded(JsonSerializer):
-    """Answers stay the bytes that Elasticsearch sent."""
-
-    def loads(self, data: bytes) -> Any:
-        return bytes(data)
 
 
 class _BoundedNode(Urllib3HttpNode):
@@ -78,24 +70,24 @@ def typed_errors() -> Iterator[None]:
         # An answer came, so it was asked; but the answer is cut off or not JSON.
         raise IndexOutcomeUnknown() from error
     except UnsupportedProductError as error:
-        raise WrongIndex("the server at ELASTICSEARCH_URL is not Elasticsearch") from error
+        raise WrongIndex(NOT_ELASTICSEARCH) from error
     except TransportError as error:
         raise IndexUnavailable() from error
     except ApiError as error:
-        status = error.meta.status
-        if status == 404:
-            raise IndexUnavailable("The index is missing") from error
-        if status in _REFUSED_FOR_NOW:
-            raise IndexUnavailable() from error
-        if status >= 500:
-            raise IndexOutcomeUnknown() from error
-        raise IndexRejected() from error
+        raise refusal(error.meta.status) from error
+
+
+def to_json(value: Mapping[str, Any]) -> bytes:
+    """`value` as Elastic's client would send it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
 class Connection:
     """Clients for one Elasticsearch. Creating one connects to nothing; safe to share between threads."""
 
     def __init__(self, settings: Settings) -> None:
+        # A quarter of the threads never waits for Elasticsearch, so downloads always find one.
+        self.gate = Gate(settings.elasticsearch_timeout, max(1, settings.web_threads * 3 // 4))
         # Deprecation headers are for whoever reads Elasticsearch's own log, not for every request here.
         warnings.simplefilter("ignore", ElasticsearchWarning)
         options: dict[str, Any] = {
@@ -113,12 +105,8 @@ class Connection:
         if settings.elasticsearch_ca_certs:
             options["ca_certs"] = str(settings.elasticsearch_ca_certs)
         self._decoded = Elasticsearch(settings.elasticsearch_url, **options)
-        raw = _Undecoded()
-        self._raw = Elasticsearch(
-            settings.elasticsearch_url,
-            serializers={"application/json": raw, "application/vnd.elasticsearch+json": raw},
-            **options,
-        )
+        self._calls = Calls(settings)
+        self._seconds = settings.elasticsearch_timeout
         self._major: int | None = None
 
     @property
@@ -154,20 +142,42 @@ class Connection:
         compatible = 7 if self.major() == 8 else self.major()
         return f"application/vnd.elasticsearch+json; compatible-with={compatible}"
 
-    def undecoded(self, path: str, body: Mapping[str, Any] | bytes) -> bytes:
+    def undecoded(self, path: str, body: Mapping[str, Any]) -> bytes:
         """POST `body` as JSON to `path` and return the answer's bytes as they came.
 
         `path` is the store's own text, never a caller's.
         """
         media_type = self.media_type()
-        headers = {"accept": media_type, "content-type": media_type}
-        asking = request_id()
-        if asking is not None:
-            headers["x-opaque-id"] = asking
-        with typed_errors():
-            response = self._raw.perform_request("POST", path, headers=headers, body=body)
-        return bytes(response.body)
+        return self._post(path, to_json(body), media_type, media_type)
+
+    def bulk(self, path: str, lines: Sequence[bytes]) -> bytes:
+        """The same with `lines` of JSON, for a bulk."""
+        return self._post(path, b"\n".join([*lines, b""]), "application/x-ndjson", "application/json")
+
+    def _post(self, path: str, body: bytes, media_type: str, accept: str) -> bytes:
+        return self._calls.ask(path, body, media_type, accept, request_id(), self._left)
+
+    def plain(self, method: str, path: str, body: Mapping[str, Any] | Sequence[bytes], asked: str = "") -> bytes:
+        """The answer's bytes in the form of version 8, which 9 speaks too. A sequence: lines of several searches.
+
+        `path` is the store's own text. What Elasticsearch refuses is raised as `refusals.refusal` has it for `asked`.
+        """
+        self.major()
+        accept = "application/vnd.elasticsearch+json; compatible-with=8"
+        content, form = b"", accept
+        if not isinstance(body, Mapping):
+            content, form = b"\n".join([*body, b""]), accept.replace("+json", "+x-ndjson")
+        elif body:
+            content = to_json(body)
+
+        def refused(status: int, answer: bytes) -> StoreError:
+            return refusals.refusal(status, answer, asked)
+
+        return self._calls.ask(path, content, form, accept, request_id(), self._left, method=method, refused=refused)
+
+    def _left(self) -> float:
+        return time_left(self._seconds)
 
     def close(self) -> None:
         self._decoded.close()
-        self._raw.close()
+        self._calls.close()

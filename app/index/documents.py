@@ -11,18 +11,30 @@ Every write carries an external version (microseconds of the change), accepted w
 has. A repeated write is therefore harmless, and a write that arrives after the delete it lost against stays without
 effect: Elasticsearch remembers deleted versions for `index.gc_deletes`. All removals have one version, above any clock:
 an id is never used again, and of two removals of one document neither is older than the other.
+
+Only the generation that was deleted from remembers it. So a document is written to that generation's own alias
+(`mappings.target`), which goes when another one takes its place: what arrives after that is refused. A removal goes to
+the index in use, whichever that is, for it does no harm anywhere.
 """
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.errors import IndexIncomplete, IndexOutcomeUnknown, IndexRejected, IndexUnavailable, StoreError
-from app.index.connection import Connection, typed_errors
+from app.errors import (
+    IndexIncomplete,
+    IndexMoved,
+    IndexOutcomeUnknown,
+    IndexRejected,
+    IndexUnavailable,
+    StoreError,
+)
+from app.index.connection import Connection, to_json
 from app.index.gate import time_left
 from app.monitoring import measures
 
@@ -30,6 +42,12 @@ from app.monitoring import measures
 MAX_BATCH = 1000
 
 REMOVAL_VERSION = 2**62
+
+_NO_INDEX = "index_not_found_exception"
+
+#: Goes before removals. Elasticsearch demands an alias of what it writes, yet for a removal with a version alone it makes
+#: an index by that name; this touches nothing, for no attachment has such an id.
+_DEMAND: tuple[dict[str, Any], dict[str, Any]] = ({"update": {"_id": "-"}}, {"doc": {}})
 
 #: Seconds: with less left than this nobody leads, as the bulk carries the writes of others who have more.
 LEAST_TO_LEAD = 0.5
@@ -48,6 +66,7 @@ class Write:
 @dataclass(eq=False)
 class _Waiting:
     writes: Sequence[Write]
+    target: str
     done: bool = False
     sent: bool = False
     error: StoreError | None = None
@@ -59,21 +78,23 @@ class Documents:
     def __init__(self, connection: Connection, alias: str, timeout: float) -> None:
         """`timeout`: seconds that a write waits in all, in the queue and in flight, where no gate bounds it."""
         self._connection = connection
-        self._alias = alias
+        # Without `require_alias` a write after the alias was lost would create an index by that name, with guessed fields.
+        kept = "items.*.status,items.*.error.type"
+        self._path = f"/{alias}/_bulk?refresh=true&require_alias=true&filter_path={kept}"
         self._timeout = timeout
         self._least_to_lead = min(LEAST_TO_LEAD, timeout / 8)
         self._turn = threading.Condition()
         self._queue: list[_Waiting] = []
         self._leading = False
 
-    def write(self, writes: Sequence[Write]) -> None:
-        """Apply `writes`; on return every search sees them.
+    def write(self, writes: Sequence[Write], target: str) -> None:
+        """Apply `writes`, to documents under the alias `target`; on return every search sees them.
 
-        Raises IndexUnavailable when certainly none of them was done and trying later makes sense; IndexRejected when
-        certainly none was done and never will be; IndexIncomplete when some were done and some refused;
-        IndexOutcomeUnknown when nobody knows.
+        Raises IndexMoved when `target` is gone, and nothing was done; IndexUnavailable when certainly none of them was
+        done and trying later makes sense; IndexRejected when certainly none was done and never will be; IndexIncomplete
+        when some were done and some refused; IndexOutcomeUnknown when nobody knows.
         """
-        mine = _Waiting(writes)
+        mine = _Waiting(writes, target)
         deadline = time.monotonic() + time_left(self._timeout)
         with self._turn:
             self._queue.append(mine)
@@ -140,48 +161,60 @@ class Documents:
                 self._turn.notify_all()
 
     def _send(self, batch: list[_Waiting]) -> None:
-        operations: list[dict[str, Any]] = []
+        lines: list[bytes] = []
+        demanded = any(write.source is None for waiting in batch for write in waiting.writes)
+        if demanded:
+            lines += map(to_json, _DEMAND)
         for waiting in batch:
             for write in waiting.writes:
                 header = {"_id": write.id, "version": write.version, "version_type": "external_gte"}
                 if write.source is None:
-                    operations.append({"delete": header})
+                    lines.append(to_json({"delete": header}))
                 else:
-                    operations += [{"index": header}, write.source]
-        with typed_errors(), measures.step("bulk"):
-            answer = self._connection.client.bulk(
-                index=self._alias,
-                operations=operations,
-                refresh=True,
-                # Without it a write after the alias was lost would create an index by that name, with guessed fields.
-                require_alias=True,
-                filter_path="items.*.status",
-            )
+                    lines += [to_json({"index": {"_index": waiting.target, **header}}), to_json(write.source)]
+        with measures.step("bulk"):
+            answer = self._connection.bulk(self._path, lines)
         try:
-            statuses = [int(next(iter(item.values()))["status"]) for item in answer["items"]]
+            results = [_Result.of(next(iter(item.values()))) for item in json.loads(answer)["items"]]
         except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
             raise IndexOutcomeUnknown() from error
-        if len(statuses) != sum(len(waiting.writes) for waiting in batch):
+        if demanded:
+            results = results[1:]
+        if len(results) != sum(len(waiting.writes) for waiting in batch):
             raise IndexOutcomeUnknown()
         position = 0
         for waiting in batch:
-            own = statuses[position : position + len(waiting.writes)]
+            own = results[position : position + len(waiting.writes)]
             position += len(waiting.writes)
             waiting.error = _verdict(waiting.writes, own)
 
 
-def _verdict(writes: Sequence[Write], statuses: Sequence[int]) -> StoreError | None:
-    refused = [
-        status
-        for write, status in zip(writes, statuses, strict=True)
+@dataclass(frozen=True)
+class _Result:
+    """What became of one operation. `error`: Elasticsearch's word for it, None for none."""
+
+    status: int
+    error: str | None
+
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> _Result:
+        return cls(int(item["status"]), item.get("error", {}).get("type"))
+
+    def done(self, write: Write) -> bool:
         # A delete of what is not there leaves what it should.
-        if not (200 <= status < 300 or (write.source is None and status == 404))
-    ]
+        return 200 <= self.status < 300 or (write.source is None and self.status == 404 and self.error is None)
+
+
+def _verdict(writes: Sequence[Write], results: Sequence[_Result]) -> StoreError | None:
+    refused = [result for write, result in zip(writes, results, strict=True) if not result.done(write)]
     if not refused:
         return None
-    if any(status >= 500 for status in refused):
+    statuses = {result.status for result in refused}
+    if any(status >= 500 for status in statuses):
         return IndexOutcomeUnknown()
     if len(refused) < len(writes):
         return IndexIncomplete()
+    if all(result.error == _NO_INDEX for result in refused):
+        return IndexMoved()
     # 404 is a lost index, 403 one that is read-only for now, 429 a server with too much to do.
-    return IndexUnavailable() if set(refused) <= {403, 404, 429} else IndexRejected()
+    return IndexUnavailable() if statuses <= {403, 404, 429} else IndexRejected()

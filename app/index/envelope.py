@@ -14,10 +14,16 @@ import re
 class Envelope:
     """Puts right the answers about one alias."""
 
-    def __init__(self, alias: str) -> None:
+    def __init__(self, alias: str, public: bytes = b"coco_attachment") -> None:
+        """`public`: what the index is called in `plain` answers, whose clients know no other name for it."""
         self._hit = re.compile(rb'\{"_index":"' + re.escape(alias).encode() + rb'-\d{6}",(?:"_type":"_doc",)?"_id":')
         self._documented = b'{"_index":' + json.dumps(alias).encode() + b',"_type":"_doc","_id":'
+        self._plain = b'{"_index":"' + public + b'","_id":'
 
     def documented(self, answer: bytes) -> bytes:
         """`answer` with every hit's `_index` as the alias and its `_type` as `_doc`; all else byte for byte."""
         return self._hit.sub(self._documented, answer)
+
+    def plain(self, answer: bytes) -> bytes:
+        """`answer` with every hit's `_index` as clients of Elasticsearch itself know it, and no `_type`; inner hits too."""
+        return self._hit.sub(self._plain, answer)

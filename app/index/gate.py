@@ -3,7 +3,12 @@
 A request that waits for Elasticsearch holds one of the worker's threads, and downloads need those threads too. So only
 some may wait; the next wait at the gate, which costs nobody anything while Elasticsearch answers. When the oldest call
 has gone without an answer for `SLOW` seconds, those at the gate and all who come are refused at once. After a call that
-ended only by its time limit, one at a time is let through to see whether it is back.
+ended only by its time limit, nobody is let through but a probe, one at a time, to see whether it is back: the reconciler
+sends one every `RECONCILE_INTERVAL`, so that no client waits for that. Where nobody probes, as in a command, the next
+caller is the probe after `UNATTENDED` seconds.
+
+One gate for each process, and everything goes through it: attachments, chats, and what works in the background. Searches
+that callers wrote themselves have a small one beside it.
 
 All time is counted from the gate: what a request waits there is taken off what its calls may take, so that the sum stays
 below the limit whatever the request does in between.
@@ -26,6 +31,9 @@ from app.errors import IndexUnavailable
 #: Seconds without an answer after which Elasticsearch counts as slow. A healthy one answers in a hundredth of that.
 SLOW = 1.0
 
+#: Seconds without a probe after which any caller is one: more than a probe and the reconciler's pause take together.
+UNATTENDED = 10.0
+
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
@@ -44,14 +52,16 @@ def time_left(otherwise: float) -> float:
 
 
 class Gate:
-    """Lets `at_once` threads through together, each for `seconds` in all."""
+    """Lets `at_once` threads through together, each for `seconds` in all. `unattended`: as UNATTENDED says."""
 
-    def __init__(self, seconds: float, at_once: int) -> None:
+    def __init__(self, seconds: float, at_once: int, unattended: float = UNATTENDED) -> None:
         self._seconds = seconds
         self._at_once = at_once
+        self._unattended = unattended
         self._changed = threading.Condition()
         self._begun: dict[object, float] = {}
         self._stalled = False
+        self._asked = 0.0
 
     @property
     def stalled(self) -> bool:
@@ -59,8 +69,10 @@ class Gate:
         return self._stalled
 
     @contextlib.contextmanager
-    def passage(self, seconds: float | None = None) -> Iterator[None]:
+    def passage(self, seconds: float | None = None, *, probe: bool = False) -> Iterator[None]:
         """A block that calls Elasticsearch, within `seconds` instead of the gate's own if given.
+
+        `probe`: let through, alone, also while Elasticsearch stands still.
 
         Raises IndexUnavailable when there is no getting through, before anything was asked of Elasticsearch.
         """
@@ -71,7 +83,7 @@ class Gate:
             yield
             return
         key = object()
-        self._enter(key, end)
+        self._enter(key, end, probe)
         token = _deadline.set(end)
         failed = False
         try:
@@ -86,12 +98,14 @@ class Gate:
                 self._stalled = failed and took >= SLOW
                 self._changed.notify_all()
 
-    def _enter(self, key: object, end: float) -> None:
+    def _enter(self, key: object, end: float, probe: bool) -> None:
         with self._changed:
             while True:
                 now = time.monotonic()
+                if self._stalled and not probe and now < self._asked + self._unattended:
+                    raise IndexUnavailable()
                 if len(self._begun) < (1 if self._stalled else self._at_once):
-                    self._begun[key] = now
+                    self._begun[key] = self._asked = now
                     return
                 oldest = next(iter(self._begun.values()))
                 if self._stalled or now >= min(oldest + SLOW, end):

@@ -45,6 +45,8 @@ class Generation:
     store_id: str | None
     mapping_version: int
     aliased: bool
+    #: The aliases that documents are written to while it is in use.
+    targets: tuple[str, ...]
     building: Json | None
 
     @property
@@ -78,6 +80,7 @@ class Generations:
                         meta.get("store_id"),
                         meta.get("mapping_version", 0),
                         self.alias in content.get("aliases", {}),
+                        tuple(mappings.targets(name, content.get("aliases", {}))),
                         meta.get("building"),
                     )
                 )
@@ -89,9 +92,8 @@ class Generations:
             found = mappings.current(self._client, self.alias)
         if found is None:
             return None
-        name, meta = found
-        self._check(name, meta.get("store_id"))
-        return name
+        self._check(found.name, found.meta.get("store_id"))
+        return found.name
 
     def unfinished(self) -> list[Generation]:
         """The builds of this store that were not brought to their end, the newest first."""
@@ -168,12 +170,18 @@ class Generations:
             self._client.indices.refresh(index=name)
 
     def swap(self, name: str) -> None:
-        """Give the alias to the index `name` alone, in one step. Raises WrongIndex when one that has it is not ours."""
-        actions: list[Json] = [{"add": {"index": name, "alias": self.alias, "is_write_index": True}}]
+        """Give the alias to the index `name` alone, in one step. Raises WrongIndex when one that has it is not ours.
+
+        Writes that are still on their way to another generation are refused from then on.
+        """
+        actions: list[Json] = [
+            {"add": {"index": name, "alias": self.alias, "is_write_index": True}},
+            {"add": {"index": name, "alias": mappings.target(name)}},
+        ]
         for each in self.all():
             if each.aliased and each.name != name:
                 self._check(each.name, each.store_id)
-                actions.append({"remove": {"index": each.name, "alias": self.alias}})
+                actions += [{"remove": {"index": each.name, "alias": own}} for own in (self.alias, *each.targets)]
         with typed_errors():
             self._client.indices.update_aliases(actions=actions)
 

@@ -2,12 +2,18 @@
 
 Every generation carries in its `_meta` which store it belongs to and which version of the mapping it has. An index
 without this store's id is never written to, emptied or removed.
+
+While it is in use it has a second alias of its own (`coco_attachment-000001.1f2e3d4c`), its target, which documents are
+written to. It goes in the same step in which another generation is put in its place, and never comes back: a write that
+was held up until then reaches neither.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +38,27 @@ def generation(alias: str, number: int) -> str:
     return f"{alias}-{number:06d}"
 
 
-def current(client: Elasticsearch, alias: str) -> tuple[str, Json] | None:
-    """The index behind `alias` and its `_meta`, or None when there is no such alias.
+def target(name: str) -> str:
+    """A new name for the alias that the documents of the generation `name` are written to while it is in use."""
+    return f"{name}.{secrets.token_hex(4)}"
+
+
+def targets(name: str, aliases: Iterable[str]) -> list[str]:
+    """Those of `aliases` that were made by `target`."""
+    return sorted(each for each in aliases if each.startswith(f"{name}."))
+
+
+@dataclass(frozen=True)
+class Current:
+    """The index behind an alias: its name, its `_meta`, and its target, which one of an older version has not."""
+
+    name: str
+    meta: Json
+    target: str | None
+
+
+def current(client: Elasticsearch, alias: str) -> Current | None:
+    """The index behind `alias`, or None when there is no such alias.
 
     Raises WrongIndex when `alias` is itself an index, or stands for several.
     """
@@ -46,7 +71,8 @@ def current(client: Elasticsearch, alias: str) -> tuple[str, Json] | None:
     if len(found) != 1:
         raise WrongIndex(f"the alias [{alias}] stands for {len(found)} indices: {', '.join(sorted(found))}")
     (name, content), *_ = found.items()
-    return name, content.get("mappings", {}).get("_meta", {})
+    own = targets(name, content.get("aliases", {}))
+    return Current(name, content.get("mappings", {}).get("_meta", {}), own[0] if own else None)
 
 
 def ensure(
@@ -55,8 +81,10 @@ def ensure(
     definition: Json,
     store_id: str,
     may_create: Callable[[], bool] = lambda: True,
-) -> None:
+) -> str:
     """Make sure that `alias` stands for an index of this store; create the first generation when there is none.
+
+    Returns the alias to write documents to, as long as no write says IndexMoved.
 
     `may_create` is asked only when there is none; when it says no, this raises IndexMissing.
 
@@ -75,7 +103,7 @@ def ensure(
                 raise IndexMissing()
     if found is None:
         raise WrongIndex(f"the index [{alias}] could not be created")
-    name, meta = found
+    name, meta = found.name, found.meta
     if meta.get("store_id") != store_id:
         raise WrongIndex(
             f"the index [{name}] belongs to another store ({meta.get('store_id')}): "
@@ -90,16 +118,23 @@ def ensure(
             f"the index [{name}] was made by an older version (mapping {version} < {known}): "
             "run `scripts/index migrate` once, then start again; nothing was changed"
         )
+    if found.target is not None:
+        return found.target
+    made = target(name)
+    with typed_errors():
+        client.indices.put_alias(index=name, name=made)
+    return made
 
 
 def _create_first(client: Elasticsearch, alias: str, definition: Json, store_id: str) -> None:
+    name = generation(alias, 1)
     mappings = {**definition["mappings"], "_meta": {**definition["mappings"]["_meta"], "store_id": store_id}}
     try:
         client.indices.create(
-            index=generation(alias, 1),
+            index=name,
             settings=definition["settings"],
             mappings=mappings,
-            aliases={alias: {"is_write_index": True}},
+            aliases={alias: {"is_write_index": True}, target(name): {}},
             wait_for_active_shards=1,
         )
     except BadRequestError as error:

@@ -73,15 +73,8 @@ _SIGNED_IN = {
 _SIGN_IN = {"type": "object", "properties": {"token": TEXT}, "required": ["token"], "additionalProperties": False}
 
 
-@blueprint.get("/")
-@public
-@describes(
-    "The way to the page, for browsers",
-    {302: Answer("To the page", {"text/html": TEXT}, {"Location": TEXT}), 404: Answer("The client is no browser")},
-)
 def root() -> AnyResponse:
-    if not prefers_html():
-        raise NotFound()
+    """The way from the root to the page, for browsers. Wiring asks: the root itself is Elasticsearch's clients'."""
     answer = redirect("/page/")
     answer.headers["Vary"] = "Accept"
     return answer

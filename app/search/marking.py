@@ -52,8 +52,8 @@ def budget(size: int) -> int:
 
 def highlight(node: Node | None, size: int) -> Dsl | None:
     """The `highlight` of a search body; None when there is nothing to mark."""
-    items = list(positive(node))[:MOST_MARKED]
-    if not items:
+    marked = spelled(node)
+    if not marked:
         return None
     return {
         "type": "unified",
@@ -65,10 +65,15 @@ def highlight(node: Node | None, size: int) -> Dsl | None:
             _FIELD: {
                 "number_of_fragments": FRAGMENTS,
                 "fragment_size": FRAGMENT_SIZE,
-                "highlight_query": {"bool": {"should": [_spelled(item) for item in items]}},
+                "highlight_query": {"bool": {"should": marked}},
             }
         },
     }
+
+
+def spelled(node: Node | None) -> list[Dsl]:
+    """Queries on `content` that find what is to be marked there, in every spelling."""
+    return [_spelled(item) for item in list(positive(node))[:MOST_MARKED]]
 
 
 def _spelled(item: Item) -> Dsl:

@@ -65,9 +65,9 @@ SUFFIXES = frozenset([".json", ".bytes", ".text", ".extraction"])
 _TEMPORARY = re.compile(r"[0-9a-f]{32}")
 _ENTRY = re.compile(r"[0-9a-f]{32}\.(upload|delete|new)")
 _REPLACEMENT = re.compile(r"\.[a-z.]+\.\d+\.new")
-_ROOT = {"store.json", "tokens.json", "attachments", "incoming", "journal", "extraction", "sign-ins"}
+_ROOT = {"store.json", "tokens.json", "attachments", "incoming", "journal", "extraction", "sign-ins", "points"}
 _ROOT |= {"elasticsearch"}
-_ROOT |= {".lock", ".tokens.lock", ".door.lock", ".work.lock", ".rebuild.lock"}
+_ROOT |= {".lock", ".tokens.lock", ".door.lock", ".work.lock", ".rebuild.lock", ".points.lock"}
 
 #: Told what goes on: the stage (folders or documents), done, of all.
 Progress = Callable[[str, int, int], None]

@@ -27,6 +27,7 @@ SHOWN: dict[str, Callable[[str], dict[str, str]]] = {
     "langdock": lambda token: {"Authorization": f"Bearer {token}"},
     "kore": lambda token: {"x-api-key": token},
     "coder": lambda token: {"Coder-Session-Token": token},
+    "elasticsearch": lambda token: {"Authorization": f"Bearer {token}"},
 }
 
 
@@ -51,6 +52,11 @@ CODER_CHAT = {"json": {"organization_id": UNKNOWN_UUID, "content": [{"type": "te
 CODER_FILES = f"/api/v2/chats/files?organization={UNKNOWN_UUID}"
 KORE = "/apps/a1/environments/e1/attachments"
 KORE_RULE = "/apps/<app_id>/environments/<environment>/attachments"
+LINES = {
+    "data": b'{"index":"coco_attachment"}\n{"size":0}\n',
+    "headers": {"Content-Type": "application/x-ndjson"},
+}
+POINT = {"json": {"pit": {"id": "x"}}}
 
 ROUTES = [
     Route("POST", "/chat/<session>/_upload", "/chat/matrix/_upload", options=FILES),
@@ -73,6 +79,22 @@ ROUTES = [
     Route("GET", "/api/v2/chats/<chat>/git/watch", "/api/v2/chats/{id}/git/watch", good=(400, 426), made="coder chat"),
     Route("POST", "/api/v2/chats/files", CODER_FILES, good=(201,), options=CODER_UPLOAD),
     Route("GET", "/api/v2/chats/files/<file>", "/api/v2/chats/files/{id}", made="coder file"),
+    Route("GET", "/", "/"),
+    *[
+        Route(method, path, path, options=options)
+        for method in ("GET", "POST")
+        for path, options in (
+            ("/coco_attachment/_search", {"json": {"query": {"match_all": {}}}}),
+            ("/coco_attachment/_count", {"json": {}}),
+            ("/coco_attachment/_msearch", LINES),
+            ("/_msearch", LINES),
+        )
+    ],
+    # Without a point in time there is nothing to search in here, and this one was never there.
+    Route("GET", "/_search", "/_search", good=(404,), options=POINT),
+    Route("POST", "/_search", "/_search", good=(404,), options=POINT),
+    Route("POST", "/coco_attachment/_pit", "/coco_attachment/_pit?keep_alive=10ms"),
+    Route("DELETE", "/_pit", "/_pit", good=(404,), options={"json": {"id": "x"}}),
     *[
         route
         for prefix in ("", "/api/v2")
@@ -91,7 +113,6 @@ PUBLIC_RULES = {
     "/openapi",
     "/openapi.json",
     "/openapi/<asset>",
-    "/",
     "/page/",
     "/page/static/<path:name>",
     # Public to the gate: what they ask for themselves is in tests/access/test_sign_in.py.

@@ -243,6 +243,9 @@ def test_the_way_to_the_page(server: Server) -> None:
     browser = root("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
     assert (browser.status_code, browser.headers["Location"]) == (302, "/page/")
     assert "Accept" in browser.headers["Vary"]
+    # Every other client there is one of Elasticsearch's.
+    for accept in ("application/json", "*/*", "application/vnd.elasticsearch+json; compatible-with=8"):
+        assert root(accept).status_code == 401
 
 
 def test_the_page_and_its_files_are_under_a_strict_policy(server: Server) -> None:

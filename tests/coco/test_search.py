@@ -158,7 +158,6 @@ def test_status(shelf: Shelf) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
         ("GET", "/nothing", 404),
         ("GET", "/attachment", 404),
         ("GET", "/attachment//x", 404),

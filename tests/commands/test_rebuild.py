@@ -28,6 +28,9 @@ from tests.commands.doors import door, findings, lines
 from tests.support.app import ROOT, Server, ServerFactory
 from tests.support.seed import seed
 
+#: How often the index is rebuilt while clients work; more in a long run.
+TIMES = int(os.environ.get("TIMES") or 2)
+
 
 def documents(server: Server) -> dict[str, tuple[int, dict[str, Any]]]:
     url = f"{server.elasticsearch_url}/{server.index}"
@@ -126,7 +129,7 @@ class Load:
 def test_under_load_nothing_is_lost_and_nothing_comes_back(start_server: ServerFactory) -> None:
     server = start_server()
     with Load(server) as load:
-        for _ in range(4):
+        for _ in range(TIMES):
             downloads = load.downloads
             result = door(server, "store", "rebuild", "--remove-old")
             assert result.returncode == 0, result.stderr

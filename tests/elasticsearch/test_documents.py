@@ -2,19 +2,19 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 import requests
-from elasticsearch import Elasticsearch
 
-from app.errors import IndexUnavailable
+from app.errors import IndexMoved, IndexUnavailable
 from app.ids import new_uuid
 from app.index import mappings
 from app.index.connection import Connection
 from app.index.documents import REMOVAL_VERSION, Documents, Write
 from app.index.gate import Gate
+from app.index.generations import Generations
 from app.settings import Settings
 from tests.support.app import delete_index, unique_index
 
@@ -25,23 +25,10 @@ class CountedConnection(Connection):
     bulks = 0
     operations = 0
 
-    @property
-    def client(self) -> Any:
-        return _Counted(super().client, self)
-
-
-class _Counted:
-    def __init__(self, client: Elasticsearch, counts: CountedConnection) -> None:
-        self._client = client
-        self._counts = counts
-
-    def bulk(self, **options: Any) -> Any:
-        self._counts.bulks += 1
-        self._counts.operations += len(options["operations"])
-        return self._client.bulk(**options)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
+    def bulk(self, path: str, lines: Sequence[bytes]) -> bytes:
+        self.bulks += 1
+        self.operations += len(lines)
+        return super().bulk(path, lines)
 
 
 @pytest.fixture
@@ -76,7 +63,7 @@ def test_many_writers_share_bulks(connection: CountedConnection, alias: str) -> 
     def work(writer: int) -> None:
         begin.wait()
         for number in range(writer * 10, writer * 10 + 10):
-            documents.write([Write(f"d{number}", 1, source(number))])
+            documents.write([Write(f"d{number}", 1, source(number))], alias)
             if connection.client.count(index=alias, query={"term": {"id": f"d{number}"}})["count"] != 1:
                 missed.append(number)
 
@@ -93,22 +80,48 @@ def test_many_writers_share_bulks(connection: CountedConnection, alias: str) -> 
 
 def test_versions(connection: CountedConnection, alias: str) -> None:
     documents = Documents(connection, alias, 30)
-    documents.write([Write("d1", 10, source(1))])
-    documents.write([Write("d1", 10, source(1))])
-    documents.write([Write("d1", 11, None), Write("absent", 11, None)])
+    documents.write([Write("d1", 10, source(1))], alias)
+    documents.write([Write("d1", 10, source(1))], alias)
+    documents.write([Write("d1", 11, None), Write("absent", 11, None)], alias)
     assert found(connection, alias) == set()
     # A write that comes after the delete it lost against has no effect.
     with pytest.raises(Exception, match="refused"):
-        documents.write([Write("d1", 10, source(1))])
+        documents.write([Write("d1", 10, source(1))], alias)
     assert found(connection, alias) == set()
 
 
-def test_a_lost_index_is_not_made_by_a_write(connection: CountedConnection, alias: str, elasticsearch_url: str) -> None:
+@pytest.mark.parametrize("written", [source(1), None], ids=["a document", "a removal"])
+def test_a_lost_index_is_not_made_by_a_write(
+    connection: CountedConnection, alias: str, elasticsearch_url: str, written: dict[str, Any] | None
+) -> None:
+    """Elasticsearch alone would make an index by that name for a removal, whatever alias the request demands."""
     documents = Documents(connection, alias, 30)
     delete_index(elasticsearch_url, alias)
-    with pytest.raises(IndexUnavailable):
-        documents.write([Write("d1", 1, source(1))])
+    with pytest.raises(IndexMoved):
+        documents.write([Write("d1", 1, written)], alias)
     assert requests.get(f"{elasticsearch_url}/{alias}", timeout=10).status_code == 404
+
+
+def test_a_document_is_not_written_past_an_exchange(connection: CountedConnection, alias: str) -> None:
+    """What is still on its way to a generation that was replaced reaches neither it nor the one in its place."""
+    definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
+    present = mappings.current(connection.client, alias)
+    assert present is not None
+    assert present.target is not None
+    documents = Documents(connection, alias, 30)
+    documents.write([Write("d1", 1, source(1))], present.target)
+    generations = Generations(connection, alias, definition, present.meta["store_id"])
+    name = generations.create({"kind": "test"})
+    generations.swap(name)
+    for _ in range(2):
+        with pytest.raises(IndexMoved):
+            documents.write([Write("d2", 1, source(2))], present.target)
+        # Not after the way back either: the old one has forgotten by then what was removed.
+        generations.swap(present.name)
+    connection.client.indices.refresh(index=f"{alias}-*")
+    assert found(connection, f"{alias}-*") == {"d1"}
+    documents.write([Write("d1", REMOVAL_VERSION, None)], present.target)
+    assert found(connection, alias) == set()
 
 
 def test_a_read_only_index_refuses_for_now(connection: CountedConnection, alias: str, elasticsearch_url: str) -> None:
@@ -116,25 +129,25 @@ def test_a_read_only_index_refuses_for_now(connection: CountedConnection, alias:
     blocks = f"{elasticsearch_url}/{alias}/_settings"
     requests.put(blocks, json={"index.blocks.read_only_allow_delete": True}, timeout=10).raise_for_status()
     with pytest.raises(IndexUnavailable):
-        documents.write([Write("d1", 1, source(1))])
+        documents.write([Write("d1", 1, source(1))], alias)
     requests.put(blocks, json={"index.blocks.read_only_allow_delete": None}, timeout=10).raise_for_status()
-    documents.write([Write("d1", 1, source(1))])
+    documents.write([Write("d1", 1, source(1))], alias)
     assert found(connection, alias) == {"d1"}
 
 
 def test_one_document_that_is_refused_leaves_the_others(connection: CountedConnection, alias: str) -> None:
     documents = Documents(connection, alias, 30)
     with pytest.raises(Exception, match="Elasticsearch"):
-        documents.write([Write("good", 1, source(1)), Write("bad", 1, {"size": "no number"})])
+        documents.write([Write("good", 1, source(1)), Write("bad", 1, {"size": "no number"})], alias)
     assert found(connection, alias) == {"good"}
     with pytest.raises(Exception, match="Elasticsearch refused"):
-        documents.write([Write("bad", 1, {"unknown_field": 1})])
+        documents.write([Write("bad", 1, {"unknown_field": 1})], alias)
 
 
 def test_nobody_there() -> None:
     connection = Connection(Settings(elasticsearch_url="http://127.0.0.1:1"))
     with pytest.raises(IndexUnavailable):
-        Documents(connection, "nothing", 2).write([Write("d1", 1, source(1))])
+        Documents(connection, "nothing", 2).write([Write("d1", 1, source(1))], "nothing")
     connection.close()
 
 
@@ -155,7 +168,7 @@ def test_of_two_equal_writes_only_the_one_that_gives_up_goes(connection: Counted
     def remove(name: str, seconds: float) -> None:
         try:
             with Gate(10, 4).passage(seconds):
-                documents.write(removal)
+                documents.write(removal, alias)
             ends[name] = "done"
         except Exception as error:
             ends[name] = type(error).__name__
@@ -187,6 +200,6 @@ def test_the_lead_is_passed_on_whatever_happens(connection: CountedConnection, a
     object.__setattr__(interrupting, "id", "d0")
     object.__setattr__(interrupting, "version", 1)
     with pytest.raises(SystemExit):
-        documents.write([interrupting])
-    documents.write([Write("d1", 1, source(1))])
+        documents.write([interrupting], alias)
+    documents.write([Write("d1", 1, source(1))], alias)
     assert found(connection, alias) == {"d1"}

@@ -103,7 +103,7 @@ def test_a_hanging_document_is_killed() -> None:
 
 
 def test_a_document_that_needs_too_much_memory_is_killed() -> None:
-    # A form of archive that says 4 GB of blanks in 4 MB.
+    # 200 MiB of blanks, which an archive holds in a fraction of one.
     body = "<office:presentation><text:p>" + " " * (200 * 1024 * 1024) + "</text:p></office:presentation>"
     verdict, text = read("bomb.odp", open_document("presentation", body), Limits(60, 256 << 20, 1 << 20))
     assert verdict.reason in ("memory", "crashed"), verdict

@@ -105,7 +105,6 @@ class KillLoop:
                 if self.tally.kills.total() // LOST_EVERY > done // LOST_EVERY:
                     self._lose_index()
             self._lose_index()
-            self._check(every=True)
         finally:
             for client in self.clients:
                 client.end()
@@ -204,7 +203,7 @@ class KillLoop:
         wanted = {f"{each}.{suffix}" for each, file in present.items() for suffix in FILES[file.kind]}
         problems += [f"{name} is missing on the disk" for name in sorted(wanted - on_disk)]
         problems += [f"{name} lies on the disk and is nobody's" for name in sorted(on_disk - wanted)]
-        problems += self._texts(present)
+        problems += self._texts(present, every)
         problems += self._chats(present)
         sample = {str(file.id) for _, file in self._random.sample(files, min(len(files), SAMPLE))}
         for unit, file in files:
@@ -222,19 +221,21 @@ class KillLoop:
         if problems:
             self._fail(problems)
 
-    def _texts(self, present: dict[str, File]) -> list[str]:
-        """The texts, which are all taken out by now: found by a word in them, and whole in the index."""
-        texts = {each: file.content.decode() for each, file in present.items() if file.kind == "text"}
+    def _texts(self, present: dict[str, File], every: bool) -> list[str]:
+        """The texts, which are all taken out by now: found by a word that all have and, once, by one of their own."""
+        texts = {each: file for each, file in present.items() if file.kind == "text"}
         found = self._documents(query=COMMON)
         problems = [f"a search for a word in {each} does not find it" for each in sorted(texts.keys() - found.keys())]
         problems += [
             f"a search for a word finds {each}, which has none" for each in sorted(found.keys() - texts.keys())
         ]
         sources = self._sources()
-        for each, text in texts.items():
-            indexed = sources.get(each, {}).get("content")
-            if indexed != text:
-                problems.append(f"the text of {each} in the index is {str(indexed)[:80]!r}")
+        for each, file in texts.items():
+            told = sources.get(each, {}).get("extraction", {})
+            if (told.get("size"), told.get("sha256")) != (len(file.content), file.sha256):
+                problems.append(f"the text of {each} is in the index as {told}")
+            if (every or not file.checked) and list(self._documents(query=file.phrase)) != [each]:
+                problems.append(f"a search for the word {file.word} of {each} does not find it alone")
         self.tally.compared["texts"] += len(texts)
         return problems
 
@@ -283,7 +284,7 @@ class KillLoop:
         if different:
             self._fail([f"{each} is {after.get(each)} after a rebuild, was {before.get(each)}" for each in different])
         self._await_settled()
-        self._check()
+        self._check(every=True)
 
     def _sources(self) -> dict[str, dict[str, Any]]:
         """Every document with all its fields, asked of the node itself."""

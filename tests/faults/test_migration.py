@@ -52,7 +52,7 @@ def documents(server: Server) -> dict[str, tuple[int, dict[str, Any]]]:
 @pytest.mark.timeout(600)
 def test_under_load(start_server: ServerFactory) -> None:
     server = start_server()
-    seeded = seed(server.data, 9_500)
+    seeded = seed(server.data, 4_000)
     assert door(server, "store", "rebuild").returncode == 0
     reports = []
     with Traffic(server) as traffic:

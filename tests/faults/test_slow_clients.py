@@ -19,11 +19,11 @@ from tests.faults.conftest import descriptors
 from tests.support.app import Server, running_server
 
 THREADS = 4
-#: Half of the defaults, for the sake of the time that the tests take; the rates are the defaults.
+#: Half of the defaults and less, for the sake of the time that the tests take; the rates are the defaults.
 HEAD_SECONDS = 5.0
 HEAD_SIZE = 64 * KIB
 LEAST_RATE = KIB
-WINDOW = 8.0
+WINDOW = 4.0
 CONNECTIONS = 1000
 SETTINGS = {
     "WEB_WORKERS": "1",
@@ -199,7 +199,7 @@ def test_answers_that_nobody_takes(server: Server, attachment: str) -> None:
 
 def test_a_slow_but_steady_client_is_served(server: Server) -> None:
     """Twice the least rate, for longer than the window."""
-    content = bytes(int(2 * LEAST_RATE * (WINDOW + 5)))
+    content = bytes(int(2 * LEAST_RATE * (WINDOW + 2)))
     body = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n' + content + b"\r\n--b--\r\n"
     with connect(server) as connection:
         lines = ("Content-Type: multipart/form-data; boundary=b", f"Content-Length: {len(body)}", "Connection: close")

@@ -29,6 +29,7 @@ class Fault:
     `reset_after`: Elasticsearch does the work and answers, and the connection is reset before a byte of it comes through.
     `cut_answer_at`: so many bytes of the answer come through, then a reset.
     `hold_request` / `hold_answer`: seconds that the request, or the answer to it, is kept back.
+    `hold_until`: the request is kept back until this is set; `through` is set when Elasticsearch has answered it.
     `replace_answer`: what comes instead of a real answer, as (status line, body): for what no node can be brought to say.
     `times`: how many requests are hit.
     """
@@ -39,9 +40,11 @@ class Fault:
     cut_answer_at: int | None = None
     hold_request: float = 0.0
     hold_answer: float = 0.0
+    hold_until: threading.Event | None = None
     replace_answer: tuple[str, bytes] | None = None
     times: int = 1_000_000
     hit: int = field(default=0, init=False)
+    through: threading.Event = field(default_factory=threading.Event, init=False)
 
     def matches(self, request: bytes) -> bool:
         if self.hit >= self.times or self.path.encode() not in request.split(b"\r\n", 1)[0]:
@@ -129,8 +132,11 @@ class Proxy:
             client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
             return
         time.sleep(fault.hold_request)
+        if fault.hold_until is not None:
+            fault.hold_until.wait()
         node.sendall(request)
         answer = _message(node)
+        fault.through.set()
         time.sleep(fault.hold_answer)
         if fault.reset_after:
             answer = b""

@@ -54,7 +54,7 @@ class Chats:
         """Do something. `files`: ids of images that are there. Raises RequestException when nobody answers."""
         settled = [chat for chat in self.chats if not chat.open]
         kind = self._random.random()
-        if self._count < ENOUGH and (kind < 0.4 or not settled):
+        if len(self.chats) < ENOUGH and (kind < 0.4 or not settled):
             self._create(self._random.sample(files, min(len(files), self._random.randint(0, 3))))
         elif kind < 0.75 and settled:
             self._archive(self._random.choice(settled))

@@ -46,6 +46,11 @@ class File:
         return "t" + self.name.removeprefix("f").partition(".")[0]
 
     @property
+    def phrase(self) -> str:
+        """A query for that word alone: without the quotes those that are nearly the same would do."""
+        return f'"{self.word}"'
+
+    @property
     def sha256(self) -> str:
         return hashlib.sha256(self.content).hexdigest()
 
@@ -342,7 +347,7 @@ class Client(threading.Thread):
         by_word = next((file for file in unit.files if file.kind == "text"), None)
         if by_word is not None and self._random.random() < 0.3:
             # Whether its text is taken out by now is not promised; what is found must be there all the same.
-            answer = search(self._http, self.url, self.token, query=by_word.word)
+            answer = search(self._http, self.url, self.token, query=by_word.phrase)
         elif unit.way.name == "coco":
             by_word = None
             answer = search(self._http, self.url, self.token, session=unit.session)

@@ -7,6 +7,9 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from app import journal as module
 from app.journal import Journal
 from app.turnstile import Turnstile
 
@@ -99,3 +102,23 @@ def test_an_entry_closes_its_descriptors_once(tmp_path: Path) -> None:
     for each in others:
         os.fstat(each)
         os.close(each)
+
+
+def test_an_entry_whose_removal_can_not_be_synced_stands_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut brings it back after one of its files was deleted: the others must not be taken for half an upload."""
+    entry = Journal(tmp_path).begin("upload", ["a", "b"], durable=True)
+    # What the disk still has under that name, as its removal was not synced.
+    kept = tmp_path / "kept"
+    os.link(entry.path, kept)
+
+    def fail(folder: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(module, "sync_folder", fail)
+    entry.settled(durable=True)
+    assert list((tmp_path / "journal").iterdir()) == []
+    kept.rename(entry.path)
+    assert list(Journal(tmp_path).abandoned()) == []
+    assert list((tmp_path / "journal").iterdir()) == []

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
 from embedded_node import EmbeddedNode
 
 from tests.commands.doors import door, findings, lines
@@ -46,6 +47,39 @@ def test_the_documented_answers(nine: Server) -> None:
     assert len(nine.hits("query=searching")) == 1
     assert nine.delete(f"/attachment/{ids[1]}").json() == {"_id": ids[1], "result": "deleted"}
     assert [hit["_id"] for hit in nine.hits("session=s")] == ids[:1]
+
+
+def test_its_own_language(nine: Server) -> None:
+    token = nine.make_token(tenant="language")
+    ids = nine.upload(("Annual Report.pdf", b"x"), ("notes.txt", b"y"), session="s", token=token)
+    with Elasticsearch(nine.url, api_key=token) as client:
+        found = client.search(
+            index="coco_attachment",
+            query={"match": {"name": "REPORT"}},
+            highlight={"fields": {"name": {}}},
+            aggs={"a": {"terms": {"field": "session"}, "aggs": {"b": {"top_hits": {}}}}},
+            collapse={"field": "session", "inner_hits": {"name": "x"}},
+        )
+        assert [(hit["_index"], hit["_id"]) for hit in found["hits"]["hits"]] == [("coco_attachment", ids[0])]
+        assert nine.index not in str(found)
+        assert client.count(index="coco_attachment")["count"] == 2
+        for fuzzy in ({"fuzzy": {"name_words": "anual"}}, {"match": {"name": {"query": "anual", "fuzziness": 1}}}):
+            assert client.count(index="coco_attachment", query=fuzzy)["count"] == 1
+        with pytest.raises(BadRequestError, match="no time"):
+            client.search(index="coco_attachment", query={"range": {"created": {"gte": "no time"}}})
+        point = client.open_point_in_time(index="coco_attachment", keep_alive="1m")["id"]
+        walked, after = [], None
+        while hits := client.search(
+            pit={"id": point, "keep_alive": "1m"}, size=1, sort=["created"], search_after=after
+        )["hits"]["hits"]:
+            walked += [hit["_id"] for hit in hits]
+            after = hits[-1]["sort"]
+        assert sorted(walked) == sorted(ids)
+        several = client.msearch(searches=[{}, {"pit": {"id": point}, "size": 0}, {"index": "coco_attachment"}, {}])
+        assert [each["hits"]["total"]["value"] for each in several["responses"]] == [2, 2]
+        assert client.close_point_in_time(id=point)["num_freed"] == 1
+        with pytest.raises(NotFoundError):
+            client.search(pit={"id": point})
 
 
 def test_rebuild_migrate_and_roll_back(nine: Server) -> None:

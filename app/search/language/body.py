@@ -1,0 +1,256 @@
+"""Whole bodies: of a search, a count, the lines of an msearch, and of opening and closing a point in time.
+
+The tenant's filter is put around a body's query here and nowhere else. A body without a query finds all of the tenant's
+documents, each with the score 1 that `match_all` gives.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.errors import SearchRefused
+from app.search.language import limits
+from app.search.language.aggregations import aggregations
+from app.search.language.hits import collapse, fields, highlight, min_score, search_after, sort, source
+from app.search.language.queries import query
+from app.search.language.reading import (
+    Check,
+    Dsl,
+    Where,
+    boolean,
+    known,
+    mapping,
+    record,
+    seconds,
+    several,
+    text,
+    whole,
+)
+from app.search.marking import budget
+from app.search.params import MAX_HIGHLIGHTED, MAX_WINDOW
+
+#: The name under which the index is known to clients, whatever it is called in Elasticsearch.
+PUBLIC_INDEX = "coco_attachment"
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point in time that a search names: its sealed id, and for how many seconds more it is to live."""
+
+    id: str
+    keep_alive: float | None = None
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search body that is safe to send. `point`: where it searches, the index itself without one."""
+
+    body: Dsl
+    point: Point | None = None
+
+
+def _timeout(where: Where, value: Any) -> Any:
+    # Taken and dropped: an answer is whole, or there is none; how long that may take is the server's setting.
+    return text(20)(where, value)
+
+
+def _tracked(where: Where, value: Any) -> bool | int:
+    if isinstance(value, bool) or value in ("true", "false"):
+        return bool(boolean(where, value))
+    return int(whole(0, limits.MAX_TRACKED)(where, value))
+
+
+def _point(where: Where, value: Any) -> Point:
+    made = record({"id": text(), "keep_alive": lambda inner, each: seconds(inner, each, limits.MAX_KEEP_ALIVE)}, "id")(
+        where, value
+    )
+    return Point(**made)
+
+
+def _top_level(max_page_size: int) -> dict[str, Check]:
+    # In this order: what highlights mark is what queries asked for.
+    return {
+        "query": query,
+        "post_filter": query,
+        "from": whole(0, 2**31 - 1),
+        "size": whole(0, max_page_size),
+        "sort": sort,
+        "search_after": search_after,
+        "_source": source,
+        "fields": fields,
+        "highlight": highlight,
+        "aggs": aggregations,
+        "aggregations": aggregations,
+        "collapse": collapse,
+        "track_total_hits": _tracked,
+        "track_scores": boolean,
+        "min_score": min_score,
+        "version": boolean,
+        "timeout": _timeout,
+        "terminate_after": whole(0, 2**31 - 1),
+        "pit": _point,
+    }
+
+
+#: Names of a search body, for the documentation.
+TOP_LEVEL = tuple(_top_level(1))
+
+
+def filtered(asked: Dsl | None, tenant: str) -> Dsl:
+    """A query's own score, of the tenant's documents alone."""
+    return {"bool": {"must": [asked or {"match_all": {}}], "filter": [{"term": {"tenant": tenant}}]}}
+
+
+def search(content: Mapping[str, Any], tenant: str, max_page_size: int, url: Mapping[str, Any] | None = None) -> Search:
+    """A search body, checked and built anew, for `tenant`. `url`: what the URL says in place of the body.
+
+    Raises SearchRefused, naming the clause.
+    """
+    table = _top_level(max_page_size)
+    where = Where("search")
+    given = {**content, **(url or {})}
+    for name in given:
+        known(where, name, table, "unknown key")
+    if "aggs" in given and "aggregations" in given:
+        where.refuse("has both [aggs] and [aggregations]", "parsing_exception")
+    made: Dsl = {name: table[name](where.inside(name), given[name]) for name in table if name in given}
+    made.pop("timeout", None)
+    point = made.pop("pit", None)
+    made["query"] = filtered(made.get("query"), tenant)
+    made.setdefault("_source", source(where, None))
+    _check_window(where, made, point)
+    if "highlight" in made:
+        size = made.get("size", 10)
+        if size > MAX_HIGHLIGHTED:
+            where.inside("highlight").refuse(f"is for a [size] of at most {MAX_HIGHLIGHTED}")
+        made["highlight"]["max_analyzed_offset"] = budget(size)
+    return Search(made, point)
+
+
+def _check_window(where: Where, made: Dsl, point: Point | None) -> None:
+    reach = made.get("from", 0) + made.get("size", 10)
+    if reach > MAX_WINDOW:
+        where.inside("from").refuse(
+            f"plus [size] must be at most {MAX_WINDOW} but was {reach}: for more, take [search_after] with the [sort] "
+            "of the last hit, and a point in time (POST /coco_attachment/_pit) so that nothing moves meanwhile"
+        )
+    if "search_after" in made and "sort" not in made and point is None:
+        where.inside("search_after").refuse("needs a [sort]")
+    if "search_after" in made and made.get("from", 0) > 0:
+        where.inside("from").refuse("must be 0 or missing with [search_after]", "action_request_validation_exception")
+    if "collapse" in made and "search_after" in made and len(made.get("sort", ())) != 1:
+        where.inside("collapse").refuse("with [search_after] needs a [sort] by its own field alone")
+    inner = made.get("collapse", {}).get("inner_hits")
+    if inner and made.get("size", 10) > limits.MAX_GROUPS_WITH_HITS:
+        where.inside("collapse").refuse(f"with [inner_hits] is for a [size] of at most {limits.MAX_GROUPS_WITH_HITS}")
+    if point is None and any(
+        "_shard_doc" in (each if isinstance(each, dict) else [each]) for each in made.get("sort", ())
+    ):
+        where.inside("sort").refuse("by [_shard_doc] needs a point in time")
+
+
+def count(content: Mapping[str, Any], tenant: str) -> Dsl:
+    """The body of a count. Raises SearchRefused."""
+    made = record({"query": query})(Where("count"), content)
+    return {"query": filtered(made.get("query"), tenant)}
+
+
+_FORGIVEN = (
+    *("preference", "ignore_unavailable", "allow_no_indices", "expand_wildcards", "request_cache", "search_type"),
+    *("ccs_minimize_roundtrips", "allow_partial_search_results", "ignore_throttled"),
+)
+
+
+def searches(lines: bytes, tenant: str, max_page_size: int, *, named: bool) -> list[Search]:
+    """The searches of an msearch: pairs of lines, a header and a body. `named`: whether the URL names the index.
+
+    Raises SearchRefused, naming the number of the search.
+    """
+    if lines and not lines.endswith(b"\n"):
+        raise SearchRefused("illegal_argument_exception", "The msearch request must be terminated by a newline [\\n]")
+    split = lines.split(b"\n")[:-1]
+    if not split:
+        raise SearchRefused("action_request_validation_exception", "Validation Failed: 1: no requests added;")
+    if len(split) % 2:
+        raise SearchRefused("illegal_argument_exception", "the msearch request has a header line without a body line")
+    if len(split) // 2 > limits.MAX_SEARCHES:
+        raise SearchRefused(
+            "illegal_argument_exception", f"the msearch request has more than {limits.MAX_SEARCHES} searches"
+        )
+    found = []
+    for at in range(0, len(split), 2):
+        try:
+            found.append(_pair(split[at], split[at + 1], tenant, max_page_size, named))
+        except SearchRefused as error:
+            raise SearchRefused(error.kind, f"search {at // 2 + 1}: {error}") from None
+    return found
+
+
+def _pair(header: bytes, body: bytes, tenant: str, max_page_size: int, named: bool) -> Search:
+    where = Where("msearch")
+    options = _object(header) if header.strip() else {}
+    table: dict[str, Check] = {"index": _index, "indices": _index, **dict.fromkeys(_FORGIVEN, _anything)}
+    made = record(table)(where, options)
+    found = search(_object(body), tenant, max_page_size)
+    check_target(named or bool(made.get("index") or made.get("indices")), found)
+    return found
+
+
+def check_target(named: bool, found: Search) -> None:
+    """Refuse a search that names neither the index nor a point in time, or both."""
+    if named and found.point is not None:
+        raise SearchRefused(
+            "action_request_validation_exception",
+            "Validation Failed: 1: [indices] cannot be used with point in time: name no index with it;",
+        )
+    if not named and found.point is None:
+        raise SearchRefused(
+            "illegal_argument_exception",
+            f"name the index to search, [{PUBLIC_INDEX}], or a point in time: nothing else can be searched here",
+        )
+
+
+def _object(line: bytes) -> Mapping[str, Any]:
+    return mapping(Where("msearch"), decoded(line))
+
+
+def decoded(content: bytes) -> Any:
+    """The JSON in `content`. Raises SearchRefused for anything else, and for a key that is there twice."""
+    try:
+        return json.loads(content, object_pairs_hook=_once_each)
+    except (ValueError, RecursionError):
+        raise SearchRefused("parsing_exception", "the body is not valid JSON") from None
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> Dsl:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise SearchRefused("parsing_exception", "the body has a key twice")
+    return found
+
+
+def _index(where: Where, value: Any) -> Any:
+    """The one index that there is, written in any of the ways in which a header may."""
+    names = several(text(), 8)(where, value)
+    for each in names:
+        if each != PUBLIC_INDEX:
+            raise SearchRefused("index_not_found_exception", f"no such index [{each[: limits.MAX_NAME]}]")
+    return bool(names)
+
+
+def _anything(where: Where, value: Any) -> Any:
+    return [
+        text(limits.MAX_NAME)(where, each) if isinstance(each, str) else boolean(where, each) for each in _listed(value)
+    ]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def closing(content: Mapping[str, Any]) -> str:
+    """The id of the point in time to close."""
+    return str(record({"id": text()}, "id")(Where("close_point_in_time"), content)["id"])

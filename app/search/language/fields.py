@@ -1,0 +1,84 @@
+"""The fields that may be named, and what each is good for. The tenant is not among them, nor what Elasticsearch adds.
+
+A name that is not here is refused, whether the index has such a field or not. A name with `*` stands for those here that
+it matches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from fnmatch import fnmatchcase
+from typing import Any
+
+from app.search.language import limits
+from app.search.language.reading import Check, Where
+from app.search.params import SOURCE_FIELDS
+
+#: Name -> the type in the mapping. Text is searched by words; `shown` is in `_source` and nowhere else.
+FIELDS: dict[str, str] = {
+    "id": "keyword",
+    "created": "date",
+    "updated": "date",
+    "session": "keyword",
+    "name": "keyword",
+    "icon": "keyword",
+    "url": "shown",
+    "size": "long",
+    "owner": "keyword",
+    "dialect": "keyword",
+    "media_type": "keyword",
+    "sha256": "keyword",
+    "organization": "keyword",
+    "app": "keyword",
+    "environment": "keyword",
+    "extraction.state": "keyword",
+    "extraction.reason": "keyword",
+    "extraction.size": "long",
+    "extraction.cut": "boolean",
+    "extraction.sha256": "shown",
+    "extension": "keyword",
+    "name_exact": "keyword",
+    "name_text": "text",
+    "name_words": "text",
+    "content": "text",
+    "content_words": "text",
+}
+
+EXACT = ("keyword", "date", "long", "boolean")
+NUMERIC = ("long", "date")
+TEXT = ("text",)
+ANY = (*EXACT, *TEXT)
+
+#: What `_source` may hold: all but the tenant and the text itself, which is read by its fragments.
+SOURCE = tuple(dict.fromkeys(SOURCE_FIELDS))
+#: The same, down to the leaves.
+SOURCE_LEAVES = tuple(
+    name for name in FIELDS if name in SOURCE or name.partition(".")[0] in SOURCE and FIELDS[name] != "text"
+)
+
+
+def refuse_field(where: Where, name: Any, allowed: Collection[str]) -> Any:
+    shown = name[: limits.MAX_NAME] if isinstance(name, str) else type(name).__name__
+    where.refuse(f"can't use the field [{shown}]: it is to be one of {', '.join(allowed)}", "query_shard_exception")
+
+
+def field_of(*types: str) -> Check:
+    """The name of a field of one of these types."""
+    allowed = [name for name, kind in FIELDS.items() if kind in types]
+
+    def check(where: Where, value: Any) -> str:
+        if not isinstance(value, str) or value not in allowed:
+            refuse_field(where, value, allowed)
+        return str(value)
+
+    return check
+
+
+def matching(where: Where, pattern: Any, allowed: Collection[str]) -> list[str]:
+    """The names of `allowed` that `pattern` stands for: one name, or with `*` any number of them, none included."""
+    if isinstance(pattern, str) and "*" in pattern and len(pattern) <= limits.MAX_PATTERN:
+        literal = pattern.replace("[", "[[]").replace("?", "[?]")
+        return [name for name in allowed if fnmatchcase(name, literal)]
+    if not isinstance(pattern, str) or pattern not in allowed:
+        refuse_field(where, pattern, allowed)
+    return [str(pattern)]

@@ -1,0 +1,259 @@
+"""Full-text clauses. Their text becomes words by the functions that made the words of the index.
+
+Elasticsearch's core analysers keep `adaptive_searching_in.pdf` as one word and fold nothing, so the index has words of its
+own (`name_words`, `name_text`, `content_words`), made by `app.search.words`. In a full-text clause, therefore, `name` and
+`content` mean those words, and the text asked for is folded in the same way: `match` on `name` finds what somebody who
+knows Elasticsearch expects of an analysed field. Clauses on exact values (`term`, `prefix`, ...) take `name` as it is.
+
+`multi_match` is answered field by field, since each folds the text differently: `best_fields` as a `dis_max`,
+`most_fields` as a `bool`. What would expand to a limited number of words is refused, and fuzzy words score alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from app.search.language import limits
+from app.search.language.fields import ANY, EXACT, FIELDS, TEXT, field_of, matching
+from app.search.language.reading import (
+    Check,
+    Dsl,
+    Where,
+    boolean,
+    choice,
+    fuzziness,
+    known,
+    mapping,
+    minimum_should_match,
+    number,
+    record,
+    scalar,
+    several,
+    text,
+    whole,
+)
+from app.search.words import content_words, words
+
+#: The field named -> the field of words that is searched, and what makes them.
+WORDS: dict[str, tuple[str, Callable[[str], str]]] = {
+    "name": ("name_words", words),
+    "name_words": ("name_words", words),
+    "name_text": ("name_text", content_words),
+    "content": ("content_words", content_words),
+    "content_words": ("content_words", content_words),
+}
+#: The same for phrases, which need the words in their order.
+ORDERED = {name: ("name_text", content_words) if name.startswith("name") else each for name, each in WORDS.items()}
+#: Searched when no field is named.
+DEFAULT_FIELDS = ("name", "content")
+
+NAMED: dict[str, Check] = {"boost": number(0, 1e6), "_name": text(limits.MAX_NAME)}
+_FUZZY: dict[str, Check] = {
+    "fuzziness": fuzziness,
+    "prefix_length": whole(0, limits.MAX_TEXT),
+    "fuzzy_transpositions": boolean,
+}
+_MATCH: dict[str, Check] = {
+    "query": scalar,
+    "operator": choice("and", "or"),
+    "minimum_should_match": minimum_should_match,
+    "zero_terms_query": choice("none", "all"),
+    "lenient": boolean,
+    **_FUZZY,
+    **NAMED,
+}
+_PHRASE: dict[str, Check] = {
+    "query": scalar,
+    "slop": whole(0, 1000),
+    "zero_terms_query": choice("none", "all"),
+    **NAMED,
+}
+_BOOL_PREFIX: dict[str, Check] = {
+    "query": scalar,
+    "operator": choice("and", "or"),
+    "minimum_should_match": minimum_should_match,
+    **_FUZZY,
+    **NAMED,
+}
+_OPTIONS = {"match": _MATCH, "match_phrase": _PHRASE, "match_bool_prefix": _BOOL_PREFIX}
+
+
+def _wordy(where: Where, value: Any, make: Callable[[str], str]) -> str:
+    """The words of a text. A text without any finds nothing, as Elasticsearch has it."""
+    shown = ("true" if value else "false") if isinstance(value, bool) else str(value)
+    found = make(shown)
+    if found.count(" ") >= limits.MAX_WORDS:
+        where.refuse(f"has more than {limits.MAX_WORDS} words")
+    return found
+
+
+def _one(where: Where, clause: str, field: str, options: Dsl) -> Dsl:
+    """A clause on one field, its options checked."""
+    made = dict(options)
+    if "fuzziness" in made:
+        # With all words that are near enough, not the first few; and no statistics of those words in the score.
+        made["fuzzy_rewrite"] = "constant_score"
+    if field not in WORDS:
+        if clause == "match_bool_prefix":
+            where.refuse(f"needs a field of words: {', '.join(WORDS)}")
+        # An exact field has no phrases: Elasticsearch takes the whole text as its value.
+        return {clause: {field: made}}
+    target, make = (ORDERED if clause == "match_phrase" else WORDS)[field]
+    query = made["query"]
+    made["query"] = _wordy(where, query, make)
+    if target == "content_words":
+        where.budget.marks.append(_marked(clause, made["query"], made.get("slop", 0)))
+    return {clause: {target: made}}
+
+
+def _marked(clause: str, found: str, slop: int) -> str:
+    """What a clause marks, as a person would type it: a phrase, a word that is begun, or either of several words."""
+    if clause == "match_phrase":
+        return f'"{found}"~{slop}' if slop else f'"{found}"'
+    return " | ".join(found.split()) + ("*" if clause == "match_bool_prefix" and found else "")
+
+
+def single(clause: str) -> Check:
+    """`{field: text}` or `{field: {"query": text, ...}}`."""
+
+    def check(where: Where, value: Any) -> Dsl:
+        found = mapping(where, value)
+        if len(found) != 1:
+            where.refuse("requires one field", "parsing_exception")
+        ((field, options),) = found.items()
+        named = field_of(*ANY)(where, field)
+        if not isinstance(options, dict):
+            options = {"query": options}
+        return _one(where, clause, named, record(_OPTIONS[clause], "query")(where, options))
+
+    return check
+
+
+def _boosted(where: Where, value: Any, allowed: tuple[str, ...]) -> list[tuple[str, float | None]]:
+    """The fields of a `fields` entry such as `name^3` or `na*`."""
+    name, caret, boost = value.partition("^") if isinstance(value, str) else (value, "", "")
+    factor = float(number(0, 1e6)(where, boost)) if caret else None
+    # A pattern means fields of words: an exact one is meant by its name.
+    meant = tuple(WORDS) if isinstance(name, str) and "*" in name else allowed
+    return [(field, factor) for field in matching(where, name, meant)]
+
+
+def _fields(where: Where, value: Any, allowed: tuple[str, ...]) -> list[tuple[str, float | None]]:
+    entries = several(lambda inner, each: _boosted(inner, each, allowed), limits.MAX_FIELDS)(where, value)
+    by_target: dict[str, tuple[str, float | None]] = {}
+    for field, boost in (each for entry in entries for each in entry):
+        # `name*` means the words of the name once.
+        by_target.setdefault(WORDS[field][0] if field in WORDS else field, (field, boost))
+    return list(by_target.values())
+
+
+_SEARCHED = tuple(name for name, kind in FIELDS.items() if kind in TEXT or kind == "keyword")
+#: The type of a multi_match -> the clause on each field.
+_TYPES = {
+    "best_fields": "match",
+    "most_fields": "match",
+    "phrase": "match_phrase",
+    "bool_prefix": "match_bool_prefix",
+}
+
+
+def multi_match(where: Where, value: Any) -> Dsl:
+    options = {
+        "query": scalar,
+        "type": choice(*_TYPES),
+        "tie_breaker": number(0, 1),
+        "fields": lambda inner, each: _fields(inner, each, _SEARCHED),
+        **_MATCH,
+        **_PHRASE,
+    }
+    found = mapping(where, value)
+    if isinstance(found.get("type"), str):
+        known(where, found["type"].lower(), _TYPES, "unknown type")
+    made = record(options, "query")(where, found)
+    kind = made.pop("type", "best_fields")
+    named = made.pop("fields", [(field, None) for field in DEFAULT_FIELDS])
+    tie = made.pop("tie_breaker", None)
+    outer = {name: made.pop(name) for name in ("boost", "_name") if name in made}
+    clause = _TYPES[kind]
+    usable = {name: item for name, item in made.items() if name in _OPTIONS[clause]}
+    if clause == "match_bool_prefix":
+        named = [(field, boost) for field, boost in named if field in WORDS]
+    if not named:
+        return {"match_none": outer}
+    each = []
+    for field, boost in named:
+        where.budget.clauses += 1
+        each.append(_one(where, clause, field, {**usable, **({} if boost is None else {"boost": boost})}))
+    if kind in ("most_fields", "bool_prefix"):
+        return {"bool": {"should": each, "minimum_should_match": 1, **outer}}
+    return {"dis_max": {"queries": each, **({} if tie is None else {"tie_breaker": tie}), **outer}}
+
+
+# A token of the little language: what is between blanks, quotes and operators.
+_TOKEN = re.compile(r'[^\s"()|+*~\\-][^\s"()|+*~\\]*')
+#: What of the language is in force: all but fuzzy words, which expand to a limited number of words.
+_FLAGS = "AND|NOT|OR|PHRASE|PRECEDENCE|ESCAPE|WHITESPACE|PREFIX|SLOP"
+
+
+def _folded(typed: str) -> str:
+    """A query of the little language, its words as the index has them; quotes and operators stay."""
+    parts = typed.split('"')
+    if len(parts) % 2 == 0:
+        # A quote that is not closed quotes nothing.
+        parts[-2:] = [f"{parts[-2]} {parts[-1]}"]
+    for at, part in enumerate(parts):
+        parts[at] = content_words(part) if at % 2 else _TOKEN.sub(_token, part)
+    return '"'.join(parts)
+
+
+def _token(match: re.Match[str]) -> str:
+    typed = match[0]
+    begins = match.string[match.end() :].startswith("*")
+    if begins:
+        # Only a single word can be a beginning.
+        *before, last = content_words(typed).split() or [""]
+        return " ".join((*(f"+{each}" for each in before), f"+{last}" if before else last))
+    found = content_words(typed)
+    return f'"{found}"' if " " in found else found
+
+
+def simple_query_string(where: Where, value: Any) -> Dsl:
+    made = record(
+        {
+            "query": text(),
+            "fields": lambda inner, each: _fields(inner, each, _SEARCHED),
+            "default_operator": choice("and", "or"),
+            "minimum_should_match": minimum_should_match,
+            "lenient": boolean,
+            "analyze_wildcard": boolean,
+            **NAMED,
+        },
+        "query",
+    )(where, value)
+    named = made.pop("fields", [(field, None) for field in DEFAULT_FIELDS])
+    made.pop("analyze_wildcard", None)
+    typed = made["query"]
+    _wordy(where, typed, content_words)
+    if any(field in EXACT or FIELDS[field] in EXACT for field, _ in named if field not in WORDS):
+        if any(field in WORDS for field, _ in named):
+            where.refuse("takes either fields of words or exact ones, not both")
+    else:
+        made["query"] = _folded(typed)
+    if not named:
+        return {"match_none": {}}
+    targets: dict[str, float | None] = {}
+    for field, boost in named:
+        # A word of a name may be a part of one; a phrase needs them in their order.
+        for table in (WORDS, ORDERED):
+            targets[table[field][0] if field in table else field] = boost
+    if "content_words" in targets:
+        where.budget.marks.append(typed)
+    return {
+        "simple_query_string": {
+            **made,
+            "fields": [name if boost is None else f"{name}^{boost:g}" for name, boost in targets.items()],
+            "flags": _FLAGS,
+        }
+    }

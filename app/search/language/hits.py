@@ -1,0 +1,210 @@
+"""What is told of a hit: its `_source`, order, highlights and grouping."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.search.language import limits
+from app.search.language.fields import (
+    EXACT,
+    FIELDS,
+    SOURCE,
+    SOURCE_LEAVES,
+    field_of,
+    matching,
+    refuse_field,
+)
+from app.search.language.queries import query
+from app.search.language.reading import (
+    Check,
+    Dsl,
+    Where,
+    boolean,
+    choice,
+    given_name,
+    known,
+    mapping,
+    number,
+    record,
+    scalar,
+    several,
+    text,
+    whole,
+)
+from app.search.marking import MOST_MARKED, spelled
+from app.search.syntax import parse
+
+_NOTHING = "-"
+
+
+def source(where: Where, value: Any) -> Any:
+    """Which fields of `_source` are told: `false`, or a list of names out of those that may be told at all."""
+    if value is None or value is True or value == "true":
+        return list(SOURCE)
+    if value is False or value == "false":
+        return False
+    options = value if isinstance(value, dict) else {"includes": value}
+    table: dict[str, Check] = dict.fromkeys(("include", "includes", "exclude", "excludes"), _source_names)
+    made = record(table)(where, options)
+    included = made.get("includes") or made.get("include") or list(SOURCE)
+    excluded = {*made.get("excludes", ()), *made.get("exclude", ())}
+    # A whole object without one of its leaves is its other leaves.
+    found: list[str] = []
+    for name in included:
+        leaves = [leaf for leaf in SOURCE_LEAVES if leaf.startswith(f"{name}.")]
+        if leaves and excluded & {name, *leaves}:
+            found += [] if name in excluded else [leaf for leaf in leaves if leaf not in excluded]
+        elif name not in excluded and name.partition(".")[0] not in excluded:
+            found.append(name)
+    # An empty list would mean everything: the name of nothing.
+    return list(dict.fromkeys(found)) or [_NOTHING]
+
+
+def _source_names(where: Where, value: Any) -> list[str]:
+    """Names; those that are not to be told, or do not exist, are as if a document had none of them."""
+    allowed = list(dict.fromkeys((*SOURCE, *SOURCE_LEAVES)))
+    found: list[str] = []
+    for each in several(text(limits.MAX_PATTERN), limits.MAX_FIELDS)(where, value):
+        found += matching(where, each, allowed) if "*" in each else [each] if each in allowed else []
+    # No names at all name nothing to keep or to leave out.
+    return found or ([] if value == [] else [_NOTHING])
+
+
+def fields(where: Where, value: Any) -> list[Dsl]:
+    """The fields to tell beside `_source`, each with its name and, for times, a format."""
+    check = record({"field": text(limits.MAX_PATTERN), "format": text(limits.MAX_NAME)}, "field")
+    found: list[Dsl] = []
+    for each in several(lambda inner, item: item, limits.MAX_FIELDS)(where, value):
+        made = check(where, each if isinstance(each, dict) else {"field": each})
+        for name in matching(where, made["field"], SOURCE_LEAVES):
+            if FIELDS[name] == "date" and "format" in made:
+                found.append({"field": name, "format": made["format"]})
+            else:
+                found.append({"field": name})
+    return found
+
+
+def sort(where: Where, value: Any) -> list[Any]:
+    """The order: fields that have one, `_score`, and `_doc` or `_shard_doc`, the index's own."""
+    return [_sort(where, each) for each in several(lambda inner, item: item, limits.MAX_SORTS)(where, value)]
+
+
+_ORDER: dict[str, Check] = {
+    "order": choice("asc", "desc"),
+    "missing": scalar,
+    "mode": choice("min", "max"),
+    "format": text(limits.MAX_NAME),
+    "numeric_type": choice("long", "double", "date"),
+    # Fields that the index has no value of yet are no error, as all are known here.
+    "unmapped_type": choice("keyword", "long", "date", "boolean"),
+}
+_OWN = ("_score", "_doc", "_shard_doc")
+
+
+def _sort(where: Where, value: Any) -> Any:
+    if isinstance(value, str):
+        value = {value: {}}
+    found = mapping(where, value)
+    if len(found) != 1:
+        where.refuse("requires one field in each entry", "parsing_exception")
+    ((name, options),) = found.items()
+    if isinstance(options, str):
+        options = {"order": options}
+    if name in _OWN:
+        made = record({"order": _ORDER["order"]})(where.inside(f"sort.{name}"), options)
+        return {name: made} if made else name
+    if name.startswith("_"):
+        known(where, name, _OWN, "can't sort by")
+    field = field_of(*EXACT)(where, name)
+    made = record(_ORDER)(where.inside(f"sort.{field}"), options)
+    made.setdefault("unmapped_type", FIELDS[field])
+    return {field: made}
+
+
+def search_after(where: Where, value: Any) -> list[Any]:
+    if not isinstance(value, list) or not 0 < len(value) <= limits.MAX_SORTS + 1:
+        where.refuse(f"must be a list of 1 to {limits.MAX_SORTS + 1} values, those of the last hit's [sort]")
+    return [None if each is None else scalar(where, each) for each in value]
+
+
+# The text, its words, and what a name may be found by.
+HIGHLIGHTED = ("content", "name", "name_words", "name_text", "session", "media_type", "icon", "extension", "owner")
+
+_tags = several(text(limits.MAX_NAME), 5)
+_HIGHLIGHT: dict[str, Check] = {
+    "type": choice("unified"),
+    "fragment_size": whole(0, limits.MAX_FRAGMENT),
+    "number_of_fragments": whole(1, limits.MAX_FRAGMENTS),
+    "no_match_size": whole(0, limits.MAX_FRAGMENT),
+    "pre_tags": _tags,
+    "post_tags": _tags,
+    "order": choice("score", "none"),
+    "require_field_match": boolean,
+    "highlight_query": query,
+    "boundary_scanner": choice("sentence", "word"),
+    "boundary_scanner_locale": text(20),
+}
+
+
+def highlight(where: Where, value: Any) -> Dsl:
+    """Fragments. In `content` what the full-text clauses look for is marked in every spelling of it.
+
+    How much of a text is read follows from the size of the page, in `body`.
+    """
+    found = dict(mapping(where, value))
+    named = found.pop("fields", None)
+    table = {**_HIGHLIGHT, "encoder": choice("default", "html"), "tags_schema": choice("styled")}
+    made = record(table)(where, found)
+    entries = named if isinstance(named, list) else [{name: options} for name, options in mapping(where, named).items()]
+    built: dict[str, Dsl] = {}
+    for entry in several(mapping, limits.MAX_FIELDS)(where, entries):
+        for name, options in entry.items():
+            own = record(_HIGHLIGHT)(where.inside(f"highlight.fields.{name}"), options)
+            for field in matching(where, name, HIGHLIGHTED):
+                built[field] = dict(own)
+    if not built:
+        where.refuse("requires [fields]", "parsing_exception")
+    marked = [each for typed in where.budget.marks for each in spelled(parse(typed))][:MOST_MARKED]
+    if "content" in built and "highlight_query" not in made and marked:
+        built["content"].setdefault("highlight_query", {"bool": {"should": marked}})
+    return {
+        **made,
+        "type": "unified",
+        "fields": [{field: options} for field, options in built.items()],
+    }
+
+
+_INNER: dict[str, Check] = {
+    "size": whole(0, limits.MAX_INNER_HITS),
+    "from": whole(0, limits.MAX_INNER_HITS),
+    "sort": sort,
+    "_source": source,
+    "fields": fields,
+    "version": boolean,
+    "track_scores": boolean,
+}
+
+
+def inner_hits(where: Where, value: Any, **more: Check) -> Dsl:
+    """Hits within a bucket or a group."""
+    made: Dsl = record({**_INNER, **more})(where, value)
+    if made.get("size", 3) + made.get("from", 0) > limits.MAX_INNER_HITS:
+        where.refuse(f"[from] plus [size] is more than {limits.MAX_INNER_HITS}")
+    made.setdefault("_source", list(SOURCE))
+    return made
+
+
+def collapse(where: Where, value: Any) -> Dsl:
+    """One hit for each value of a field, with others of the same value inside."""
+
+    def inner(place: Where, item: Any) -> Dsl:
+        return inner_hits(place, item, name=given_name)
+
+    made: Dsl = record({"field": field_of("keyword", "long"), "inner_hits": several(inner, 3)}, "field")(where, value)
+    if FIELDS[made["field"]] not in ("keyword", "long"):
+        refuse_field(where, made["field"], ("keyword", "long"))
+    return made
+
+
+def min_score(where: Where, value: Any) -> float:
+    return float(number(0, 1e18)(where, value))

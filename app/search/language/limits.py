@@ -1,0 +1,40 @@
+"""What one body may cost. Constants: each bounds work that nobody's search needs, so nobody has to set them."""
+
+#: Query clauses, all of the body's queries together; Elasticsearch itself draws a line at a few thousand.
+MAX_CLAUSES = 256
+#: How deep queries may hold queries.
+MAX_QUERY_DEPTH = 12
+#: Values in `terms` and `ids`, all clauses together.
+MAX_VALUES = 4096
+#: Characters of one text or value of a clause; a session, the longest keyword, has 512.
+MAX_TEXT = 1024
+#: Characters of a pattern (`wildcard`, `regexp`, `include`): what it may cost grows with them.
+MAX_PATTERN = 128
+#: Words of a full-text clause, each of which is a clause of its own for Elasticsearch.
+MAX_WORDS = 128
+#: Aggregations in a body, all levels together, and how deep one may be in another.
+MAX_AGGREGATIONS = 64
+MAX_AGGREGATION_DEPTH = 4
+#: Buckets that one aggregation may ask for, and aggregations within each other multiplied.
+MAX_BUCKETS = 1_000
+MAX_BUCKET_PRODUCT = 10_000
+#: Ranges or named filters of one aggregation.
+MAX_RANGES = 100
+#: Hits in each bucket (`top_hits`) or group (`collapse`).
+MAX_INNER_HITS = 100
+#: Groups of a page when each asks Elasticsearch for its inner hits once more.
+MAX_GROUPS_WITH_HITS = 100
+#: Fields to sort by, and fields to highlight or return.
+MAX_SORTS = 8
+MAX_FIELDS = 50
+#: Characters of a fragment, and fragments of a field.
+MAX_FRAGMENT = 2_000
+MAX_FRAGMENTS = 50
+#: Searches in one msearch.
+MAX_SEARCHES = 32
+#: Characters of a name that the caller gives (aggregations, filters, inner hits, `_name`).
+MAX_NAME = 100
+#: Hits that are counted exactly at most when a number is given; `true` counts all.
+MAX_TRACKED = 2**31 - 1
+#: Seconds that a point in time may be kept alive after its last use: it holds files of the index that are gone.
+MAX_KEEP_ALIVE = 600

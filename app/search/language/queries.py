@@ -1,0 +1,229 @@
+"""Query clauses: a table from each name that may be asked to what builds it anew.
+
+Everything here only ever narrows: the whole is put beside the tenant's filter by `body`. What a clause could still tell
+is said where it is left out (`refused`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.search.language import limits
+from app.search.language.fields import ANY, EXACT, NUMERIC, field_of
+from app.search.language.fulltext import NAMED, multi_match, simple_query_string, single
+from app.search.language.reading import (
+    Check,
+    Dsl,
+    Where,
+    boolean,
+    choice,
+    fuzziness,
+    known,
+    mapping,
+    minimum_should_match,
+    number,
+    pattern,
+    record,
+    scalar,
+    several,
+    text,
+    whole,
+)
+
+
+def query(where: Where, value: Any) -> Dsl:
+    """A query: an object with the name of one clause. Raises SearchRefused, naming the clause."""
+    found = mapping(where, value)
+    if len(found) != 1:
+        where.refuse("malformed query, expected the name of one clause", "parsing_exception")
+    ((name, content),) = found.items()
+    if name not in QUERIES:
+        known(where, name, QUERIES, "unknown query")
+    where.budget.clauses += 1
+    if where.budget.clauses > limits.MAX_CLAUSES:
+        where.refuse(f"is one of more than {limits.MAX_CLAUSES} clauses", "too_many_clauses")
+    if where.depth >= limits.MAX_QUERY_DEPTH:
+        where.refuse(f"holds queries nested more than {limits.MAX_QUERY_DEPTH} deep")
+    return dict(QUERIES[name](where.inside(name).deeper(), content))
+
+
+def _wrapped(name: str, table: dict[str, Check], *required: str) -> Check:
+    check = record({**table, **NAMED}, *required)
+    return lambda where, value: {name: check(where, value)}
+
+
+def _on_field(name: str, types: tuple[str, ...], short: str, table: dict[str, Check]) -> Check:
+    """`{field: value}` or `{field: {short: value, ...}}`."""
+    check = record({**table, **NAMED})
+
+    def build(where: Where, value: Any) -> Dsl:
+        found = dict(mapping(where, value))
+        # The older form has these beside the field.
+        outer = {key: NAMED[key](where, found.pop(key)) for key in NAMED if key in found}
+        if len(found) != 1:
+            where.refuse("requires one field", "parsing_exception")
+        ((field, options),) = found.items()
+        if not isinstance(options, dict):
+            options = {short: options}
+        named = field_of(*types)(where, field)
+        made = check(where, options)
+        if short in table and short not in made:
+            where.refuse(f"requires [{short}]", "parsing_exception")
+        return {name: {named: {**made, **outer}}}
+
+    return build
+
+
+def _terms(where: Where, value: Any) -> Dsl:
+    found = dict(mapping(where, value))
+    options = {key: NAMED[key](where, found.pop(key)) for key in NAMED if key in found}
+    if len(found) != 1:
+        where.refuse("requires one field", "parsing_exception")
+    ((field, values),) = found.items()
+    named = field_of(*ANY)(where, field)
+    if isinstance(values, dict):
+        where.refuse("looks values up in another document, which is not offered here")
+    if not isinstance(values, list):
+        where.refuse("requires a list of values", "parsing_exception")
+    where.spend_values(len(values))
+    return {"terms": {named: [scalar(where, each) for each in values], **options}}
+
+
+def _ids(where: Where, value: Any) -> Dsl:
+    made = record({"values": several(text(), limits.MAX_VALUES), **NAMED}, "values")(where, value)
+    where.spend_values(len(made["values"]))
+    for each in made["values"]:
+        # Elasticsearch refuses an id of more bytes, or none.
+        if not 0 < len(each.encode()) <= 512:
+            where.refuse("has an id that is empty or longer than 512 bytes")
+    return {"ids": made}
+
+
+def _fuzzy(where: Where, value: Any) -> Dsl:
+    table: dict[str, Check] = {
+        "value": scalar,
+        "fuzziness": fuzziness,
+        "prefix_length": whole(0, limits.MAX_TEXT),
+        "transpositions": boolean,
+    }
+    made: Dsl = _on_field("fuzzy", ("keyword", "text"), "value", table)(where, value)
+    for options in made["fuzzy"].values():
+        # All words that are near enough, instead of the nearest few of everybody's.
+        options["rewrite"] = "constant_score"
+    return made
+
+
+def _range_text(where: Where, value: Any) -> Any:
+    return None if value is None else scalar(where, value)
+
+
+_RANGE: dict[str, Check] = {
+    "gt": _range_text,
+    "gte": _range_text,
+    "lt": _range_text,
+    "lte": _range_text,
+    "format": text(limits.MAX_NAME),
+    "time_zone": text(limits.MAX_NAME),
+    "relation": choice("intersects", "contains", "within"),
+}
+
+_queries = several(query, limits.MAX_CLAUSES)
+
+_DECAY: dict[str, Check] = {
+    "origin": scalar,
+    "scale": scalar,
+    "offset": scalar,
+    "decay": number(0, 1),
+}
+
+
+def _decay(where: Where, value: Any) -> Dsl:
+    found = dict(mapping(where, value))
+    mode = {
+        key: choice("min", "max", "avg", "sum")(where, found.pop(key)) for key in ("multi_value_mode",) if key in found
+    }
+    if len(found) != 1:
+        where.refuse("requires one field", "parsing_exception")
+    ((field, options),) = found.items()
+    return {field_of(*NUMERIC)(where, field): record(_DECAY, "scale")(where, options), **mode}
+
+
+_FUNCTIONS: dict[str, Check] = {
+    "weight": number(0, 1e6),
+    "field_value_factor": record(
+        {
+            "field": field_of("long"),
+            "factor": number(0, 1e6),
+            "missing": number(0, 1e18),
+            "modifier": choice(
+                *("none", "log", "log1p", "log2p", "ln", "ln1p", "ln2p", "square", "sqrt", "reciprocal")
+            ),
+        },
+        "field",
+    ),
+    "random_score": record({"seed": whole(-(2**31), 2**31 - 1), "field": field_of("keyword")}),
+    "gauss": _decay,
+    "exp": _decay,
+    "linear": _decay,
+}
+_function = record({"filter": query, **_FUNCTIONS})
+
+
+def _function_score(where: Where, value: Any) -> Dsl:
+    made = record(
+        {
+            "query": query,
+            "functions": several(_function, limits.MAX_FIELDS),
+            "score_mode": choice("multiply", "sum", "avg", "first", "max", "min"),
+            "boost_mode": choice("multiply", "replace", "sum", "avg", "max", "min"),
+            "max_boost": number(0, 1e6),
+            "min_score": number(0, 1e6),
+            **_FUNCTIONS,
+            **NAMED,
+        }
+    )(where, value)
+    return {"function_score": made}
+
+
+def _distance(where: Where, value: Any) -> Dsl:
+    table: dict[str, Check] = {"field": field_of("date"), "origin": scalar, "pivot": text(limits.MAX_NAME)}
+    return {"distance_feature": record({**table, **NAMED}, *table)(where, value)}
+
+
+#: Everything that may be asked.
+QUERIES: dict[str, Check] = {
+    "match_all": _wrapped("match_all", {}),
+    "match_none": _wrapped("match_none", {}),
+    "bool": _wrapped(
+        "bool",
+        {
+            **dict.fromkeys(("must", "should", "filter", "must_not"), _queries),
+            "minimum_should_match": minimum_should_match,
+        },
+    ),
+    "boosting": _wrapped(
+        "boosting",
+        {"positive": query, "negative": query, "negative_boost": number(0, 1)},
+        *("positive", "negative", "negative_boost"),
+    ),
+    "constant_score": _wrapped("constant_score", {"filter": query}, "filter"),
+    "dis_max": _wrapped("dis_max", {"queries": _queries, "tie_breaker": number(0, 1)}, "queries"),
+    "function_score": _function_score,
+    "distance_feature": _distance,
+    "match": single("match"),
+    "match_phrase": single("match_phrase"),
+    "match_bool_prefix": single("match_bool_prefix"),
+    "multi_match": multi_match,
+    "simple_query_string": simple_query_string,
+    "term": _on_field("term", ANY, "value", {"value": scalar, "case_insensitive": boolean}),
+    "terms": _terms,
+    "range": _on_field("range", EXACT, "", _RANGE),
+    "exists": _wrapped("exists", {"field": field_of(*ANY)}, "field"),
+    "prefix": _on_field("prefix", ("keyword", "text"), "value", {"value": pattern, "case_insensitive": boolean}),
+    "wildcard": _on_field("wildcard", ("keyword", "text"), "value", {"value": pattern, "case_insensitive": boolean}),
+    "regexp": _on_field(
+        "regexp", ("keyword", "text"), "value", {"value": pattern, "case_insensitive": boolean, "flags": text(100)}
+    ),
+    "fuzzy": _fuzzy,
+    "ids": _ids,
+}

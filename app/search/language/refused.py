@@ -1,0 +1,63 @@
+"""Why well-known names of the language are not offered: the reasons in refusals. Not a list that decides anything."""
+
+from __future__ import annotations
+
+_CODE = "it runs a script"
+_OTHERS = "it reads other documents or indices than those searched"
+_STATISTICS = "it tells what is in documents that the caller may not see"
+_WORDS = "it expands to words of documents that the caller may not see"
+_FORM = "no field of this index has the form that it needs"
+_LEFT = "it is not one of the clauses that are offered"
+
+REASONS: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            *("script", "script_score", "script_fields", "scripted_metric", "bucket_script", "bucket_selector"),
+            *("moving_fn", "runtime_mappings", "_script", "init_script", "map_script", "combine_script"),
+            *("reduce_script", "sort_script", "value_script", "weight_script"),
+        ),
+        _CODE,
+    ),
+    **dict.fromkeys(
+        (
+            *("more_like_this", "percolate", "pinned", "rule", "rule_query", "geo_shape", "shape", "has_child"),
+            *("has_parent", "parent_id", "indexed_shape", "indices_boost", "ext", "slice", "text_expansion"),
+            *("semantic", "sparse_vector", "weighted_tokens", "retriever", "sub_searches", "inference"),
+        ),
+        _OTHERS,
+    ),
+    **dict.fromkeys(
+        (
+            *("global", "significant_terms", "significant_text", "background_filter", "suggest", "explain", "profile"),
+            *("categorize_text", "frequent_item_sets", "change_point"),
+        ),
+        _STATISTICS,
+    ),
+    **dict.fromkeys(
+        (
+            *("match_phrase_prefix", "phrase_prefix", "intervals", "span_multi", "max_expansions", "rewrite"),
+            *("fuzzy_rewrite", "fuzzy_max_expansions", "common", "field_masking_span"),
+        ),
+        _WORDS,
+    ),
+    **dict.fromkeys(
+        (
+            *("nested", "reverse_nested", "children", "parent", "geo_bounding_box", "geo_distance", "geo_polygon"),
+            *("geo_grid", "geohash_grid", "geohex_grid", "geotile_grid", "geo_bounds", "geo_centroid", "geo_line"),
+            *("cartesian_bounds", "cartesian_centroid", "ip_range", "ip_prefix", "knn", "rank_feature", "time_series"),
+        ),
+        _FORM,
+    ),
+    "query_string": "fields can be named inside its text: use [simple_query_string]",
+    "wrapper": "it hides a query in base64: write the query itself",
+    "docvalue_fields": "use [_source] or [fields]",
+    "stored_fields": "use [_source] or [fields]",
+    "rank": _LEFT,
+    "rescore": _LEFT,
+    "terms_set": _LEFT,
+}
+
+
+def reason(name: str) -> str:
+    """Why `name` is refused, as a half sentence that follows its name; empty when nothing is known about it."""
+    return f"is not offered here: {REASONS[name]}" if name in REASONS else ""

@@ -1,0 +1,89 @@
+"""A real node that refuses: with 429 because it has too much to do, with 503 because it has no state of its cluster yet.
+
+What no node says by itself (502, half an answer) comes from the proxy of test_index_steps.py.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+from embedded_node import EmbeddedNode
+
+from tests.faults.conftest import await_settled, undecided
+from tests.support.app import Server, running_server
+
+#: Bytes that the node takes of writes at once: one document, not twenty.
+PRESSURE = 4096
+NODE_SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNode]:
+    settings = {"indexing_pressure.memory.limit": f"{PRESSURE}b"}
+    with EmbeddedNode(tmp_path_factory.mktemp("node"), settings=settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, node: EmbeddedNode) -> Iterator[Server]:
+    with running_server(tmp_path_factory.mktemp("refused"), node.url, WEB_WORKERS="1", GRACE_TIME="1") as running:
+        yield running
+
+
+def _refused(answer: requests.Response) -> None:
+    assert answer.status_code == 503, answer.text
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def _files(count: int) -> list[tuple[str, tuple[str, bytes]]]:
+    return [("files", (f"{number}-{'n' * 200}", b"x")) for number in range(count)]
+
+
+def test_too_much_to_do(server: Server, node: EmbeddedNode) -> None:
+    """The write is refused for certain: nothing of it stays, and what is smaller is taken."""
+    (kept,) = server.upload(("a", b"aa"), session="busy")
+    before = server.stored_files()
+    said = requests.post(
+        f"{node.url}/{server.index}/_bulk",
+        data="\n".join(['{"delete":{"_id":"none"}}', '{"index":{}}', f'{{"name":"{"n" * PRESSURE}"}}', ""]),
+        headers={"Content-Type": "application/x-ndjson"},
+        timeout=30,
+    )
+    assert said.status_code == 429, said.text
+    _refused(server.post("/chat/busy/_upload", files=_files(20)))
+    assert undecided(server) == []
+    assert server.stored_files() == before
+    assert [hit["_id"] for hit in server.hits("session=busy")] == [kept]
+    assert server.delete(f"/attachment/{kept}").status_code == 200
+
+
+def test_no_state_yet(server: Server, node: EmbeddedNode) -> None:
+    """A node that waits for others before it recovers what it has: 503 to all that is asked of it, and later it is back."""
+    (kept,) = server.upload(("a", b"aa"), session="early")
+    node.stop()
+    node._settings["gateway.recover_after_data_nodes"] = "2"
+    node.launch()
+    try:
+        node._ports = node._report(time.monotonic() + NODE_SECONDS)
+        said = requests.post(f"{node.url}/{server.index}/_search", timeout=30)
+        assert said.status_code == 503, said.text
+        for method, path, options in (
+            ("GET", "/attachment/_search", {}),
+            ("POST", "/chat/early/_upload", {"files": _files(1)}),
+            ("DELETE", f"/attachment/{kept}", {}),
+        ):
+            _refused(server.request(method, path, **options))
+        assert server.get("/health").status_code == 503
+        assert server.get(f"/attachment/{kept}").content == b"aa"
+    finally:
+        node.kill()
+        del node._settings["gateway.recover_after_data_nodes"]
+        node.start()
+    await_settled(server, 60)
+    # Nobody knows what a 503 did: the upload is whole or not there, the delete done or not.
+    for hit in server.hits("session=early"):
+        assert server.get(hit["_source"]["url"]).ok
+    assert server.upload(("b", b"b"), session="early")

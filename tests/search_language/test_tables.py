@@ -1,0 +1,394 @@
+"""What may be asked and what may not, without a server: every table, its limits and one past them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import SearchRefused
+from app.search.language import aggregations, body, fields, limits, parameters, queries
+from app.search.language.refused import REASONS
+from app.search.marking import spelled
+from app.search.params import MAX_HIGHLIGHTED, MAX_WINDOW, SOURCE_FIELDS
+from app.search.syntax import parse
+from tests.search_language.catalogue import AGGREGATIONS, QUERIES, filled
+
+ROOT = Path(__file__).parents[2]
+PAGE = 100
+
+
+def searched(**content: Any) -> body.Search:
+    return body.search({name.rstrip("_"): item for name, item in content.items()}, "mine", PAGE)
+
+
+def asked(clause: dict[str, Any]) -> Any:
+    """What a query becomes, without the filter around it."""
+    return searched(query=clause).body["query"]["bool"]["must"][0]
+
+
+def refused(**content: Any) -> str:
+    with pytest.raises(SearchRefused) as raised:
+        searched(**content)
+    return str(raised.value)
+
+
+def in_mapping() -> dict[str, str]:
+    """The fields of the mapping, by their paths, with what they can be used for."""
+    found = {}
+
+    def walk(properties: dict[str, Any], before: str) -> None:
+        for name, content in properties.items():
+            if "properties" in content:
+                walk(content["properties"], f"{before}{name}.")
+            else:
+                found[before + name] = "shown" if content.get("index") is False else content["type"]
+
+    walk(json.loads((ROOT / "mappings" / "coco_attachment.json").read_text())["mappings"]["properties"], "")
+    return found
+
+
+#: Fields of the index that no caller may name.
+INTERNAL = {"tenant"}
+
+
+def test_every_field_of_the_mapping_is_decided() -> None:
+    assert {**fields.FIELDS, **dict.fromkeys(INTERNAL, "keyword")} == in_mapping()
+    assert not INTERNAL & {*fields.SOURCE, *fields.SOURCE_LEAVES}
+    assert set(fields.SOURCE) == set(SOURCE_FIELDS)
+
+
+def test_the_tenant_is_around_every_query() -> None:
+    restriction = {"term": {"tenant": "mine"}}
+    for content in ({}, {"query": {"match_all": {}}}, {"query": {"bool": {"must_not": {"ids": {"values": []}}}}}):
+        made = body.search(content, "mine", PAGE).body["query"]["bool"]
+        assert made["filter"] == [restriction]
+        assert len(made["must"]) == 1
+        assert body.count({key: content[key] for key in content}, "mine")["query"]["bool"]["filter"] == [restriction]
+
+
+@pytest.mark.parametrize("name", sorted(set(QUERIES) - set(queries.QUERIES)))
+def test_other_queries_are_refused_by_name(name: str) -> None:
+    for content in QUERIES[name]:
+        assert f"[{name}]" in refused(query={name: filled(content, "name", "x")})
+        assert f"[{name}]" in refused(aggs={"a": {"filter": {name: filled(content, "name", "x")}}})
+
+
+@pytest.mark.parametrize("name", sorted(set(AGGREGATIONS) - set(aggregations.AGGREGATIONS)))
+def test_other_aggregations_are_refused_by_name(name: str) -> None:
+    for content in AGGREGATIONS[name]:
+        assert f"[{name}]" in refused(aggs={"a": {name: filled(content, "name", "x")}})
+
+
+@pytest.mark.parametrize("name", ["tenant", "_index", "_id", "_source", "*", "ten*", "name.keyword", "", "_seq_no"])
+def test_a_field_that_may_not_be_named_is_named_nowhere(name: str) -> None:
+    for clause in (
+        {"term": {name: "x"}},
+        {"terms": {name: ["x"]}},
+        {"match": {name: "x"}},
+        {"match_phrase": {name: {"query": "x"}}},
+        {"prefix": {name: "x"}},
+        {"wildcard": {name: "x"}},
+        {"regexp": {name: "x"}},
+        {"fuzzy": {name: "x"}},
+        {"range": {name: {"gte": 1}}},
+        {"exists": {"field": name}},
+        {"function_score": {"gauss": {name: {"scale": 1}}}},
+    ):
+        refused(query=clause)
+    for kind in ("terms", "cardinality", "value_count", "missing", "min", "date_histogram"):
+        refused(aggs={"a": {kind: {"field": name}}})
+    refused(sort=[name])
+    refused(collapse={"field": name})
+    # A wildcard among several fields stands for those that may be named.
+    for clause in (
+        {"multi_match": {"query": "x", "fields": [name]}},
+        {"simple_query_string": {"query": "x", "fields": [name]}},
+    ):
+        if "*" in name:
+            assert "tenant" not in json.dumps(searched(query=clause).body["query"]["bool"]["must"])
+        else:
+            refused(query=clause)
+    for part in ({"_source": [name]}, {"fields": [name]}, {"highlight": {"fields": {name: {}}}}):
+        try:
+            made = searched(**part).body
+        except SearchRefused:
+            continue
+        made.pop("query")
+        assert "tenant" not in json.dumps(made)
+
+
+def test_source() -> None:
+    everything = list(SOURCE_FIELDS)
+    for value, told in (
+        (None, everything),
+        (True, everything),
+        (False, False),
+        ("name", ["name"]),
+        (["name", "tenant", "content"], ["name"]),
+        (["tenant"], ["-"]),
+        ([], everything),
+        ("s*", [name for name in fields.SOURCE_LEAVES if name.startswith("s")]),
+        ({"excludes": ["*"]}, ["-"]),
+        ({"includes": ["name", "size"], "excludes": ["si*"]}, ["name"]),
+        ({"includes": ["extraction"], "excludes": ["extraction.sha256"]}, None),
+    ):
+        made = searched(_source=value).body["_source"]
+        if told is None:
+            assert made == [
+                leaf for leaf in fields.SOURCE_LEAVES if leaf.startswith("extraction.") and "sha" not in leaf
+            ]
+        elif value == "s*":
+            assert sorted(made) == sorted(told)
+        else:
+            assert made == told, value
+    assert searched().body["_source"] == everything
+    assert searched(aggs={"a": {"top_hits": {}}}).body["aggs"]["a"]["top_hits"]["_source"] == everything
+
+
+def test_full_text_is_folded_as_the_index_is() -> None:
+    assert asked({"match": {"name": "Müller_Report.PDF"}}) == {"match": {"name_words": {"query": "muller report pdf"}}}
+    made = searched(query={"match_phrase": {"content": "Große Prüfung"}}, highlight={"fields": {"content": {}}}).body
+    assert made["query"]["bool"]["must"] == [{"match_phrase": {"content_words": {"query": "grosse prufung"}}}]
+    marks = made["highlight"]["fields"][0]["content"]["highlight_query"]["bool"]["should"]
+    assert marks == spelled(parse('"Große Prüfung"'))
+    assert asked({"match_phrase": {"name": "Große_Prüfung"}}) == {
+        "match_phrase": {"name_text": {"query": "grosse prufung"}}
+    }
+    # Values are not.
+    assert asked({"term": {"name": "Müller.PDF"}}) == {"term": {"name": {"value": "Müller.PDF"}}}
+    assert asked({"match": {"session": "Müller"}}) == {"match": {"session": {"query": "Müller"}}}
+    several = asked({"multi_match": {"query": "Über", "fields": ["name^2", "content"]}})
+    assert several["dis_max"]["queries"] == [
+        {"match": {"name_words": {"query": "uber", "boost": 2.0}}},
+        {"match": {"content_words": {"query": "uber"}}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "sent"),
+    [
+        ("Über uns", "uber uns"),
+        ('"Große Prüfung" -alt', '"grosse prufung" -alt'),
+        ("adaptive_searching.pdf", '"adaptive searching pdf"'),
+        ("report.20*", "+report +20*"),
+        ("(a | b) +c~2", "(a | b) +c~2"),
+        ('open "quote', "open  quote"),
+    ],
+)
+def test_the_little_language_keeps_its_operators(typed: str, sent: str) -> None:
+    assert asked({"simple_query_string": {"query": typed}})["simple_query_string"]["query"] == sent
+
+
+def test_what_expands_to_some_words_expands_to_all_or_is_refused() -> None:
+    assert asked({"fuzzy": {"name": "x"}})["fuzzy"]["name"]["rewrite"] == "constant_score"
+    assert (
+        asked({"match": {"name": {"query": "x", "fuzziness": 1}}})["match"]["name_words"]["fuzzy_rewrite"]
+        == "constant_score"
+    )
+    assert "FUZZY" not in asked({"simple_query_string": {"query": "x~1"}})["simple_query_string"]["flags"]
+    for options in ({"max_expansions": 1}, {"rewrite": "top_terms_1"}, {"fuzzy_rewrite": "top_terms_1"}):
+        (name,) = options
+        for clause in ("match", "match_bool_prefix", "fuzzy", "prefix", "wildcard", "regexp"):
+            short = "query" if clause.startswith("match") else "value"
+            assert f"[{name}]" in refused(query={clause: {"name": {short: "x", **options}}})
+
+
+def nested(depth: int) -> dict[str, Any]:
+    made: dict[str, Any] = {"match_all": {}}
+    for _ in range(depth - 1):
+        made = {"bool": {"must": made}}
+    return made
+
+
+def levels(depth: int, size: int = 1) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for _ in range(depth):
+        made = {"a": {"terms": {"field": "session", "size": size}, **({"aggs": made} if made else {})}}
+    return made
+
+
+def clauses(count: int) -> dict[str, Any]:
+    return {"bool": {"should": [{"term": {"id": "x"}}] * (count - 1)}}
+
+
+LIMITS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"query": nested(limits.MAX_QUERY_DEPTH)}, {"query": nested(limits.MAX_QUERY_DEPTH + 1)}),
+    ({"query": clauses(limits.MAX_CLAUSES)}, {"query": clauses(limits.MAX_CLAUSES + 1)}),
+    *[
+        ({"query": {clause: inner(limit)}}, {"query": {clause: inner(limit + 1)}})
+        for clause, limit, inner in (
+            ("terms", limits.MAX_VALUES, lambda n: {"id": ["x"] * n}),
+            ("ids", limits.MAX_VALUES, lambda n: {"values": ["x"] * n}),
+            ("term", limits.MAX_TEXT, lambda n: {"name": "x" * n}),
+            ("regexp", limits.MAX_PATTERN, lambda n: {"name": "x" * n}),
+            ("wildcard", limits.MAX_PATTERN, lambda n: {"name": "x" * n}),
+            ("prefix", limits.MAX_PATTERN, lambda n: {"name": "x" * n}),
+            ("match", limits.MAX_WORDS, lambda n: {"content": "x " * n}),
+            ("simple_query_string", limits.MAX_WORDS, lambda n: {"query": "x " * n}),
+            ("match_all", limits.MAX_NAME, lambda n: {"_name": "x" * n}),
+        )
+    ],
+    ({"aggs": levels(limits.MAX_AGGREGATION_DEPTH)}, {"aggs": levels(limits.MAX_AGGREGATION_DEPTH + 1)}),
+    (
+        {"aggs": {str(n): {"missing": {"field": "app"}} for n in range(limits.MAX_AGGREGATIONS)}},
+        {"aggs": {str(n): {"missing": {"field": "app"}} for n in range(limits.MAX_AGGREGATIONS + 1)}},
+    ),
+    ({"aggs": levels(1, limits.MAX_BUCKETS)}, {"aggs": levels(1, limits.MAX_BUCKETS + 1)}),
+    ({"aggs": levels(2, 100)}, {"aggs": levels(2, 101)}),
+    *[
+        ({"aggs": {"a": {kind: inner(limit)}}}, {"aggs": {"a": {kind: inner(limit + 1)}}})
+        for kind, limit, inner in (
+            ("range", limits.MAX_RANGES, lambda n: {"field": "size", "ranges": [{"to": 1}] * n}),
+            ("filters", limits.MAX_RANGES, lambda n: {"filters": [{"match_all": {}}] * n}),
+            ("top_hits", limits.MAX_INNER_HITS, lambda n: {"size": n}),
+            (
+                "histogram",
+                limits.MAX_BUCKET_PRODUCT,
+                lambda n: {"field": "size", "interval": 1, "extended_bounds": {"min": 0, "max": n}},
+            ),
+            (
+                "date_histogram",
+                limits.MAX_BUCKET_PRODUCT,
+                lambda n: {"field": "created", "fixed_interval": "1s", "extended_bounds": {"min": 0, "max": n * 1000}},
+            ),
+        )
+    ],
+    ({"size": PAGE}, {"size": PAGE + 1}),
+    *[
+        ({**part, "size": limit}, {**part, "size": limit + 1})
+        for limit, part in (
+            (MAX_HIGHLIGHTED, {"highlight": {"fields": {"content": {}}}}),
+            (limits.MAX_GROUPS_WITH_HITS, {"collapse": {"field": "session", "inner_hits": {"name": "x"}}}),
+        )
+    ],
+    ({"from": MAX_WINDOW - PAGE, "size": PAGE}, {"from": MAX_WINDOW - PAGE + 1, "size": PAGE}),
+    ({"sort": ["size"] * limits.MAX_SORTS}, {"sort": ["size"] * (limits.MAX_SORTS + 1)}),
+    (
+        {"highlight": {"fields": {"content": {"number_of_fragments": limits.MAX_FRAGMENTS}}}},
+        {"highlight": {"fields": {"content": {"number_of_fragments": limits.MAX_FRAGMENTS + 1}}}},
+    ),
+    (
+        {"highlight": {"fragment_size": limits.MAX_FRAGMENT, "fields": {"content": {}}}},
+        {"highlight": {"fragment_size": limits.MAX_FRAGMENT + 1, "fields": {"content": {}}}},
+    ),
+    (
+        {"pit": {"id": "x", "keep_alive": f"{limits.MAX_KEEP_ALIVE}s"}},
+        {"pit": {"id": "x", "keep_alive": f"{limits.MAX_KEEP_ALIVE + 1}s"}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("at", "past"), LIMITS, ids=lambda each: json.dumps(each)[:60])
+def test_limits(at: dict[str, Any], past: dict[str, Any]) -> None:
+    largest = PAGE if "highlight" not in at and "collapse" not in at else 1000
+    body.search(at, "mine", largest)
+    with pytest.raises(SearchRefused):
+        body.search(past, "mine", largest)
+
+
+def test_the_limit_of_searches_in_one_request() -> None:
+    pair = b'{}\n{"size":0}\n'
+    assert len(body.searches(pair * limits.MAX_SEARCHES, "mine", PAGE, named=True)) == limits.MAX_SEARCHES
+    with pytest.raises(SearchRefused, match=str(limits.MAX_SEARCHES)):
+        body.searches(pair * (limits.MAX_SEARCHES + 1), "mine", PAGE, named=True)
+
+
+def test_deep_paging_names_the_way() -> None:
+    said = refused(from_=MAX_WINDOW, size=1)
+    assert "search_after" in said
+    assert "_pit" in said
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"",
+        b"{}\n",
+        b"{}\n{}",
+        b'{"index":"other"}\n{}\n',
+        b'{"index":["coco_attachment","other"]}\n{}\n',
+        b'{"index":"coco_attachment-000001"}\n{}\n',
+        b'{"index":"*"}\n{}\n',
+        b'{"routing":"x"}\n{}\n',
+        b"{}\n{}\n",
+        b"nothing\nof the kind\n",
+        b'{"index":"coco_attachment"}\n{"pit":{"id":"x"}}\n',
+    ],
+)
+def test_lines_that_are_refused(lines: bytes) -> None:
+    with pytest.raises(SearchRefused):
+        body.searches(lines, "mine", PAGE, named=False)
+
+
+def test_the_index_is_on_every_line() -> None:
+    for header in (b'{"index":"coco_attachment"}', b'{"indices":["coco_attachment"],"preference":"_local"}'):
+        (one,) = body.searches(header + b'\n{"query":{"ids":{"values":["x"]}}}\n', "mine", PAGE, named=False)
+        assert one.body["query"]["bool"]["filter"] == [{"term": {"tenant": "mine"}}]
+
+
+def test_bodies_that_are_no_searches() -> None:
+    for content in (b"[", b'{"a":1,"a":2}', b"\xff", b'{"size":NaN}'):
+        try:
+            value = body.decoded(content)
+        except SearchRefused:
+            continue
+        with pytest.raises(SearchRefused):
+            body.search(value, "mine", PAGE)
+    for value in (5, [], "x", None, {"a": 1, "b": 2}, {}):
+        with pytest.raises(SearchRefused):
+            body.search({"query": value}, "mine", PAGE)
+    for number in (float("nan"), float("inf"), 10**400, True, [], {}):
+        for clause in ({"match_all": {"boost": number}}, {"term": {"size": number}}):
+            if number is True and "term" in clause:
+                continue
+            with pytest.raises(SearchRefused):
+                body.search({"query": clause}, "mine", PAGE)
+    with pytest.raises(SearchRefused):
+        body.search({"query": {"term": {"name": "\ud800"}}}, "mine", PAGE)
+
+
+def test_reasons_are_given_to_nothing_that_is_allowed() -> None:
+    assert not set(REASONS) & {*queries.QUERIES, *aggregations.AGGREGATIONS, *body.TOP_LEVEL}
+
+
+def parsed(kind: str = "search", **values: str) -> parameters.Url:
+    return parameters.parse(kind, {name: [value] for name, value in values.items()}, "/coco_attachment/_search")
+
+
+def test_the_query_string() -> None:
+    assert parsed(size="5", sort="created:desc,id").body == {"size": 5, "sort": [{"created": {"order": "desc"}}, "id"]}
+    assert parsed(_source="false").body == {"_source": False}
+    assert parsed(_source_includes="name", _source_excludes="s*").body["_source"] == {
+        "includes": ["name"],
+        "excludes": ["s*"],
+    }
+    assert parsed(rest_total_hits_as_int="true").body == {"track_total_hits": True}
+    assert parsed(pretty="", preference="x", allow_no_indices="false").pretty
+    for name in ("q", "scroll", "routing", "explain", "stored_fields", "docvalue_fields", "suggest_field", "unknown"):
+        with pytest.raises(SearchRefused, match=rf"\[{name}\]"):
+            parsed(**{name: "x"})
+    for kind, name in (("count", "q"), ("count", "size"), ("open", "routing"), ("msearch", "size")):
+        with pytest.raises(SearchRefused, match=rf"\[{name}\]"):
+            parsed(kind, **{name: "1"})
+    with pytest.raises(SearchRefused):
+        parameters.parse("search", {"size": ["1", "2"]}, "/")
+
+
+@pytest.mark.parametrize(
+    ("paths", "left"),
+    [
+        ("took", {"took": 1}),
+        ("hits.hits._id", {"hits": {"hits": [{"_id": "a"}, {"_id": "b"}]}}),
+        ("**._id", {"hits": {"hits": [{"_id": "a"}, {"_id": "b"}]}}),
+        ("h*.total", {"hits": {"total": {"value": 2}}}),
+        ("-hits", {"took": 1}),
+        ("hits,-hits.hits", {"hits": {"total": {"value": 2}}}),
+        ("nothing", {}),
+    ],
+)
+def test_filter_path(paths: str, left: dict[str, Any]) -> None:
+    answer = {"took": 1, "hits": {"total": {"value": 2}, "hits": [{"_id": "a", "x": 1}, {"_id": "b", "x": 2}]}}
+    assert parameters.filtered(answer, tuple(paths.split(","))) == left

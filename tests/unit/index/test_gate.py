@@ -1,0 +1,66 @@
+"""Who is let through to an Elasticsearch that stands still."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from app.errors import IndexUnavailable
+from app.index import gate as module
+from app.index.gate import Gate
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
+    """A gate after a call that had no answer."""
+    monkeypatch.setattr(module, "SLOW", 0.0)
+    stalled = Gate(60, 4)
+    _fail(stalled)
+    return stalled
+
+
+def _fail(gate: Gate, *, probe: bool = False) -> None:
+    with pytest.raises(IndexUnavailable), gate.passage(probe=probe):
+        raise IndexUnavailable()
+
+
+def _refused(gate: Gate, *, probe: bool = False) -> bool:
+    try:
+        with gate.passage(probe=probe):
+            raise AssertionError("let through")
+    except IndexUnavailable:
+        return True
+
+
+def test_nobody_but_a_probe_is_let_through(gate: Gate) -> None:
+    assert gate.stalled
+    assert _refused(gate)
+    _fail(gate, probe=True)
+    assert _refused(gate)
+    with gate.passage(probe=True):
+        pass
+    assert not gate.stalled
+    with gate.passage():
+        pass
+
+
+def test_one_probe_at_a_time(gate: Gate) -> None:
+    with gate.passage(probe=True):
+        refused = []
+        others = [threading.Thread(target=lambda: refused.append(_refused(gate, probe=True))) for _ in range(3)]
+        for each in others:
+            each.start()
+        for each in others:
+            each.join()
+    assert refused == [True] * 3
+
+
+def test_where_nobody_probes_the_next_caller_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SLOW", 0.0)
+    gate = Gate(60, 4, unattended=0.0)
+    _fail(gate)
+    assert gate.stalled
+    with gate.passage():
+        pass
+    assert not gate.stalled

@@ -1,0 +1,65 @@
+"""Points in time: files that expire, of one tenant each, bounded."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from app.errors import PointMissing, TooManyPoints
+from app.points import Points
+
+
+@pytest.fixture
+def points(tmp_path: Path) -> Points:
+    return Points(tmp_path, 2)
+
+
+def test_a_point_is_found_by_its_tenant_alone(points: Points, tmp_path: Path) -> None:
+    point = points.reserve("mine", 60)
+    with pytest.raises(PointMissing):
+        points.find("mine", point)
+    points.keep("mine", point, "elastic", 60)
+    assert points.find("mine", point) == "elastic"
+    # Another process, or the same after a restart.
+    assert Points(tmp_path, 2).find("mine", point) == "elastic"
+    for tenant, named in (("other", point), ("mine", "x" * 43), ("mine", f"../mine/{point}"), ("mine", "")):
+        with pytest.raises(PointMissing):
+            points.find(tenant, named)
+    points.remove("other", point)
+    assert points.find("mine", point) == "elastic"
+    points.remove("mine", point)
+    points.remove("mine", point)
+    with pytest.raises(PointMissing):
+        points.find("mine", point)
+    # What comes late does not open it again.
+    points.keep("mine", point, "elastic", 60)
+    with pytest.raises(PointMissing):
+        points.find("mine", point)
+
+
+def test_a_point_expires_and_makes_room(points: Points) -> None:
+    first, second = points.reserve("mine", 60), points.reserve("mine", 60)
+    with pytest.raises(TooManyPoints):
+        points.reserve("mine", 60)
+    points.reserve("other", 60)
+    points.keep("mine", first, "elastic", 60)
+    past = time.time() - 1
+    os.utime(points.folder / "mine" / first, (past, past))
+    with pytest.raises(PointMissing):
+        points.find("mine", first)
+    points.keep("mine", second, "elastic", 60)
+    third = points.reserve("mine", 60)
+    points.keep("mine", third, "new", 60)
+    assert (points.find("mine", second), points.find("mine", third)) == ("elastic", "new")
+
+
+def test_a_renewal_lives_longer(points: Points) -> None:
+    point = points.reserve("mine", 1)
+    points.keep("mine", point, "elastic", 1)
+    points.keep("mine", point, "elastic", 600)
+    assert (points.folder / "mine" / point).stat().st_mtime > time.time() + 500
+    points.keep("mine", point, "another", 600)
+    assert points.find("mine", point) == "another"
