@@ -1,6 +1,6 @@
 """The store: the order of effects, here and nowhere else. docs/guarantees.md has it crash by crash.
 
-Upload: journal entry -> bytes, durable under their final names -> records, durable (the last one is the commit point) ->
+Upload: journal entry -> durable bytes under their final names -> records, durable (the last one is the commit point) ->
 documents, searchable -> journal entry away -> acknowledged.
 
 Delete: journal entry, durable -> document out, no search finds it -> record and bytes away, durable -> journal entry

@@ -148,10 +148,19 @@ def _install_errors(app: Flask) -> None:
         return render(StoreError())
 
 
+#: What every answer carries unless its route says something else.
+_SECURITY = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Referrer-Policy", "no-referrer"),
+)
+
+
 def _security_headers(response: Response) -> Response:
-    headers = response.headers
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-    headers.setdefault("Referrer-Policy", "no-referrer")
-    headers.setdefault("Cache-Control", "no-store" if response.status_code >= 400 else "private, no-cache")
+    present = {name.lower() for name, _ in response.headers}
+    for name, value in _SECURITY:
+        if name.lower() not in present:
+            response.headers.add(name, value)
+    if "cache-control" not in present:
+        response.headers.add("Cache-Control", "no-store" if response.status_code >= 400 else "private, no-cache")
     return linger(request, response)

@@ -44,6 +44,38 @@ class _Unreader(SocketUnreader):  # type: ignore[misc]
         super().__init__(connection)
         self.transfer: Transfer | None = None
 
+    def read(self, size: int | None = None, read_ahead: int | None = None) -> bytes | bytearray:
+        """Bytes of a body go straight into what is returned: gunicorn's own way copies each of them several times."""
+        if size is None or size <= 0:
+            return bytes(super().read(size, read_ahead))
+        held = self.take_buffered()
+        if len(held) >= size:
+            self.unread(held[size:])
+            return bytes(held[:size])
+        data = bytearray(size)
+        data[: len(held)] = held
+        count = len(held)
+        with memoryview(data) as view:
+            while count < size:
+                received = self._receive_into(view[count:])
+                if not received:
+                    break
+                count += received
+        del data[count:]
+        return data
+
+    def _receive_into(self, view: memoryview) -> int:
+        transfer = self.transfer
+        if transfer is None:
+            return int(self.sock.recv_into(view))
+        transfer.waiting = True
+        try:
+            count = int(self.sock.recv_into(view))
+        finally:
+            transfer.waiting = False
+        transfer.received += count
+        return count
+
     def chunk(self, size_hint: int | None = None) -> bytes:
         if self.transfer is None:
             return bytes(super().chunk(size_hint))

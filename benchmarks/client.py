@@ -24,6 +24,8 @@ _PIECE = 1 << 20
 _SEND_BUFFER = 1 << 20
 #: Seconds without any answer after which a measurement has failed.
 _PATIENCE = 60.0
+#: Bytes of an answer that are kept for who wants to read it.
+_KEPT = 4096
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
@@ -62,7 +64,7 @@ class Connection:
         self._view = memoryview(self._buffer)
         self._head = 0
         self._left = -1
-        self._bodiless = self._chunked = False
+        self._bodiless = self._chunked = self._keeps = False
         self.begun = 0.0
         self.answer = b""
 
@@ -76,7 +78,10 @@ class Connection:
     def receive(self) -> bool:
         """Take what is there, waiting for something; whether the answer is whole. Raises WrongAnswer."""
         if self._left > 0:
-            self._left -= self._took(self.socket.recv_into(self._view))
+            count = self._took(self.socket.recv_into(self._view))
+            self._left -= count
+            if self._keeps:
+                self.answer += bytes(self._view[:count])
             return self._left == 0
         self._head += self._took(self.socket.recv_into(self._view[self._head :]))
         if self._chunked:
@@ -93,7 +98,8 @@ class Connection:
             return self._buffer.endswith(_LAST_CHUNK, 0, self._head)
         _, found, after = head.partition(b"content-length:")
         length = int(after.split(b"\r\n", 1)[0]) if found and not self._bodiless else 0
-        self.answer = bytes(self._view[end + 4 : self._head]) if length < 65536 else b""
+        self._keeps = length <= _KEPT
+        self.answer = bytes(self._view[end + 4 : self._head]) if self._keeps else b""
         self._left = length - (self._head - end - 4)
         return self._left == 0
 
@@ -107,6 +113,8 @@ class Connection:
     def exchange_file(self, head: bytes, file: BinaryIO, tail: bytes = b"") -> float:
         """The same with a body from a file, by sendfile: hardly any work for the client."""
         size = os.fstat(file.fileno()).st_size
+        # A time limit would make `sendfile` say that it can't send just now.
+        self.socket.settimeout(None)
         self.send(head)
         sent = 0
         while sent < size:

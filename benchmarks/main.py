@@ -63,8 +63,8 @@ def measure(group: Group, parts: Parts, form: Form) -> dict[str, list[Sample]]:
     """The samples of each side, round by round."""
     sides = group.sides(parts, form)
     found: dict[str, list[Sample]] = {name: [] for name in sides}
-    for number in range(form.slow_rounds if group.slow else form.rounds):
-        for name in list(sides) if number % 2 == 0 or group.name == "rebuild" else reversed(list(sides)):
+    for number in range(form.count(group)):
+        for name in list(sides) if number % 2 == 0 else reversed(list(sides)):
             found[name].append(sides[name](form.seconds))
     return found
 

@@ -57,7 +57,7 @@ _COMMON = (
 @describes("What this is, as the official clients ask", _ANSWER, errors=(SearchRefused, MediaTypeRefused, NotFound))
 def banner() -> Response:
     url = _url("other")
-    return _answer(
+    response = _answer(
         {
             "name": "attachment-store",
             "cluster_name": "attachment-store",
@@ -77,6 +77,9 @@ def banner() -> Response:
         },
         url,
     )
+    # Browsers are shown the way to the page instead (app.wiring).
+    response.headers["Vary"] = "Accept"
+    return response
 
 
 @blueprint.route(f"/{INDEX}/_search", methods=["GET", "POST"])

@@ -35,6 +35,7 @@ REQUEST_HEADERS = (
     Parameter("If-None-Match", "header", "Entity tags that the client has."),
     Parameter("If-Modified-Since", "header", "The date of what the client has."),
 )
+_CONDITIONS = frozenset(("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE"))
 SANDBOX = "sandbox; default-src 'none'"
 
 # What a browser may show in place: none of these runs anything of the file's. Everything else is saved.
@@ -90,18 +91,12 @@ def send(request: Request, opened: Opened, *, disposition: str | None = None) ->
     # The bodies below set the length themselves.
     response.automatically_set_content_length = False
     describe(response, attachment, disposition=disposition)
-    if _precondition_fails(request, attachment):
+    status = None if _CONDITIONS.isdisjoint(request.environ) else _conditional_status(request, attachment)
+    if status is not None:
         file.close()
-        response.status_code = 412
-        response.headers["Content-Length"] = "0"
-        return response
-    # Without If-Match, which is decided: werkzeug would take the `*` in it for an entity tag.
-    environ = {name: value for name, value in request.environ.items() if name != "HTTP_IF_MATCH"}
-    if not is_resource_modified(
-        environ, etag=attachment.sha256, last_modified=attachment.updated, ignore_if_range=True
-    ):
-        file.close()
-        response.status_code = 304
+        response.status_code = status
+        if status == 412:
+            response.headers["Content-Length"] = "0"
         return response
     prefix = services().settings.accel_redirect
     if prefix is not None and request.method == "GET" and attachment.size:
@@ -139,6 +134,18 @@ def _hand_over(response: Response, path: str) -> None:
     response.headers["Content-Length"] = "0"
     # nginx says that itself; two of them would be two headers.
     del response.headers["Accept-Ranges"]
+
+
+def _conditional_status(request: Request, attachment: Attachment) -> int | None:
+    """412 or 304 when that is what the caller's conditions come to, else None."""
+    if _precondition_fails(request, attachment):
+        return 412
+    # Without If-Match, which is decided: werkzeug would take the `*` in it for an entity tag.
+    environ = {name: value for name, value in request.environ.items() if name != "HTTP_IF_MATCH"}
+    modified = is_resource_modified(
+        environ, etag=attachment.sha256, last_modified=attachment.updated, ignore_if_range=True
+    )
+    return None if modified else 304
 
 
 def _precondition_fails(request: Request, attachment: Attachment) -> bool:

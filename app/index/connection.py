@@ -77,9 +77,12 @@ def typed_errors() -> Iterator[None]:
         raise refusal(error.meta.status) from error
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def to_json(value: Mapping[str, Any]) -> bytes:
     """`value` as Elastic's client would send it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return _encode(value).encode("utf-8", "surrogatepass")
 
 
 class Connection:

@@ -79,8 +79,12 @@ class Lines(logging.Formatter):
         return self._render(line)
 
 
+# Made once: `json.dumps` makes one for each line where the separators are not its own.
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def _as_json(line: dict[str, Any]) -> str:
-    return json.dumps(line, separators=(",", ":"))
+    return _encode(line)
 
 
 def _as_text(line: dict[str, Any]) -> str:

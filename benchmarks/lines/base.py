@@ -29,18 +29,22 @@ class Form:
     grown: int
     records: int
 
+    def count(self, group: Group) -> int:
+        """How often a group's sides are measured."""
+        return {"quick": self.rounds, "slow": self.slow_rounds, "once": 1}[group.rounds]
 
-SHORT = Form(rounds=5, slow_rounds=3, seconds=1.0, grown=20_000, records=20_000)
+
+SHORT = Form(rounds=5, slow_rounds=3, seconds=1.0, grown=20_000, records=10_000)
 LONG = Form(rounds=15, slow_rounds=7, seconds=2.0, grown=1_000_000, records=50_000)
 
 
 @dataclass(frozen=True)
 class Group:
-    """Sides that are measured in turns. `slow`: an act takes seconds, so there are fewer rounds."""
+    """Sides that are measured in turns: in many rounds, in few when an act takes seconds, or once."""
 
     name: str
     sides: Callable[[Parts, Form], Mapping[str, Side]]
-    slow: bool = False
+    rounds: Literal["quick", "slow", "once"] = "quick"
 
 
 @dataclass(frozen=True)

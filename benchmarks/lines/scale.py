@@ -7,6 +7,7 @@ import functools
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -29,7 +30,7 @@ PAGE = 20
 
 
 def _rebuild(parts: Parts, form: Form) -> Mapping[str, Side]:
-    """benchmarks/rebuild.py does its own rounds; here its rates are one round of both sides."""
+    """benchmarks/rebuild.py, which does rounds of its own and takes the faster run of each side."""
     found: dict[str, float] = {}
 
     def run(_: float) -> Sample:
@@ -105,7 +106,7 @@ def _start(parts: Parts, _: Form) -> Mapping[str, Side]:
     data = parts.folder / "started"
     environment = {**os.environ, **PRODUCT, "API_TOKEN": "benchmark"}
     environment.pop("ELASTICSEARCH_URL", None)
-    serve = ["scripts/serve", "--port", "0", "--data", str(data)]
+    serve = ["scripts/serve", "--data", str(data)]
     alone = ["scripts/elasticsearch", "--port", "0", "--data", str(data / "elasticsearch")]
 
     def until(command: list[str], line: str) -> Sample:
@@ -130,18 +131,16 @@ def _start(parts: Parts, _: Form) -> Mapping[str, Side]:
 
 
 def _with_port(command: list[str]) -> list[str]:
-    import socket
-
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as found:
         return [*command, "--port", str(found.getsockname()[1])]
 
 
 ACTS = ("upload", "download", "search", "HEAD")
 GROUPS = (
-    Group("rebuild", _rebuild, slow=True),
+    Group("rebuild", _rebuild, rounds="once"),
     *(_growth(act) for act in ACTS),
-    Group("disk", _disk, slow=True),
-    Group("start", _start, slow=True),
+    Group("disk", _disk, rounds="once"),
+    Group("start", _start, rounds="slow"),
 )
 LINES = (
     Line("rebuild of the index", "rebuild", "rebuild", "streaming_bulk", "rate", "/s", least=0.7),

@@ -15,7 +15,7 @@ def _search(clients: int) -> Callable[[Parts, Form], Mapping[str, Side]]:
     def sides(parts: Parts, _: Form) -> Mapping[str, Side]:
         store = parts.store
         wanted = request("GET", f"/attachment/_search?session={SESSION}", store.headers())
-        body = query.build(params.SearchParams(session=SESSION), DEFAULT_TENANT)
+        body = query.build(params.SearchParams(filters={"session": (SESSION,)}), DEFAULT_TENANT)
         direct = json_request("POST", f"/{store.index}/_search", body)
         return {
             "store": lambda seconds: drive(store.url, lambda: wanted, clients, seconds),

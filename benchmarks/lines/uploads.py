@@ -147,8 +147,8 @@ def _memory(parts: Parts, _: Form) -> Mapping[str, Side]:
 GROUPS = (
     Group("upload-1", _small(1, True)),
     Group("upload-32", _small(MANY, False)),
-    Group("upload-large", _large, slow=True),
-    Group("memory", _memory, slow=True),
+    Group("upload-large", _large, rounds="slow"),
+    Group("memory", _memory, rounds="slow"),
 )
 _LONE = "small upload, 64 KiB, 1 client, acknowledged and searchable"
 LINES = (

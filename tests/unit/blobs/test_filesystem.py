@@ -4,17 +4,20 @@ import fcntl
 import hashlib
 import os
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from app.blobs.base import HASHED_ALONE
 from app.blobs.filesystem import Filesystem
 from app.errors import FileTooLarge, StorageFailed, StorageFull
 from app.ids import new_uuid, new_xid
 
 BIG = 1 << 30
+MIB = 1 << 20
 
 
 @pytest.fixture
@@ -50,6 +53,19 @@ def test_measured(blobs: Filesystem) -> None:
     assert staged.measured.head.startswith(b"abc")
     staged.discard()
     assert files(blobs) == []
+
+
+@pytest.mark.parametrize("more", [0, 1, 3 * MIB])
+def test_a_large_file_is_hashed_beside_its_writing(blobs: Filesystem, more: int) -> None:
+    pieces = [bytes([number % 251]) * MIB for number in range(HASHED_ALONE // MIB)] + [b"x" * more]
+    before = threading.active_count()
+    staged = blobs.stage(pieces, BIG)
+    assert staged.measured.sha256 == hashlib.sha256(b"".join(pieces)).hexdigest()
+    staged.discard()
+    with pytest.raises(FileTooLarge):
+        blobs.stage([*pieces, b"x" * MIB, b"y"], HASHED_ALONE + more + MIB)
+    assert files(blobs) == []
+    assert threading.active_count() == before
 
 
 def test_no_bytes_are_bytes(blobs: Filesystem) -> None:

@@ -1,0 +1,56 @@
+"""The table of benchmarks/run: its lines name what is measured, and it goes into its page and nowhere else."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import main
+from benchmarks.client import Sample
+from benchmarks.lines.base import Line
+from benchmarks.parts import Parts
+
+
+def test_every_line_is_of_a_group_and_every_group_has_a_line() -> None:
+    assert {line.group for line in main.LINES} == {group.name for group in main.GROUPS}
+
+
+@pytest.mark.parametrize(
+    ("line", "own", "reached"),
+    [
+        (Line("", "g", "a", "b", "rate", "/s", least=0.5), 4.0, False),
+        (Line("", "g", "a", "b", "rate", "/s", least=0.5), 5.0, True),
+        (Line("", "g", "a", "b", "rate", "/s", most=0.5), 5.0, True),
+        (Line("", "g", "a", "b", "rate", "/s", most=0.5), 6.0, False),
+        (Line("", "g", "a", None, "number", "MiB", most=5), 5.0, True),
+        (Line("", "g", "a", None, "number", "MiB", most=5), 5.1, False),
+        (Line("", "g", "a", "b", "rate", "/s"), 5.0, None),
+    ],
+)
+def test_goals(line: Line, own: float, reached: bool | None) -> None:
+    found = main.evaluate(line, {"a": [Sample(own)] * 3, "b": [Sample(10.0)] * 3})
+    assert line.reached(found.counts) is reached
+
+
+def test_a_ratio_is_the_median_of_the_rounds() -> None:
+    samples = {"a": [Sample(1.0), Sample(20.0), Sample(9.0)], "b": [Sample(2.0), Sample(10.0), Sample(9.0)]}
+    found = main.evaluate(Line("", "g", "a", "b", "rate", "/s"), samples)
+    assert found.ratio == main.Spread(1.0, 0.5, 2.0)
+
+
+def test_the_page_keeps_everything_around_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "performance.md"
+    page.write_text(f"before\n{main.BEGIN}\nold\n{main.END}\nafter\n")
+    monkeypatch.setattr(main, "PAGE", page)
+    main.write_page("new")
+    assert page.read_text() == f"before\n{main.BEGIN}\nnew\n{main.END}\nafter\n"
+
+
+def test_the_real_page_has_the_marks() -> None:
+    content = main.PAGE.read_text()
+    assert content.index(main.BEGIN) < content.index(main.END)
+
+
+def test_nothing_is_started_before_it_is_needed(tmp_path: Path) -> None:
+    with Parts(tmp_path, optimized=False):
+        pass
+    assert list(tmp_path.iterdir()) == []
