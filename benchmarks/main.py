@@ -14,6 +14,7 @@ import re
 import statistics
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -164,10 +165,17 @@ def main() -> int:
     conditions = machine()
     began = time.monotonic()
     all_found: list[Found] = []
+    failed: list[str] = []
     with Parts(arguments.folder, arguments.optimized) as parts:
         for group in wanted:
             print(f"{group.name} ...", file=sys.stderr, flush=True)
-            samples = measure(group, parts, form)
+            try:
+                samples = measure(group, parts, form)
+            except Exception:
+                # The others have cost minutes.
+                traceback.print_exc()
+                failed.append(group.name)
+                continue
             found = [evaluate(line, samples) for line in LINES if line.group == group.name]
             for each in found:
                 print("  ".join(cell for cell in row(each) if cell), flush=True)
@@ -183,9 +191,11 @@ def main() -> int:
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     content = {"note": note, "form": asdict(form), "lines": [asdict(each) for each in all_found]}
     arguments.json.write_text(json.dumps(content, indent=1) + "\n")
-    if arguments.write:
+    if arguments.write and not failed:
         write_page(text)
-    return 0
+    if failed:
+        print(f"could not be measured: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
