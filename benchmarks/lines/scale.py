@@ -78,6 +78,7 @@ def _act(parts: Parts, server: Server, act: str) -> Side:
 
 
 def _disk(parts: Parts, form: Form) -> Mapping[str, Side]:
+    """Records, blocks that are not full, the 4,096 folders, and the index."""
     server = _grown(parts, form.grown)
 
     def measure(_: float) -> Sample:
@@ -111,7 +112,9 @@ def _start(parts: Parts, _: Form) -> Mapping[str, Side]:
 
     def until(command: list[str], line: str) -> Sample:
         began = time.perf_counter()
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         assert process.stdout is not None
         try:
             for each in process.stdout:
