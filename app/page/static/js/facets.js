@@ -33,7 +33,16 @@ const FACETS = [
     name: "created",
     choices: (state, buckets) => {
       const numbers = new Map(buckets.map((bucket) => [bucket.key, bucket.doc_count]));
+      let before = -1;
+      // A longer time that has no more than the one before it says nothing new.
+      const news = (key) => {
+        const number = numbers.get(key) ?? 0;
+        const is = state.date === key || (number > 0 && number !== before) || key === "older";
+        before = number;
+        return is;
+      };
       return [...DATES.keys()]
+        .filter(news)
         .map((key) => ({
           key,
           number: numbers.get(key) ?? 0,

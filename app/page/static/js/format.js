@@ -2,9 +2,9 @@
 
 const UNITS = ["bytes", "KB", "MB", "GB", "TB"];
 const numbers = new Intl.NumberFormat("en");
-const dayAndTime = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
-const fullTime = new Intl.DateTimeFormat("en", { dateStyle: "full", timeStyle: "medium" });
-const time = new Intl.DateTimeFormat("en", { timeStyle: "short" });
+const dayAndTime = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" });
+const fullTime = new Intl.DateTimeFormat("en", { dateStyle: "full", timeStyle: "medium", hourCycle: "h23" });
+const time = new Intl.DateTimeFormat("en", { timeStyle: "short", hourCycle: "h23" });
 const day = new Intl.DateTimeFormat("en", { day: "numeric", month: "short" });
 const dayOfYear = new Intl.DateTimeFormat("en", { dateStyle: "medium" });
 

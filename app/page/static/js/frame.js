@@ -1,0 +1,168 @@
+// What stands around the results and stays: header, sidebar, toolbar; and what covers what on a narrow screen.
+
+import { button, h, icon, set } from "./dom.js";
+import { picker } from "./inputs.js";
+import * as states from "./state.js";
+import { T } from "./texts.js";
+
+// Below these widths in CSS pixels the preview, and on a phone the sidebar, too, lie over the list, as in page.css.
+const narrow = matchMedia("(max-width: 1080px)");
+const phone = matchMedia("(max-width: 760px)");
+
+/** A link that the page follows by itself, unless it is to be opened elsewhere. */
+const follow = (action) => (event) => {
+  if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+  event.preventDefault();
+  action();
+};
+
+export class Frame {
+  /**
+   * `who`: as /page/signed-in tells. `parts`: the elements of results, facets, sessions, preview and tray.
+   * `actions`: take(files), typed(), sort(value), skip(), home(), fresh(), signOut().
+   */
+  constructor(who, parts, actions) {
+    this.who = who;
+    this.actions = actions;
+    this.previewing = false;
+    this.build(parts, actions);
+    const layout = () => this.layout();
+    narrow.addEventListener("change", layout);
+    phone.addEventListener("change", layout);
+  }
+
+  build(parts, actions) {
+    const { take } = actions;
+    this.files = picker({ folder: false, label: T.upload.files, take });
+    this.folder = picker({ folder: true, label: T.upload.folder, take });
+    this.input = h("input", {
+      id: "q",
+      type: "search",
+      placeholder: T.search.placeholder,
+      "aria-label": T.search.label,
+      autocomplete: "off",
+      spellcheck: "false",
+      maxlength: this.who.limits.max_query_length,
+      enterkeyhint: "search",
+      on: { input: actions.typed },
+    });
+    this.count = h("span", { class: "count" });
+    this.chips = h("div", { class: "chips" });
+    this.sort = h(
+      "select",
+      { id: "sort", on: { change: () => actions.sort(this.sort.value) } },
+      states.SORTS.map((value) => h("option", { value }, T.search.sorts[value])),
+    );
+    this.envelope = h(
+      "a",
+      { class: "button plain small", target: "_blank", rel: "noopener", title: T.search.envelopeTitle },
+      icon("code"),
+      h("span", {}, T.search.envelope),
+    );
+    this.notice = h("div", { class: "notice", hidden: true });
+    this.fresh = h(
+      "div",
+      { class: "fresh", hidden: true },
+      button(`${T.search.fresh}. ${T.search.show}`, { icon: "retry", kind: "primary small", click: () => actions.fresh() }),
+    );
+    this.filters = button(T.search.filters, { icon: "filter", only: true, kind: "plain filters-button", click: () => this.drawer() });
+    set(this.filters, { "aria-expanded": "false", "aria-controls": "side" });
+    this.into = h("p", { class: "quiet small into" });
+    const mayWrite = this.who.scopes.includes("write");
+    this.side = h(
+      "div",
+      { class: "side", id: "side" },
+      button(T.search.closeFilters, { icon: "close", only: true, kind: "plain close-side", click: () => this.drawer(false) }),
+      mayWrite &&
+        h(
+          "div",
+          { class: "upload-buttons" },
+          button(T.upload.button, { icon: "upload", kind: "primary", click: this.files.choose, "aria-describedby": "into" }),
+          button(T.upload.folder, { icon: "folder", only: true, click: this.folder.choose }),
+          this.files.input,
+          this.folder.input,
+        ),
+      mayWrite && this.into,
+      parts.sessions,
+      h("section", { "aria-label": T.facets.heading }, parts.facets),
+    );
+    this.into.id = "into";
+    this.title = h("h1", {}, h("span", { class: "unseen" }, T.title));
+    const account = h(
+      "div",
+      { class: "account" },
+      h("bdi", { class: "who", title: T.account.as(this.who.name) }, this.who.name),
+      button(T.account.signOut, { icon: "out", only: true, kind: "plain", click: () => actions.signOut() }),
+    );
+    this.over = h("div", { class: "drop", hidden: true }, icon("upload"), h("strong", {}, T.upload.drop), h("span", {}));
+    this.main = h(
+      "main",
+      { class: "main", id: "main" },
+      h(
+        "div",
+        { class: "toolbar" },
+        this.title,
+        this.count,
+        h(
+          "div",
+          { class: "tools" },
+          h("label", { for: "sort", class: "unseen" }, T.search.sort),
+          this.sort,
+          this.envelope,
+        ),
+      ),
+      this.chips,
+      this.notice,
+      this.fresh,
+      parts.results,
+    );
+    this.header = h(
+      "header",
+      { class: "top" },
+      h("a", { class: "skip", href: "#results", on: { click: follow(actions.skip) } }, T.skip),
+      h(
+        "a",
+        { class: "brand", href: "/page/", "aria-label": T.title, on: { click: follow(actions.home) } },
+        h("img", { src: "/page/static/icon.svg", alt: "", width: "28", height: "28" }),
+        h("span", {}, T.title),
+      ),
+      h("search", {}, icon("search"), this.input, h("kbd", { "aria-hidden": "true" }, "/")),
+      this.filters,
+      account,
+    );
+    document.getElementById("app").replaceChildren(
+      h("div", { class: "page" }, this.header, this.side, this.main, parts.preview),
+      parts.tray,
+      this.over,
+    );
+  }
+
+  get covers() {
+    return narrow.matches;
+  }
+
+  get phone() {
+    return phone.matches;
+  }
+
+  /** Open the sidebar on a phone, or close it. */
+  drawer(on = !this.side.classList.contains("open")) {
+    const was = this.side.classList.contains("open");
+    this.side.classList.toggle("open", on);
+    this.filters.setAttribute("aria-expanded", String(on));
+    this.layout();
+    if (on && phone.matches) this.side.querySelector("button").focus();
+    else if (was && phone.matches) this.filters.focus();
+  }
+
+  /** What lies under something else takes no focus. */
+  layout() {
+    const drawer = phone.matches && this.side.classList.contains("open");
+    const covered = narrow.matches && this.previewing;
+    this.side.inert = (phone.matches && !drawer) || covered;
+    this.main.inert = drawer || covered;
+    this.header.inert = drawer || covered;
+    document.body.classList.toggle("with-preview", this.previewing);
+    document.body.classList.toggle("with-drawer", drawer);
+  }
+}

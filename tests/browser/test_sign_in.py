@@ -1,0 +1,73 @@
+"""Signing in and out, as a person sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import expect
+
+from app.tokens import digest
+from tests.browser.conftest import Screen
+
+
+def test_signing_in_and_out(new_screen: Callable[..., Screen]) -> None:
+    screen = new_screen(sign_in=False)
+    page = screen.page
+    page.goto(f"{screen.server.url}/?anything")
+    expect(page).to_have_url(f"{screen.server.url}/page/")
+    field = page.get_by_label("API token")
+    expect(field).to_be_focused()
+    field.fill("wrong")
+    field.press("Enter")
+    expect(page.get_by_text("This token is not valid.")).to_be_visible()
+    # There is nothing behind it to escape to.
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    field.fill(screen.token)
+    page.get_by_role("button", name="Sign in").click()
+    expect(screen.count).to_have_text("Nothing found")
+
+    assert page.evaluate("document.cookie") == ""
+    stored = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}]) + document.documentElement.outerHTML")
+    assert screen.token not in stored
+    (cookie,) = page.context.cookies()
+    assert cookie["httpOnly"]
+    assert cookie["sameSite"] == "Strict"
+
+    page.get_by_role("button", name="Sign out").click()
+    expect(field).to_be_visible()
+    assert page.context.cookies() == []
+
+
+def test_a_token_that_is_revoked_meanwhile(new_screen: Callable[..., Screen]) -> None:
+    """The page asks for another one and goes on where it was."""
+    screen = new_screen()
+    screen.upload(("first.txt", b"1"))
+    screen.open("?q=first")
+    expect(screen.row("first.txt")).to_be_visible()
+    ours = next(each for each in screen.server.tokens.all() if each.digest == digest(screen.token))
+    fresh = screen.server.tokens.rotate(ours.name)
+    screen.choose(("later.txt", b"2"))
+    expect(screen.page.get_by_text("You were signed out.")).to_be_visible()
+    screen.page.get_by_label("API token").fill(fresh)
+    screen.page.keyboard.press("Enter")
+    expect(screen.page.get_by_role("dialog")).to_have_count(0)
+    expect(screen.page).to_have_url(f"{screen.server.url}/page/?q=first")
+    expect(screen.entry("later.txt")).to_contain_text("You are signed out. Sign in, then try again.")
+    screen.page.get_by_role("button", name="Try later.txt again").click()
+    expect(screen.entry("later.txt")).to_contain_text("Stored")
+
+
+def test_a_token_that_may_only_look(new_screen: Callable[..., Screen]) -> None:
+    screen = new_screen("search", "read")
+    writer = screen.server.make_token(tenant=tenant_of(screen))
+    screen.server.upload(("theirs.txt", b"text"), token=writer)
+    screen.open()
+    screen.row("theirs.txt").click()
+    expect(screen.preview.get_by_role("link", name="Download")).to_be_visible()
+    expect(screen.preview.get_by_role("button", name="Delete")).to_have_count(0)
+    expect(screen.page.get_by_role("button", name="Upload")).to_have_count(0)
+
+
+def tenant_of(screen: Screen) -> str:
+    return next(each.tenant for each in screen.server.tokens.all() if each.digest == digest(screen.token))

@@ -1,0 +1,168 @@
+"""Files on their way in: dropped, pasted, chosen, in folders; their progress, and what becomes of those refused."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import MAX_FILE_SIZE, Screen
+from tests.support.breaking import Proxy
+
+MIB = 1024 * 1024
+
+
+def test_progress_with_bytes_speed_and_time_left(screen: Screen) -> None:
+    screen.open()
+    full_speed = screen.slow_down(400_000)
+    screen.choose(("slow.bin", os.urandom(2 * MIB)))
+    entry = screen.entry("slow.bin")
+    bar = entry.get_by_role("progressbar")
+    expect(entry).to_contain_text("of 2.0 MB")
+    expect(entry).to_contain_text("/s")
+    expect(entry).to_contain_text(" left")
+    # Each look is somewhere between the ends, and a later one is further on.
+    first = float(bar.get_attribute("value") or 0)
+    assert 0 < first < 1000
+    screen.page.wait_for_function("before => document.querySelector('progress').value > before", arg=first)
+    # The page lives on meanwhile.
+    screen.type("nothing of that name")
+    expect(screen.count).to_have_text("Nothing found")
+    full_speed()
+    expect(entry).to_contain_text("Stored")
+    screen.type("")
+    expect(screen.row("slow.bin")).to_be_visible()
+
+
+def test_cancel_and_try_again(screen: Screen) -> None:
+    screen.open()
+    full_speed = screen.slow_down(100_000)
+    screen.choose(("stop.bin", os.urandom(MIB)), ("other.txt", b"other"))
+    entry = screen.entry("stop.bin")
+    expect(entry).to_contain_text("of 1.0 MB")
+    entry.get_by_role("button", name="Cancel stop.bin").click()
+    expect(entry).to_contain_text("Cancelled")
+    full_speed()
+    expect(screen.entry("other.txt")).to_contain_text("Stored")
+    assert [each["_source"]["name"] for each in screen.server.hits(token=screen.token)] == ["other.txt"]
+    entry.get_by_role("button", name="Try stop.bin again").click()
+    expect(entry).to_contain_text("Stored")
+    expect(screen.row("stop.bin")).to_be_visible()
+
+
+def test_what_fails_says_why_and_can_be_tried_again(screen: Screen, node: Proxy) -> None:
+    screen.open()
+    node.refuse()
+    try:
+        screen.choose(("unlucky.txt", b"some text"))
+        entry = screen.entry("unlucky.txt")
+        expect(entry).to_contain_text("Elasticsearch is not available")
+        expect(screen.page.get_by_role("alert").first).to_contain_text("unlucky.txt was not uploaded")
+    finally:
+        node.accept()
+    screen.server.await_health()
+    entry.get_by_role("button", name="Try unlucky.txt again").click()
+    expect(entry).to_contain_text("Stored")
+
+
+def test_too_large_is_said_before_anything_is_sent(screen: Screen) -> None:
+    screen.open()
+    sent = []
+    screen.page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    screen.choose(("fits.bin", bytes(MAX_FILE_SIZE)), ("large.bin", bytes(MAX_FILE_SIZE + 1)))
+    entry = screen.entry("large.bin")
+    expect(entry).to_contain_text("the server takes files of at most 8.0 MB")
+    expect(entry.get_by_role("button", name="Try large.bin again")).to_have_count(0)
+    expect(screen.entry("fits.bin")).to_contain_text("Stored")
+    assert sum("_upload" in each for each in sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "said", "again"),
+    [
+        (0, "", "The connection was lost", True),
+        (400, "Invalid file name: it contains NUL", "Its name can’t be kept", False),
+        (400, "parameter [session] is longer", "The server refused it: parameter [session] is longer.", False),
+        (401, "invalid login", "You are signed out", True),
+        (403, "the token lacks the scope [write]", "Your token may not upload", False),
+        (408, "slow", "too slowly", True),
+        (413, "File too large", "larger than the server takes", False),
+        (415, "type", "type", False),
+        (500, "", "met an error", True),
+        (503, "Elasticsearch is not available", "Elasticsearch is not available", True),
+        (507, "Not enough space", "disk is full", True),
+    ],
+)
+def test_every_refusal_has_a_sentence(screen: Screen, status: int, reason: str, said: str, again: bool) -> None:
+    screen.open()
+    found = screen.module("uploads", "(uploads, error) => uploads.refusal(error)", {"status": status, "reason": reason})
+    assert said in found["why"]
+    assert found["again"] is again
+
+
+_TRANSFER = """(files) => {
+  const transfer = new DataTransfer();
+  for (const [name, text] of files) transfer.items.add(new File([text], name));
+  return transfer;
+}"""
+
+
+def test_dropped_and_pasted_into_a_session(screen: Screen) -> None:
+    screen.open("?session=my%2Fsession")
+    transfer = screen.page.evaluate_handle(_TRANSFER, [["dropped.txt", "dropped"], ["second.txt", "second"]])
+    for event in ("dragenter", "dragover"):
+        screen.page.dispatch_event("main", event, {"dataTransfer": transfer})
+    expect(screen.page.get_by_text("Drop to upload")).to_be_visible()
+    expect(screen.page.locator(".drop")).to_contain_text("my/session")
+    screen.page.dispatch_event("main", "drop", {"dataTransfer": transfer})
+    expect(screen.page.get_by_text("Drop to upload")).to_be_hidden()
+    expect(screen.entry("second.txt")).to_contain_text("Stored")
+    screen.page.evaluate(
+        """() => {
+          const clipboardData = new DataTransfer();
+          clipboardData.items.add(new File(["pasted"], "image.png"));
+          document.activeElement.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+        }"""
+    )
+    expect(screen.entry("image.png")).to_contain_text("Stored")
+    expect(screen.row("image.png")).to_be_visible()
+    found = screen.server.hits("session=my/session", token=screen.token)
+    assert sorted(each["_source"]["name"] for each in found) == ["dropped.txt", "image.png", "second.txt"]
+
+
+def test_a_whole_folder(screen: Screen, tmp_path: Path) -> None:
+    for number in range(12):
+        path = tmp_path / "folder" / f"sub{number % 3}" / f"file{number}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"file {number}")
+    screen.open()
+    screen.page.locator("[data-picker=folder]").set_input_files(tmp_path / "folder")
+    expect(screen.count).to_have_text("12 attachments")
+    expect(screen.page.locator(".tray h2")).to_contain_text("12 done")
+    screen.page.get_by_role("button", name="Hide the finished ones").click()
+    expect(screen.page.locator(".tray")).to_be_hidden()
+
+
+def test_ten_thousand_files_in_the_queue_do_not_fill_the_page(screen: Screen) -> None:
+    screen.open()
+    screen.slow_down(1000)
+    transfer = screen.page.evaluate_handle(_TRANSFER, [[f"{number}.txt", "x" * 100] for number in range(10_000)])
+    screen.page.dispatch_event("main", "drop", {"dataTransfer": transfer})
+    expect(screen.page.locator(".tray")).to_contain_text("more waiting")
+    assert screen.page.locator(".upload").count() <= 50
+    screen.page.get_by_role("button", name="Cancel all").click()
+    expect(screen.page.locator(".upload.sending")).to_have_count(0)
+    screen.page.close(run_before_unload=False)
+
+
+def test_a_file_that_another_client_stores_under_the_list(screen: Screen) -> None:
+    """Who has scrolled down is told, and not moved."""
+    screen.upload(*[(f"old{number:03}.txt", b"old") for number in range(60)])
+    screen.open()
+    expect(screen.count).to_have_text("60 attachments")
+    screen.page.locator(".scroller").evaluate("element => { element.scrollTop = 900; }")
+    screen.choose(("fresh.txt", b"fresh"))
+    screen.page.get_by_role("button", name="New attachments have arrived").click()
+    expect(screen.row("fresh.txt")).to_be_visible()
