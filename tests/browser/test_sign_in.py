@@ -28,7 +28,9 @@ def test_signing_in_and_out(new_screen: Callable[..., Screen]) -> None:
     expect(screen.count).to_have_text("Nothing found")
 
     assert page.evaluate("document.cookie") == ""
-    stored = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}]) + document.documentElement.outerHTML")
+    stored = page.evaluate(
+        "JSON.stringify([{...localStorage}, {...sessionStorage}]) + document.documentElement.outerHTML"
+    )
     assert screen.token not in stored
     (cookie,) = page.context.cookies()
     assert cookie["httpOnly"]
