@@ -17,7 +17,7 @@ from tests.support.breaking import Proxy
 from tests.support.chromium import running_chromium, signed_in
 
 HERE = Path(__file__).parent
-MAX_FILE_SIZE = 8 * 1024 * 1024
+MAX_FILE_SIZE = 4 * 1024 * 1024
 
 #: Milliseconds. The machine may be busy with much else.
 expect.set_options(timeout=20_000)

@@ -1,0 +1,164 @@
+"""For everyone: by keyboard alone, with a screen reader, in the dark, on a phone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Screen
+from tests.browser.test_preview import pdf, png
+from tests.support.breaking import Proxy
+
+AXE = (Path(__file__).parent / "axe-core" / "axe.min.js").read_text()
+
+
+def violations(page: Page) -> list[Any]:
+    """What axe-core has to say of the page as it is now."""
+    page.evaluate(AXE)
+    # Colours that are still changing have no contrast to measure.
+    page.wait_for_function("document.getAnimations().every((each) => each.playState !== 'running')")
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    return [
+        {"rule": each["id"], "help": each["help"], "where": [node["html"][:200] for node in each["nodes"]]}
+        for each in found["violations"]
+    ]
+
+
+def check(page: Page) -> None:
+    found = violations(page)
+    assert found == [], json.dumps(found, indent=1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_violation_in_any_state(new_screen: Callable[..., Screen], node: Proxy, scheme: str) -> None:
+    out = new_screen(sign_in=False, color_scheme=scheme).page
+    screen = new_screen(color_scheme=scheme, reduced_motion="reduce")
+    page = screen.page
+    out.goto(f"{screen.server.url}/page/")
+    expect(out.get_by_label("API token")).to_be_visible()
+    check(out)
+
+    screen.open()
+    expect(page.get_by_role("heading", name="Nothing here yet")).to_be_visible()
+    check(page)
+    screen.upload(
+        ("report.pdf", pdf("Report")), ("picture.png", png()), ("notes.txt", b"notes of a meeting"), session="work"
+    )
+    screen.upload(
+        ("unknown.bin", bytes(range(256))), ("data.csv", b"a,b\n1,2\n"), ("archive.zip", b"PK\x05\x06" + bytes(18))
+    )
+    page.reload()
+    expect(screen.count).to_have_text("6 attachments")
+    screen.choose(("new.txt", b"new"), ("large.bin", bytes(1)))
+    expect(page.locator(".upload.done")).to_have_count(2)
+    check(page)
+    for name in ("report.pdf", "picture.png", "notes.txt", "unknown.bin"):
+        screen.row(name).click()
+        expect(screen.preview.locator(".look").locator("canvas, img, pre, .instead").first).to_be_visible()
+        check(page)
+    screen.preview.get_by_role("button", name="Delete").click()
+    check(page)
+    page.keyboard.press("Escape")
+    screen.page.goto(f"{screen.server.url}/page/?q=notes&session=work&kind=text%2Fplain")
+    expect(screen.count).to_have_text("1 attachment")
+    check(page)
+    node.refuse()
+    try:
+        screen.type("notes of")
+        expect(page.get_by_text("Search is not available right now")).to_be_visible()
+        check(page)
+    finally:
+        node.accept()
+    screen.server.await_health()
+
+
+def test_a_phone(new_screen: Callable[..., Screen]) -> None:
+    screen = new_screen(viewport={"width": 390, "height": 780}, has_touch=True, is_mobile=True)
+    screen.upload(("a rather long name of a file that does not fit.pdf", pdf("Hello")), ("b.txt", b"b"), session="s")
+    screen.open()
+    page = screen.page
+    expect(screen.count).to_have_text("2 attachments")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    check(page)
+    page.get_by_role("button", name="Filters").tap()
+    expect(screen.choice("Plain text")).to_be_visible()
+    check(page)
+    screen.choice("Plain text").tap()
+    page.get_by_role("button", name="Close the filters").tap()
+    expect(screen.count).to_have_text("1 attachment")
+    screen.row("b.txt").tap()
+    expect(screen.preview.locator("pre")).to_have_text("b")
+    check(page)
+    # What the preview covers is not there for the keyboard.
+    assert page.locator("main").evaluate("each => each.inert")
+    screen.preview.get_by_role("button", name="Close the preview").tap()
+    expect(screen.row("b.txt").get_by_role("link")).to_be_focused()
+
+
+def test_a_walk_by_keyboard_alone(screen: Screen) -> None:
+    screen.upload(("alpha.txt", b"first of them"), ("beta.txt", b"second of them"), session="walk")
+    page = screen.page
+    screen.open("?sort=name")
+    keys = page.keyboard
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    # Search, into the list, up and down, look, close, back on the row.
+    keys.type("txt")
+    expect(screen.count).to_have_text("2 attachments")
+    keys.press("ArrowDown")
+    expect(screen.row("alpha.txt").get_by_role("link")).to_be_focused()
+    keys.press("ArrowDown")
+    expect(screen.row("beta.txt").get_by_role("link")).to_be_focused()
+    keys.press("Home")
+    keys.press("Enter")
+    expect(screen.preview.get_by_role("heading", name="alpha.txt")).to_be_focused()
+    expect(screen.preview.locator("pre")).to_have_text("first of them")
+    keys.press("Escape")
+    expect(screen.preview).to_be_hidden()
+    expect(screen.row("alpha.txt").get_by_role("link")).to_be_focused()
+    # Delete, after the question.
+    keys.press("Delete")
+    expect(page.get_by_role("button", name="Keep it")).to_be_focused()
+    keys.press("Tab")
+    keys.press("Enter")
+    expect(screen.count).to_have_text("1 attachment")
+    expect(screen.row("beta.txt").get_by_role("link")).to_be_focused()
+    keys.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    # From the start, Tab comes to everything: a filter is set by the space bar, and the focus stays on it.
+    keys.press("Escape")
+    page.evaluate("document.activeElement.blur()")
+    reached = []
+    for _ in range(40):
+        keys.press("Tab")
+        label = page.evaluate(
+            "(({ ariaLabel, textContent, id }) => (ariaLabel || textContent || id).trim())(document.activeElement)"
+        )
+        reached.append(label)
+        if page.evaluate("document.activeElement.closest('.choice') !== null"):
+            break
+    for wanted in ("Skip to the results", "Sign out", "Upload", "Choose a folder", "New session"):
+        assert wanted in reached
+    keys.press("Space")
+    expect(page.locator(".chip")).to_have_count(1)
+    assert page.evaluate("document.activeElement.closest('.choice') !== null")
+
+
+def test_what_screen_readers_are_told(screen: Screen) -> None:
+    screen.upload(("one.txt", b"1"))
+    screen.open()
+    said = screen.page.get_by_role("status")
+    expect(said).to_have_text("1 attachment")
+    screen.type("nothing like it")
+    expect(said).to_have_text("Nothing found")
+    screen.choose(("two.txt", b"2"))
+    expect(said).to_have_text("1 file uploaded")
+    row = screen.page.locator(".rows li").first
+    screen.type("")
+    expect(screen.count).to_have_text("2 attachments")
+    expect(row).to_have_attribute("aria-setsize", "2")
+    expect(row).to_have_attribute("aria-posinset", "1")

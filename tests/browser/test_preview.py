@@ -1,0 +1,209 @@
+"""Looking at files: each kind as it is, nothing of it run; details, links, deleting."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import shlex
+import struct
+import subprocess
+import wave
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fpdf import FPDF
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Screen
+
+
+def png() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (320, 200), "teal").save(file, "PNG")
+    return file.getvalue()
+
+
+def pdf(*pages: str) -> bytes:
+    document = FPDF()
+    document.set_font("Helvetica", size=24)
+    for page in pages:
+        document.add_page()
+        document.cell(text=page)
+    return bytes(document.output())
+
+
+def tone(seconds: int = 20) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(44_100)
+        samples = (int(9000 * math.sin(number / 16)) for number in range(44_100 * seconds))
+        sound.writeframes(b"".join(struct.pack("<h", each) for each in samples))
+    return file.getvalue()
+
+
+def test_an_image(screen: Screen) -> None:
+    screen.upload(("picture.png", png()))
+    screen.open()
+    screen.row("picture.png").click()
+    image = screen.preview.get_by_role("img", name="The image picture.png")
+    expect(image).to_be_visible()
+    assert image.evaluate(
+        "async (image) => { await image.decode(); return [image.naturalWidth, image.naturalHeight]; }"
+    ) == [
+        320,
+        200,
+    ]
+
+
+def test_a_pdf_on_canvases(screen: Screen) -> None:
+    screen.upload(("paper.pdf", pdf("Succinct structures", "The second page", "The third")))
+    screen.open()
+    screen.row("paper.pdf").click()
+    expect(screen.preview.get_by_text("3 pages")).to_be_visible()
+    canvas = screen.preview.get_by_role("img", name="Page 1 of 3")
+    expect(canvas).to_be_visible()
+    # Screen readers get the words of the page, and the canvas has ink.
+    expect(screen.preview.locator(".sheet").first).to_contain_text("Succinct structures")
+    dark = canvas.evaluate(
+        """(canvas) => {
+          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          let dark = 0;
+          for (let at = 0; at < data.length; at += 4) if (data[at] < 100 && data[at + 3] > 200) dark += 1;
+          return dark;
+        }"""
+    )
+    assert dark > 100
+
+
+def test_a_damaged_pdf(screen: Screen) -> None:
+    screen.upload(("broken.pdf", b"%PDF-1.7\n" + b"nothing of the kind\n" * 20))
+    screen.open()
+    screen.row("broken.pdf").click()
+    expect(screen.preview.get_by_text("The preview could not be shown.")).to_be_visible()
+    expect(screen.preview.get_by_role("link", name="Download")).to_be_visible()
+
+
+def test_a_text_and_where_it_was_cut(screen: Screen) -> None:
+    content = ("zeile mit ümlaut\n" * 20_000).encode()
+    screen.upload(("long.txt", content), ("empty.txt", b""))
+    screen.open()
+    screen.row("long.txt").click()
+    text = screen.preview.get_by_role("region", name="The text of long.txt")
+    expect(text).to_contain_text("zeile mit ümlaut")
+    expect(screen.preview.get_by_text("The first 256 KB are shown.")).to_be_visible()
+    shown = text.text_content() or ""
+    assert content.decode().startswith(shown)
+    assert 256 * 1024 - 4 < len(shown.encode()) <= 256 * 1024
+
+
+def test_sound_and_film_are_moved_about_by_ranges(screen: Screen) -> None:
+    screen.upload(("tone.wav", tone()))
+    screen.open()
+    answers = []
+    screen.page.on("response", lambda answer: answers.append((answer.status, answer.headers.get("content-range", ""))))
+    screen.row("tone.wav").click()
+    player = screen.preview.locator("audio")
+    expect(player).to_be_visible()
+    at = player.evaluate(
+        """async (player) => {
+          if (player.readyState < 1) await new Promise((done) => player.addEventListener("loadedmetadata", done));
+          const moved = new Promise((done) => player.addEventListener("seeked", done));
+          player.currentTime = 15;
+          await moved;
+          return [player.currentTime, player.duration];
+        }"""
+    )
+    assert at == [15, 20]
+    assert any(status == 206 and where.startswith("bytes ") for status, where in answers)
+
+
+HOSTILE_HTML = (
+    b"<!doctype html><script>parent.hacked = top.hacked = 1</script><img src=x onerror='top.hacked = 1'>Hello"
+)
+HOSTILE_SVG = (
+    b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="50" height="50" onload="top.hacked=1">'
+    b"<script>top.hacked = 1; document.title = 'hacked'</script><rect width='50' height='50' fill='red'/></svg>"
+)
+
+
+@pytest.mark.parametrize(("name", "content"), [("page.html", HOSTILE_HTML), ("drawing.svg", HOSTILE_SVG)])
+def test_nothing_of_a_file_is_run(screen: Screen, name: str, content: bytes) -> None:
+    (attachment_id,) = screen.upload((name, content))
+    screen.open()
+    screen.row(name).click()
+    shown = screen.preview.locator("pre") if name == "page.html" else screen.preview.get_by_role("img")
+    expect(shown.first).to_be_visible()
+    if name == "page.html":
+        expect(shown).to_have_text(content.decode())
+    else:
+        assert shown.first.evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") == 50
+    assert screen.page.evaluate("globalThis.hacked") is None
+    # Opened by its own address it is saved, not shown: nothing of it runs on this origin.
+    other = screen.page.context.new_page()
+    with other.expect_download() as download:
+        other.evaluate("(url) => { location.href = url; }", f"{screen.server.url}/attachment/{attachment_id}")
+    assert Path(download.value.path()).read_bytes() == content
+
+
+def test_details_and_what_can_be_copied(new_screen: Callable[..., Screen], tmp_path: Path) -> None:
+    screen = new_screen(permissions=["clipboard-read", "clipboard-write"])
+    (attachment_id,) = screen.upload(("it's $HOME.txt", b"details"), session="a session")
+    screen.open()
+    screen.row("it's $HOME.txt").click()
+    preview = screen.preview
+    digest = hashlib.sha256(b"details").hexdigest()
+    for text in (attachment_id, digest, "7 bytes", "text/plain"):
+        expect(preview.locator("dl")).to_contain_text(text)
+    expect(preview.locator(".extraction")).to_have_text("searchable")
+    preview.get_by_role("button", name="Copy link").click()
+    link = screen.page.evaluate("navigator.clipboard.readText()")
+    preview.get_by_role("button", name="Copy curl line").click()
+    curl = screen.page.evaluate("navigator.clipboard.readText()")
+
+    done = subprocess.run(
+        ["bash", "-c", curl], cwd=tmp_path, env={"TOKEN": screen.token, "PATH": "/usr/bin:/bin"}, check=False
+    )
+    assert done.returncode == 0, shlex.quote(curl)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"details"]
+    preview.get_by_role("link", name="a session").click()
+    expect(screen.page).to_have_url(f"{screen.server.url}/page/?session=a+session")
+    screen.page.goto(link)
+    expect(preview.get_by_role("heading", name="it's $HOME.txt")).to_be_visible()
+    expect(preview.locator("dl")).to_contain_text(digest)
+    with screen.page.expect_download() as download:
+        preview.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "it's $HOME.txt"
+    assert Path(download.value.path()).read_bytes() == b"details"
+
+
+def test_a_link_to_what_is_gone(screen: Screen) -> None:
+    screen.page.goto(f"{screen.server.url}/page/?open=cv9r1krq50k4qhqcqhu0")
+    expect(screen.preview.get_by_text("This attachment does not exist (any more).")).to_be_visible()
+
+
+def test_deleting_asks_first(screen: Screen) -> None:
+    gone, kept = screen.upload(("gone.txt", b"1"), ("kept.txt", b"2"))
+    screen.open("?sort=name")
+    screen.row("gone.txt").click()
+    screen.preview.get_by_role("button", name="Delete").click()
+    dialog = screen.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("“gone.txt” is removed from the disk and from every search.")
+    # The key that closes questions harms nothing, nor does the one that the focus is on.
+    expect(dialog.get_by_role("button", name="Keep it")).to_be_focused()
+    screen.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    assert screen.server.get(f"/attachment/{gone}", token=screen.token).status_code == 200
+    screen.preview.get_by_role("button", name="Delete").click()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(screen.row("gone.txt")).to_have_count(0)
+    expect(screen.count).to_have_text("1 attachment")
+    expect(screen.preview).to_be_hidden()
+    expect(screen.page.get_by_role("status")).to_have_text("gone.txt is deleted")
+    assert screen.server.get(f"/attachment/{gone}", token=screen.token).status_code == 404
+    assert screen.server.get(f"/attachment/{kept}", token=screen.token).status_code == 200
+    expect(screen.row("kept.txt").get_by_role("link")).to_be_focused()

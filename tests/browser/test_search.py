@@ -1,0 +1,218 @@
+"""Finding: as words are typed, by filters, in an order, and again by the same address."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import parse_qs, urlsplit
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Screen
+from tests.support.breaking import Fault, Proxy
+
+TEXT = b"A quick brown fox jumps over the lazy dog, and nothing but the harbour is blue."
+
+
+def await_text(screen: Screen, words: str) -> None:
+    """Wait until what is in the files can be searched."""
+    screen.page.wait_for_function(
+        """async (words) => {
+          const query = new URLSearchParams({ query: words });
+          const answer = await fetch(`/attachment/_search?${query}`);
+          return (await answer.json()).hits.hits.length > 0;
+        }""",
+        arg=words,
+        polling=200,
+    )
+
+
+def test_words_are_found_in_names_and_contents_and_marked(screen: Screen) -> None:
+    screen.upload(("Adaptive_searching.txt", TEXT), ("holiday.txt", b"sun and sea"))
+    screen.open()
+    await_text(screen, "harbour")
+    screen.type("harb")
+    expect(screen.count).to_have_text("1 attachment")
+    row = screen.row("Adaptive_searching.txt")
+    expect(row.locator("mark")).to_have_text(["harbour"])
+    expect(row.locator(".passage")).to_contain_text("nothing but the harbour is blue")
+    screen.type("adaptive")
+    expect(screen.page.locator(".rows .name mark")).to_have_text(["Adaptive"])
+    screen.type("")
+    expect(screen.count).to_have_text("2 attachments")
+    expect(screen.page.locator(".rows mark")).to_have_count(0)
+
+
+def test_an_answer_that_was_overtaken_is_dropped(screen: Screen, node: Proxy) -> None:
+    screen.upload(("alpha.txt", b"1"), ("beta.txt", b"2"))
+    screen.open()
+    expect(screen.count).to_have_text("2 attachments")
+    node.fault = Fault("_search", hold_answer=2.0, times=1)
+    try:
+        with screen.page.expect_request(lambda request: "query=alpha" in request.url) as slow:
+            screen.type("alpha")
+        screen.type("beta")
+        expect(screen.row("beta.txt")).to_be_visible()
+        expect(screen.count).to_have_text("1 attachment")
+        # The first one was not waited for.
+        assert slow.value.failure is not None
+        screen.page.wait_for_timeout(2200)
+        assert screen.names() == ["beta.txt"]
+    finally:
+        node.fault = None
+
+
+def test_filters_with_counts_in_the_address(screen: Screen) -> None:
+    png = b"\x89PNG\r\n\x1a\n" + bytes(64)
+    screen.upload(("one.png", png), ("two.png", png), session="pictures")
+    screen.upload(("three.txt", b"text"), ("large.txt", b"x" * 20_000), session="texts")
+    screen.upload(("none.txt", b"no session"))
+    screen.open()
+    expect(screen.count).to_have_text("5 attachments")
+    expect(screen.choice("PNG image").locator(".number")).to_have_text("2")
+    expect(screen.choice("Plain text").locator(".number")).to_have_text("3")
+    expect(screen.choice("10 KB to 1.0 MB").locator(".number")).to_have_text("1")
+    expect(screen.choice("Last 24 hours").locator(".number")).to_have_text("5")
+    screen.choice("Plain text").locator("input").check()
+    expect(screen.count).to_have_text("3 attachments")
+    screen.choice("10 KB to 1.0 MB").locator("input").check()
+    expect(screen.count).to_have_text("1 attachment")
+    screen.choice("Last 24 hours").locator("input").check()
+    expect(screen.page.locator(".chip")).to_have_count(3)
+    asked = parse_qs(urlsplit(screen.page.url).query)
+    assert asked == {"kind": ["text/plain"], "min": ["10240"], "max": ["1048575"], "date": ["day"]}
+    assert screen.names() == ["large.txt"]
+
+    # The same address is the same search, and the way back is the way there.
+    address = screen.page.url
+    screen.page.reload()
+    expect(screen.count).to_have_text("1 attachment")
+    expect(screen.choice("Plain text").locator("input")).to_be_checked()
+    for number in (1, 3, 5):
+        screen.page.go_back()
+        expect(screen.count).to_have_text(f"{number} attachment{'s' if number > 1 else ''}")
+    for _ in range(3):
+        screen.page.go_forward()
+    expect(screen.page).to_have_url(address)
+    screen.page.get_by_role("button", name="Remove the filter 10 KB to 1.0 MB").click()
+    expect(screen.count).to_have_text("3 attachments")
+    screen.page.get_by_role("button", name="Clear filters").click()
+    expect(screen.count).to_have_text("5 attachments")
+
+
+def test_typing_is_one_step_of_the_history(screen: Screen) -> None:
+    screen.upload(("report.txt", b"1"))
+    screen.open()
+    screen.page.get_by_role("searchbox").press_sequentially("report", delay=200)
+    expect(screen.page).to_have_url(f"{screen.server.url}/page/?q=report")
+    screen.page.go_back()
+    expect(screen.page.get_by_role("searchbox")).to_have_value("")
+    expect(screen.page).to_have_url(f"{screen.server.url}/page/")
+
+
+def test_orders(screen: Screen) -> None:
+    screen.upload(("b.txt", b"22"))
+    screen.upload(("a.txt", b"333"))
+    screen.upload(("c.txt", b"1"))
+    screen.open()
+    select = screen.page.get_by_label("Sort by")
+    for label, names in (
+        ("Newest first", "cab"),
+        ("Oldest first", "bac"),
+        ("Name, A to Z", "abc"),
+        ("Name, Z to A", "cba"),
+        ("Largest first", "abc"),
+        ("Smallest first", "cba"),
+    ):
+        select.select_option(label)
+        expect(screen.page.locator(".rows li .name")).to_have_text([f"{each}.txt" for each in names])
+
+
+def test_sessions_with_counts_and_a_page_each(screen: Screen) -> None:
+    screen.upload(("old.txt", b"1"), ("older.txt", b"2"), session="long ago")
+    screen.upload(("new.txt", b"3"), session="just now")
+    screen.open()
+    sessions = screen.page.get_by_role("navigation", name="Sessions").get_by_role("listitem")
+    expect(sessions).to_have_text(["All attachments3", "just now1", "long ago2"])
+    sessions.nth(2).click()
+    expect(screen.page.get_by_role("heading", name="long ago")).to_be_visible()
+    expect(screen.count).to_have_text("2 attachments")
+    expect(screen.page).to_have_title("long ago · Attachments")
+    # A session that has nothing yet.
+    screen.page.get_by_role("button", name="New session").click()
+    screen.page.get_by_label("Name of the session").fill("brand new")
+    screen.page.keyboard.press("Enter")
+    expect(screen.page.get_by_text("This session has no attachments")).to_be_visible()
+    screen.choose(("first.txt", b"first"))
+    expect(sessions.nth(1)).to_have_text("brand new1")
+
+
+def test_the_raw_answer_is_the_search_on_screen(screen: Screen) -> None:
+    screen.upload(("needle.txt", b"1"), ("hay.txt", b"2"))
+    screen.open("?q=needle")
+    expect(screen.count).to_have_text("1 attachment")
+    with screen.page.context.expect_page() as opened:
+        screen.page.get_by_role("link", name="Raw answer").click()
+    envelope = json.loads(opened.value.locator("pre").inner_text())
+    assert [hit["_source"]["name"] for hit in envelope["hits"]["hits"]] == ["needle.txt"]
+
+
+def test_the_list_goes_on_and_on(screen: Screen) -> None:
+    for batch in range(3):
+        screen.upload(*[(f"n{batch * 80 + number:03}.txt", b"x") for number in range(80)])
+    screen.open("?sort=name")
+    expect(screen.count).to_have_text("240 attachments")
+    seen: set[str] = set()
+    screen.page.get_by_role("searchbox").press("ArrowDown")
+    for _ in range(60):
+        seen |= set(screen.names())
+        # Those that are there are few, however long the list is.
+        assert screen.page.locator(".rows li").count() < 60
+        if "n239.txt" in seen:
+            break
+        screen.page.keyboard.press("PageDown")
+        screen.page.wait_for_timeout(60)
+    assert seen == {f"n{number:03}.txt" for number in range(240)}
+    expect(screen.row("n239.txt")).to_have_attribute("aria-posinset", "240")
+    expect(screen.row("n239.txt")).to_have_attribute("aria-setsize", "240")
+
+
+def test_a_hundred_thousand_rows_are_a_few_elements(screen: Screen) -> None:
+    """The list alone, given a hundred thousand hits: what the page holds does not grow with them."""
+    screen.open()
+    found = screen.module(
+        "results",
+        """async (module) => {
+          const list = new module.Results({ open() {}, remove() {}, href: () => "#", more() {} });
+          const place = document.createElement("div");
+          place.style.cssText = "position: fixed; inset: 0; display: flex; flex-direction: column";
+          place.append(list.element);
+          document.body.append(place);
+          const hits = Array.from({ length: 100_000 }, (_, number) => ({
+            _id: String(number),
+            _source: { id: String(number), name: `file ${number}`, size: number, created: "2026-01-01T00:00:00Z" },
+          }));
+          list.replace(hits, { total: hits.length, exact: true, high: true, keep: false });
+          const frame = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+          const numbers = [];
+          for (const part of [0, 0.3, 0.7, 1]) {
+            list.element.scrollTop = part * list.element.scrollHeight;
+            await frame();
+            const box = list.element.getBoundingClientRect();
+            const middle = document.elementFromPoint(box.left + 200, box.top + box.height / 2).closest("li");
+            numbers.push([list.list.children.length, Number(middle.dataset.position)]);
+          }
+          place.remove();
+          return numbers;
+        }""",
+    )
+    assert all(rows < 40 for rows, _ in found)
+    positions = [position for _, position in found]
+    for position, part in zip(positions, (0, 0.3, 0.7, 1), strict=True):
+        assert abs(position - part * 100_000) < 20
+
+
+def test_empty_and_nothing_found(screen: Screen) -> None:
+    screen.open()
+    expect(screen.page.get_by_role("heading", name="Nothing here yet")).to_be_visible()
+    screen.type("something")
+    expect(screen.page.get_by_role("heading", name="Nothing matches")).to_be_visible()
