@@ -6,13 +6,21 @@ from typing import Any
 
 Dsl = dict[str, Any]
 
-#: Values of a facet, the most frequent ones.
+#: Values of a facet: the most frequent ones, or the latest of the sessions.
 VALUES = 20
 KIB, MIB = 1024, 1024 * 1024
 
 
 def _terms(field: str) -> Dsl:
     return {"terms": {"field": field, "size": VALUES}}
+
+
+def _sessions() -> Dsl:
+    """The sessions that an attachment came into last, each with when that was."""
+    return {
+        "terms": {"field": "session", "size": VALUES, "order": {"latest": "desc"}},
+        "aggs": {"latest": {"max": {"field": "created"}}},
+    }
 
 
 def _ages() -> Dsl:
@@ -36,7 +44,8 @@ def _sizes() -> Dsl:
 
 #: The aggregation of each facet.
 FACETS: dict[str, Dsl] = {
-    **{name: _terms(name) for name in ("session", "media_type", "extension", "dialect", "owner")},
+    **{name: _terms(name) for name in ("media_type", "extension", "dialect", "owner")},
+    "session": _sessions(),
     "created": _ages(),
     "file_size": _sizes(),
 }

@@ -102,7 +102,7 @@ class Screen:
 
     @property
     def preview(self) -> Locator:
-        return self.page.get_by_role("complementary", name="Preview and details")
+        return self.page.get_by_role("region", name="Preview and details")
 
     def choice(self, label: str) -> Locator:
         """A filter in the sidebar."""
@@ -140,7 +140,9 @@ def new_screen(chromium: Browser, page_server: Server) -> Iterator[Callable[...,
         if message.type in ("error", "warning") and not _KNOWN.search(message.text):
             wrong.append(message.text)
 
-    def make(*scopes: str, tenant: str | None = None, sign_in: bool = True, **options: Any) -> Screen:
+    def make(
+        *scopes: str, tenant: str | None = None, sign_in: bool = True, violations: bool = False, **options: Any
+    ) -> Screen:
         token = page_server.make_token(*scopes, tenant=tenant or f"page-{secrets.token_hex(4)}")
         if sign_in:
             context = signed_in(chromium, page_server.url, token, **options)
@@ -149,7 +151,8 @@ def new_screen(chromium: Browser, page_server: Server) -> Iterator[Callable[...,
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(20_000)
-        page.on("console", console)
+        if not violations:
+            page.on("console", console)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         return Screen(page, page_server, token)
 

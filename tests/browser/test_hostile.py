@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from playwright.sync_api import expect
 
@@ -10,12 +12,12 @@ from tests.browser.test_search import await_text
 
 NAMES = [
     "<img src=x onerror=globalThis.hacked=1>.png",
-    "\"><script>globalThis.hacked=1</script>'.txt",
+    "\"><script>globalThis.hacked=1<script>'.txt",
     "javascript:globalThis.hacked=1",
     "&lt;b&gt;bold&amp;.txt",
     "invoice\u202efdp.exe",
     "عربي (١).txt",
-    "</mark><b>not bold</b>.txt",
+    "<mark><b>not bold<b>.txt",
     "__proto__",
     "constructor",
     "a" * 200 + ".txt",
@@ -44,14 +46,14 @@ def test_hostile_names(screen: Screen) -> None:
     expect(screen.page.locator(".rows .name")).to_have_text(NAMES[0])
     screen.type("not bold")
     expect(screen.count).to_have_text("1 attachment")
-    expect(screen.page.locator(".rows .name")).to_have_text("</mark><b>not bold</b>.txt")
+    expect(screen.page.locator(".rows .name")).to_have_text("<mark><b>not bold<b>.txt")
     assert screen.page.locator(".rows b, .rows img, .rows script, .preview script").count() == 0
     assert screen.page.evaluate("globalThis.hacked") is None
 
 
 def test_hostile_names_in_the_tray(screen: Screen) -> None:
     screen.open()
-    screen.choose((NAMES[0], b"x"), (NAMES[1].replace("/", ""), b"x"))
+    screen.choose((NAMES[0], b"x"), (NAMES[1], b"x"))
     expect(screen.page.locator(".upload.done")).to_have_count(2)
     assert screen.page.locator(".tray img, .tray script").count() == 0
     assert screen.page.evaluate("globalThis.hacked") is None
@@ -69,16 +71,19 @@ def test_hostile_sessions(screen: Screen) -> None:
     expect(items).to_have_count(len(sessions) + 1)
     for session in sessions:
         items.filter(has=screen.page.get_by_text(session, exact=True)).click()
-        expect(screen.page.locator("h1")).to_have_text(session)
+        expect(screen.page.locator(".session-name")).to_have_text(session)
         expect(screen.count).to_have_text("1 attachment")
         screen.page.reload()
-        expect(screen.page.locator("h1")).to_have_text(session)
+        expect(screen.page.locator(".session-name")).to_have_text(session)
         expect(screen.count).to_have_text("1 attachment")
     assert screen.page.evaluate("globalThis.hacked") is None
 
 
 def test_hostile_contents_in_passages(screen: Screen) -> None:
-    text = "before <img src=x onerror=globalThis.hacked=1> needle </mark><script>globalThis.hacked=1</script> &lt;after"
+    text = "Plain words, many of them.\n" * 200
+    text += (
+        "before <img src=x onerror=globalThis.hacked=1> needle </mark><script>globalThis.hacked=1</script> &lt;after"
+    )
     screen.upload(("contents.txt", text.encode()))
     screen.open()
     await_text(screen, "needle")
@@ -104,21 +109,22 @@ def test_hostile_contents_in_passages(screen: Screen) -> None:
 def test_hostile_addresses(screen: Screen, query: str) -> None:
     screen.page.goto(f"{screen.server.url}/page/{query}")
     expect(screen.page.get_by_role("searchbox")).to_be_visible()
-    expect(screen.page.locator("main")).not_to_have_attribute("aria-busy", "true")
+    expect(screen.page.locator(".main")).not_to_have_attribute("aria-busy", "true")
     assert screen.page.evaluate("globalThis.hacked") is None
     assert screen.page.context.cookies() != []
 
 
-def test_the_policy_holds_in_the_browser(screen: Screen) -> None:
-    """What an injected script would try. (Chromium tells of each as a violation, which here is meant.)"""
+def test_the_policy_holds_in_the_browser(new_screen: Callable[..., Screen]) -> None:
+    """What an injected script would try; the browser tells of each, which here is meant."""
+    screen = new_screen(violations=True)
     screen.open()
     tried = screen.page.evaluate(
         """async () => {
           const found = {};
           const attempt = (name, action) => { try { action(); found[name] = "done"; } catch { found[name] = "refused"; } };
           attempt("markup", () => { document.createElement("div").innerHTML = "<b>x</b>"; });
-          attempt("evaluation", () => { (0, eval)("1"); });
-          attempt("function", () => { new Function("1")(); });
+          attempt("script", () => { document.createElement("script").textContent = "1"; });
+          attempt("address", () => { document.createElement("script").src = "data:,1"; });
           attempt("policy", () => { trustedTypes.createPolicy("other", {}); });
           const elsewhere = await fetch("http://127.0.0.1:9/").then(() => "done", () => "refused");
           return { ...found, elsewhere };

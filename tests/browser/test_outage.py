@@ -15,7 +15,7 @@ def test_the_node_goes_and_comes_back(screen: Screen, node: Proxy) -> None:
     node.refuse()
     try:
         screen.type("kept")
-        expect(screen.page.get_by_text("Search is not available right now")).to_be_visible()
+        expect(screen.page.get_by_text("Search is not available right now", exact=True)).to_be_visible()
         expect(screen.page.get_by_role("alert").first).to_contain_text("Search is not available")
         # What was found is still there, and files can be looked at without Elasticsearch.
         screen.row("kept.txt").click()
@@ -23,7 +23,7 @@ def test_the_node_goes_and_comes_back(screen: Screen, node: Proxy) -> None:
     finally:
         node.accept()
     # Nobody clicks anything.
-    expect(screen.page.get_by_text("Search is not available right now")).to_be_hidden(timeout=60_000)
+    expect(screen.page.get_by_text("Search is not available right now", exact=True)).to_be_hidden(timeout=60_000)
     expect(screen.count).to_have_text("1 attachment")
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Screen
+from tests.browser.test_preview import png
 from tests.support.breaking import Fault, Proxy
 
 TEXT = b"A quick brown fox jumps over the lazy dog, and nothing but the harbour is blue."
@@ -15,15 +17,10 @@ TEXT = b"A quick brown fox jumps over the lazy dog, and nothing but the harbour 
 
 def await_text(screen: Screen, words: str) -> None:
     """Wait until what is in the files can be searched."""
-    screen.page.wait_for_function(
-        """async (words) => {
-          const query = new URLSearchParams({ query: words });
-          const answer = await fetch(`/attachment/_search?${query}`);
-          return (await answer.json()).hits.hits.length > 0;
-        }""",
-        arg=words,
-        polling=200,
-    )
+    deadline = time.monotonic() + 60
+    while not screen.server.hits(f"query={words}", token=screen.token):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_words_are_found_in_names_and_contents_and_marked(screen: Screen) -> None:
@@ -62,8 +59,7 @@ def test_an_answer_that_was_overtaken_is_dropped(screen: Screen, node: Proxy) ->
 
 
 def test_filters_with_counts_in_the_address(screen: Screen) -> None:
-    png = b"\x89PNG\r\n\x1a\n" + bytes(64)
-    screen.upload(("one.png", png), ("two.png", png), session="pictures")
+    screen.upload(("one.png", png()), ("two.png", png()), session="pictures")
     screen.upload(("three.txt", b"text"), ("large.txt", b"x" * 20_000), session="texts")
     screen.upload(("none.txt", b"no session"))
     screen.open()

@@ -75,19 +75,19 @@ export class Frame {
       button(T.search.closeFilters, { icon: "close", only: true, kind: "plain close-side", click: () => this.drawer(false) }),
       mayWrite &&
         h(
-          "div",
-          { class: "upload-buttons" },
+          "section",
+          { class: "upload-buttons", "aria-label": T.upload.button },
           button(T.upload.button, { icon: "upload", kind: "primary", click: this.files.choose, "aria-describedby": "into" }),
           button(T.upload.folder, { icon: "folder", only: true, click: this.folder.choose }),
           this.files.input,
           this.folder.input,
+          this.into,
         ),
-      mayWrite && this.into,
       parts.sessions,
       h("section", { "aria-label": T.facets.heading }, parts.facets),
     );
     this.into.id = "into";
-    this.title = h("h1", {}, h("span", { class: "unseen" }, T.title));
+    this.title = h("h2", { class: "session-name" });
     const account = h(
       "div",
       { class: "account" },
@@ -96,8 +96,8 @@ export class Frame {
     );
     this.over = h("div", { class: "drop", hidden: true }, icon("upload"), h("strong", {}, T.upload.drop), h("span", {}));
     this.main = h(
-      "main",
-      { class: "main", id: "main" },
+      "section",
+      { class: "main", "aria-label": T.search.results },
       h(
         "div",
         { class: "toolbar" },
@@ -131,7 +131,14 @@ export class Frame {
       account,
     );
     document.getElementById("app").replaceChildren(
-      h("div", { class: "page" }, this.header, this.side, this.main, parts.preview),
+      h(
+        "div",
+        { class: "page" },
+        this.header,
+        this.side,
+        // What is covered takes no focus; the page's main part and its heading stay whatever covers what.
+        h("main", {}, h("h1", { class: "unseen" }, T.title), this.main, parts.preview),
+      ),
       parts.tray,
       this.over,
     );

@@ -27,7 +27,6 @@ class Page {
     this.who = who;
     this.state = states.read(location.search);
     this.failures = 0;
-    this.shown = 0;
 
     this.search = new Search({
       page: (hits, about) => this.arrived(hits, about),
@@ -58,7 +57,12 @@ class Page {
       stored: () => this.soon(),
     });
     this.uploads.limit = Math.min(who.limits.max_file_size, who.limits.max_request_size);
-    this.tray = new Tray({ uploads: this.uploads, open: (id) => this.open(id, { focus: true }) });
+    this.tray = new Tray({
+      uploads: this.uploads,
+      open: (id) => this.open(id, { focus: true }),
+      // What is searched for may be in a text that was only read now.
+      read: () => this.state.q.trim() && this.soon(),
+    });
     this.frame = new Frame(
       who,
       {
@@ -149,9 +153,8 @@ class Page {
     this.frame.sort.value = states.sortOf(state);
     this.frame.sort.options[0].hidden = !state.q.trim();
     this.frame.envelope.href = `/attachment/_search?${this.asked()}`;
-    this.frame.title.replaceChildren(
-      state.session ? h("bdi", {}, state.session) : h("span", { class: "unseen" }, T.title),
-    );
+    this.frame.title.replaceChildren(h("bdi", {}, state.session));
+    this.frame.title.hidden = !state.session;
     document.title = [state.q.trim(), state.session, T.title].filter(Boolean).join(" · ");
     this.frame.into.textContent = state.session ? T.upload.into(state.session) : "";
     this.sessions.show(state.session);

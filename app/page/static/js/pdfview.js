@@ -37,6 +37,7 @@ export async function showPdf(place, url, signal) {
     isEvalSupported: false,
     enableXfa: false,
     disableAutoFetch: true,
+    verbosity: 0,
     maxImageSize: 50_000_000,
   });
   signal.addEventListener("abort", () => task.destroy());
@@ -56,9 +57,12 @@ export async function showPdf(place, url, signal) {
         else target.replaceChildren();
       }
     },
-    { root: place.closest(".preview-scroll"), rootMargin: "600px" },
+    { root: place, rootMargin: "600px" },
   );
   signal.addEventListener("abort", () => near.disconnect());
+  place.tabIndex = 0;
+  place.setAttribute("role", "region");
+  place.setAttribute("aria-label", T.preview.pages(file.numPages));
   place.replaceChildren(h("p", { class: "quiet small" }, T.preview.pages(file.numPages)), ...frames);
   for (const frame of frames) near.observe(frame);
 }

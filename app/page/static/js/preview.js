@@ -24,7 +24,7 @@ export class Preview {
     this.body = h("div", { class: "preview-scroll", tabindex: "0", role: "group", "aria-label": T.preview.details });
     this.name = h("h2", { tabindex: "-1" });
     this.element = h(
-      "aside",
+      "section",
       { class: "preview", "aria-label": T.preview.region, hidden: true },
       h("header", {}, this.name, button(T.preview.close, { icon: "close", only: true, kind: "plain", click: close })),
       this.body,

@@ -36,18 +36,23 @@ export class Results {
 
   /** Begin with the first hits. `high`: with room for a passage. `keep`: stay at this place of the list. */
   replace(hits, { total, exact, high, keep }) {
+    const focused = this.list.contains(document.activeElement);
+    const before = this.hits[this.current]?._id;
     this.hits = hits;
     this.total = exact ? total : -1;
     this.height = high ? HIGH : LOW;
     this.list.classList.toggle("high", high);
     for (const row of this.rows.values()) row.remove();
     this.rows.clear();
-    this.current = Math.min(this.current, Math.max(0, hits.length - 1));
+    // The same hit may be at another place now.
+    const position = hits.findIndex((hit) => hit._id === before);
+    this.current = position >= 0 ? position : Math.min(this.current, Math.max(0, hits.length - 1));
     if (!keep) {
       this.current = 0;
       this.element.scrollTop = 0;
     }
     this.draw();
+    if (focused) this.rows.get(this.current)?.firstChild.focus({ preventScroll: true });
   }
 
   append(hits) {

@@ -13,9 +13,10 @@ const LOOK = 1000;
 const LOOKS = 60;
 
 export class Tray {
-  constructor({ uploads, open }) {
+  constructor({ uploads, open, read }) {
     this.uploads = uploads;
     this.open = open;
+    this.read = read;
     this.rows = new Map();
     this.folded = false;
     this.reading = new Map();
@@ -171,6 +172,7 @@ export class Tray {
       found = new Map();
     }
     const words = { pending: T.upload.reading, completed: T.upload.searchable, failed: T.upload.textless };
+    if (ids.some((id) => found.get(id) === "completed")) this.read();
     for (const id of ids) {
       const each = this.reading.get(id);
       each.looks += 1;
