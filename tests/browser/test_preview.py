@@ -81,6 +81,17 @@ def test_a_pdf_on_canvases(screen: Screen) -> None:
     assert dark > 100
 
 
+def test_one_pdf_after_the_other(screen: Screen) -> None:
+    """Quickly, as one walks down a list: the last one is shown."""
+    names = [f"{number}.pdf" for number in range(4)]
+    screen.upload(*[(name, pdf(f"This is {name}")) for name in names])
+    screen.open("?sort=name")
+    for _ in range(2):
+        for name in names:
+            screen.row(name).click()
+        expect(screen.preview.locator(".sheet").first).to_contain_text("This is 3.pdf")
+
+
 def test_a_damaged_pdf(screen: Screen) -> None:
     screen.upload(("broken.pdf", b"%PDF-1.7\n" + b"nothing of the kind\n" * 20))
     screen.open()

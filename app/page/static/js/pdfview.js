@@ -10,6 +10,8 @@ const MAX_PIXELS = 8_000_000;
 const WORKER = `${LIBRARY}pdf.worker.min.mjs`;
 
 let loaded = null;
+// The worker reads one document at a time: the next one waits until the one before is gone.
+let ending = Promise.resolve();
 
 function library() {
   loaded ??= import(`${LIBRARY}pdf.min.mjs`).then((pdfjs) => {
@@ -27,6 +29,7 @@ function library() {
 /** Show the PDF at `url` in `place`, its pages as they come into view. Returns a function that ends it. */
 export async function showPdf(place, url, signal) {
   const pdfjs = await library();
+  await ending;
   if (signal.aborted) return;
   const task = pdfjs.getDocument({
     url,
@@ -40,7 +43,9 @@ export async function showPdf(place, url, signal) {
     verbosity: 0,
     maxImageSize: 50_000_000,
   });
-  signal.addEventListener("abort", () => task.destroy());
+  signal.addEventListener("abort", () => {
+    ending = task.destroy().catch(() => {});
+  });
   const file = await task.promise;
   if (signal.aborted) return;
   const first = await file.getPage(1);
