@@ -91,6 +91,13 @@ class Chats:
         self._preparing = threading.Lock()
         self._seconds = settings.elasticsearch_timeout
 
+    def check(self) -> None:
+        """Make sure that their index is this store's, if it is there. Raises as `create`; changes nothing."""
+        with self._connection.gate.passage(), typed_errors():
+            found = mappings.current(self._connection.client, self.alias)
+        if found is not None:
+            mappings.check(found, self._definition, self._store_id)
+
     def create(self, chat: Chat) -> None:
         """Keep a new chat; on return every list has it. Raises IndexUnavailable, IndexOutcomeUnknown, WrongIndex."""
         with self._changing():

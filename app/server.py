@@ -6,6 +6,7 @@ import os
 import sys
 from typing import Any, NoReturn
 
+from app.chats import Chats
 from app.errors import IndexUnavailable, InvalidSetting, StoreError, WrongIndex
 from app.extraction.extractor import Extractor
 from app.extraction.queue import Queue
@@ -71,13 +72,16 @@ def _share_numbers() -> None:
 def on_starting(server: Any) -> None:
     """Before any worker: refuse to start on settings, data or an index that can't be right."""
     try:
-        index = AttachmentIndex(_in_force, open_root(_in_force.data))
+        store_id = open_root(_in_force.data)
+        index = AttachmentIndex(_in_force, store_id)
         Store(_in_force, index)  # which knows whether the index may be made
         if _in_force.extraction == "off":
             # What comes in from now on is in no queue.
             Queue(_in_force.data).forget_scan()
         try:
             index.prepare()
+            # Made only when there is a chat, but never somebody else's.
+            Chats(_in_force, store_id, index.connection).check()
         except WrongIndex:
             raise
         except IndexUnavailable as error:

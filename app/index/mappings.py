@@ -103,11 +103,22 @@ def ensure(
                 raise IndexMissing()
     if found is None:
         raise WrongIndex(f"the index [{alias}] could not be created")
+    check(found, definition, store_id)
+    if found.target is not None:
+        return found.target
+    made = target(found.name)
+    with typed_errors():
+        client.indices.put_alias(index=found.name, name=made)
+    return made
+
+
+def check(found: Current, definition: Json, store_id: str) -> None:
+    """Raises WrongIndex when `found` belongs to another store, or to a newer or older version of this software."""
     name, meta = found.name, found.meta
     if meta.get("store_id") != store_id:
         raise WrongIndex(
             f"the index [{name}] belongs to another store ({meta.get('store_id')}): "
-            "choose another INDEX, or the data folder that it belongs to"
+            "choose another INDEX or CHAT_INDEX, or the data folder that it belongs to"
         )
     known, version = definition["mappings"]["_meta"]["mapping_version"], meta.get("mapping_version", 0)
     if version > known:
@@ -118,12 +129,6 @@ def ensure(
             f"the index [{name}] was made by an older version (mapping {version} < {known}): "
             "run `scripts/index migrate` once, then start again; nothing was changed"
         )
-    if found.target is not None:
-        return found.target
-    made = target(name)
-    with typed_errors():
-        client.indices.put_alias(index=name, name=made)
-    return made
 
 
 def _create_first(client: Elasticsearch, alias: str, definition: Json, store_id: str) -> None:

@@ -252,3 +252,15 @@ def test_index_of_another_store_is_refused(start_server: ServerFactory) -> None:
         assert result.returncode == 3
         assert "belongs to another store" in result.stdout + result.stderr
     assert len(first.hits()) == 1
+
+
+def test_chats_of_another_store_are_refused(start_server: ServerFactory) -> None:
+    """An index of one's own for attachments, and another's for chats: nothing is started, nothing is touched."""
+    first = start_server()
+    made = first.post("/api/v2/chats", json={}, headers={"Coder-Session-Token": first.token})
+    assert made.status_code == 201, made.text
+    second = start_server(start=False, CHAT_INDEX=f"{first.index}_chat")
+    with pytest.raises(RuntimeError, match=r"ended with 3\n(.*\n)*.*belongs to another store"):
+        second.start()
+    listed = first.get("/api/v2/chats", headers={"Coder-Session-Token": first.token}).json()
+    assert [each["id"] for each in listed] == [made.json()["id"]]
