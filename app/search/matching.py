@@ -4,12 +4,18 @@ An attachment is found when every word is in its name or in its content, no matt
 name (with its extension or without), then all words in the name, then the rest; within a tier Elasticsearch's own
 relevance (BM25), where a word in the name counts more than one in the content; and of what is nearly equal, the newer.
 
+A beginning, and a word that may be misspelled, stand for all words of the index that fit, never for the first few: those
+would be chosen from everybody's words, and whoever fills the places with words of their own would see in their own hits
+whether somebody else has such a word. So the end of a phrase that is still being typed is a beginning anywhere in the
+same field: `match_phrase_prefix` takes only the first few words, and a span of all of them fails when they are many.
+
 Rejected: boosts alone. BM25 has no upper bound that does not depend on the words, so a rare word in a content would beat a
 common one in a name every now and then.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from app.search.syntax import Everything, Group, Item, Node
@@ -24,8 +30,6 @@ NAME_BOOST = 3.0
 #: What the newest attachment gets more than a very old one, and the age at which half of it is left.
 NEWER_BOOST = 0.3
 NEWER_PIVOT = "30d"
-#: Terms that a beginning within a phrase, or a word with `~`, may stand for.
-EXPANSIONS = 20
 
 
 def ranked(text: str, node: Node | None) -> Dsl:
@@ -104,13 +108,18 @@ def _in_content(item: Item) -> list[Dsl]:
 
 
 def _phrase(field: str, item: Item, boost: float) -> list[Dsl]:
+    if not (item.prefix or item.typing):
+        return [_in_order(field, item.words, item.slop, boost)]
+    *complete, begun = item.words
+    beginning = {"prefix": {field: {"value": begun, "boost": boost}}}
+    return [{"bool": {"must": [_in_order(field, complete, item.slop, boost), beginning]}}]
+
+
+def _in_order(field: str, words: Sequence[str], slop: int, boost: float) -> Dsl:
     # One blank between the words, as the analyser of these fields splits at blanks alone.
-    value: Dsl = {"query": " ".join(item.words), "boost": boost, "slop": item.slop}
-    if item.prefix or item.typing:
-        return [{"match_phrase_prefix": {field: {**value, "max_expansions": EXPANSIONS}}}]
-    return [{"match_phrase": {field: value}}]
+    return {"match_phrase": {field: {"query": " ".join(words), "boost": boost, "slop": slop}}}
 
 
 def _fuzzy(field: str, item: Item, boost: float) -> Dsl:
-    value = {"value": item.words[0], "fuzziness": item.edits, "max_expansions": EXPANSIONS, "prefix_length": 1}
+    value = {"value": item.words[0], "fuzziness": item.edits, "prefix_length": 1, "rewrite": "constant_score"}
     return {"fuzzy": {field: {**value, "boost": boost}}}

@@ -1,7 +1,9 @@
 """`_search` and the status routes: every parameter, valid and not, in the documented envelope."""
 
 import json
+import secrets
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import pytest
 
@@ -188,3 +190,14 @@ def test_health_needs_no_token(server: Server) -> None:
     answer = server.get("/health", token="wrong")
     assert answer.status_code == 200
     assert answer.json()["status"] in ("green", "yellow")
+
+
+@pytest.mark.parametrize("query", ["gauge-wren", "gauge-wren*", "wren", "wrenzz~"])
+def test_words_of_others_take_no_place(server: Server, query: str) -> None:
+    mine, theirs = (server.make_token(tenant=secrets.token_hex(8)) for _ in range(2))
+    letters = "abcdefgh"
+    others = [(f"gauge-wren{one}{two}.txt", b"x") for one in letters for two in letters]
+    server.upload(*others[:60], token=theirs)
+    server.upload(("gauge-wrenzy.txt", b"x"), token=mine)
+    found = server.hits(f"query={quote(query)}", token=mine)
+    assert [hit["_source"]["name"] for hit in found] == ["gauge-wrenzy.txt"]
