@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -50,7 +51,9 @@ def _seconds(text: str) -> float:
 
 
 def _url(text: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/?#]+/?", text):
+    if "@" in text:
+        raise ValueError("has a user in it: that is what ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD are for")
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
         raise ValueError("is not a URL such as http://127.0.0.1:9200")
     return text.rstrip("/")
 
@@ -284,6 +287,15 @@ class Settings:
             raise InvalidSetting("ELASTICSEARCH_API_KEY", "excludes ELASTICSEARCH_USERNAME: set one of them")
         if (self.elasticsearch_username is None) != (self.elasticsearch_password is None):
             raise InvalidSetting("ELASTICSEARCH_USERNAME", "needs ELASTICSEARCH_PASSWORD, and the other way round")
+        if self.elasticsearch_ca_certs is not None:
+            if not self.elasticsearch_url.startswith("https:"):
+                raise InvalidSetting("ELASTICSEARCH_CA_CERTS", "needs an ELASTICSEARCH_URL that begins with https")
+            try:
+                ssl.create_default_context(cafile=self.elasticsearch_ca_certs)
+            except OSError as error:
+                raise InvalidSetting(
+                    "ELASTICSEARCH_CA_CERTS", f"{str(self.elasticsearch_ca_certs)!r} holds no certificates: {error}"
+                ) from None
         if not 0 < self.max_indexed_text <= 16 * MIB:
             # A document is sent to Elasticsearch in one piece, twice its text in size.
             raise InvalidSetting("MAX_INDEXED_TEXT", "is not between 1 and 16MiB")
@@ -309,7 +321,9 @@ class Settings:
             try:
                 values[item.name] = item.metadata["parse"](environ[name])
             except ValueError as error:
-                shown = "<secret>" if item.metadata["secret"] else repr(environ[name])
+                # A value with a user in it is a URL with a password.
+                secret = item.metadata["secret"] or "@" in environ[name]
+                shown = "<secret>" if secret else repr(environ[name])
                 raise InvalidSetting(name, f"{shown} {error}") from None
         return cls(**values)
 

@@ -24,7 +24,8 @@ from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, Sto
 from app.settings import Settings
 
 #: Said by a server that is fine but will not do it now; the request had no effect. 404: the index is missing.
-_REFUSED_FOR_NOW = {401, 403, 408, 429}
+_REFUSED_FOR_NOW = {403, 408, 429}
+NOT_TRUSTED = "The certificate of Elasticsearch is not trusted"
 NOT_ELASTICSEARCH = "the server at ELASTICSEARCH_URL is not Elasticsearch"
 
 
@@ -32,6 +33,8 @@ def refusal(status: int) -> StoreError:
     """What an answer other than success means for who called."""
     if status == 404:
         return IndexUnavailable("The index is missing")
+    if status == 401:
+        return IndexUnavailable("Elasticsearch does not accept the user and password, or the API key")
     if status in _REFUSED_FOR_NOW:
         return IndexUnavailable()
     return IndexOutcomeUnknown() if status >= 500 else IndexRejected()
@@ -42,7 +45,7 @@ class Calls:
 
     def __init__(self, settings: Settings) -> None:
         parts = urlsplit(settings.elasticsearch_url)
-        self._host, self._port = parts.hostname or "", parts.port
+        self._host, self._port, self._prefix = parts.hostname or "", parts.port, parts.path
         self._tls: ssl.SSLContext | None = None
         if parts.scheme == "https":
             # Without a bundle the one that Elastic's client takes then.
@@ -70,7 +73,8 @@ class Calls:
         Raises IndexUnavailable or IndexRejected when it certainly had no effect, IndexOutcomeUnknown when nobody knows,
         WrongIndex when something else answered. `refused` makes another error of an answer that is none.
         """
-        lines = f"{method} {path} HTTP/1.1\r\n{self._head}Accept: {accept}\r\nContent-Type: {media_type}\r\n"
+        lines = f"{method} {self._prefix}{path} HTTP/1.1\r\n{self._head}"
+        lines += f"Accept: {accept}\r\nContent-Type: {media_type}\r\n"
         if opaque_id is not None:
             lines += f"X-Opaque-Id: {opaque_id}\r\n"
         request = f"{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
@@ -112,6 +116,8 @@ class Calls:
             made = http.client.HTTPSConnection(self._host, self._port, timeout=seconds, context=self._tls)
         try:
             made.connect()
+        except ssl.SSLCertVerificationError as error:
+            raise IndexUnavailable(NOT_TRUSTED) from error
         except OSError as error:
             raise IndexUnavailable() from error
         connection: socket.socket = made.sock

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import ssl
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -28,7 +29,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from app.errors import IndexOutcomeUnknown, IndexUnavailable, StoreError, WrongIndex
 from app.index import refusals
-from app.index.calls import NOT_ELASTICSEARCH, Calls, refusal
+from app.index.calls import NOT_ELASTICSEARCH, NOT_TRUSTED, Calls, refusal
 from app.index.gate import Gate, time_left
 from app.monitoring.observation import request_id
 from app.settings import Settings
@@ -62,6 +63,8 @@ def typed_errors() -> Iterator[None]:
     try:
         yield
     except (ConnectionTimeout, NodeConnectionError) as error:
+        if _not_trusted(error):
+            raise IndexUnavailable(NOT_TRUSTED) from error
         # The client keeps the errors of earlier attempts in `errors`, and that of the only one as the cause.
         causes = (*error.errors, error.__cause__)
         never_sent = any(isinstance(cause, NewConnectionError | ConnectTimeoutError) for cause in causes)
@@ -83,6 +86,16 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 def to_json(value: Mapping[str, Any]) -> bytes:
     """`value` as Elastic's client would send it."""
     return _encode(value).encode("utf-8", "surrogatepass")
+
+
+def _not_trusted(error: BaseException | None) -> bool:
+    """Whether the connection ended at the server's certificate, before anything was sent."""
+    if error is None:
+        return False
+    inner = (*getattr(error, "errors", ()), *error.args, error.__cause__)
+    return isinstance(error, ssl.SSLCertVerificationError) or any(
+        _not_trusted(each) for each in inner if isinstance(each, BaseException)
+    )
 
 
 class Connection:

@@ -38,7 +38,14 @@ def running_nginx(folder: Path, upstream_port: int, attachments: Path) -> Iterat
     if os.getuid() == 0:
         # The image runs it as the store's user; here the files are root's.
         text = f"user root;\n{text}"
-    (folder / "nginx.conf").write_text(text)
+    with serving(folder, text, port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def serving(folder: Path, configuration: str, port: int) -> Iterator[None]:
+    """nginx with this configuration, its files in `folder`, once it listens on `port` of loopback."""
+    (folder / "nginx.conf").write_text(configuration)
     nginx = command("nginx")
     assert nginx is not None
     with (folder / "nginx.log").open("wb") as log:
@@ -53,7 +60,7 @@ def running_nginx(folder: Path, upstream_port: int, attachments: Path) -> Iterat
                 with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                     break
                 time.sleep(0.05)
-            yield f"http://127.0.0.1:{port}"
+            yield
         finally:
             process.terminate()
             process.wait(20)
