@@ -35,11 +35,12 @@ VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _PREFIX = "attachment-store-metrics-"
+_MAKING = ".attachment-store-metrics-"
 _IN_MEMORY = Path("/dev/shm")
 _GUARD = "guard"
 _RETIRED = "retired"
 
-#: Seconds in which a server that makes its folder has locked it.
+#: Seconds in which a server that makes its folder has locked and named it.
 _MAKING_SECONDS = 60.0
 
 blueprint = Blueprint("metrics", __name__)
@@ -61,7 +62,12 @@ class SharedFolder:
         home.mkdir(parents=True, exist_ok=True)
         for old in home.glob(f"{_PREFIX}*"):
             _remove_abandoned(old)
-        return cls(Path(tempfile.mkdtemp(prefix=_PREFIX, dir=home)))
+        for old in home.glob(f"{_MAKING}*"):
+            _remove_abandoned(old, older_than=_MAKING_SECONDS)
+        # Locked before it has its name: what has the name and no lock is nobody's, however new it is.
+        made = cls(Path(tempfile.mkdtemp(prefix=_MAKING, dir=home)))
+        made.path = made.path.rename(home / made.path.name.replace(_MAKING, _PREFIX, 1))
+        return made
 
     def retire(self, pid: int) -> None:
         """Process `pid` has ended: keep what it counted, and drop what only a living process has."""
@@ -81,10 +87,10 @@ class SharedFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def _remove_abandoned(path: Path) -> None:
+def _remove_abandoned(path: Path, older_than: float = 0.0) -> None:
     # Another user's, or one that goes at this moment: not ours to remove.
     with contextlib.suppress(OSError):
-        if time.time() - path.stat().st_mtime < _MAKING_SECONDS:
+        if older_than and time.time() - path.stat().st_mtime < older_than:
             return
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:

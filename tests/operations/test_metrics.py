@@ -159,11 +159,17 @@ def test_a_killed_server_leaves_a_folder_that_the_next_removes(tmp_path: Path) -
     left = tmp_path / "attachment-store-metrics-left"
     left.mkdir()
     (left / "counter_1.db").write_bytes(b"x")
-    os.utime(left, (0, 0))
+    # One that is being made has no lock yet, and is left alone for as long as that may take.
+    making, given_up = tmp_path / ".attachment-store-metrics-new", tmp_path / ".attachment-store-metrics-old"
+    for each in (making, given_up):
+        each.mkdir()
+    os.utime(given_up, (0, 0))
     mine = SharedFolder.create(tmp_path)
-    assert list(tmp_path.iterdir()) == [mine.path]
+    assert set(tmp_path.iterdir()) == {mine.path, making}
     os.utime(mine.path, (0, 0))
-    assert {mine.path, SharedFolder.create(tmp_path).path} == set(tmp_path.iterdir())
+    other = SharedFolder.create(tmp_path)
+    assert set(tmp_path.iterdir()) == {mine.path, other.path, making}
+    assert {each.path.name.startswith("attachment-store-metrics-") for each in (mine, other)} == {True}
 
 
 def test_an_admin_may_look_and_nobody_else(server: Server) -> None:

@@ -5,17 +5,23 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
-import socket
-import threading
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
+import yaml
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
-from tests.support.app import Server, running_server
-from tests.support.proxy import running_nginx
+from app import server as gunicorn
+from app.settings import Settings
+from tests.coder.client import CHATS, chat
+from tests.coder.watching import Watcher, repository
+from tests.support.app import ROOT, Server, running_server
+from tests.support.proxy import CONFIGURATION, running_nginx
 
 pytestmark = pytest.mark.needs("nginx")
 
@@ -26,6 +32,8 @@ MIB = 1024**2
 def behind(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> Iterator[tuple[Server, str]]:
     """A server that hands downloads over, and the URL of the nginx in front of it."""
     folder = tmp_path_factory.mktemp("behind")
+    workspaces = (folder / "workspaces").resolve()
+    workspaces.mkdir()
     with (
         running_server(
             folder,
@@ -33,6 +41,7 @@ def behind(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> 
             ACCEL_REDIRECT="/_attachments/",
             MAX_REQUEST_SIZE="110MiB",
             MAX_FILE_SIZE="110MiB",
+            WORKSPACE_ROOT=str(workspaces),
         ) as server,
         running_nginx(folder, server.port, server.data / "attachments") as url,
     ):
@@ -138,36 +147,58 @@ def test_too_large_is_said_by_the_store_and_far_too_large_by_nginx(behind: tuple
     connection.close()
 
 
-def test_an_upgrade_to_a_websocket_gets_through(tmp_path: Path) -> None:
-    """What arrives behind nginx, shown by a listener that says back what it got."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        got: list[str] = []
+@pytest.mark.needs("git")
+def test_git_watch_gets_through(behind: tuple[Server, str]) -> None:
+    server, url = behind
+    folder = Path(server.environment["WORKSPACE_ROOT"]) / "default" / "watched"
+    repo = repository(folder / "repo", readme="first\n")
+    chat_id = chat(server, workspace="watched")["id"]
+    # The store compares the origin with the host: nginx must hand both on as they are.
+    with connect(
+        f"{url.replace('http', 'ws', 1)}{CHATS}/{chat_id}/git/watch",
+        additional_headers={"Coder-Session-Token": server.token},
+        origin=Origin(url),
+        proxy=None,
+        open_timeout=60,
+    ) as socket:
+        client = Watcher(socket)
+        client.until(lambda: list(client.known) == [str(repo)])
+        (repo / "readme").write_text("second\n")
+        client.until(lambda: "+second" in client.diff(repo))
+        # And the other way.
+        client.send({"type": "nonsense"})
+        client.until(lambda: client.messages[-1] == {"type": "error", "message": "unknown message type"})
 
-        def answer() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                head = b""
-                while b"\r\n\r\n" not in head:
-                    head += connection.recv(4096)
-                got.extend(head.decode().split("\r\n"))
-                connection.sendall(
-                    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
-                )
-                connection.sendall(connection.recv(100).upper())
 
-        thread = threading.Thread(target=answer)
-        thread.start()
-        with running_nginx(tmp_path, listener.getsockname()[1], tmp_path) as url:
-            host, port = urlsplit(url).netloc.split(":")
-            with socket.create_connection((host, int(port)), 10) as client:
-                client.sendall(
-                    b"GET /api/v2/chats/1/git/watch HTTP/1.1\r\nHost: store.example\r\nUpgrade: websocket\r\n"
-                    b"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-                )
-                head = client.recv(4096)
-                client.sendall(b"frames")
-                said = client.recv(100)
-            thread.join(10)
-    assert head.startswith(b"HTTP/1.1 101 ")
-    assert said == b"FRAMES"
-    assert {"Upgrade: websocket", "Connection: upgrade", "Host: store.example"} <= set(got)
+def directive(name: str) -> str:
+    """The value of a directive that the configuration has once."""
+    (value,) = re.findall(rf"^\s*{name} ([^;]+);", CONFIGURATION.read_text(), re.MULTILINE)
+    return str(value)
+
+
+def amount(name: str) -> int:
+    """Bytes or seconds of a directive."""
+    number, unit = re.fullmatch(r"(\d+)([kms]?)", directive(name)).groups()  # type: ignore[union-attr]
+    return int(number) * {"": 1, "s": 1, "k": 1024, "m": MIB}[unit]
+
+
+def test_the_numbers_fit_the_settings() -> None:
+    settings = Settings()
+    # A little more, so that the store says itself what is too large.
+    assert 0 < amount("client_max_body_size") - settings.max_request_size <= 2 * MIB
+    count, size = directive("large_client_header_buffers").split()
+    assert settings.max_head_size == int(count) * int(size.removesuffix("k")) * 1024
+    timeouts = re.findall(r"keepalive_timeout (\d+)s;", CONFIGURATION.read_text())
+    assert [int(each) < gunicorn.keepalive for each in timeouts] == [True]
+    # The fewest workers that there are when nobody sets how many.
+    assert amount("keepalive") < settings.web_threads * 2
+    assert amount("proxy_read_timeout") > settings.elasticsearch_timeout
+    assert amount("client_body_timeout") > settings.transfer_window
+    assert amount("client_header_timeout") > settings.head_timeout
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    prefix = compose["store"]["environment"]["ACCEL_REDIRECT"]
+    assert (
+        f"location {prefix} {{\n            internal;\n            alias /data/attachments/;"
+        in CONFIGURATION.read_text()
+    )
+    assert directive("listen") == compose["nginx"]["ports"][0].rpartition(":")[2]
