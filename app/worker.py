@@ -4,7 +4,7 @@ Its own worker hands a new connection to a thread at once, which then waits for 
 client likes, and it closes connections on its only event loop, up to two seconds each. Here the event loop collects the
 head, so that a thread gets whole heads only; connections that stay silent cost a descriptor and no thread, and the oldest
 of them makes room when there are too many; closing waits in the event loop too; and `app.http.pace` sees to it that
-bodies and answers move.
+bodies and answers move. A worker whose threads are all taken accepts no connection, so that another worker takes it.
 
 Rejected: an event loop for everything (files are read and written by blocking calls), and leaving it to nginx alone:
 who runs the server without it must not be stopped by one script.
@@ -94,6 +94,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.closing_conns: deque[TConn] = deque()
+        #: Requests that have a thread or wait for one.
+        self.requests = 0
 
     def limit(self, settings: Settings) -> None:
         """Take from `settings` how many, how slow and how large clients may be. Called once, before `init_process`."""
@@ -109,6 +111,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     # Arriving
 
     def accept(self, listener: Any) -> None:
+        if not self._accepting:
+            # Told together with the request that took the last thread.
+            return
         try:
             client, address = listener.accept()
         except OSError as error:
@@ -120,7 +125,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.nr_conns += 1
         if self.nr_conns > self.most_connections:
             self._make_room()
-        self._collect(TConn(self.cfg, client, address, listener.getsockname()))
+        conn = TConn(self.cfg, client, address, listener.getsockname())
+        self._collect(conn)
+        # Most heads have come already: the next connection is not accepted for a thread that this request takes.
+        self._read_head(conn, client)
 
     def on_client_socket_readable(self, conn: TConn, client: Any) -> None:
         self.poller.unregister(client)
@@ -168,6 +176,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     # Being served
 
+    def enqueue_req(self, conn: TConn) -> None:
+        self.requests += 1
+        if self.requests >= self.cfg.threads:
+            # The loop of gunicorn accepts again once one is finished.
+            self.set_accept_enabled(False)
+        super().enqueue_req(conn)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        super().set_accept_enabled(enabled and self.requests < self.cfg.threads)
+
     def handle(self, conn: TConn) -> Any:
         if not conn.initialized:
             conn.init()
@@ -183,6 +201,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             unreader.transfer = None
 
     def finish_request(self, conn: TConn, done: Any) -> None:
+        self.requests -= 1
         keep = not done.cancelled() and done.exception() is None and done.result()
         if keep:
             super().finish_request(conn, done)

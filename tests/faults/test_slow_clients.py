@@ -283,3 +283,17 @@ def test_json_bombs(server: Server, attachment: str) -> None:
     assert server.post("/attachment/_search", data=json.dumps(deep)).status_code == 400
     assert memory(pid) - before < 64 * 1024 * 1024
     assert_served(server, attachment)
+
+
+def test_a_worker_without_a_thread_leaves_connections_to_others(tmp_path: Path, elasticsearch_url: str) -> None:
+    """Whichever workers the slow ones came to: as long as a thread is free somewhere, everybody is served."""
+    settings = {**SETTINGS, "WEB_WORKERS": "2", "WEB_THREADS": "2", "TRANSFER_WINDOW": "120"}
+    with running_server(tmp_path, elasticsearch_url, **settings) as two, contextlib.ExitStack() as stack:
+        form = head(two, "Content-Type: multipart/form-data; boundary=b", "Content-Length: 1000")
+        for _ in range(3):
+            connection = stack.enter_context(connect(two))
+            connection.sendall(form + b"--b\r\n")
+            # One after the other: a worker knows which threads are taken once it has read the heads.
+            time.sleep(0.3)
+        for _ in range(20):
+            assert requests.get(f"{two.url}/health/live", timeout=20).ok
