@@ -1,10 +1,11 @@
 """100,000 attachments with equal sort keys, walked with `search_after` while uploads go on: each id exactly once.
 
-ELASTICSEARCH_URL=http://127.0.0.1:9200 python -m benchmarks.paging [COUNT]
+bash -c '. scripts/environment test && "$PYTHON" -m benchmarks.paging [COUNT]'
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -17,6 +18,7 @@ from urllib.parse import quote
 
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import bulk
+from embedded_node import EmbeddedNode
 
 from app.attachment import Attachment, now
 from app.ids import new_xid
@@ -34,7 +36,11 @@ def walk(server: Server, sort: str, *, size: int, token: str | None = None) -> I
 def main(count: int) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
-        running_server(Path(folder), os.environ["ELASTICSEARCH_URL"]) as server,
+        contextlib.ExitStack() as node,
+        running_server(
+            Path(folder),
+            os.environ.get("ELASTICSEARCH_URL") or node.enter_context(EmbeddedNode(Path(folder) / "node")).url,
+        ) as server,
     ):
         server.upload(("first.txt", b"x"))
         moment = now()

@@ -1,14 +1,17 @@
 """How good the order of hits is: nDCG@5 of every judged query (tests/data/ranking), and the mean.
 
-ELASTICSEARCH_URL=http://127.0.0.1:9200 python -m benchmarks.ranking
+bash -c '. scripts/environment test && "$PYTHON" -m benchmarks.ranking'
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
 from urllib.parse import quote
+
+from embedded_node import EmbeddedNode
 
 from tests.support import judged
 from tests.support.app import running_server
@@ -18,7 +21,12 @@ def main() -> None:
     values = []
     with (
         tempfile.TemporaryDirectory() as folder,
-        running_server(Path(folder), os.environ["ELASTICSEARCH_URL"], EXTRACTION="on") as server,
+        contextlib.ExitStack() as node,
+        running_server(
+            Path(folder),
+            os.environ.get("ELASTICSEARCH_URL") or node.enter_context(EmbeddedNode(Path(folder) / "node")).url,
+            EXTRACTION="on",
+        ) as server,
     ):
         judged.upload(server, session="library")
         for query, wanted in judged.QUERIES.items():
