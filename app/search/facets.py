@@ -1,7 +1,14 @@
-"""Facets: how many of the hits have which value, as aggregations of Elasticsearch named like the facet. Pure."""
+"""Facets: how many of the hits have which value, as aggregations of Elasticsearch named like the facet. Pure.
+
+Whoever chose a value of a facet is to see what else there is to choose: so a facet is counted under all filters but its
+own. The filters of the facets asked for therefore narrow the hits behind the query (`post_filter`) and each of the other
+facets by itself. Rejected: a search of its own for each facet whose filter is set (the query, with its words and phrases,
+would be answered up to eight times).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Dsl = dict[str, Any]
@@ -49,3 +56,43 @@ FACETS: dict[str, Dsl] = {
     "created": _ages(),
     "file_size": _sizes(),
 }
+
+
+#: Within a facet that others' filters narrow: its counts, and those of the values that its own filter names.
+_COUNTED, _CHOSEN = "counted", "chosen"
+
+
+def aggregations(asked: Sequence[str], own: Mapping[str, Dsl]) -> Dsl:
+    """The aggregations of the facets `asked` for. `own`: of some of them, the filter that the search has on it."""
+    made: Dsl = {}
+    for name in asked:
+        others = [clause for facet, clause in own.items() if facet != name]
+        inner = {_COUNTED: FACETS[name]}
+        if name in own and "terms" in FACETS[name]:
+            inner[_CHOSEN] = _chosen(FACETS[name], own[name])
+        plain = not others and len(inner) == 1
+        made[name] = FACETS[name] if plain else {"filter": {"bool": {"filter": others}}, "aggs": inner}
+    return made
+
+
+def _chosen(facet: Dsl, clause: Dsl) -> Dsl:
+    """The facet of the values in `clause` alone: few may have them, yet who chose them wants to see them."""
+    ((values),) = clause["terms"].values()
+    return {**facet, "terms": {**facet["terms"], "size": len(values), "include": values}}
+
+
+def collected(aggregated: Dsl) -> Dsl:
+    """What Elasticsearch answered to `aggregations`, each facet in the one form that it has without filters."""
+    return {name: _one(found) if _COUNTED in found else found for name, found in aggregated.items()}
+
+
+def _one(found: Dsl) -> Dsl:
+    counted: Dsl = found[_COUNTED]
+    known = {bucket["key"] for bucket in counted["buckets"]}
+    chosen = found.get(_CHOSEN, {}).get("buckets", [])
+    missed = [bucket for bucket in chosen if bucket["key"] not in known]
+    if missed:
+        # Counted once, as buckets, and no more as the rest.
+        counted["sum_other_doc_count"] -= sum(bucket["doc_count"] for bucket in missed)
+        counted["buckets"] += missed
+    return counted

@@ -16,7 +16,6 @@ all of it here, from the files (a third of a second for each text of a megabyte)
 from __future__ import annotations
 
 import html
-import json
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -230,14 +229,12 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return merged
 
 
-def with_names(answer: bytes, node: Node | None, source: tuple[str, ...]) -> bytes:
-    """The answer of Elasticsearch with the names of its hits marked; without the name where `source` has it not."""
-    content = json.loads(answer)
-    for hit in content["hits"]["hits"]:
+def mark_names(answer: Dsl, node: Node | None, source: tuple[str, ...]) -> None:
+    """Mark the names of the hits of an answer of Elasticsearch; take the name away where `source` has it not."""
+    for hit in answer["hits"]["hits"]:
         name = hit["_source"].get("name", "")
         if "name" not in source:
             hit["_source"].pop("name", None)
         marked = marked_name(name, node)
         if marked is not None:
             hit["highlight"] = {"name": [marked], **hit.get("highlight", {})}
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()

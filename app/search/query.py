@@ -6,10 +6,11 @@ session alone scores as a bare `term` query does, and nobody's documents are fou
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from app.search.facets import FACETS
-from app.search.marking import highlight, with_names
+from app.search.facets import aggregations, collected
+from app.search.marking import highlight, mark_names
 from app.search.matching import ranked
 from app.search.params import SearchParams
 from app.search.syntax import Node, parse
@@ -17,21 +18,28 @@ from app.search.syntax import Node, parse
 Dsl = dict[str, Any]
 
 
+#: The facet that a filter on this field belongs to, where it is not called like the field.
+_FACET_OF = {"size": "file_size"}
+
+
 def build(params: SearchParams, tenant: str) -> Dsl:
     """The search body for `params`, restricted to the documents of `tenant`."""
     must: list[Dsl] = []
     filters: list[Dsl] = [{"term": {"tenant": tenant}}]
     tree = _tree(params)
-    for field, values in params.filters.items():
+    own = _own_filters(params)
+    for field, clause in _filters(params).items():
+        values = params.filters.get(field, ())
         if field == "session" and len(values) == 1:
-            must.append({"term": {"session": values[0]}})
-        else:
-            filters.append({"terms": {field: list(values)}})
+            term = {"term": {"session": values[0]}}
+            # Behind the query it still has its share in the score.
+            must.append({"bool": {"should": [term, {"match_all": {"boost": 0}}]}} if field in own else term)
+        elif _FACET_OF.get(field, field) not in own:
+            filters.append(clause)
     if params.ids is not None:
         must.append({"ids": {"values": list(params.ids)}})
     if params.query is not None:
         must.append(ranked(params.query, tree))
-    filters += _ranges(params)
     body: Dsl = {
         "query": {"bool": {"must": must or [{"match_all": {}}], "filter": filters}},
         "size": params.size,
@@ -46,7 +54,9 @@ def build(params: SearchParams, tenant: str) -> Dsl:
         # Asked-for order does not take the scores away that the envelope shows.
         body["track_scores"] = True
     if params.facets:
-        body["aggs"] = {name: FACETS[name] for name in params.facets}
+        body["aggs"] = aggregations(params.facets, own)
+    if own:
+        body["post_filter"] = {"bool": {"filter": list(own.values())}}
     if params.highlight:
         body["_source"] = list(dict.fromkeys((*params.source, "name")))
         if (marked := highlight(tree, params.size)) is not None:
@@ -56,21 +66,36 @@ def build(params: SearchParams, tenant: str) -> Dsl:
 
 def answered(params: SearchParams, answer: bytes) -> bytes:
     """The answer of Elasticsearch to that body, with what it can't do itself; byte for byte when that is nothing."""
-    return with_names(answer, _tree(params), params.source) if params.highlight else answer
+    own = _own_filters(params)
+    if not own and not params.highlight:
+        return answer
+    content = json.loads(answer)
+    if own:
+        content["aggregations"] = collected(content["aggregations"])
+    if params.highlight:
+        mark_names(content, _tree(params), params.source)
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _tree(params: SearchParams) -> Node | None:
     return None if params.query is None else parse(params.query)
 
 
-def _ranges(params: SearchParams) -> list[Dsl]:
+def _own_filters(params: SearchParams) -> dict[str, Dsl]:
+    """By facet asked for, the filter on what it counts."""
+    named = {_FACET_OF.get(field, field): clause for field, clause in _filters(params).items()}
+    return {name: clause for name, clause in named.items() if name in params.facets}
+
+
+def _filters(params: SearchParams) -> dict[str, Dsl]:
+    """By field, the clause that narrows it."""
+    found: dict[str, Dsl] = {field: {"terms": {field: list(values)}} for field, values in params.filters.items()}
     (after, before), (low, high) = params.created, params.file_size
     bounds: dict[str, Dsl] = {
         "created": {"gte": after and after.isoformat(), "lt": before and before.isoformat()},
         "size": {"gte": low, "lte": high},
     }
-    found = []
     for field, limits in bounds.items():
         if given := {key: value for key, value in limits.items() if value is not None}:
-            found.append({"range": {field: given}})
+            found[field] = {"range": {field: given}}
     return found

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 import time
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
 
+from app.search.facets import VALUES
 from tests.support.app import Server
 
 
@@ -141,8 +143,57 @@ def test_filters_and_facets(server: Server) -> None:
         "created": {"day": 3, "week": 3, "month": 3, "year": 3, "older": 0},
         "file_size": {"tiny": 2, "small": 1, "medium": 0, "large": 0, "huge": 0},
     }
-    narrowed = search(server, token, facets="extension", extension="gif")
+    narrowed = search(server, token, facets="extension", session="one")
     assert narrowed["aggregations"]["extension"]["buckets"] == [{"key": "gif", "doc_count": 1}]  # type: ignore[index]
+
+
+def facets_of(server: Server, token: str, **parameters: object) -> tuple[set[str], dict[str, dict[str, int]]]:
+    """The names of the hits, and of each facet the counts that are not zero."""
+    answer: dict[str, Any] = search(server, token, _source="name", **parameters)
+    counts = {
+        name: {bucket["key"]: bucket["doc_count"] for bucket in found["buckets"] if bucket["doc_count"]}
+        for name, found in answer["aggregations"].items()
+    }
+    return {hit["_source"]["name"] for hit in answer["hits"]["hits"]}, counts
+
+
+def test_a_facet_is_counted_under_all_filters_but_its_own(server: Server) -> None:
+    token = server.make_token(tenant="own-facets")
+    server.upload(("a.gif", b"GIF89a" + bytes(20_000)), ("b.gif", b"GIF89a"), session="one", token=token)
+    server.upload(("c.txt", b"some text"), session="one", token=token)
+    server.upload(("d.txt", b"some text"), ("e.md", b"some text"), session="two", token=token)
+    every = "extension,session,file_size,created,owner"
+    found, counts = facets_of(server, token, facets=every, extension="gif")
+    assert found == {"a.gif", "b.gif"}
+    assert (counts["extension"], counts["session"]) == ({"gif": 2, "txt": 2, "md": 1}, {"one": 2})
+    assert (counts["file_size"], counts["created"]["day"]) == ({"tiny": 1, "small": 1}, 2)
+    assert sum(counts["owner"].values()) == 2
+    # Two of one facet, and one of another: each is narrowed by the other.
+    found, counts = facets_of(server, token, facets=every, extension=["gif", "txt"], session="one")
+    assert found == {"a.gif", "b.gif", "c.txt"}
+    assert (counts["extension"], counts["session"]) == ({"gif": 2, "txt": 1}, {"one": 3, "two": 1})
+    # Ranges, and a filter on what is no facet of this search.
+    found, counts = facets_of(server, token, facets="file_size,extension", max_size=10_000, session="one")
+    assert found == {"b.gif", "c.txt"}
+    assert counts == {"file_size": {"tiny": 2, "small": 1}, "extension": {"gif": 1, "txt": 1}}
+    found, counts = facets_of(server, token, facets="created,extension", created_after="2999-01-01", query="gif")
+    assert (found, counts) == (set(), {"created": dict.fromkeys(("day", "week", "month", "year"), 2), "extension": {}})
+    # How many are found, and how well, is as without facets.
+    for parameters in ({"session": "one"}, {"session": "one", "extension": "gif", "query": "gif", "highlight": "true"}):
+        plain, faceted = (search(server, token, **parameters, **more) for more in ({}, {"facets": every}))
+        assert plain["hits"] == faceted["hits"]
+
+
+def test_a_chosen_value_is_in_its_facet_however_rare(server: Server) -> None:
+    token = server.make_token(tenant="rare-facets")
+    server.upload(("x.rare", b"x"), ("x", b"x"), token=token)
+    server.upload(*((f"{number}.e{number % VALUES}", b"x") for number in range(2 * VALUES)), token=token)
+    answer: dict[str, Any] = search(server, token, facets="extension", extension=["rare", "", "e1", "none"])
+    facet = answer["aggregations"]["extension"]
+    assert len(facet["buckets"]) == VALUES + 2
+    assert {"key": "rare", "doc_count": 1} in facet["buckets"]
+    assert {"key": "", "doc_count": 1} in facet["buckets"]
+    assert facet["sum_other_doc_count"] == 0
 
 
 HOSTILE = [

@@ -82,6 +82,23 @@ def test_other_aggregations_are_refused_by_name(name: str) -> None:
         assert f"[{name}]" in refused(aggs={"a": {name: filled(content, "name", "x")}})
 
 
+@pytest.mark.parametrize("none", [0, "0", 0.0, -1])
+def test_buckets_of_no_document_are_refused_of_every_aggregation(none: object) -> None:
+    for name in aggregations.AGGREGATIONS:
+        field = {"field": "size" if "histogram" in name else "session"}
+        for key in ("min_doc_count", "shard_min_doc_count"):
+            assert f"[{name}" in refused(aggs={"a": {name: {**field, "interval": 1, key: none}}})
+    # Left out it is Elasticsearch's own: gaps between buckets of what was found.
+    for kind, made in (
+        ("histogram", {"field": "size", "interval": 10}),
+        ("date_histogram", {"field": "created", "calendar_interval": "day"}),
+    ):
+        assert searched(aggs={"a": {kind: made}}).body["aggs"]["a"] == {kind: made}
+        assert searched(aggs={"a": {kind: {**made, "min_doc_count": 1}}})
+        assert f"[{kind}.min_doc_count]" in refused(aggs={"a": {kind: {**made, "min_doc_count": none}}})
+    assert "[terms.min_doc_count]" in refused(aggs={"a": {"terms": {"field": "session", "min_doc_count": none}}})
+
+
 @pytest.mark.parametrize("name", ["tenant", "_index", "_id", "_source", "*", "ten*", "name.keyword", "", "_seq_no"])
 def test_a_field_that_may_not_be_named_is_named_nowhere(name: str) -> None:
     for clause in (

@@ -1,8 +1,11 @@
 """Aggregations: a table from each type that may be asked to what builds it anew.
 
 What they count are the documents that the query found, so the tenant's filter holds for them; of the types that look at
-others (`global`, `significant_*`, terms of `min_doc_count` 0, which lists words that no found document has) none is here.
-Only types of Elasticsearch's core are, so that every cluster answers alike.
+others (`global`, `significant_*`) none is here. Only types of Elasticsearch's core are, so that every cluster answers alike.
+
+`min_doc_count: 0` is refused of every type: of `terms` it lists values that no found document has. A histogram that says
+nothing about it fills its gaps, as Elasticsearch has it: those buckets are made from the bounds of what was found (or from
+`extended_bounds`, the caller's own), and so tell nothing that its other buckets do not.
 """
 
 from __future__ import annotations
@@ -94,7 +97,7 @@ _MISSING: dict[str, Check] = {"missing": scalar}
 def _at_least_one(where: Where, value: Any) -> int:
     found = int(whole(0, 2**31 - 1)(where, value))
     if found == 0:
-        where.refuse("must be at least 1: with 0 it tells what is in documents that were not found")
+        where.refuse("must be at least 1: with 0 it would tell of documents that were not found")
     return found
 
 
@@ -198,8 +201,7 @@ def _bounded(where: Where, made: Dsl, step: float, low: Any, high: Any) -> None:
 
 
 _HISTOGRAM: dict[str, Check] = {
-    # With 0 it fills the gaps between the buckets of what was found: nothing else's.
-    "min_doc_count": whole(0, 2**31 - 1),
+    "min_doc_count": _at_least_one,
     "extended_bounds": _bounds,
     "hard_bounds": _bounds,
     "order": _order,
