@@ -79,17 +79,20 @@ class Calls:
             lines += f"X-Opaque-Id: {opaque_id}\r\n"
         request = f"{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
         connection = self._connect(left())
+        answer = http.client.HTTPResponse(connection, method=method)
         try:
             connection.settimeout(left())
             connection.sendall(request)
-            answer = http.client.HTTPResponse(connection, method=method)
             answer.begin()
             content = answer.read()
-        except (OSError, http.client.HTTPException) as error:
+        except BaseException as error:
+            # The answer reads through a file of its own: until that is closed too, the descriptor stays open, for as long
+            # as somebody has the error and with it this frame.
+            answer.close()
             connection.close()
-            raise IndexOutcomeUnknown() from error
-        except BaseException:
-            connection.close()
+            self._drop_dead()
+            if isinstance(error, OSError | http.client.HTTPException):
+                raise IndexOutcomeUnknown() from error
             raise
         if answer.will_close or len(self._idle) >= self._most_idle:
             connection.close()
@@ -122,6 +125,18 @@ class Calls:
             raise IndexUnavailable() from error
         connection: socket.socket = made.sock
         return connection
+
+    def _drop_dead(self) -> None:
+        """Close the kept connections that have ended: mostly all of them, when one did."""
+        alive = []
+        with contextlib.suppress(IndexError):
+            while True:
+                kept = self._idle.pop()
+                if _dropped(kept):
+                    kept.close()
+                else:
+                    alive.append(kept)
+        self._idle += reversed(alive)
 
     def close(self) -> None:
         while self._idle:

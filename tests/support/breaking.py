@@ -86,6 +86,14 @@ class Proxy:
                 _reset(each)
             self._open.clear()
 
+    def reset(self, peers: set[tuple[str, int]]) -> None:
+        """Reset the connections from these addresses, and let all others be."""
+        with self._lock:
+            for each in self._open:
+                with contextlib.suppress(OSError):
+                    if each.getpeername() in peers:
+                        _reset(each)
+
     def accept(self) -> None:
         """Accept connections again."""
         self._listener = socket.create_server(("127.0.0.1", self.port))

@@ -1,0 +1,101 @@
+"""Calls that fail hold nothing: neither their own descriptor nor those of connections that died with them."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from app.errors import IndexOutcomeUnknown
+from app.index.calls import Calls, _dropped
+from app.settings import Settings
+from tests.support.breaking import Fault, Proxy
+
+
+@pytest.fixture
+def proxy(elasticsearch_url: str) -> Iterator[Proxy]:
+    with Proxy(elasticsearch_url) as running:
+        yield running
+
+
+@pytest.fixture
+def calls(proxy: Proxy) -> Iterator[Calls]:
+    made = Calls(Settings(elasticsearch_url=proxy.url))
+    yield made
+    made.close()
+
+
+def ask(calls: Calls) -> bytes:
+    path = "/_cluster/health?filter_path=status"
+    return calls.ask(path, b"", "application/json", "application/json", None, lambda: 5.0, method="GET")
+
+
+def await_descriptors(wanted: int) -> None:
+    """Wait until this process has `wanted` descriptors: the proxy's own go a moment after the call."""
+    deadline = time.monotonic() + 10
+    while (now := len(os.listdir("/proc/self/fd"))) != wanted:
+        assert time.monotonic() < deadline, f"{now} descriptors, {wanted} wanted"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault(reset_request=True), Fault(reset_after=True), Fault(cut_answer_at=20), Fault(cut_answer_at=60)],
+    ids=["before the work", "after the work", "in the head", "further on"],
+)
+def test_a_reset_call_holds_no_descriptor(calls: Calls, proxy: Proxy, fault: Fault) -> None:
+    """Also while somebody keeps the error, and with it the frames that it came through."""
+    before = len(os.listdir("/proc/self/fd"))
+    proxy.fault = replace(fault)
+    kept = []
+    for _ in range(3):
+        with pytest.raises(IndexOutcomeUnknown) as raised:
+            ask(calls)
+        kept.append(raised.value)
+    await_descriptors(before)
+    assert len(kept) == 3
+
+
+def test_a_failed_call_takes_the_dead_connections_along(calls: Calls, proxy: Proxy) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    proxy.fault = Fault(hold_until=threading.Event())
+    assert proxy.fault.hold_until is not None
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(ask, calls) for _ in range(4)]
+        while proxy.fault.hit < 4:
+            time.sleep(0.01)
+        proxy.fault.hold_until.set()
+        assert [answer.result() for answer in answers] == [answers[0].result()] * 4
+    assert len(calls._idle) == 4
+    # All but the one that is used next.
+    dying = list(calls._idle[:-1])
+    proxy.reset({connection.getsockname() for connection in dying})
+    while not all(map(_dropped, dying)):
+        time.sleep(0.01)
+    proxy.fault = Fault(reset_request=True)
+    with pytest.raises(IndexOutcomeUnknown):
+        ask(calls)
+    assert calls._idle == []
+    await_descriptors(before)
+
+
+def test_connections_that_live_are_kept(calls: Calls, proxy: Proxy) -> None:
+    """A call that fails by itself leaves the others their connections."""
+    ask(calls)
+    (alive,) = calls._idle
+    calls._idle.clear()
+    proxy.fault = Fault(hold_until=threading.Event())
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(ask, calls)
+        while proxy.fault.hit < 1:
+            time.sleep(0.01)
+        calls._idle.append(alive)
+        assert proxy.fault.hold_until is not None
+        proxy.fault.reset_after = True
+        proxy.fault.hold_until.set()
+        with pytest.raises(IndexOutcomeUnknown):
+            answer.result()
+    assert calls._idle == [alive]
