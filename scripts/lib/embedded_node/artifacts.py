@@ -1,7 +1,7 @@
 """Fetches the pinned jars of one server version and lays them out as a home that the node can run from.
 
 <store>/<version>/lib/*.jar                         the server and what it depends on
-<store>/<version>/modules/transport-netty4/*        the HTTP module, with its descriptor
+<store>/<version>/modules/transport-netty4/*        the HTTP module, with its descriptor; before version 8 it is in lib
 <store>/<version>/config/log4j2.properties          log lines go to the process's output
 """
 
@@ -163,6 +163,8 @@ def _describe(home: Path) -> None:
     # The module's jar carries its own descriptor. Its modulename line asks for a named Java module; the node runs from the
     # class path.
     module = home / "modules" / HTTP_MODULE
+    if not module.is_dir():
+        return
     carried = f"META-INF/es-plugins/{HTTP_MODULE}/"
     [jar] = module.glob(f"{HTTP_MODULE}-*.jar")
     with zipfile.ZipFile(jar) as archive:

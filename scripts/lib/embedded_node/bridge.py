@@ -119,18 +119,34 @@ def _start(arguments: argparse.Namespace) -> Any:
         jpype.java.nio.file.Path.of(str(arguments.home / "config")),
         jpype.JProxy("java.util.function.Supplier", dict={"get": lambda: "node"}),
     )
+    major = int(elastic.Version.CURRENT.major)
     logging = elastic.common.logging.LogConfigurator
     logging.registerErrorListener()
     logging.setNodeName(elastic.node.Node.NODE_NAME_SETTING.get(environment.settings()))
-    logging.configure(environment, True)
-
-    loader = elastic.plugins.PluginsLoader
-    more = (False,) if int(elastic.Version.CURRENT.major) >= 9 else ()
-    modules = loader.loadModulesBundles(environment.modulesDir(), *more)
-    plugins = loader.loadPluginsBundles(environment.pluginsDir(), *more)
-    node = elastic.node.Node(environment, loader.createPluginsLoader(modules, plugins, jpype.java.util.Map.of(), False))
+    logging.configure(environment, *((True,) if major >= 8 else ()))
+    node = _node(elastic, environment, major)
     node.start()
     return node
+
+
+def _node(elastic: Any, environment: Any, major: int) -> Any:
+    if major < 8:
+        return _node_of_7(elastic, environment)
+    loader = elastic.plugins.PluginsLoader
+    more = (False,) if major >= 9 else ()
+    modules = loader.loadModulesBundles(environment.modulesDir(), *more)
+    plugins = loader.loadPluginsBundles(environment.pluginsDir(), *more)
+    return elastic.node.Node(environment, loader.createPluginsLoader(modules, plugins, jpype.java.util.Map.of(), False))
+
+
+def _node_of_7(elastic: Any, environment: Any) -> Any:
+    """Its HTTP is no module but a plugin on the class path, for which it has only the constructor that its own tests use."""
+    java = jpype.java
+    types = (elastic.env.Environment.class_, java.util.Collection.class_, java.lang.Boolean.TYPE)
+    constructor = elastic.node.Node.class_.getDeclaredConstructor(jpype.JArray(java.lang.Class)(types))
+    constructor.setAccessible(True)
+    plugins = java.util.List.of(elastic.transport.Netty4Plugin.class_)
+    return constructor.newInstance(jpype.JArray(jpype.JObject)([environment, plugins, jpype.JBoolean(True)]))
 
 
 def _ports(node: Any) -> dict[str, int]:

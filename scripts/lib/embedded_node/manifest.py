@@ -23,10 +23,13 @@ MANIFESTS = Path(__file__).parent / "manifests"
 LIB = "lib"
 HTTP_MODULE = "transport-netty4"
 
-# What each place in the home is resolved from, in the order in which a jar that both need is given to the first.
+# What each place in the home is resolved from, in the order in which a jar that both need is given to the first. Before
+# version 8 the HTTP module was published for clients, without a descriptor: there it is part of the class path.
+SERVER = "org.elasticsearch:elasticsearch:{version}"
 ROOTS = {
-    LIB: "org.elasticsearch:elasticsearch:{version}",
-    HTTP_MODULE: "org.elasticsearch.plugin:transport-netty4:{version}",
+    "7": ((LIB, SERVER), (LIB, "org.elasticsearch.plugin:transport-netty4-client:{version}")),
+    "8": ((LIB, SERVER), (HTTP_MODULE, "org.elasticsearch.plugin:transport-netty4:{version}")),
+    "9": ((LIB, SERVER), (HTTP_MODULE, "org.elasticsearch.plugin:transport-netty4:{version}")),
 }
 
 
@@ -72,7 +75,7 @@ def read(version: str) -> list[Jar]:
 
 def _resolve(version: str, context: MavenContext) -> Iterator[Jar]:
     seen: set[tuple[str, str]] = set()
-    for place, root in ROOTS.items():
+    for place, root in ROOTS[version.partition(".")[0]]:
         for found in jgo.resolve(root.format(version=version)):
             if (found.groupId, found.artifactId) in seen:
                 continue

@@ -1,7 +1,8 @@
-"""Elasticsearch 9: the same product on a real 9.x node, and what is no Elasticsearch, or an old one, refused at start."""
+"""Other versions of Elasticsearch, as real nodes: 9.x does all that 8.19 does; 7.17 is refused, as is another product."""
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import threading
@@ -13,18 +14,26 @@ import requests
 from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
 from embedded_node import EmbeddedNode
 
+from app.attachment import DOCUMENTED_FIELDS
 from tests.commands.doors import door, findings, lines
 from tests.support.app import Server, running_server
 
-VERSION = "9.5.3"
+OLD = "7.17.29"
+NEW = "9.5.3"
+
+
+@contextlib.contextmanager
+def node(folder: Path, version: str) -> Iterator[str]:
+    with EmbeddedNode(folder / "node", version=version, archived=False) as made:
+        nodes = requests.get(f"{made.url}/_nodes", timeout=10).json()["nodes"]
+        assert [each["version"] for each in nodes.values()] == [version]
+        yield made.url
 
 
 @pytest.fixture(scope="module")
 def nine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("nine")
-    with EmbeddedNode(folder / "node", version=VERSION) as node, running_server(folder, node.url) as server:
-        nodes = requests.get(f"{node.url}/_nodes", timeout=10).json()["nodes"]
-        assert [each["version"] for each in nodes.values()] == [VERSION]
+    with node(folder, NEW) as url, running_server(folder, url) as server:
         yield server
 
 
@@ -98,17 +107,42 @@ def test_rebuild_migrate_and_roll_back(nine: Server) -> None:
     assert findings(nine) == (0, [])
 
 
-class _Other(http.server.BaseHTTPRequestHandler):
-    """A real HTTP server that answers as what it stands for would; `answers`: path -> status and body."""
+def assert_refused(folder: Path, url: str, sentence: str) -> None:
+    """The server does not start on `url`, nor does a command, and both say `sentence`."""
+    with running_server(folder, url, start=False, INDEX="never_made") as server:
+        server.start(wait=False)
+        assert server.process is not None
+        assert server.process.wait(60) == 3
+        server.process = None
+        assert sentence in server.log.read_text()
+        assert "Traceback" not in server.log.read_text()
+        result = door(server, "index", "status")
+        assert result.returncode == 3
+        assert sentence in result.stderr
 
-    product: str | None = None
-    version = ""
+
+def test_7_is_refused_for_it_mixes_up_the_fields(tmp_path: Path) -> None:
+    """Asked for some fields of a document, 7.17 names them in an order of its own; should it ever keep the documented
+    one, there is no reason left to refuse it."""
+    document = {field: field for field in (*DOCUMENTED_FIELDS, "secret")}
+    with node(tmp_path, OLD) as url:
+        made = requests.put(f"{url}/documents/_doc/1?refresh=true", json=document, timeout=30)
+        assert made.status_code == 201
+        body = {"_source": list(DOCUMENTED_FIELDS)}
+        hits = requests.post(f"{url}/documents/_search", json=body, timeout=30).json()["hits"]["hits"]
+        fields = list(hits[0]["_source"])
+        assert sorted(fields) == sorted(DOCUMENTED_FIELDS)
+        assert fields != list(DOCUMENTED_FIELDS)
+        assert_refused(tmp_path, url, f"Elasticsearch {OLD} is too old: at least 8.0 is needed")
+        assert list(requests.get(f"{url}/_all", timeout=10).json()) == ["documents"]
+
+
+class _Stranger(http.server.BaseHTTPRequestHandler):
+    """A server that answers as another product would that once was a copy of Elasticsearch."""
 
     def do_GET(self) -> None:  # noqa: N802
-        content = json.dumps({"nodes": {"n": {"version": self.version}}, "version": {"number": self.version}}).encode()
+        content = json.dumps({"nodes": {"n": {"version": "2.11.0"}}, "version": {"number": "2.11.0"}}).encode()
         self.send_response(200)
-        if self.product:
-            self.send_header("X-Elastic-Product", self.product)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -118,33 +152,12 @@ class _Other(http.server.BaseHTTPRequestHandler):
         pass
 
 
-# No 7.17 node runs here: what is real is the HTTP, and the form of the two answers that a server is judged by.
-OTHERS = {
-    "another product": (None, "2.11.0", "is not Elasticsearch"),
-    "7.17": ("Elasticsearch", "7.17.29", "Elasticsearch 7.17.29 is too old: at least 8.0 is needed"),
-}
-
-
-@pytest.mark.parametrize("name", OTHERS)
-def test_refused_at_start(name: str, tmp_path: Path) -> None:
-    product, version, sentence = OTHERS[name]
-    handler = type("Other", (_Other,), {"product": product, "version": version})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as other:
-        thread = threading.Thread(target=other.serve_forever)
+def test_another_product_is_refused(tmp_path: Path) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Stranger) as stranger:
+        thread = threading.Thread(target=stranger.serve_forever)
         thread.start()
         try:
-            url = f"http://127.0.0.1:{other.server_address[1]}"
-            with running_server(tmp_path, url, start=False, INDEX="never_made") as server:
-                server.start(wait=False)
-                assert server.process is not None
-                assert server.process.wait(60) == 3
-                server.process = None
-                assert sentence in server.log.read_text()
-                assert "Traceback" not in server.log.read_text()
-                # The commands refuse it as well.
-                result = door(server, "index", "status")
-                assert result.returncode == 3
-                assert sentence in result.stderr
+            assert_refused(tmp_path, f"http://127.0.0.1:{stranger.server_address[1]}", "is not Elasticsearch")
         finally:
-            other.shutdown()
+            stranger.shutdown()
             thread.join()
