@@ -63,8 +63,9 @@ class Tokens:
         """`fixed`: a token that is valid besides those in the file, with every scope for the default tenant."""
         self._path = root / "tokens.json"
         self._lock = root / ".tokens.lock"
-        self._seen: tuple[int, int, int] | None = None
-        self._by_digest: dict[str, Token] = {}
+        #: The identity of the file that was read last, and what it held. One value: of two threads that read different
+        #: files none may leave the tokens of one under the identity of the other, or a revoked one would stay valid.
+        self._read: tuple[tuple[int, int, int] | None, dict[str, Token]] = (None, {})
         self._fixed = None
         if fixed is not None:
             self._fixed = Token("API_TOKEN", digest(fixed), SCOPES, DEFAULT_TENANT, now())
@@ -173,15 +174,16 @@ class Tokens:
         except OSError as error:
             raise StorageFailed("The tokens can't be read") from error
         seen = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
-        if seen != self._seen:
+        known, by_digest = self._read
+        if seen != known:
             try:
                 content = json.loads(self._path.read_text())
                 tokens = [_from_json(each) for each in content["tokens"]]
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise StorageFailed("The tokens can't be read") from error
-            self._by_digest = {token.digest: token for token in tokens}
-            self._seen = seen
-        return self._by_digest
+            by_digest = {token.digest: token for token in tokens}
+            self._read = (seen, by_digest)
+        return by_digest
 
 
 def _to_json(token: Token) -> dict[str, Any]:

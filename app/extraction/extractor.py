@@ -16,6 +16,8 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 from app.attachment import Attachment, now
 from app.blobs.filesystem import StagedText
@@ -135,7 +137,7 @@ class Extractor:
             outcome = self._outcome(entry, attachment)
             if outcome is None:
                 return False
-            extraction, text = outcome
+            extraction, text = self._later(entry, outcome[0]), outcome[1]
             # The files and the document change together: a rebuild has both or none.
             with contextlib.nullcontext() if text is None else contextlib.closing(text), self._change():
                 entry.secure()
@@ -149,6 +151,13 @@ class Extractor:
             with self._change():
                 self._index(entry, attachment)
         return True
+
+    def _later(self, entry: Entry, extraction: Extraction) -> Extraction:
+        """`extraction`, later than the one before it, whatever the clock says: its time is the document's version."""
+        before = self._store.extraction(entry.id)
+        if before is None or before.at < extraction.at:
+            return extraction
+        return replace(extraction, at=before.at + timedelta(microseconds=1))
 
     @contextlib.contextmanager
     def _change(self) -> Iterator[None]:
@@ -226,4 +235,5 @@ def _too_soon(entry: Entry) -> bool:
     """Whether it failed just now, and is to be left alone for a while."""
     if entry.tried == 0:
         return False
-    return time.time() - os.fstat(entry.descriptor).st_mtime < RETRY_SECONDS * entry.tried
+    # A time to come is one of a clock that was put back since: nobody waits until it is reached again.
+    return 0 <= time.time() - os.fstat(entry.descriptor).st_mtime < RETRY_SECONDS * entry.tried

@@ -28,8 +28,8 @@ from app.errors import Unauthenticated
 from app.root import write_durably
 from app.tokens import Token, Tokens
 
-#: Sign-ins that are kept: more browsers than a team has. With more the oldest goes, so that a script with one token
-#: can't fill the disk.
+#: Sign-ins that are kept: more browsers than a team has. With more, the oldest of the token that has most of them goes:
+#: a script with one token can neither fill the disk nor sign others out.
 MAX_SIGN_INS = 1000
 _MODE = 0o600
 _NAME = re.compile(r"[0-9a-f]{64}")
@@ -94,18 +94,34 @@ class SignIns:
         return self._folder / hashlib.sha256(secret.encode()).hexdigest()
 
     def _make_room(self) -> None:
-        """Remove the oldest beyond the limit, and all that have ended by their age."""
+        """Remove all that have ended by their age, and more when there would be too many."""
         found = []
+        oldest = now().timestamp() - self._lifetime
         with os.scandir(self._folder) as entries:
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError):
-                    if _NAME.fullmatch(entry.name):
-                        found.append((entry.stat().st_mtime, entry.path))
-        found.sort(reverse=True)
-        oldest = now().timestamp() - self._lifetime
-        for position, (written, path) in enumerate(found, 1):
-            if position >= MAX_SIGN_INS or written < oldest:
-                Path(path).unlink(missing_ok=True)
+                    if not _NAME.fullmatch(entry.name):
+                        continue
+                    written = entry.stat().st_mtime
+                    if written < oldest:
+                        os.unlink(entry.path)
+                    else:
+                        found.append((written, Path(entry.path)))
+        if len(found) < MAX_SIGN_INS:
+            return
+        by_token: dict[str, list[Path]] = {}
+        for _, path in sorted(found):
+            by_token.setdefault(_token_of(path), []).append(path)
+        for _ in range(len(found) - MAX_SIGN_INS + 1):
+            max(by_token.values(), key=len).pop(0).unlink(missing_ok=True)
+
+
+def _token_of(path: Path) -> str:
+    """The digest of the token that a sign-in stands for; empty where that can't be read."""
+    try:
+        return str(json.loads(path.read_bytes())["token"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _proof(secret: str) -> str:

@@ -95,6 +95,9 @@ class Connection(asyncio.Protocol):
     def _tell(self) -> None:
         if self._latest is None or self._paused or self._protocol.state is not State.OPEN:
             return
+        if not self._allowed():
+            self.close(CloseCode.POLICY_VIOLATION)
+            return
         scanned_at, repositories = self._latest
         self._latest = None
         changes: list[dict[str, Any]] = [

@@ -236,6 +236,20 @@ def test_so_many_sign_ins_are_kept(tmp_path: object, monkeypatch: pytest.MonkeyP
     assert [sign_ins.find(each).token.name for each in found[1:]] == ["one"] * 3
 
 
+def test_sign_ins_with_one_token_end_those_of_no_other(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signins, "MAX_SIGN_INS", 4)
+    tokens = Tokens(tmp_path)  # type: ignore[arg-type]
+    theirs, greedy = tokens.create("theirs", tenant="other"), tokens.create("greedy")
+    sign_ins = SignIns(tmp_path, "store", tokens, 60.0)  # type: ignore[arg-type]
+    kept = sign_ins.begin(theirs)[0]
+    for _ in range(6):
+        time.sleep(0.01)
+        last = sign_ins.begin(greedy)[0]
+    assert sign_ins.find(kept).token.name == "theirs"
+    assert sign_ins.find(last).token.name == "greedy"
+    assert len(list((tmp_path / "sign-ins").iterdir())) == 4  # type: ignore[operator]
+
+
 def test_the_way_to_the_page(server: Server) -> None:
     def root(accept: str) -> requests.Response:
         return requests.get(f"{server.url}/", headers={"Accept": accept}, allow_redirects=False, timeout=30)

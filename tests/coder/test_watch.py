@@ -275,6 +275,24 @@ def test_a_hundred_watchers_block_nobody(host: Server, folder: Path) -> None:
     assert upload(host).status_code == 201
 
 
+def test_a_revoked_token_is_shown_nothing_more(host: Server, folder: Path) -> None:
+    """What changes after the revocation is not shown, though the next ping is seconds away."""
+    repo = repository(folder / "repo")
+    chat_id = chat_of(host, folder)
+    token = host.make_token(name="shown-no-more")
+    with watching(host, chat_id) as client, watching(host, chat_id, token) as revoked:
+        for each in (client, revoked):
+            each.until(lambda each=each: len(each.known) == 1)  # type: ignore[misc]
+        host.tokens.revoke("shown-no-more")
+        (repo / "readme").write_text("for those who may\n")
+        client.until(lambda: "+for those who may" in client.diff(repo))
+        with pytest.raises(ConnectionClosed) as caught:
+            revoked.receive(25)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 1008
+    assert "for those who may" not in str(revoked.messages)
+
+
 def test_revoked_tokens_and_the_servers_end(root: Path, tmp_path: Path, elasticsearch_url: str) -> None:
     repository(root / "default" / "ending" / "repo")
     with running_server(tmp_path, elasticsearch_url, WORKSPACE_ROOT=str(root)) as host:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -122,6 +125,33 @@ def test_a_damaged_outcome_hides_the_text_and_not_the_attachment(store: Store, w
     assert document.source == attachment.to_source()
     store.index.put_documents([replace(document, version=document.version + 10**15)])
     assert found(store, "heliotrope") == 0
+
+
+def test_a_clock_that_is_put_back_does_not_keep_a_new_text_out(
+    store: Store, worker: Extractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time of an extraction is the document's version: extracted again, it has to be later all the same."""
+    attachment = upload(store)
+    assert worker.work() == 1
+    store.blobs.bytes_path(attachment.id).write_bytes(b"quokka quo")
+    store.queue.add(attachment.id, again=True)
+    monkeypatch.setattr(extractor, "now", lambda: now() - timedelta(days=1))
+    assert worker.work() == 1
+    assert (found(store, "quokka"), found(store, "heliotrope")) == (1, 0)
+
+
+def test_a_failure_in_the_future_is_tried_again_at_once(store: Store) -> None:
+    """As it was before the clock was put back: the next try does not wait until then."""
+    attachment = upload(store)
+    entry = store.queue.take(attachment.id)
+    assert entry is not None
+    with contextlib.closing(entry):
+        entry.tried = 1
+        entry.save()
+        assert extractor._too_soon(entry)
+        later = time.time() + 86_400
+        os.utime(entry.descriptor, (later, later))
+        assert not extractor._too_soon(entry)
 
 
 def test_an_entry_is_worked_on_by_one(store: Store) -> None:

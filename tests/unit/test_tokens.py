@@ -1,9 +1,11 @@
 """Tokens: their whole life, and that nothing of them but digests lies on the disk."""
 
+import contextlib
 import json
 import stat
 import subprocess
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -42,6 +44,43 @@ def test_revoked(tmp_path: Path) -> None:
         tokens.authenticate(text)
     with pytest.raises(NotFound):
         tokens.revoke("one")
+
+
+def test_a_slow_reader_of_the_old_file_does_not_bring_a_revoked_token_back(tmp_path: Path) -> None:
+    """One thread read the file before a token was revoked, another after that, and they note it in turns."""
+    writer = Tokens(tmp_path)
+    text = writer.create("one")
+    old_is_read, new_is_noted, old_is_noted = threading.Event(), threading.Event(), threading.Event()
+
+    class Interleaved(Tokens):
+        """Notes what the old file held between the two moments at which another thread notes the new one's."""
+
+        def __setattr__(self, name: str, value: object) -> None:
+            who = threading.current_thread().name
+            if who == "old" and not old_is_read.is_set():
+                old_is_read.set()
+                assert new_is_noted.wait(10)
+            super().__setattr__(name, value)
+            if who == "new" and not new_is_noted.is_set():
+                new_is_noted.set()
+                assert old_is_noted.wait(10)
+
+    tokens = Interleaved(tmp_path)
+
+    def look() -> None:
+        with contextlib.suppress(Unauthenticated):
+            tokens.authenticate(text)
+
+    old, new = threading.Thread(target=look, name="old"), threading.Thread(target=look, name="new")
+    old.start()
+    assert old_is_read.wait(10)
+    writer.revoke("one")
+    new.start()
+    old.join()
+    old_is_noted.set()
+    new.join()
+    with pytest.raises(Unauthenticated):
+        tokens.authenticate(text)
 
 
 def test_rotated(tmp_path: Path) -> None:
