@@ -18,9 +18,10 @@ RUN python3 -m venv --without-pip /srv/venv \
     && /srv/venv/bin/python -m compileall -q -j 0 /srv/venv
 
 FROM debian:bookworm-slim
-# git: its status is what a watched working copy is asked for.
+# git: its status is what a watched working copy is asked for. tesseract-ocr-eng: the data by which text in images is
+# recognized, 4 MB; the program is in one of the packages above.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends git python3 \
+    && apt-get install --yes --no-install-recommends git python3 tesseract-ocr-eng \
     && rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log \
     && groupadd --gid 10001 store \
     && useradd --uid 10001 --gid store --home-dir /data --no-create-home --shell /usr/sbin/nologin store \

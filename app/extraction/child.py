@@ -91,8 +91,13 @@ def load(kind: str) -> Any:
     import kreuzberg
 
     if kind == "image":
-        # It looks for tesseract's data now and not again.
-        kreuzberg.list_ocr_backends()
+        import tempfile
+
+        # It looks for tesseract's data now and not again, and finds it only where it can make a folder for a cache, which
+        # it is told not to use.
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["XDG_CACHE_HOME"] = folder
+            kreuzberg.list_ocr_backends()
     return kreuzberg
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 #: text: its own bytes, decoded. html: decoded, then without its tags. document: what the library reads by its media
@@ -66,6 +66,18 @@ _NAMES: dict[str, str] = {
 _NAMES |= dict.fromkeys(("txt", "text", "csv", "tsv", "md", "log", "json", "srt", "py", "js", "c", "h"), "text/plain")
 
 
+#: Where the library looks for the data of recognition.
+RECOGNITION_DATA = tuple(
+    Path(folder)
+    for folder in (
+        "/usr/share/tesseract-ocr/5/tessdata",
+        "/usr/share/tesseract-ocr/4/tessdata",
+        "/usr/share/tessdata",
+        "/usr/local/share/tessdata",
+    )
+)
+
+
 @dataclass(frozen=True)
 class Way:
     """How text is taken out: the kind, and the media type that the library is told."""
@@ -83,5 +95,5 @@ def way_of(media_type: str, extension: str, *, recognition: bool) -> Way | None:
 
 
 def recognition_installed() -> bool:
-    """Whether tesseract, and with it the data that recognition needs, is installed on this machine."""
-    return shutil.which("tesseract") is not None
+    """Whether the data that recognition needs is installed on this machine. The program itself is in the library."""
+    return any((folder / "eng.traineddata").is_file() for folder in RECOGNITION_DATA)

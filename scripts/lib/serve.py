@@ -131,23 +131,30 @@ def check(data: Path) -> int:
     """Print every setting as NAME=value, with `default` or `set` and secrets masked; 0 when the server could start on
     them, 1 when not."""
     try:
-        found = in_force({**os.environ, "DATA": str(data)})
+        found = in_force(_environment(data))
     except StoreError as error:
         print(error, file=sys.stderr)
         return 1
     width = max(len(f"{each.name}={each.value}") for each in found)
     for each in found:
-        text = f"{each.name}={each.value}"
-        say(f"{text:{width}}  {'set' if each.is_set else 'default'}")
+        # The default is that of a server which is started otherwise.
+        own_node = each.name == "ELASTICSEARCH_URL" and not each.is_set
+        text = f"{each.name}={'' if own_node else each.value}"
+        say(f"{text:{width}}  {'default: a node of its own' if own_node else 'set' if each.is_set else 'default'}")
     return 0
 
 
-def run(host: str, port: int, data: Path, heap: str) -> int:
-    """Serve until stopped; the exit status."""
+def _environment(data: Path) -> dict[str, str]:
     environment = {**os.environ, "DATA": str(data)}
     if sys.stderr.isatty():
         # Somebody reads along.
         environment.setdefault("LOG_FORMAT", "text")
+    return environment
+
+
+def run(host: str, port: int, data: Path, heap: str) -> int:
+    """Serve until stopped; the exit status."""
+    environment = _environment(data)
     settings = Settings.from_environ(environment)
     open_root(data)
     token = None if settings.api_token else Tokens(data).create_first()

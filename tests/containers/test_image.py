@@ -21,6 +21,7 @@ import requests
 import yaml
 
 from tests.coco import test_transcript
+from tests.extraction import documents
 from tests.support import containers
 from tests.support.app import Server, delete_index, unique_index
 from tests.support.proxy import free_port
@@ -166,6 +167,18 @@ def test_the_documented_transcript(contained: Callable[..., tuple[Contained, Any
         time.sleep(0.5)
     for line in container.logs().decode().splitlines():
         assert json.loads(line)["time"], "every line of the log is an object"
+
+
+def test_text_in_images_is_found(contained: Callable[..., tuple[Contained, Any]]) -> None:
+    """The image has the data of recognition, not tesseract: where the process that reads may do little, it is enough."""
+    server, container = contained()
+    (attachment_id,) = server.upload(("scan.png", documents.picture()))
+    deadline = time.monotonic() + 120
+    while (status := server.get(f"/attachment/{attachment_id}/status").json()["initial_parsing"]) == "pending":
+        assert time.monotonic() < deadline, container.logs().decode()[-2000:]
+        time.sleep(0.5)
+    assert status == "completed", server.get(f"/attachment/{attachment_id}/status").headers
+    assert [hit["_id"] for hit in server.hits(f"query={documents.PHRASE}")] == [attachment_id]
 
 
 def test_sigterm_lets_an_upload_finish(contained: Callable[..., tuple[Contained, Any]]) -> None:

@@ -57,7 +57,7 @@ def test_markup_is_no_text() -> None:
     assert "var no" not in text
 
 
-@pytest.mark.needs("tesseract")
+@pytest.mark.needs("tesseract-data")
 def test_text_in_images_is_recognized() -> None:
     verdict, text = read("scan.png", picture())
     assert verdict.reason is None, verdict

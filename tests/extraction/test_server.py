@@ -153,7 +153,7 @@ def test_what_has_no_text_is_completed_at_once(extracting: Server) -> None:
     assert queued(extracting) == []
 
 
-@pytest.mark.needs("tesseract")
+@pytest.mark.needs("tesseract-data")
 def test_the_text_in_an_image_is_found(extracting: Server) -> None:
     (attachment_id,) = extracting.upload(("scan.png", picture()))
     decided(extracting, attachment_id)

@@ -28,6 +28,7 @@ def test_every_setting_is_listed_with_where_it_is_from(tmp_path: Path) -> None:
     assert rows["API_TOKEN"].split() == ["***", "set"]
     assert rows["ELASTICSEARCH_API_KEY"].split() == ["***", "set"]
     assert rows["ELASTICSEARCH_PASSWORD"].split() == ["default"]
+    assert rows["ELASTICSEARCH_URL"].strip() == "default: a node of its own"
     assert "a-secret" not in done.stdout + done.stderr
     assert not (tmp_path / "data").exists(), "it starts and makes nothing"
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 
 import pytest
 
+from app.extraction.kinds import recognition_installed
 from tests.support import containers
 
 # Commands that go by several names.
@@ -23,6 +24,7 @@ _COMMANDS = {
 _PROBES: dict[str, Callable[[], bool]] = {
     "docker": containers.engine_answers,
     "elasticsearch-image": lambda: containers.elasticsearch_image() is not None,
+    "tesseract-data": recognition_installed,
 }
 
 
