@@ -96,7 +96,7 @@ def load(kind: str) -> Any:
         # It looks for tesseract's data now and not again, and finds it only where it can make a folder for a cache, which
         # it is told not to use.
         with tempfile.TemporaryDirectory() as folder:
-            os.environ["XDG_CACHE_HOME"] = folder
+            os.putenv("XDG_CACHE_HOME", folder)
             kreuzberg.list_ocr_backends()
     return kreuzberg
 
