@@ -26,10 +26,16 @@ from tests.support.app import Server, running_server
 
 
 def walk(server: Server, sort: str, *, size: int, token: str | None = None) -> Iterator[str]:
-    """The ids of all hits, page by page."""
+    """The ids of all hits, page by page.
+
+    A page that is not full is the last one: whoever waits for an empty one waits for as long as others upload.
+    """
     after = ""
-    while hits := server.hits(f"sort={sort}&size={size}&_source=id{after}", token=token):
+    while True:
+        hits = server.hits(f"sort={sort}&size={size}&_source=id{after}", token=token)
         yield from (hit["_id"] for hit in hits)
+        if len(hits) < size:
+            return
         after = f"&search_after={quote(json.dumps(hits[-1]['sort']))}"
 
 
@@ -50,7 +56,10 @@ def main(count: int) -> None:
             for n in range(count)
         ]
         actions = ({"_index": server.index, "_id": each.id, "_source": each.to_source()} for each in made)
-        bulk(client, actions, refresh=True)
+        began = time.monotonic()
+        bulk(client, actions, chunk_size=5_000)
+        client.indices.refresh(index=server.index)
+        print(f"{count} documents written in {time.monotonic() - began:.1f} s", flush=True)
         stop, uploaded = threading.Event(), 0
 
         def uploads() -> None:

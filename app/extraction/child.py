@@ -13,6 +13,7 @@ import codecs
 import contextlib
 import ctypes
 import encodings.aliases
+import io
 import json
 import os
 import re
@@ -34,6 +35,9 @@ _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _MARKS: tuple[tuple[bytes, str], ...]
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"))
 _MARKS += ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+# Where in each unit of four bytes most texts have NUL, in encodings that write no mark.
+_WIDE: tuple[tuple[tuple[int, ...], str], ...]
+_WIDE = (((1, 2, 3), "utf-32-le"), ((0, 1, 2), "utf-32-be"), ((1, 3), "utf-16-le"), ((0, 2), "utf-16-be"))
 #: Blocks of Unicode that a wrong guess among those encodings also has.
 _WESTERN = ("Basic Latin", "Latin-1", "Control", "Spacing Modifier", "General Punctuation", "Currency", "Mathematical")
 # What no text has: it would only be in the way of who shows it.
@@ -72,6 +76,9 @@ def give_up(memory: int, seconds: int, limit: int, parent: int) -> None:
 def load(kind: str) -> Any:
     """Import what this kind needs, while there are rights to read it: the interpreter may lie where nobody else reads."""
     if kind in ("text", "html"):
+        # Those that `decoded` names; they are modules too.
+        for name in (*(each for _, each in _MARKS), *(each for _, each in _WIDE)):
+            codecs.lookup(name)
         try:
             os.pread(0, SAMPLE, 0)[:-3].decode()
         except UnicodeDecodeError:
@@ -101,11 +108,26 @@ def load(kind: str) -> Any:
     return kreuzberg
 
 
+def wide(sample: bytes) -> str | None:
+    """The encoding of two or four bytes for each character that `sample` is in, as its NULs tell; None when it is none.
+
+    A quarter of the places is enough: a text in Chinese has them in its blanks and its punctuation only.
+    """
+    units = len(sample) // 4
+    nuls = [sample[: 4 * units][place::4].count(0) for place in range(4)]
+    for places, encoding in _WIDE:
+        if all(nuls[place] > units / 4 if place in places else nuls[place] == 0 for place in range(4)):
+            return encoding
+    return None
+
+
 def decoded(content: bytes) -> str:
     """Text in any encoding. Raises Unreadable when it is none."""
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return content.decode(encoding, errors="replace")
+    if (found := wide(content[:SAMPLE])) is not None:
+        return content.decode(found, errors="replace")
     with contextlib.suppress(UnicodeDecodeError):
         return content.decode()
     try:
@@ -122,12 +144,12 @@ def decoded(content: bytes) -> str:
         return content.decode("cp1252" if western else best.encoding, errors="replace")
 
 
-def slides(xml: Any) -> str:
+def slides(xml: Any, document: bytes) -> str:
     """The paragraphs of an OpenDocument presentation."""
     names = ("{urn:oasis:names:tc:opendocument:xmlns:text:1.0}p", "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}h")
     found = []
     try:
-        with zipfile.ZipFile(sys.stdin.buffer) as archive, archive.open("content.xml") as content:
+        with zipfile.ZipFile(io.BytesIO(document)) as archive, archive.open("content.xml") as content:
             for _, element in xml.iterparse(content):
                 if element.tag in names:
                     found.append("".join(element.itertext()))
@@ -137,15 +159,39 @@ def slides(xml: Any) -> str:
     return "\n".join(found)
 
 
+def as_it_is(content: bytes, limit: int) -> tuple[str, bool] | None:
+    """The text that `content` is, though it is called a document of another form, and whether it is the whole one; None
+    where it is none: for a damaged document this is how it is told from a text."""
+    most = 4 * limit + 4
+    kept = content[:most]
+    try:
+        # The cut may be within a character.
+        text = content.decode() if len(content) <= most else kept[:-3].decode() + kept[-3:].decode(errors="ignore")
+    except UnicodeDecodeError:
+        return None
+    return None if content.startswith(b"%PDF-") or _CONTROLS.search(text) else (text, len(content) <= most)
+
+
 def extracted(kind: str, media_type: str, library: Any, limit: int) -> tuple[str, bool]:
     """The text, and whether it is the whole one. Raises Unreadable, MemoryError."""
-    if kind == "odp":
-        return slides(library), True
     if kind == "text":
         # No character has more than four bytes in any encoding.
         content = sys.stdin.buffer.read(4 * limit + 4)
         return decoded(content), not sys.stdin.buffer.read(1)
     content = sys.stdin.buffer.read()
+    try:
+        return form_read(kind, media_type, library, content), True
+    except Unreadable:
+        found = as_it_is(content, limit)
+        if found is None:
+            raise
+        return found
+
+
+def form_read(kind: str, media_type: str, library: Any, content: bytes) -> str:
+    """The text in a document of this form. Raises Unreadable, MemoryError."""
+    if kind == "odp":
+        return slides(library, content)
     if kind == "html":
         content, media_type = decoded(content).encode(errors="replace"), "text/html"
     options: dict[str, Any] = {"use_cache": False, "enable_quality_processing": False}
@@ -155,7 +201,7 @@ def extracted(kind: str, media_type: str, library: Any, limit: int) -> tuple[str
         result = library.extract_bytes_sync(content, media_type, library.ExtractionConfig(**options))
     except library.KreuzbergError as error:
         raise Unreadable(str(error)) from None
-    return str(result.content), True
+    return str(result.content)
 
 
 def cut(text: str, limit: int) -> tuple[bytes, bool]:

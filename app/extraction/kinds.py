@@ -40,6 +40,15 @@ _KINDS: dict[str, Kind] = {
     "application/x-ndjson": "text",
     "application/javascript": "text",
     "application/sql": "text",
+    "application/postscript": "text",
+    "application/pgp-encrypted": "text",
+    "application/pgp-keys": "text",
+    "application/pgp-signature": "text",
+    "application/x-dxf": "text",
+    "application/x-setupscript": "text",
+    "application/x-wine-extension-ini": "text",
+    "application/x-mswinurl": "text",
+    "image/x-xpmi": "text",
     "image/png": "image",
     "image/jpeg": "image",
     "image/gif": "image",
@@ -63,7 +72,50 @@ _NAMES: dict[str, str] = {
     "html": "text/html",
     "htm": "text/html",
 }
-_NAMES |= dict.fromkeys(("txt", "text", "csv", "tsv", "md", "log", "json", "srt", "py", "js", "c", "h"), "text/plain")
+#: Names of files that people read as they are, so all that stands in them is text: source code, logs, notes.
+_PLAIN = frozenset(
+    (
+        *(
+            "txt",
+            "text",
+            "csv",
+            "tsv",
+            "md",
+            "markdown",
+            "rst",
+            "log",
+            "json",
+            "jsonl",
+            "ndjson",
+            "yaml",
+            "yml",
+            "toml",
+        ),
+        *(
+            "ini",
+            "conf",
+            "cfg",
+            "srt",
+            "vtt",
+            "tex",
+            "sql",
+            "diff",
+            "patch",
+            "sh",
+            "bat",
+            "py",
+            "js",
+            "ts",
+            "tsx",
+            "jsx",
+        ),
+        *("css", "c", "h", "cpp", "hpp", "cs", "java", "go", "rs", "rb", "php", "pl", "vue"),
+    )
+)
+_NAMES |= dict.fromkeys(_PLAIN, "text/plain")
+#: Forms that are recognised by how a text begins, which says nothing of the rest of it: a note about HTML, a template, a
+#: chat that begins with `From:`. Read as that form, what is no text there (scripts, comments, headers) would be lost.
+_MARKUP = {"text/html", "application/xhtml+xml", "text/xml", "application/xml", "image/svg+xml", "message/rfc822"}
 
 
 #: Where the library looks for the data of recognition.
@@ -88,9 +140,12 @@ class Way:
 
 def way_of(media_type: str, extension: str, *, recognition: bool) -> Way | None:
     """How the text of such a file is taken out; None when there is none. `recognition`: whether images are read."""
-    if media_type in _OUTER:
+    if media_type in _OUTER or (media_type in _MARKUP and extension in _PLAIN):
         media_type = _NAMES.get(extension, media_type)
-    kind = _KINDS.get(media_type, "text" if media_type.startswith("text/") else None)
+    kind = _KINDS.get(media_type, "text" if media_type.startswith("text/") or media_type.endswith("+json") else None)
+    if kind is None and extension in _PLAIN:
+        # Begins like a picture or a program, and is called a text: the child process sees whether it is one.
+        kind = "text"
     return None if kind is None or (kind == "image" and not recognition) else Way(kind, media_type)
 
 

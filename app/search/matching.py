@@ -15,10 +15,11 @@ common one in a name every now and then.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from app.search.syntax import Everything, Group, Item, Node
+from app.search.syntax import Everything, Group, Item, Node, Pattern
 from app.search.words import fold
 
 Dsl = dict[str, Any]
@@ -51,7 +52,7 @@ def ranked(text: str, node: Node | None) -> Dsl:
 
 def any_item(node: Node) -> bool:
     """Whether anything is looked for, and not only excluded."""
-    return isinstance(node, Item) or (isinstance(node, Group) and any(map(any_item, node.members)))
+    return isinstance(node, Item | Pattern) or (isinstance(node, Group) and any(map(any_item, node.members)))
 
 
 def _exact(text: str) -> Dsl:
@@ -63,6 +64,9 @@ def _clause(node: Node, *, name_only: bool = False) -> Dsl:
         return _item(node, name_only)
     if isinstance(node, Everything):
         return {"match_all": {"boost": 0}}
+    if isinstance(node, Pattern):
+        value = {"value": re.sub(r"([?\\])", r"\\\1", node.text), "boost": NAME_BOOST}
+        return {"dis_max": {"queries": [{"wildcard": {field: value}} for field in ("name_exact", "name_words")]}}
     members = [_clause(each, name_only=name_only) for each in node.members]
     if not node.every:
         return {"bool": {"should": members, "minimum_should_match": 1}}

@@ -5,6 +5,7 @@
     either                            report | memo
     not                               -draft   -"first draft"   -(draft | old)
     a beginning                       succ*
+    any letters, in names             re*rt.pdf   *2024*
     nearly                            sucinct~   sucinct~1
     grouping                          (report | memo) 2024
 
@@ -24,16 +25,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from app.search.words import content_words
+from app.search.words import content_words, fold
 
 #: Words of a query in all; those after them are not looked for. Each costs several clauses, and Elasticsearch takes at
 #: least 1,024 (`indices.query.bool.max_clause_count`), counted after it has put in what `~` and `*` stand for.
 MAX_WORDS = 64
-#: Of these, how many phrases may end in a beginning and how many words may be nearly there: each stands for several.
+#: Of these, how many phrases may end in a beginning, how many words may be nearly there and how many names may have `*`
+#: in them: each stands for several.
 MAX_EXPANDED = 4
 #: Deeper brackets are taken as if they were not there.
 MAX_DEPTH = 10
 MAX_EDITS = 2
+#: Characters of a name with `*` elsewhere than at its end: what it may cost grows with them.
+LONGEST_PATTERN = 128
 #: Characters: the `whitespace` analyser cuts longer words of the index into such pieces.
 LONGEST_WORD = 255
 #: Letters from which on the last word is taken for the beginning of one in contents, not only in names.
@@ -75,7 +79,14 @@ class Everything:
     """`*`, which is found everywhere."""
 
 
-Node = Item | Group | Everything
+@dataclass(frozen=True)
+class Pattern:
+    """A name, or a word of one, folded; each `*` stands for any letters."""
+
+    text: str
+
+
+Node = Item | Group | Everything | Pattern
 
 _TOKEN = re.compile(
     r"""
@@ -175,7 +186,16 @@ class _Parser:
         assert ending is not None
         words = self._taken(ending["text"])
         if not words:
-            return None
+            return Everything() if "*" in text else None
+        item = self._item(words, ending)
+        if "*" in ending["text"]:
+            pattern = re.sub(r"\*+", "*", fold(ending["text"] + (ending["prefix"] or "")))
+            if len(pattern) <= LONGEST_PATTERN and self._expand():
+                # A content may have these words, with a star between or not.
+                return Group((Pattern(pattern), item), every=False)
+        return item
+
+    def _item(self, words: tuple[str, ...], ending: re.Match[str]) -> Item:
         if ending["prefix"]:
             return Item(words, prefix=len(words) == 1 or self._expand())
         if ending["edits"] is not None and len(words) == 1 and self._expand():

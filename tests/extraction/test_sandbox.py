@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import tempfile
 import time
@@ -55,6 +56,37 @@ def test_markup_is_no_text() -> None:
     text = read("page.html", DOCUMENTS["page.html"]())[1]
     assert "<" not in text
     assert "var no" not in text
+
+
+LOOKING_OTHERWISE = [
+    ("note.txt", b"<!DOCTYPE html>\nwas how the page began", "was how the page began"),
+    ("note.txt", b"<html><script>let one = 1</script><!-- two --><p title='three'>1 < 4", "one two three 4"),
+    ("README.md", b"<html>\n# heading\n```\n<inside the=fence>\n```\n", "heading inside fence"),
+    ("app.php", b"<html><?php echo 'inside'; ?>", "echo inside"),
+    ("feed.txt", b"<?xml version='1.0'?>\n<feed link='outside'>within", "feed outside within"),
+    ("events.log", b'{"level":"info","message":"json"}\n{"level":"debug"}\n', "message json debug"),
+    ("one.log", b'{"broken": ', "broken"),
+    ("sheet.csv", "größe;straße\n1;2\n".encode("cp1252"), "größe straße"),
+    ("sheet.csv", ("имя;привет;как дела\n" * 20).encode("cp1251"), "имя привет дела"),
+    ("sheet.csv", ("東京,さくら,咲きました\n" * 20).encode("shift_jis"), "東京 さくら 咲きました"),
+    ("sheet.csv", "plain,東京\n".encode("utf-16"), "plain 東京"),
+    ("sheet.csv", "plain,words\n".encode("utf-16-le"), "plain words"),
+    ("sheet.csv", b"\xef\xbb\xbf" + "größe,2\n".encode(), "größe 2"),
+    ("mail.txt", b"From: me\nTo: you\nfirst paragraph\n\nand the second", "me you first paragraph second"),
+    ("gif.txt", b"GIF89a is how a picture begins", "how a picture begins"),
+    ("table.xlsx", b"comma,separated\n1,2\n", "comma separated"),
+    ("slides.odp", b"only words", "only words"),
+    ("letter.docx", b"only words", "only words"),
+    ("old.rtf", b"{\\rtf1 never closed", "never closed"),
+    ("drawing.ps", b"%!PS-Adobe-3.0\n(shown) show", "shown"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "wanted"), LOOKING_OTHERWISE)
+def test_a_text_is_read_whatever_it_looks_like(name: str, content: bytes, wanted: str) -> None:
+    verdict, text = read(name, content)
+    assert verdict.reason is None, verdict
+    assert not set(wanted.split()) - set(re.findall(r"\w+", text)), text
 
 
 @pytest.mark.needs("tesseract-data")

@@ -184,6 +184,27 @@ def test_full_text_is_folded_as_the_index_is() -> None:
     ]
 
 
+def test_several_fields_as_one() -> None:
+    made = asked({"combined_fields": {"query": "Große Prüfung.PDF", "fields": ["name^2", "content", "name_words"]}})
+    assert made == {"combined_fields": {"query": "grosse prufung pdf", "fields": ["name_words^2", "content_words"]}}
+    assert asked({"combined_fields": {"query": "x", "fields": ["n*x"]}}) == {"match_none": {}}
+    for options in ({"fields": ["tenant"]}, {"fields": ["session"]}, {}, {"fields": ["name"], "auto_generate": True}):
+        assert "[combined_fields" in refused(query={"combined_fields": {"query": "x", **options}})
+
+
+def test_doc_values_are_those_of_exact_fields() -> None:
+    made = searched(docvalue_fields=["si*", {"field": "created", "format": "yyyy"}, {"field": "name", "format": "x"}])
+    assert made.body["docvalue_fields"] == [
+        {"field": "size"},
+        {"field": "created", "format": "yyyy"},
+        {"field": "name"},
+    ]
+    everything = searched(docvalue_fields=["*"]).body["docvalue_fields"]
+    assert not {each["field"] for each in everything} & {"tenant", "content", "content_words", "url"}
+    for name in ("tenant", "_index", "_seq_no", "content", "url"):
+        assert name in refused(docvalue_fields=[name])
+
+
 @pytest.mark.parametrize(
     ("typed", "sent"),
     [
@@ -229,6 +250,10 @@ def levels(depth: int, size: int = 1) -> dict[str, Any]:
 
 def clauses(count: int) -> dict[str, Any]:
     return {"bool": {"should": [{"term": {"id": "x"}}] * (count - 1)}}
+
+
+def window(size: int) -> dict[str, Any]:
+    return {"window_size": size, "query": {"rescore_query": {"match_all": {}}}}
 
 
 LIMITS: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -282,6 +307,11 @@ LIMITS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         )
     ],
     ({"from": MAX_WINDOW - PAGE, "size": PAGE}, {"from": MAX_WINDOW - PAGE + 1, "size": PAGE}),
+    *[
+        ({"rescore": {**window(limits.MAX_RESCORED)}}, {"rescore": {**window(limits.MAX_RESCORED + 1)}}),
+        ({"rescore": [window(1)] * 4}, {"rescore": [window(1)] * 5}),
+        ({"docvalue_fields": ["size"] * limits.MAX_FIELDS}, {"docvalue_fields": ["size"] * (limits.MAX_FIELDS + 1)}),
+    ],
     ({"sort": ["size"] * limits.MAX_SORTS}, {"sort": ["size"] * (limits.MAX_SORTS + 1)}),
     (
         {"highlight": {"fields": {"content": {"number_of_fragments": limits.MAX_FRAGMENTS}}}},
@@ -404,8 +434,25 @@ def test_the_query_string() -> None:
         ("-hits", {"took": 1}),
         ("hits,-hits.hits", {"hits": {"total": {"value": 2}}}),
         ("nothing", {}),
+        ("**.**._id", {"hits": {"hits": [{"_id": "a"}, {"_id": "b"}]}}),
+        ("**.hits.**.value", {"hits": {"total": {"value": 2}}}),
+        ("hits.total.**", {"hits": {"total": {"value": 2}}}),
     ],
 )
 def test_filter_path(paths: str, left: dict[str, Any]) -> None:
     answer = {"took": 1, "hits": {"total": {"value": 2}, "hits": [{"_id": "a", "x": 1}, {"_id": "b", "x": 2}]}}
     assert parameters.filtered(answer, tuple(paths.split(","))) == left
+
+
+def test_paths_that_can_be_walked_in_many_ways_cost_no_more_than_others() -> None:
+    steps = limits.MAX_PATH_STEPS
+    paths = [".".join(["**", "*"] * (steps // 2)), ".".join(["*"] * steps), ",".join(["**.x", "**.*.y"] * (steps // 5))]
+    answer: Any = {"x": 1}
+    for _ in range(30):
+        answer = {"a": answer, "b": [answer]} if len(json.dumps(answer)) < 10_000 else {"a": answer}
+    for each in paths:
+        found = parsed(filter_path=each).filter_path
+        parameters.filtered(answer, found)
+        parameters.filtered(answer, tuple(f"-{path}" for path in found))
+    with pytest.raises(SearchRefused, match="filter_path"):
+        parsed(filter_path=".".join(["**"] * (steps + 1)))

@@ -299,6 +299,7 @@ def _over_buckets(**more: Check) -> Check:
     return record({**table, **_FORMAT, **more}, "buckets_path")
 
 
+_number_of = record({"field": field_of("long"), "missing": number()}, "field")
 _percents = several(number(0, 100), 50)
 
 #: Types that hold others.
@@ -351,6 +352,7 @@ AGGREGATIONS: dict[str, Check] = {
     "percentiles": _metric(*NUMERIC, percents=_percents, keyed=boolean),
     "percentile_ranks": _metric(*NUMERIC, values=several(number(), 50), keyed=boolean),
     "median_absolute_deviation": _metric("long"),
+    "weighted_avg": record({"value": _number_of, "weight": _number_of, **_FORMAT}, "value", "weight"),
     "top_hits": inner_hits,
     "avg_bucket": _over_buckets(),
     "sum_bucket": _over_buckets(),

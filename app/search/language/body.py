@@ -14,7 +14,17 @@ from typing import Any
 from app.errors import SearchRefused
 from app.search.language import limits
 from app.search.language.aggregations import aggregations
-from app.search.language.hits import collapse, fields, highlight, min_score, search_after, sort, source
+from app.search.language.hits import (
+    collapse,
+    docvalue_fields,
+    fields,
+    highlight,
+    min_score,
+    rescore,
+    search_after,
+    sort,
+    source,
+)
 from app.search.language.queries import query
 from app.search.language.reading import (
     Check,
@@ -74,6 +84,7 @@ def _top_level(max_page_size: int) -> dict[str, Check]:
     # In this order: what highlights mark is what queries asked for.
     return {
         "query": query,
+        "rescore": rescore,
         "post_filter": query,
         "from": whole(0, 2**31 - 1),
         "size": whole(0, max_page_size),
@@ -81,6 +92,7 @@ def _top_level(max_page_size: int) -> dict[str, Check]:
         "search_after": search_after,
         "_source": source,
         "fields": fields,
+        "docvalue_fields": docvalue_fields,
         "highlight": highlight,
         "aggs": aggregations,
         "aggregations": aggregations,

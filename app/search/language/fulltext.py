@@ -191,6 +191,33 @@ def multi_match(where: Where, value: Any) -> Dsl:
     return {"dis_max": {"queries": each, **({} if tie is None else {"tie_breaker": tie}), **outer}}
 
 
+def combined_fields(where: Where, value: Any) -> Dsl:
+    """Words of a text, each in any of several fields of words, scored as if those were one."""
+    made = record(
+        {
+            "query": scalar,
+            "fields": lambda inner, each: _fields(inner, each, tuple(WORDS)),
+            "operator": _MATCH["operator"],
+            "minimum_should_match": minimum_should_match,
+            "zero_terms_query": _MATCH["zero_terms_query"],
+            **NAMED,
+        },
+        "query",
+        "fields",
+    )(where, value)
+    named = made.pop("fields")
+    if not named:
+        return {"match_none": {}}
+    # One text for all of them: that of running text, which every field of words also has as its words.
+    made["query"] = _wordy(where, made["query"], content_words)
+    targets = {WORDS[field][0]: boost for field, boost in named}
+    where.budget.clauses += len(targets)
+    if "content_words" in targets:
+        where.budget.marks.append(_marked("match", made["query"], 0))
+    written = [name if boost is None else f"{name}^{boost:g}" for name, boost in targets.items()]
+    return {"combined_fields": {**made, "fields": written}}
+
+
 # A token of the little language: what is between blanks, quotes and operators.
 _TOKEN = re.compile(r'[^\s"()|+*~\\-][^\s"()|+*~\\]*')
 #: What of the language is in force: all but fuzzy words, which expand to a limited number of words.

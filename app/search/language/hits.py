@@ -8,6 +8,7 @@ from app.search.language import limits
 from app.search.language.fields import (
     EXACT,
     FIELDS,
+    NUMERIC,
     SOURCE,
     SOURCE_LEAVES,
     field_of,
@@ -82,6 +83,35 @@ def fields(where: Where, value: Any) -> list[Dsl]:
             else:
                 found.append({"field": name})
     return found
+
+
+def docvalue_fields(where: Where, value: Any) -> list[Dsl]:
+    """The same of exact fields, as they are sorted by."""
+    exact = [name for name, kind in FIELDS.items() if kind in EXACT]
+    check = record({"field": text(limits.MAX_PATTERN), "format": text(limits.MAX_NAME)}, "field")
+    found: list[Dsl] = []
+    for each in several(lambda inner, item: item, limits.MAX_FIELDS)(where, value):
+        made = check(where, each if isinstance(each, dict) else {"field": each})
+        formatted = {"format": made["format"]} if "format" in made else {}
+        for name in matching(where, made["field"], exact):
+            found.append({"field": name, **(formatted if FIELDS[name] in NUMERIC else {})})
+    return found
+
+
+def rescore(where: Where, value: Any) -> list[Dsl]:
+    """Another query for the order of the best hits."""
+    inner = record(
+        {
+            "rescore_query": query,
+            "query_weight": number(0, 1e6),
+            "rescore_query_weight": number(0, 1e6),
+            "score_mode": choice("total", "multiply", "avg", "max", "min"),
+        },
+        "rescore_query",
+    )
+    return list(
+        several(record({"window_size": whole(1, limits.MAX_RESCORED), "query": inner}, "query"), 4)(where, value)
+    )
 
 
 def sort(where: Where, value: Any) -> list[Any]:
@@ -180,6 +210,7 @@ _INNER: dict[str, Check] = {
     "sort": sort,
     "_source": source,
     "fields": fields,
+    "docvalue_fields": docvalue_fields,
     "version": boolean,
     "track_scores": boolean,
 }

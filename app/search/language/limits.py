@@ -22,6 +22,8 @@ MAX_BUCKET_PRODUCT = 10_000
 MAX_RANGES = 100
 #: Hits in each bucket (`top_hits`) or group (`collapse`).
 MAX_INNER_HITS = 100
+#: Hits of which a second query makes the order (`rescore`).
+MAX_RESCORED = 1_000
 #: Groups of a page when each asks Elasticsearch for its inner hits once more.
 MAX_GROUPS_WITH_HITS = 100
 #: Fields to sort by, and fields to highlight or return.
@@ -30,6 +32,8 @@ MAX_FIELDS = 50
 #: Characters of a fragment, and fragments of a field.
 MAX_FRAGMENT = 2_000
 MAX_FRAGMENTS = 50
+#: Steps of all paths of a `filter_path`: each is looked for at each place of the answer.
+MAX_PATH_STEPS = 64
 #: Searches in one msearch.
 MAX_SEARCHES = 32
 #: Characters of a name that the caller gives (aggregations, filters, inner hits, `_name`).

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 from app.errors import SearchRefused
@@ -51,6 +52,13 @@ def _names(where: Where, value: Any) -> list[str]:
     return [each for each in text()(where, value).split(",") if each]
 
 
+def _paths(where: Where, value: Any) -> tuple[str, ...]:
+    found = tuple(_names(where, value))
+    if sum(each.count(".") + 1 for each in found) > limits.MAX_PATH_STEPS:
+        where.refuse(f"has more than {limits.MAX_PATH_STEPS} steps")
+    return found
+
+
 def _source(where: Where, value: Any) -> Any:
     return value if value in ("true", "false") else _names(where, value)
 
@@ -61,7 +69,7 @@ def _flag(where: Where, value: Any) -> bool:
 
 _COMMON: dict[str, Check] = {
     "pretty": _flag,
-    "filter_path": lambda where, value: tuple(_names(where, value)),
+    "filter_path": _paths,
     "error_trace": choice("false"),
     "format": choice("json"),
     **dict.fromkeys(FORGIVEN, text()),
@@ -159,48 +167,59 @@ def filtered(answer: Any, patterns: tuple[str, ...]) -> Any:
 
     Source: https://www.elastic.co/docs/reference/elasticsearch/rest-apis/common-options#common-options-response-filtering
     """
-    steps = [each.lstrip("-").split(".") for each in patterns if not each.startswith("-")]
-    without = [each[1:].split(".") for each in patterns if each.startswith("-")]
+    steps = [_steps(each) for each in patterns if not each.startswith("-")]
+    without = [_steps(each[1:]) for each in patterns if each.startswith("-")]
     kept = _only(answer, steps) if steps else answer
     kept = {} if kept is _GONE else kept
     return _less(kept, without) if without else kept
 
 
 _GONE = object()
+#: What is left of a path that names all that is below.
+_ENDS: tuple[tuple[str, ...], ...] = ((), ("**",))
 
 
+Path = tuple[str, ...]
+
+
+def _steps(pattern: str) -> Path:
+    """The steps of a path; of several `**` beside each other, which mean no more than one, the first."""
+    steps = pattern.split(".")
+    return tuple(each for at, each in enumerate(steps) if not (at and each == steps[at - 1] == "**"))
+
+
+@lru_cache(maxsize=4096)
 def _matches(pattern: str, name: str) -> bool:
     return fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))
 
 
-def _next(paths: list[list[str]], name: str) -> list[list[str]]:
-    """What is left of the paths after the step `name`."""
-    found: list[list[str]] = []
+def _next(paths: list[Path], name: str) -> list[Path]:
+    """What is left of the paths after the step `name`, each once: with `**` the same rest is reached in many ways."""
+    found: dict[Path, None] = {}
     for path in paths:
-        if not path:
-            continue
-        if path[0] == "**":
-            found.append(path)
-            found += _next([path[1:]], name)
-        elif _matches(path[0], name):
-            found.append(path[1:])
-    return found
+        if path and path[0] == "**":
+            found[path] = None
+            # Also for no step at all.
+            path = path[1:]
+        if path and _matches(path[0], name):
+            found[path[1:]] = None
+    return list(found)
 
 
-def _only(value: Any, paths: list[list[str]]) -> Any:
-    if any(path in ([], ["**"]) for path in paths):
+def _only(value: Any, paths: list[Path]) -> Any:
+    if any(path in _ENDS for path in paths):
         return value
     if isinstance(value, list):
         kept = [each for each in (_only(item, paths) for item in value) if each is not _GONE]
         return kept or _GONE
     if not isinstance(value, dict):
         return _GONE
-    made = {name: _only(item, _next(paths, name)) for name, item in value.items() if _next(paths, name)}
+    made = {name: _only(item, after) for name, item in value.items() if (after := _next(paths, name))}
     made = {name: item for name, item in made.items() if item is not _GONE}
     return made or _GONE
 
 
-def _less(value: Any, paths: list[list[str]]) -> Any:
+def _less(value: Any, paths: list[Path]) -> Any:
     if isinstance(value, list):
         return [_less(item, paths) for item in value]
     if not isinstance(value, dict):
@@ -208,7 +227,7 @@ def _less(value: Any, paths: list[list[str]]) -> Any:
     made = {}
     for name, item in value.items():
         after = _next(paths, name)
-        if not any(path in ([], ["**"]) for path in after):
+        if not any(path in _ENDS for path in after):
             made[name] = _less(item, after) if after else item
     return made
 

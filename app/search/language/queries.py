@@ -10,7 +10,7 @@ from typing import Any
 
 from app.search.language import limits
 from app.search.language.fields import ANY, EXACT, NUMERIC, field_of
-from app.search.language.fulltext import NAMED, multi_match, simple_query_string, single
+from app.search.language.fulltext import NAMED, combined_fields, multi_match, simple_query_string, single
 from app.search.language.reading import (
     Check,
     Dsl,
@@ -214,6 +214,7 @@ QUERIES: dict[str, Check] = {
     "match_phrase": single("match_phrase"),
     "match_bool_prefix": single("match_bool_prefix"),
     "multi_match": multi_match,
+    "combined_fields": combined_fields,
     "simple_query_string": simple_query_string,
     "term": _on_field("term", ANY, "value", {"value": scalar, "case_insensitive": boolean}),
     "terms": _terms,

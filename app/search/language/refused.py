@@ -7,6 +7,7 @@ _OTHERS = "it reads other documents or indices than those searched"
 _STATISTICS = "it tells what is in documents that the caller may not see"
 _WORDS = "it expands to words of documents that the caller may not see"
 _FORM = "no field of this index has the form that it needs"
+_SPANS = "use [match_phrase] with [slop]"
 _LEFT = "it is not one of the clauses that are offered"
 
 REASONS: dict[str, str] = {
@@ -50,11 +51,16 @@ REASONS: dict[str, str] = {
     ),
     "query_string": "fields can be named inside its text: use [simple_query_string]",
     "wrapper": "it hides a query in base64: write the query itself",
-    "docvalue_fields": "use [_source] or [fields]",
     "stored_fields": "use [_source] or [fields]",
-    "rank": _LEFT,
-    "rescore": _LEFT,
-    "terms_set": _LEFT,
+    "seq_no_primary_term": "it counts the changes of everybody's documents",
+    "cross_fields": "use [combined_fields]",
+    "rare_terms": "it has no limit to its buckets: use [terms] with an [order] by [_count]",
+    **dict.fromkeys(("rank", "terms_set", "type", "diversified_sampler", "random_sampler"), _LEFT),
+    **dict.fromkeys(("variable_width_histogram", "matrix_stats", "adjacency_matrix", "multi_terms"), _LEFT),
+    **dict.fromkeys(
+        (f"span_{each}" for each in ("containing", "field_masking", "first", "gap", "near", "not")), _SPANS
+    ),
+    **dict.fromkeys((f"span_{each}" for each in ("or", "term", "within")), _SPANS),
 }
 
 

@@ -1,0 +1,95 @@
+"""Marks: expressions that match every spelling of a word, and names as HTML."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.search.marking import (
+    BUDGET,
+    LONGEST,
+    LONGEST_EXPRESSION,
+    MARK,
+    MOST_MARKED,
+    budget,
+    expression,
+    highlight,
+    mark_names,
+    marked_name,
+    spelled,
+)
+from app.search.params import MAX_HIGHLIGHTED
+from app.search.syntax import parse
+from app.search.words import content_words, words
+from tests.unit.search.test_syntax import TYPED
+
+LETTERS = st.text(st.sampled_from("aeiouçñöüßéÅøæﬁabcxyzAEIOUÖ"), min_size=1, max_size=12)
+
+
+@given(LETTERS)
+def test_every_spelling_of_a_word_matches_its_expression(word: str) -> None:
+    for form in ("NFC", "NFD"):
+        spelling = unicodedata.normalize(form, word)
+        (folded,) = content_words(spelling).split()
+        # `standard` has lower-case words; the classes mean the same in Python as in Lucene.
+        assert re.fullmatch(expression(folded), spelling.lower()), (folded, spelling)
+
+
+@given(LETTERS, LETTERS)
+def test_other_words_do_not_match_it(one: str, other: str) -> None:
+    (folded,), (another,) = content_words(one).split(), content_words(other).split()
+    if folded != another:
+        assert not re.fullmatch(expression(folded), other.lower())
+
+
+@given(st.text(min_size=1, max_size=2000))
+def test_expressions_are_short_enough_for_elasticsearch(text: str) -> None:
+    for word in content_words(text).split():
+        assert len(expression(word)) < 1000
+        assert len(expression("ß" + word, open_ended=True)) < LONGEST_EXPRESSION + 100
+
+
+@given(st.text(max_size=60), TYPED)
+def test_a_marked_name_is_the_name_in_html(name: str, typed: str) -> None:
+    marked = marked_name(name, parse(typed))
+    if marked is None:
+        return
+    plain = marked.replace(MARK[0], "").replace(MARK[1], "")
+    assert html.unescape(plain) == html.unescape(html.escape(name))
+    assert not set(plain) & set("<>\"'")
+    assert marked.count(MARK[0]) == marked.count(MARK[1]) > 0
+
+
+@given(st.from_regex(r"[A-Z]?[a-z]{1,6}([_. -][A-Za-z]{1,6}|[0-9]{1,3}){0,3}", fullmatch=True))
+def test_each_word_of_a_name_marks_it(name: str) -> None:
+    for word in words(name).split():
+        marked = marked_name(name, parse(f"{word} "))
+        assert marked is not None
+        assert word[0] in content_words(marked.partition(MARK[0])[2])[:1]
+
+
+@pytest.mark.parametrize("size", [1, 10, 11, MAX_HIGHLIGHTED])
+def test_the_budget_of_a_page_is_kept(size: int) -> None:
+    assert budget(size) <= LONGEST
+    assert budget(size) * size <= BUDGET
+
+
+@given(TYPED)
+def test_no_text_is_an_error(typed: str) -> None:
+    tree = parse(typed)
+    made = highlight(tree, 10)
+    assert (made is None) == (not spelled(tree))
+    assert len(spelled(tree)) <= MOST_MARKED
+
+
+def test_names_of_hits_are_marked_and_not_told_unless_asked_for() -> None:
+    answer = {"hits": {"hits": [{"_source": {"name": "a<b>.txt", "id": "1"}}, {"_source": {}}]}}
+    mark_names(answer, parse("b "), ("id",))
+    first, second = answer["hits"]["hits"]
+    assert first == {"_source": {"id": "1"}, "highlight": {"name": ["a&lt;<mark>b</mark>&gt;.txt"]}}
+    assert "highlight" not in second
