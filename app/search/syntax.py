@@ -30,9 +30,10 @@ from app.search.words import content_words, fold
 #: Words of a query in all; those after them are not looked for. Each costs several clauses, and Elasticsearch takes at
 #: least 1,024 (`indices.query.bool.max_clause_count`), counted after it has put in what `~` and `*` stand for.
 MAX_WORDS = 64
-#: Of these, how many phrases may end in a beginning, how many words may be nearly there and how many names may have `*`
-#: in them: each stands for several.
+#: Of these, how many phrases may end in a beginning and how many words may be nearly there: each stands for several.
 MAX_EXPANDED = 4
+#: How many may have `*` elsewhere than at their end: for each, all names are looked through.
+MAX_PATTERNS = 2
 #: Deeper brackets are taken as if they were not there.
 MAX_DEPTH = 10
 MAX_EDITS = 2
@@ -132,6 +133,7 @@ class _Parser:
     def __init__(self) -> None:
         self.words_left = MAX_WORDS
         self.expanded_left = MAX_EXPANDED
+        self.patterns_left = MAX_PATTERNS
         self.levels = [_Level()]
         self.negative = False
         #: Opened brackets that count for nothing.
@@ -190,7 +192,8 @@ class _Parser:
         item = self._item(words, ending)
         if "*" in ending["text"]:
             pattern = re.sub(r"\*+", "*", fold(ending["text"] + (ending["prefix"] or "")))
-            if len(pattern) <= LONGEST_PATTERN and self._expand():
+            if len(pattern) <= LONGEST_PATTERN and self.patterns_left:
+                self.patterns_left -= 1
                 # A content may have these words, with a star between or not.
                 return Group((Pattern(pattern), item), every=False)
         return item

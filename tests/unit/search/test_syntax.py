@@ -14,6 +14,7 @@ from app.search.syntax import (
     MAX_DEPTH,
     MAX_EDITS,
     MAX_EXPANDED,
+    MAX_PATTERNS,
     MAX_SLOP,
     MAX_WORDS,
     Everything,
@@ -85,7 +86,8 @@ def test_no_text_is_an_error_and_every_tree_is_bounded(typed: str) -> None:
     assert sum(len(each.words) for each in items) <= MAX_WORDS
     assert all(each.words and all(0 < len(word) <= LONGEST_WORD for word in each.words) for each in items)
     expanded = [each for each in items if each.edits or (len(each.words) > 1 and (each.prefix or each.typing))]
-    assert len(expanded) + len(patterns) <= MAX_EXPANDED
+    assert len(expanded) <= MAX_EXPANDED
+    assert len(patterns) <= MAX_PATTERNS
     assert all(each.edits <= MAX_EDITS and each.slop <= MAX_SLOP and not (each.prefix and each.edits) for each in items)
     assert all(0 < len(each.text) <= LONGEST_PATTERN and "**" not in each.text for each in patterns)
     # Each bracket is a group of alternatives of groups, and a pattern is one more.
@@ -122,8 +124,8 @@ def test_one_past_each_limit() -> None:
     for ending, counted in (("ab~ ", "edits"), ("a-b* ", "prefix")):
         expanded = [getattr(each, counted) for each in positive(parse(ending * (MAX_EXPANDED + 1)))]
         assert [bool(each) for each in expanded] == [True] * MAX_EXPANDED + [False]
-    patterns = [each for each in nodes(parse("a*b " * (MAX_EXPANDED + 1))) if isinstance(each, Pattern)]
-    assert len(patterns) == MAX_EXPANDED
+    patterns = [each for each in nodes(parse("a*b " * (MAX_PATTERNS + 1))) if isinstance(each, Pattern)]
+    assert len(patterns) == MAX_PATTERNS
     for length in (LONGEST_PATTERN, LONGEST_PATTERN + 1):
         found = [each for each in nodes(parse("a*" + "b" * (length - 2))) if isinstance(each, Pattern)]
         assert len(found) == (length <= LONGEST_PATTERN)
