@@ -6,6 +6,7 @@ Sources: RFC 7578 and the WHATWG's encoding of form data (what browsers and curl
 
 from __future__ import annotations
 
+import bisect
 import re
 from urllib.parse import quote, unquote_to_bytes
 
@@ -13,9 +14,12 @@ from app.errors import InvalidName
 
 MAX_NAME_BYTES = 1024
 
-# A parameter of a Content-Disposition. A quoted value ends at a quote that the next parameter or the end follows: senders
-# write a quote within a name as %22, and a backslash is a character like any other.
-_PARAMETER = re.compile(r';\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*=\s*("(.*?)"(?=\s*(?:;|$))|[^\s";]*)', re.DOTALL)
+# A parameter of a Content-Disposition, up to its value. A quoted value ends at a quote that the next parameter or the end
+# follows: senders write a quote within a name as %22, and a backslash is a character like any other. Those quotes are looked
+# for once: looked for from each parameter on, they would take time by the square of how many there are.
+_PARAMETER = re.compile(r";\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*")
+_CLOSING = re.compile(r'"(?=\s*(?:;|$))')
+_UNQUOTED = re.compile(r'[^\s";]*')
 _WIRE_ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}
 _WIRE_ESCAPE = re.compile("|".join(_WIRE_ESCAPES))
 _EXTENDED = re.compile(r"([A-Za-z0-9-]+)'[^']*'(.*)", re.DOTALL)
@@ -27,8 +31,17 @@ _PLAIN = re.compile(r"[ !#-\[\]-~]+")
 def disposition_parameters(header: str) -> dict[str, str]:
     """The parameters of a Content-Disposition by lower-case name, as on the wire; the first of several counts."""
     found: dict[str, str] = {}
-    for match in _PARAMETER.finditer(header):
-        value = match[3] if match[3] is not None else match[2]
+    closing = [match.start() for match in _CLOSING.finditer(header)]
+    position = 0
+    while match := _PARAMETER.search(header, position):
+        begin = match.end()
+        after = bisect.bisect_right(closing, begin)
+        if header.startswith('"', begin) and after < len(closing):
+            value, position = header[begin + 1 : closing[after]], closing[after] + 1
+        else:
+            unquoted = _UNQUOTED.match(header, begin)
+            assert unquoted is not None
+            value, position = unquoted[0], unquoted.end()
         found.setdefault(match[1].lower(), value)
     return found
 

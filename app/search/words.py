@@ -24,12 +24,37 @@ _MARKED_RUN = re.compile(r"(?:[^\W_][\u0300-\u036f]*)+")
 _DIACRITICS = dict.fromkeys(range(0x300, 0x370))
 
 
+#: Marks that may follow one letter, far more than any writing has (the number of UAX #15's stream-safe text). Bringing
+#: marks in order takes time by the square of how many there are, and nothing else runs meanwhile: without a bound a text of
+#: nothing else stops a process for a minute.
+MOST_MARKS = 30
+# What may have too many: only in here are there characters that are marks, or become marks.
+_MARKS_OR_OTHERS = re.compile(rf"[\W\uff9e\uff9f]{{{MOST_MARKS + 1},}}")
+
+
+def _is_mark(character: str) -> bool:
+    """Whether normalising may move it before the character that it follows."""
+    return unicodedata.combining(unicodedata.normalize("NFKD", character)[0]) != 0
+
+
+def _thinned(match: re.Match[str]) -> str:
+    """The characters of `match` without those marks that follow `MOST_MARKS` others."""
+    kept: list[str] = []
+    marks = 0
+    for character in match[0]:
+        marks = marks + 1 if not character.isascii() and _is_mark(character) else 0
+        if marks <= MOST_MARKS:
+            kept.append(character)
+    return "".join(kept)
+
+
 def fold(text: str) -> str:
     """`text` in one comparable form: compatibility forms unified, case folded, accents removed, NFC.
 
     Only the general diacritics (U+0300 to U+036F) go: the marks of Japanese or Devanagari make other letters.
     """
-    decomposed = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
+    bounded = _MARKS_OR_OTHERS.sub(_thinned, text)
+    decomposed = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", bounded).casefold())
     return unicodedata.normalize("NFC", decomposed.translate(_DIACRITICS))
 
 

@@ -29,6 +29,9 @@ FAULTS = {
     "too many requests": Fault(replace_answer=("429 Too Many Requests", b'{"error":{"type":"x"},"status":429}')),
     "bad gateway": Fault(replace_answer=("502 Bad Gateway", b'{"error":{"type":"x"},"status":502}')),
     "unavailable": Fault(replace_answer=("503 Service Unavailable", b'{"error":{"type":"x"},"status":503}')),
+    "unavailable, and it has done the work": Fault(
+        replace_answer=("503 Service Unavailable", b'{"error":{"type":"x"},"status":503}'), replace_after=True
+    ),
     "forbidden": Fault(replace_answer=("403 Forbidden", b'{"error":{"type":"x"},"status":403}')),
     "an answer without its items": Fault(replace_answer=("200 OK", b'{"items":[]}')),
     "half an answer": Fault(replace_answer=("200 OK", b'{"items":[{"index":')),

@@ -31,6 +31,7 @@ class Fault:
     `hold_request` / `hold_answer`: seconds that the request, or the answer to it, is kept back.
     `hold_until`: the request is kept back until this is set; `through` is set when Elasticsearch has answered it.
     `replace_answer`: what comes instead of a real answer, as (status line, body): for what no node can be brought to say.
+    `replace_after`: and Elasticsearch does the work all the same.
     `times`: how many requests are hit.
     """
 
@@ -42,6 +43,7 @@ class Fault:
     hold_answer: float = 0.0
     hold_until: threading.Event | None = None
     replace_answer: tuple[str, bytes] | None = None
+    replace_after: bool = False
     times: int = 1_000_000
     hit: int = field(default=0, init=False)
     through: threading.Event = field(default_factory=threading.Event, init=False)
@@ -135,6 +137,9 @@ class Proxy:
             _reset(client)
             raise ConnectionResetError
         if fault.replace_answer is not None:
+            if fault.replace_after:
+                node.sendall(request)
+                _message(node)
             status, body = fault.replace_answer
             head = f"HTTP/1.1 {status}\r\nX-Elastic-Product: Elasticsearch\r\nContent-Type: application/json\r\n"
             client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)

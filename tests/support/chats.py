@@ -16,8 +16,10 @@ from tests.support.told import PATIENCE, Told
 
 PATH = "/api/v2/chats"
 
-#: Chats that a client makes before it only archives and lists: they can't be deleted.
+#: Chats that a client makes before it rather archives and lists, and chats that it makes in all: they can't be deleted, and
+#: a list shows a thousand.
 ENOUGH = 30
+MOST = 150
 #: How often a chat is looked at before what nobody acknowledged is taken for decided: what a killed worker had sent may
 #: still be on its way at the first look.
 LOOKS = 2
@@ -54,7 +56,8 @@ class Chats:
         """Do something. `files`: ids of images that are there. Raises RequestException when nobody answers."""
         settled = [chat for chat in self.chats if not chat.open]
         kind = self._random.random()
-        if len(self.chats) < ENOUGH and (kind < 0.4 or not settled):
+        making = 0.4 if len(self.chats) < ENOUGH else 0.03
+        if len(self.chats) < MOST and (kind < making or not settled):
             self._create(self._random.sample(files, min(len(files), self._random.randint(0, 3))))
         elif kind < 0.75 and settled:
             self._archive(self._random.choice(settled))

@@ -26,6 +26,8 @@ Kind = Literal["text", "image", "data"]
 
 #: How many of a client's steps are about chats.
 CHATTING = 0.15
+#: After how many uploads a client deletes one of the files at once, while its text is being taken out.
+HASTE = 0.25
 
 
 @dataclass
@@ -317,6 +319,8 @@ class Client(threading.Thread):
             file.id, file.state = attachment_id, "present"
         unit.decided = True
         self._search(unit)
+        if self._random.random() < HASTE:
+            self._remove(unit, self._random.choice(files))
 
     def _file(self, way: Way, n: int) -> File:
         kind = self._random.choice(way.kinds)
