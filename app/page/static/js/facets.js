@@ -74,25 +74,6 @@ const FACETS = [
   lists("dialect", "dialect", (key) => T.dialects.get(key) ?? key),
 ];
 
-/** What the filters in force say, for the chips above the results: {label, change}. */
-export function chips(state) {
-  const found = [];
-  if (state.session) found.push({ label: T.sessions.title(state.session), change: { session: "" } });
-  for (const kind of state.kind) {
-    found.push({ label: nameOf(kind), change: { kind: state.kind.filter((each) => each !== kind) } });
-  }
-  if (state.date) found.push({ label: T.facets.dates[state.date], change: { date: "" } });
-  if (state.min || state.max) {
-    const high = state.max ? Number(state.max) + 1 : 0;
-    found.push({ label: T.facets.sizes(Number(state.min), high), change: { min: "", max: "" } });
-  }
-  for (const dialect of state.dialect) {
-    const label = T.dialects.get(dialect) ?? dialect;
-    found.push({ label, change: { dialect: state.dialect.filter((each) => each !== dialect) } });
-  }
-  return found;
-}
-
 export class Facets {
   constructor({ change }) {
     this.change = change;

@@ -18,7 +18,7 @@ const follow = (action) => (event) => {
 
 export class Frame {
   /**
-   * `who`: as /page/signed-in tells. `parts`: the elements of results, facets, sessions, preview and tray.
+   * `who`: as /page/signed-in tells. `parts`: the elements of results, facets, chips, sessions, preview and tray.
    * `actions`: take(files), typed(), sort(value), skip(), home(), fresh(), signOut().
    */
   constructor(who, parts, actions) {
@@ -47,7 +47,6 @@ export class Frame {
       on: { input: actions.typed },
     });
     this.count = h("span", { class: "count" });
-    this.chips = h("div", { class: "chips" });
     this.sort = h(
       "select",
       { id: "sort", on: { change: () => actions.sort(this.sort.value) } },
@@ -111,7 +110,7 @@ export class Frame {
           this.envelope,
         ),
       ),
-      this.chips,
+      parts.chips,
       this.notice,
       this.fresh,
       parts.results,
@@ -142,6 +141,20 @@ export class Frame {
       parts.tray,
       this.over,
     );
+  }
+
+  /** Say which search this is: in the title, the order, and the link to the raw answer. */
+  show(state) {
+    this.sort.value = states.sortOf(state);
+    this.sort.options[0].hidden = !state.q.trim();
+    const asked = states.parameters(state);
+    if (state.q.trim()) asked.set("highlight", "true");
+    asked.set("size", "50");
+    this.envelope.href = `/attachment/_search?${asked}`;
+    this.title.replaceChildren(h("bdi", {}, state.session));
+    this.title.hidden = !state.session;
+    this.into.textContent = state.session ? T.upload.into(state.session) : "";
+    document.title = [state.q.trim(), state.session, T.title].filter(Boolean).join(" · ");
   }
 
   get covers() {

@@ -12,6 +12,9 @@ export const DATES = new Map([
 const LISTS = ["kind", "dialect"];
 const SINGLES = ["q", "session", "date", "min", "max", "sort", "open"];
 
+/** What a state has without filters; words, order and what is open are none. */
+export const UNFILTERED = Object.freeze({ session: "", kind: [], date: "", min: "", max: "", dialect: [] });
+
 /** The state in a query string; what it does not know it leaves out. */
 export function read(search) {
   const parameters = new URLSearchParams(search);

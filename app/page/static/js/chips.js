@@ -1,0 +1,55 @@
+// The filters in force, above the results, each with the way to be rid of it.
+
+import { button, h, icon } from "./dom.js";
+import { nameOf } from "./kinds.js";
+import { UNFILTERED } from "./state.js";
+import { T } from "./texts.js";
+
+/** What the filters in force say: {label, change}. */
+function filters(state) {
+  const found = [];
+  const list = (name, label) => {
+    for (const value of state[name]) {
+      found.push({ label: label(value), change: { [name]: state[name].filter((each) => each !== value) } });
+    }
+  };
+  if (state.session) found.push({ label: T.sessions.title(state.session), change: { session: "" } });
+  list("kind", nameOf);
+  if (state.date) found.push({ label: T.facets.dates[state.date], change: { date: "" } });
+  if (state.min || state.max) {
+    const high = state.max ? Number(state.max) + 1 : 0;
+    found.push({ label: T.facets.sizes(Number(state.min), high), change: { min: "", max: "" } });
+  }
+  list("dialect", (key) => T.dialects.get(key) ?? key);
+  return found;
+}
+
+export class Chips {
+  /** `change(part)` takes a filter away, `clear()` all of them. */
+  constructor({ change, clear }) {
+    this.actions = { change, clear };
+    this.element = h("div", { class: "chips", hidden: true });
+  }
+
+  draw(state) {
+    const all = filters(state);
+    const each = all.map(({ label, change }) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: "chip",
+          "aria-label": T.search.without(label),
+          on: { click: () => this.actions.change(change) },
+        },
+        h("bdi", {}, label),
+        icon("close"),
+      ),
+    );
+    if (all.length > 1) {
+      each.push(button(T.search.clearFilters, { kind: "plain small", click: () => this.actions.clear() }));
+    }
+    this.element.replaceChildren(...each);
+    this.element.hidden = !all.length;
+  }
+}

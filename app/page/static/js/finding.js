@@ -1,0 +1,130 @@
+// A search on screen: asked for, shown, gone on with; what is said when nothing is found, and when it fails.
+
+import { button, h, icon } from "./dom.js";
+import { announce, warn } from "./live.js";
+import { message, skeleton } from "./results.js";
+import { Search } from "./search.js";
+import { isFiltered } from "./state.js";
+import { T, sentence } from "./texts.js";
+
+// Milliseconds after which what was found before is shown as old, and after an upload before the list is asked for again.
+const SLOW = 250;
+const ARRIVING = 400;
+// Seconds after which a search that failed is tried again by itself, longer each time.
+const RETRY = [2, 4, 8, 15, 30];
+
+export class Finding {
+  /**
+   * `parts`: frame, results, facets. `state()`: the state to search for. `changed()`: the sessions may have changed.
+   * `mayWrite()`; `clear()` takes all filters away.
+   */
+  constructor({ parts, state, changed, mayWrite, clear }) {
+    Object.assign(this, parts);
+    this.state = state;
+    this.changed = changed;
+    this.mayWrite = mayWrite;
+    this.clear = clear;
+    this.failures = 0;
+    this.search = new Search({
+      page: (hits, about) => this.arrived(hits, about),
+      failed: (error, first) => this.failed(error, first),
+    });
+  }
+
+  /** Search anew. `quiet`: not because somebody asked, so that nothing moves and nothing is said. */
+  async run({ quiet = false } = {}) {
+    clearTimeout(this.again);
+    this.quiet = quiet;
+    this.frame.fresh.hidden = true;
+    this.frame.main.setAttribute("aria-busy", "true");
+    // What was found before stays until the new answer is there, unless that takes its time.
+    const slow = setTimeout(() => this.frame.main.classList.add("waiting"), SLOW);
+    if (!this.results.hits.length && !quiet) this.results.footer(skeleton());
+    await this.search.begin(this.state());
+    clearTimeout(slow);
+    this.frame.main.classList.remove("waiting");
+  }
+
+  more() {
+    this.search.more();
+  }
+
+  /** Something was stored: ask again soon, once for many. */
+  soon() {
+    if (this.arriving) return;
+    this.arriving = setTimeout(() => {
+      this.arriving = null;
+      this.changed();
+      if (this.results.atTop()) this.run({ quiet: true });
+      else this.frame.fresh.hidden = false;
+    }, ARRIVING);
+  }
+
+  /** Go to what has arrived meanwhile. */
+  showFresh() {
+    this.results.element.scrollTop = 0;
+    this.run();
+    this.results.focus(0);
+  }
+
+  arrived(hits, { first, done, total, exact, facets }) {
+    this.frame.main.removeAttribute("aria-busy");
+    if (this.failures) announce(T.down.back);
+    this.failures = 0;
+    this.frame.notice.hidden = true;
+    const going = done ? null : h("p", { class: "quiet small" }, T.search.more);
+    if (!first) {
+      this.results.append(hits);
+      this.results.footer(going);
+      return;
+    }
+    const state = this.state();
+    this.results.replace(hits, { total, exact, high: Boolean(state.q.trim()), keep: this.quiet });
+    this.results.mark(state.open);
+    this.facets.draw(state, facets);
+    this.frame.count.textContent = T.search.found(total, exact);
+    if (!this.quiet) announce(T.search.found(total, exact));
+    this.results.footer(hits.length ? going : this.nothing(state));
+  }
+
+  nothing(state) {
+    if (!state.q.trim() && !isFiltered({ ...state, session: "" })) {
+      const choose = this.mayWrite()
+        ? button(T.upload.files, { icon: "upload", kind: "primary", click: this.frame.files.choose })
+        : null;
+      return message("upload", state.session ? T.empty.session : T.empty.all, T.empty.allHint, choose);
+    }
+    const clear = isFiltered(state) ? button(T.search.clearFilters, { click: () => this.clear() }) : null;
+    return message("search", T.empty.none, T.empty.noneHint, clear);
+  }
+
+  failed(error, first) {
+    this.frame.main.removeAttribute("aria-busy");
+    if (error.status === 401) return;
+    if (!first) {
+      const again = button(T.search.again, { icon: "retry", click: () => this.search.more() });
+      this.results.footer(h("div", { class: "message" }, h("p", {}, T.search.moreFailed), again));
+      return;
+    }
+    const offline = error.status === 0;
+    const down = error.status === 503;
+    const heading = offline ? T.down.offline : down ? T.down.heading : T.down.failed;
+    const text = offline ? T.down.offlineText : down ? T.down.text : sentence(error);
+    this.frame.notice.replaceChildren(
+      icon("alert"),
+      h("div", {}, h("strong", {}, heading), h("p", {}, text)),
+      button(T.search.again, { icon: "retry", click: () => this.run() }),
+    );
+    this.frame.notice.hidden = false;
+    if (!this.results.hits.length) this.results.footer();
+    if (!this.failures) warn(`${heading}. ${text}`);
+    if (offline || down) {
+      const wait = RETRY[Math.min(this.failures, RETRY.length - 1)];
+      this.failures += 1;
+      this.again = setTimeout(() => {
+        this.run({ quiet: true });
+        this.changed();
+      }, wait * 1000);
+    }
+  }
+}

@@ -1,0 +1,49 @@
+// Where the page is: the state in its URL, the way there in the history, and words as they are typed.
+
+import * as states from "./state.js";
+
+// Milliseconds after the last key before a search begins.
+const TYPING = 150;
+
+export class Place {
+  /** `moved(state, same)`: the state is another one now; `same`: it asks for the same results as the one before. */
+  constructor(moved) {
+    this.moved = moved;
+    this.state = states.read(location.search);
+    addEventListener("popstate", () => this.go(states.read(location.search)));
+  }
+
+  /** The address of the state as it is, but for `part`. */
+  href(part) {
+    return `/page/${states.write({ ...this.state, ...part })}`;
+  }
+
+  /** Change the state by what a person chose: an entry of its own in the history, unless `replace`. */
+  change(part, { replace = false } = {}) {
+    const state = { ...this.state, ...part };
+    if (states.write(state) === states.write(this.state)) return;
+    const url = this.href(part);
+    if (replace) history.replaceState({}, "", url);
+    else history.pushState({}, "", url);
+    this.editing = "";
+    this.go(state);
+  }
+
+  /** Change it by what a person is still editing in the field `what`: the steps of one edit are one entry. */
+  edit(what, part) {
+    this.change(part, { replace: this.editing === what });
+    this.editing = what;
+  }
+
+  /** The words as they are by now; what is typed quickly is one change. */
+  type(words) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.edit("q", { q: words() }), TYPING);
+  }
+
+  go(state) {
+    const same = states.sameSearch(state, this.state);
+    this.state = state;
+    this.moved(state, same);
+  }
+}
