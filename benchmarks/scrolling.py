@@ -99,7 +99,9 @@ def jump(page: Page, count: int) -> bool:
         # Seeded in the order of their numbers, shown the newest first.
         is_right = found["name"] == f"Seeded_{count - 1 - found['position']}.txt"
         near = abs(found["position"] - part * count) < 30
-        print(f"to {part:4.0%}: {found['milliseconds']:6.1f} ms, {found['name']}{'' if is_right and near else ' WRONG'}")
+        print(
+            f"to {part:4.0%}: {found['milliseconds']:6.1f} ms, {found['name']}{'' if is_right and near else ' WRONG'}"
+        )
         right = right and is_right and near
     return right
 

@@ -158,9 +158,14 @@ def sign_in() -> Response:
 
 @blueprint.get("/page/signed-in")
 @public
-@describes("Who is signed in", _SIGNED_IN, errors=(Unauthenticated,))
+@describes("Who is signed in", {**_SIGNED_IN, 204: Answer("Nobody is")})
 def signed_in() -> Response:
-    return _tell(cookie.sign_in_of(request, services().sign_ins))
+    try:
+        found = cookie.sign_in_of(request, services().sign_ins)
+    except Unauthenticated:
+        # An answer like the other: the page asks before anybody has signed in, and browsers tell people of errors.
+        return Response(status=204)
+    return _tell(found)
 
 
 @blueprint.post("/page/sign-out")

@@ -53,6 +53,7 @@ def page_server(tmp_path_factory: pytest.TempPathFactory, node: Proxy) -> Iterat
         EXTRACTION="on",
         MAX_FILE_SIZE=str(MAX_FILE_SIZE),
         ELASTICSEARCH_TIMEOUT="20",
+        WORKSPACE_ROOT=str(tmp_path_factory.mktemp("workspaces").resolve()),
     ) as server:
         yield server
         # The index is removed through it.
@@ -114,16 +115,16 @@ class Screen:
             f"async (given) => (({code})(await import('/page/static/js/{name}.js'), ...given))", list(arguments)
         )
 
-    def slow_down(self, bytes_per_second: int) -> Callable[[], None]:
-        """Have the browser send no faster; call what is returned to end that."""
+    def slow_down(self, up: int = -1, down: int = -1) -> Callable[[], None]:
+        """Have the browser send and receive no more bytes per second; call what is returned to end that."""
         wire = self.page.context.new_cdp_session(self.page)
 
-        def limit(rate: int) -> None:
-            conditions = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": rate}
+        def limit(up: int, down: int) -> None:
+            conditions = {"offline": False, "latency": 0, "downloadThroughput": down, "uploadThroughput": up}
             wire.send("Network.emulateNetworkConditions", conditions)
 
-        limit(bytes_per_second)
-        return lambda: limit(-1)
+        limit(up, down)
+        return lambda: limit(-1, -1)
 
 
 #: What the browser may complain of: answers that the page understands and shows.
@@ -141,11 +142,16 @@ def new_screen(chromium: Browser, page_server: Server) -> Iterator[Callable[...,
             wrong.append(message.text)
 
     def make(
-        *scopes: str, tenant: str | None = None, sign_in: bool = True, violations: bool = False, **options: Any
+        *scopes: str,
+        tenant: str | None = None,
+        sign_in: bool = True,
+        violations: bool = False,
+        server: Server = page_server,
+        **options: Any,
     ) -> Screen:
-        token = page_server.make_token(*scopes, tenant=tenant or f"page-{secrets.token_hex(4)}")
+        token = server.make_token(*scopes, tenant=tenant or f"page-{secrets.token_hex(4)}")
         if sign_in:
-            context = signed_in(chromium, page_server.url, token, **options)
+            context = signed_in(chromium, server.url, token, **options)
         else:
             context = chromium.new_context(**{"viewport": {"width": 1360, "height": 860}, **options})
         contexts.append(context)
@@ -154,7 +160,7 @@ def new_screen(chromium: Browser, page_server: Server) -> Iterator[Callable[...,
         if not violations:
             page.on("console", console)
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        return Screen(page, page_server, token)
+        return Screen(page, server, token)
 
     yield make
     for context in contexts:

@@ -91,6 +91,13 @@ def test_a_phone(new_screen: Callable[..., Screen]) -> None:
     expect(screen.count).to_have_text("2 attachments")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     check(page)
+    # Uploading is in reach at once; what lies beside the filters closes them and takes no tap for itself.
+    expect(page.get_by_role("button", name="Upload")).to_be_visible()
+    page.get_by_role("button", name="Filters").tap()
+    expect(screen.choice("Plain text")).to_be_visible()
+    page.touchscreen.tap(380, 150)
+    expect(screen.choice("Plain text")).to_be_hidden()
+    expect(screen.preview).to_be_hidden()
     page.get_by_role("button", name="Filters").tap()
     expect(screen.choice("Plain text")).to_be_visible()
     check(page)

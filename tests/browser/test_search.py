@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
+import requests
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Screen
+from tests.browser.test_everyone import check
 from tests.browser.test_preview import png
 from tests.support.breaking import Fault, Proxy
 
@@ -93,6 +96,119 @@ def test_filters_with_counts_in_the_address(screen: Screen) -> None:
     expect(screen.count).to_have_text("3 attachments")
     screen.page.get_by_role("button", name="Clear filters").click()
     expect(screen.count).to_have_text("5 attachments")
+
+
+def test_several_values_of_a_facet_together(screen: Screen) -> None:
+    screen.upload(("one.png", png()), ("two.png", png()), ("three.txt", b"text"), ("page.html", b"<!doctype html><p>x"))
+    screen.upload(("large.txt", b"x" * 20_000))
+    screen.open()
+    screen.choice("PNG image").locator("input").check()
+    expect(screen.count).to_have_text("2 attachments")
+    # What else there is to choose stays in sight, with what it would add.
+    expect(screen.choice("Plain text").locator(".number")).to_have_text("2")
+    screen.choice("HTML").locator("input").check()
+    expect(screen.count).to_have_text("3 attachments")
+    expect(screen.choice("Plain text")).to_be_visible()
+    asked = parse_qs(urlsplit(screen.page.url).query)
+    assert asked == {"kind": ["image/png", "text/html"]}
+    screen.page.reload()
+    expect(screen.count).to_have_text("3 attachments")
+    assert sorted(screen.names()) == ["one.png", "page.html", "two.png"]
+    # The other facets are counted under it.
+    expect(screen.choice("Under 10 KB").locator(".number")).to_have_text("3")
+    screen.choice("PNG image").locator("input").uncheck()
+    expect(screen.count).to_have_text("1 attachment")
+    screen.page.get_by_role("button", name="Remove the filter HTML").click()
+    expect(screen.count).to_have_text("5 attachments")
+    # Sizes are one span.
+    screen.choice("10 KB to 1.0 MB").locator("input").check()
+    expect(screen.count).to_have_text("1 attachment")
+    screen.choice("Under 10 KB").locator("input").check()
+    expect(screen.count).to_have_text("5 attachments")
+    expect(screen.page).to_have_url(f"{screen.server.url}/page/?max=1048575")
+    screen.choice("10 KB to 1.0 MB").locator("input").uncheck()
+    expect(screen.count).to_have_text("4 attachments")
+    screen.choice("Under 10 KB").locator("input").uncheck()
+    expect(screen.page).to_have_url(f"{screen.server.url}/page/")
+
+
+def await_extraction(screen: Screen, ids: list[str]) -> None:
+    """Wait until the texts of attachments are in the index: nothing writes their documents from then on."""
+    deadline = time.monotonic() + 60
+    while True:
+        answer = screen.server.get(f"/attachment/_status?attachments={','.join(ids)}", token=screen.token)
+        if all(each["initial_parsing"] != "pending" for each in answer.json().values()):
+            return
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def created(screen: Screen, attachment: str, moment: str) -> None:
+    """Have the index say that an attachment came at another time."""
+    requests.post(
+        f"{screen.server.elasticsearch_url}/{screen.server.index}/_update/{attachment}?refresh=true",
+        json={"doc": {"created": moment}},
+        timeout=30,
+    ).raise_for_status()
+
+
+def test_from_one_day_to_another(new_screen: Callable[..., Screen]) -> None:
+    screen = new_screen(timezone_id="Asia/Tokyo")
+    names = {
+        "january.txt": "2025-01-31T14:59:59Z",
+        "february.txt": "2025-01-31T15:00:00Z",
+        "march.txt": "2025-03-01T00:00:00Z",
+    }
+    ids = screen.upload(*((name, b"x") for name in names))
+    await_extraction(screen, ids)
+    for attachment, moment in zip(ids, names.values(), strict=True):
+        created(screen, attachment, moment)
+    screen.upload(("today.txt", b"x"))
+    screen.open("?sort=oldest")
+    screen.choice("Last 24 hours").locator("input").check()
+    expect(screen.count).to_have_text("1 attachment")
+    first, last = screen.page.get_by_label("From", exact=True), screen.page.get_by_label("To", exact=True)
+    asked = []
+    screen.page.on("request", lambda request: asked.append(request.url))
+    # By keyboard: years that are not whole yet are not searched for.
+    first.press_sequentially("02012025", delay=50)
+    # Days are those of where the browser is; a range takes the place of the time back from now.
+    expect(screen.page).to_have_url(f"{screen.server.url}/page/?from=2025-02-01&sort=oldest")
+    expect(screen.count).to_have_text("3 attachments")
+    assert screen.names() == ["february.txt", "march.txt", "today.txt"]
+    assert not [url for url in asked if "created_after=0" in url or "created_after=1" in url]
+    expect(first).to_be_focused()
+    last.fill("2025-02-01")
+    expect(screen.count).to_have_text("1 attachment")
+    assert screen.names() == ["february.txt"]
+    expect(screen.page.get_by_role("button", name="Remove the filter Feb 1, 2025")).to_be_visible()
+    last.fill("2025-01-31")
+    last.press("Enter")
+    expect(screen.page.locator(".range .wrong")).to_have_text("The first day must be before the last one.")
+    expect(screen.page.get_by_role("alert")).to_have_text("The first day must be before the last one.")
+    expect(screen.page).to_have_url(f"{screen.server.url}/page/?from=2025-02-01&to=2025-02-01&sort=oldest")
+    check(screen.page)
+    screen.page.reload()
+    expect(first).to_have_value("2025-02-01")
+    expect(last).to_have_value("2025-02-01")
+    expect(screen.count).to_have_text("1 attachment")
+    screen.page.go_back()
+    expect(last).to_have_value("")
+    expect(screen.count).to_have_text("3 attachments")
+    screen.choice("Older").locator("input").check()
+    expect(first).to_have_value("")
+    expect(screen.page).to_have_url(f"{screen.server.url}/page/?date=older&sort=oldest")
+    expect(screen.count).to_have_text("3 attachments")
+
+
+def test_days_in_an_address_that_are_none(screen: Screen) -> None:
+    screen.upload(("one.txt", b"1"))
+    for query in ("from=2025-02-30", "from=2025-13-01", "to=yesterday", "from=0001-01-01", "to=9999-12-31"):
+        screen.open(f"?{query}")
+        expect(screen.count).to_have_text("1 attachment")
+        expect(screen.page.locator(".chip")).to_have_count(0)
+    screen.open("?to=9998-12-31")
+    expect(screen.count).to_have_text("1 attachment")
 
 
 def test_typing_is_one_step_of_the_history(screen: Screen) -> None:

@@ -13,10 +13,14 @@ from tests.browser.conftest import Screen
 def test_signing_in_and_out(new_screen: Callable[..., Screen]) -> None:
     screen = new_screen(sign_in=False)
     page = screen.page
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
     page.goto(f"{screen.server.url}/?anything")
     expect(page).to_have_url(f"{screen.server.url}/page/")
     field = page.get_by_label("API token")
     expect(field).to_be_focused()
+    # That nobody is signed in yet is no error.
+    assert said == []
     field.fill("wrong")
     field.press("Enter")
     expect(page.get_by_text("This token is not valid.")).to_be_visible()
@@ -25,7 +29,7 @@ def test_signing_in_and_out(new_screen: Callable[..., Screen]) -> None:
     page.keyboard.press("Escape")
     field.fill(screen.token)
     page.get_by_role("button", name="Sign in").click()
-    expect(screen.count).to_have_text("Nothing found")
+    expect(screen.count).to_have_text("No attachments")
 
     assert page.evaluate("document.cookie") == ""
     stored = page.evaluate(

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import MAX_FILE_SIZE, Screen
+from tests.faults.conftest import mounted
+from tests.support.app import running_server
 from tests.support.breaking import Proxy
 
 MIB = 1024 * 1024
@@ -52,18 +57,27 @@ def test_cancel_and_try_again(screen: Screen) -> None:
 
 
 def test_what_fails_says_why_and_can_be_tried_again(screen: Screen, node: Proxy) -> None:
+    """And the others wait: an outage costs the files that were under way, not the whole folder."""
     screen.open()
     node.refuse()
     try:
-        screen.choose(("unlucky.txt", b"some text"))
-        entry = screen.entry("unlucky.txt")
-        expect(entry).to_contain_text("Elasticsearch is not available")
-        expect(screen.page.get_by_role("alert").first).to_contain_text("unlucky.txt was not uploaded")
+        screen.choose(*((f"unlucky{number}.txt", b"some text") for number in range(12)))
+        failed = screen.page.locator(".upload.failed")
+        expect(failed.first).to_contain_text("Elasticsearch is not available")
+        expect(screen.page.get_by_role("alert").first).to_contain_text(".txt was not uploaded")
+        expect(screen.entry("unlucky11.txt")).to_contain_text("Waiting until the server takes files again")
+        expect(screen.page.get_by_role("button", name="Try all again")).to_be_visible()
+        assert failed.count() < 8
     finally:
         node.accept()
     screen.server.await_health()
-    entry.get_by_role("button", name="Try unlucky.txt again").click()
-    expect(entry).to_contain_text("Stored")
+    failed.first.get_by_role("button", name=re.compile("Try unlucky")).click()
+    # It resumes the others with it.
+    expect(screen.entry("unlucky11.txt")).to_contain_text("Stored")
+    again = screen.page.get_by_role("button", name="Try all again")
+    if again.is_visible():
+        again.click()
+    expect(screen.page.locator(".tray h2")).to_contain_text("12 done")
 
 
 _TRANSFER = """(files) => {
@@ -113,6 +127,52 @@ def test_every_refusal_has_a_sentence(screen: Screen) -> None:
         assert found["again"] is again, status
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    with mounted("-t", "tmpfs", "-o", f"size={24 * MIB}", "tmpfs", on=tmp_path):
+        yield tmp_path
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small file system")
+def test_refusals_as_the_server_gives_them(
+    new_screen: Callable[..., Screen], small_disk: Path, elasticsearch_url: str
+) -> None:
+    """Each said in its sentence; what may fare better later can be tried again, and does."""
+    with running_server(small_disk, elasticsearch_url, WEB_WORKERS="1", GRACE_TIME="1") as server:
+        screen = new_screen(server=server)
+        screen.open()
+        ballast = small_disk / "ballast"
+        with ballast.open("wb") as file:
+            status = os.statvfs(small_disk)
+            os.posix_fallocate(file.fileno(), 0, status.f_bavail * status.f_frsize)
+        screen.choose(("full.bin", os.urandom(MIB)))
+        entry = screen.entry("full.bin")
+        expect(entry).to_contain_text("The server’s disk is full. Nothing of the file was kept.")
+        ballast.unlink()
+        entry.get_by_role("button", name="Try full.bin again").click()
+        expect(entry).to_contain_text("Stored")
+
+        transfer = screen.page.evaluate_handle(_TRANSFER, [["n" * 1020 + ".text", "x"]])
+        screen.page.dispatch_event(".main", "drop", {"dataTransfer": transfer})
+        expect(screen.entry("nnn")).to_contain_text("Its name can’t be kept")
+
+        screen.page.context.set_offline(True)
+        screen.choose(("lost.bin", b"x" * 5000))
+        entry = screen.entry("lost.bin")
+        expect(entry).to_contain_text("The connection was lost")
+        screen.page.context.set_offline(False)
+        # The server gets a limit that the page has not heard of.
+        server.stop()
+        server.environment["MAX_FILE_SIZE"] = "5000"
+        server.start()
+        entry.get_by_role("button", name="Try lost.bin again").click()
+        expect(entry).to_contain_text("Stored")
+        screen.choose(("over.bin", b"x" * 5001))
+        entry = screen.entry("over.bin")
+        expect(entry).to_contain_text("It is larger than the server takes.")
+        expect(entry.get_by_role("button", name="Try over.bin again")).to_have_count(0)
+
+
 def test_dropped_and_pasted_into_a_session(screen: Screen) -> None:
     screen.open("?session=my%2Fsession")
     transfer = screen.page.evaluate_handle(_TRANSFER, [["dropped.txt", "dropped"], ["second.txt", "second"]])
@@ -154,7 +214,7 @@ def test_thousands_of_files_in_the_queue_do_not_fill_the_page(screen: Screen) ->
     screen.slow_down(1000)
     transfer = screen.page.evaluate_handle(_TRANSFER, [[f"{number}.txt", "x" * 100] for number in range(3_000)])
     screen.page.dispatch_event(".main", "drop", {"dataTransfer": transfer})
-    expect(screen.page.locator(".tray")).to_contain_text("more waiting")
+    expect(screen.page.locator(".tray")).to_contain_text("files more")
     assert screen.page.locator(".upload").count() <= 50
     screen.page.get_by_role("button", name="Cancel all").click()
     expect(screen.page.locator(".upload.sending")).to_have_count(0)

@@ -59,12 +59,8 @@ function remember(who) {
 
 /** Who is signed in; null when nobody is. */
 export async function whoIsSignedIn() {
-  try {
-    return remember(await (await call("GET", "/page/signed-in", { quiet: true })).json());
-  } catch (error) {
-    if (error.status === 401) return null;
-    throw error;
-  }
+  const response = await call("GET", "/page/signed-in", { quiet: true });
+  return response.status === 204 ? null : remember(await response.json());
 }
 
 /** Sign in; who it is. Throws ApiError: 401 for a token that is not valid. */

@@ -16,6 +16,9 @@ function filters(state) {
   if (state.session) found.push({ label: T.sessions.title(state.session), change: { session: "" } });
   list("kind", nameOf);
   if (state.date) found.push({ label: T.facets.dates[state.date], change: { date: "" } });
+  if (state.from || state.to) {
+    found.push({ label: T.facets.range(state.from, state.to), change: { from: "", to: "" } });
+  }
   if (state.min || state.max) {
     const high = state.max ? Number(state.max) + 1 : 0;
     found.push({ label: T.facets.sizes(Number(state.min), high), change: { min: "", max: "" } });

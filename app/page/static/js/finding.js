@@ -10,6 +10,8 @@ import { T, sentence } from "./texts.js";
 // Milliseconds after which what was found before is shown as old, and after an upload before the list is asked for again.
 const SLOW = 250;
 const ARRIVING = 400;
+// How much longer than a search takes there is none after it, while files arrive: a busy server has them to store.
+const REST = 4;
 // Seconds after which a search that failed is tried again by itself, longer each time.
 const RETRY = [2, 4, 8, 15, 30];
 
@@ -25,6 +27,7 @@ export class Finding {
     this.mayWrite = mayWrite;
     this.clear = clear;
     this.failures = 0;
+    this.lasted = 0;
     this.search = new Search({
       page: (hits, about) => this.arrived(hits, about),
       failed: (error, first) => this.failed(error, first),
@@ -40,7 +43,9 @@ export class Finding {
     // What was found before stays until the new answer is there, unless that takes its time.
     const slow = setTimeout(() => this.frame.main.classList.add("waiting"), SLOW);
     if (!this.results.hits.length && !quiet) this.results.footer(skeleton());
+    const began = performance.now();
     await this.search.begin(this.state());
+    this.lasted = performance.now() - began;
     clearTimeout(slow);
     this.frame.main.classList.remove("waiting");
   }
@@ -57,7 +62,7 @@ export class Finding {
       this.changed();
       if (this.results.atTop()) this.run({ quiet: true });
       else this.frame.fresh.hidden = false;
-    }, ARRIVING);
+    }, Math.max(ARRIVING, REST * this.lasted));
   }
 
   /** Go to what has arrived meanwhile. */
@@ -82,8 +87,9 @@ export class Finding {
     this.results.replace(hits, { total, exact, high: Boolean(state.q.trim()), keep: this.quiet });
     this.results.mark(state.open);
     this.facets.draw(state, facets);
-    this.frame.count.textContent = T.search.found(total, exact);
-    if (!this.quiet) announce(T.search.found(total, exact));
+    const found = T.search.found(total, exact, Boolean(state.q.trim()) || isFiltered(state));
+    this.frame.count.textContent = found;
+    if (!this.quiet) announce(found);
     this.results.footer(hits.length ? going : this.nothing(state));
   }
 

@@ -41,3 +41,6 @@ export function when(text, now = new Date()) {
 
 export const exactly = (text) => dayAndTime.format(new Date(text));
 export const inFull = (text) => fullTime.format(new Date(text));
+
+/** A day as the state has it, 2026-05-17, in words. */
+export const dayOf = (text) => dayOfYear.format(new Date(`${text}T00:00`));

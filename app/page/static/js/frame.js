@@ -29,6 +29,11 @@ export class Frame {
     const layout = () => this.layout();
     narrow.addEventListener("change", layout);
     phone.addEventListener("change", layout);
+    // What lies under the sidebar takes no click: one that misses it is meant to close it.
+    addEventListener("click", (event) => {
+      const beside = ![this.side, this.header].some((each) => each.contains(event.target));
+      if (beside && document.body.classList.contains("with-drawer")) this.drawer(false);
+    });
   }
 
   build(parts, actions) {
@@ -126,6 +131,8 @@ export class Frame {
         h("span", {}, T.title),
       ),
       h("search", {}, icon("search"), this.input, h("kbd", { "aria-hidden": "true" }, "/")),
+      // Narrow, the sidebar and its buttons are out of sight.
+      mayWrite && button(T.upload.button, { icon: "upload", only: true, kind: "primary quick", click: this.files.choose }),
       this.filters,
       account,
     );

@@ -32,7 +32,10 @@ class Page {
       href: (id) => this.place.href({ open: id }),
       more: () => this.finding.more(),
     });
-    this.facets = new Facets({ change: (toggle) => this.place.change(toggle(this.state)) });
+    this.facets = new Facets({
+      change: (toggle) => this.place.change(toggle(this.state)),
+      edit: (what, part) => this.place.edit(what, part),
+    });
     this.chips = new Chips({ change: (part) => this.place.change(part), clear: () => this.clearFilters() });
     this.sessions = new Sessions({
       choose: (session) => this.toSession(session),
@@ -259,6 +262,7 @@ async function begin() {
     if (next.name !== page.who.name || next.tenant !== page.who.tenant) location.reload();
     else page.finding.run();
     page.who = next;
+    page.uploads.resume();
   });
   page.start();
 }

@@ -10,7 +10,10 @@ export class Place {
   constructor(moved) {
     this.moved = moved;
     this.state = states.read(location.search);
-    addEventListener("popstate", () => this.go(states.read(location.search)));
+    addEventListener("popstate", () => {
+      this.editing = "";
+      this.go(states.read(location.search));
+    });
   }
 
   /** The address of the state as it is, but for `part`. */

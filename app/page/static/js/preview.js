@@ -76,7 +76,7 @@ export class Preview {
 
   draw(hit, signal) {
     const source = hit._source;
-    this.name.replaceChildren(h("bdi", {}, source.name));
+    this.name.replaceChildren(h("bdi", { title: source.name }, source.name));
     const place = h("div", { class: "look" });
     this.body.replaceChildren(place, this.buttons(hit), ...this.passages(hit), this.details(hit, signal));
     this.look(place, source, signal).catch((error) => {

@@ -9,11 +9,25 @@ export const DATES = new Map([
   ["year", 365],
   ["older", 365],
 ]);
+/** The days that a range can begin and end with: those of computers, and of four digits. */
+export const EARLIEST = "1970-01-01";
+export const LATEST = "9998-12-31";
 const LISTS = ["kind", "dialect"];
-const SINGLES = ["q", "session", "date", "min", "max", "sort", "open"];
+const SINGLES = ["q", "session", "date", "from", "to", "min", "max", "sort", "open"];
+
+const isDay = (text) =>
+  /^\d{4}-\d\d-\d\d$/.test(text) && text >= EARLIEST && text <= LATEST && dayOf(new Date(`${text}T00:00Z`)) === text;
+
+const dayOf = (date) => (Number.isNaN(date.valueOf()) ? "" : date.toISOString().slice(0, 10));
+
+/** The moment at which a day (2026-05-17) begins where the browser is, or the one `later` days after it. */
+function midnight(text, later = 0) {
+  const [year, month, day] = text.split("-").map(Number);
+  return new Date(year, month - 1, day + later).toISOString();
+}
 
 /** What a state has without filters; words, order and what is open are none. */
-export const UNFILTERED = Object.freeze({ session: "", kind: [], date: "", min: "", max: "", dialect: [] });
+export const UNFILTERED = Object.freeze({ session: "", kind: [], date: "", from: "", to: "", min: "", max: "", dialect: [] });
 
 /** The state in a query string; what it does not know it leaves out. */
 export function read(search) {
@@ -23,7 +37,9 @@ export function read(search) {
   for (const name of LISTS) state[name] = parameters.getAll(name);
   if (!SORTS.includes(state.sort)) state.sort = "";
   for (const name of ["min", "max"]) if (!/^\d{1,15}$/.test(state[name])) state[name] = "";
-  if (!DATES.has(state.date)) state.date = "";
+  for (const name of ["from", "to"]) if (!isDay(state[name])) state[name] = "";
+  if (state.from && state.to && state.from > state.to) state.to = "";
+  if (!DATES.has(state.date) || state.from || state.to) state.date = "";
   return state;
 }
 
@@ -43,8 +59,7 @@ export const sameSearch = (one, other) => write({ ...one, open: "" }) === write(
 export const sortOf = (state) =>
   state.sort && (state.sort !== "relevance" || state.q.trim()) ? state.sort : state.q.trim() ? "relevance" : "newest";
 
-export const isFiltered = (state) =>
-  Boolean(state.session || state.date || state.min || state.max) || LISTS.some((name) => state[name].length);
+export const isFiltered = (state) => Object.keys(UNFILTERED).some((name) => state[name].length > 0);
 
 const FIELDS = {
   relevance: "_score:desc,id:desc",
@@ -68,6 +83,8 @@ export function parameters(state) {
     const moment = Math.floor(Date.now() / 60_000) * 60_000 - DATES.get(state.date) * 86_400_000;
     found.set(state.date === "older" ? "created_before" : "created_after", new Date(moment).toISOString());
   }
+  if (state.from) found.set("created_after", midnight(state.from));
+  if (state.to) found.set("created_before", midnight(state.to, 1));
   if (state.min) found.set("min_size", state.min);
   if (state.max) found.set("max_size", state.max);
   found.set("sort", FIELDS[sortOf(state)]);

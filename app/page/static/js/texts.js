@@ -1,6 +1,6 @@
 // Every sentence of the page.
 
-import { bytes, count } from "./format.js";
+import { bytes, count, dayOf } from "./format.js";
 
 const files = (number) => (number === 1 ? "1 file" : `${count(number)} files`);
 
@@ -48,8 +48,12 @@ export const T = {
     },
     envelope: "Raw answer",
     envelopeTitle: "Elasticsearch’s own answer to this search, as JSON",
-    found: (number, exact) =>
-      number === 0 ? "Nothing found" : `${count(number)}${exact ? "" : "+"} ${number === 1 ? "attachment" : "attachments"}`,
+    found: (number, exact, asked) =>
+      number === 0
+        ? asked
+          ? "Nothing found"
+          : "No attachments"
+        : `${count(number)}${exact ? "" : "+"} ${number === 1 ? "attachment" : "attachments"}`,
     more: "Loading more…",
     moreFailed: "The next results could not be loaded.",
     again: "Try again",
@@ -87,6 +91,14 @@ export const T = {
       month: "Last 30 days",
       year: "Last 12 months",
       older: "Older",
+    },
+    from: "From",
+    to: "To",
+    wrongRange: "The first day must be before the last one.",
+    range: (from, to) => {
+      if (!from) return `Until ${dayOf(to)}`;
+      if (!to) return `From ${dayOf(from)}`;
+      return from === to ? dayOf(from) : `${dayOf(from)} to ${dayOf(to)}`;
     },
     sizes: (low, high) => {
       if (!low) return `Under ${bytes(high)}`;
@@ -129,7 +141,9 @@ export const T = {
     fold: "Fold the list of uploads",
     unfold: "Unfold the list of uploads",
     cancelAll: "Cancel all",
+    retryAll: "Try all again",
     waiting: "Waiting",
+    paused: "Waiting until the server takes files again",
     finishing: "Storing and indexing…",
     done: "Stored, found by its name",
     reading: "Stored, reading its text…",
@@ -143,7 +157,7 @@ export const T = {
     sent: (sent, total) => `${bytes(sent)} of ${bytes(total)}`,
     speed: (rate) => `${bytes(rate)}/s`,
     left: (text) => `${text} left`,
-    others: (number) => `and ${files(number)} more waiting`,
+    others: (number) => `and ${files(number)} more`,
     summary: (running, done, failed) =>
       [
         running ? `${files(running)} uploading` : "",

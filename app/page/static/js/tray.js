@@ -24,14 +24,15 @@ export class Tray {
     this.summary = h("span", {});
     this.list = h("ul", { class: "uploads", role: "list" });
     this.others = h("p", { class: "quiet small", hidden: true });
-    this.fold = button(T.upload.fold, { icon: "all", only: true, kind: "plain", click: () => this.toggle() });
+    this.fold = button(T.upload.fold, { icon: "down", only: true, kind: "plain", click: () => this.toggle() });
     this.fold.setAttribute("aria-expanded", "true");
     this.stopAll = button(T.upload.cancelAll, { kind: "plain small", click: () => uploads.cancelAll() });
+    this.retryAll = button(T.upload.retryAll, { kind: "plain small", click: () => uploads.retryAll() });
     this.hide = button(T.upload.hide, { icon: "close", only: true, kind: "plain", click: () => this.clear() });
     this.element = h(
       "section",
       { class: "tray", "aria-label": T.upload.region, hidden: true },
-      h("header", {}, h("h2", {}, T.upload.heading, " ", this.summary), this.stopAll, this.fold, this.hide),
+      h("header", {}, h("h2", {}, T.upload.heading, " ", this.summary), this.retryAll, this.stopAll, this.fold, this.hide),
       this.list,
       this.others,
     );
@@ -40,6 +41,7 @@ export class Tray {
   toggle() {
     this.folded = !this.folded;
     this.list.hidden = this.folded;
+    this.element.classList.toggle("folded", this.folded);
     const label = this.folded ? T.upload.unfold : T.upload.fold;
     set(this.fold, { "aria-expanded": String(!this.folded), "aria-label": label, title: label });
   }
@@ -63,10 +65,11 @@ export class Tray {
   }
 
   draw() {
-    const { running, done, failed } = this.uploads.numbers();
+    const { running, done, failed, again } = this.uploads.numbers();
     this.element.hidden = this.uploads.items.length === 0;
     this.summary.textContent = T.upload.summary(running, done, failed);
     this.stopAll.hidden = running < 2;
+    this.retryAll.hidden = again < 2;
     this.hide.hidden = running === this.uploads.items.length;
     if (this.wasRunning && !running && done) announce(T.upload.allArrived(done));
     this.wasRunning = running > 0;
@@ -148,6 +151,8 @@ export class Tray {
       }
       case "failed":
         return item.why;
+      case "waiting":
+        return this.uploads.paused ? T.upload.paused : T.upload.waiting;
       case "done":
         return item.text ?? T.upload.done;
       default:

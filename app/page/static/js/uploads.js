@@ -8,6 +8,9 @@ import { T } from "./texts.js";
 const AT_ONCE = 3;
 // Seconds over which the speed is smoothed.
 const SMOOTHING = 3;
+// Seconds that the queue waits after a failure that may pass, longer each time, and then sends one file alone: while the
+// server is away, or nobody is signed in, every file of a folder would fail in turn.
+const PAUSES = [2, 4, 8, 15, 30];
 
 const REFUSALS = new Map([
   [401, T.refusals.signedOut],
@@ -38,6 +41,13 @@ export class Uploads {
     this.stored = stored;
     this.items = [];
     this.limit = Infinity;
+    this.failures = 0;
+    this.timer = null;
+  }
+
+  /** Whether what waits does so for a server that takes no files at the moment. */
+  get paused() {
+    return this.timer !== null;
   }
 
   /** Queue files for a session, which may be empty. */
@@ -54,7 +64,7 @@ export class Uploads {
     });
     this.items.push(...added);
     added.forEach(this.changed);
-    this.pump();
+    this.resume();
     return added;
   }
 
@@ -72,6 +82,25 @@ export class Uploads {
     if (item.state !== "failed" && item.state !== "cancelled") return;
     Object.assign(item, { state: "waiting", why: "", sent: 0, speed: 0 });
     this.changed(item);
+    this.resume();
+  }
+
+  /** Try all again that may fare better now. */
+  retryAll() {
+    this.items.filter((item) => item.state === "failed" && item.again).forEach((item) => this.retry(item));
+  }
+
+  pause() {
+    if (this.paused) return;
+    const wait = PAUSES[Math.min(this.failures, PAUSES.length - 1)];
+    this.failures += 1;
+    this.timer = setTimeout(() => this.resume(), wait * 1000);
+  }
+
+  /** Go on, because somebody asked for it or enough time has passed. */
+  resume() {
+    clearTimeout(this.timer);
+    this.timer = null;
     this.pump();
   }
 
@@ -85,19 +114,22 @@ export class Uploads {
   }
 
   numbers() {
-    const found = { running: 0, done: 0, failed: 0 };
+    const found = { running: 0, done: 0, failed: 0, again: 0 };
     for (const item of this.items) {
       if (this.isRunning(item)) found.running += 1;
       else if (item.state === "done") found.done += 1;
       else if (item.state === "failed") found.failed += 1;
+      if (item.state === "failed" && item.again) found.again += 1;
     }
     return found;
   }
 
   pump() {
+    if (this.paused) return;
+    const most = this.failures ? 1 : AT_ONCE;
     let busy = this.items.filter((item) => item.state === "sending" || item.state === "finishing").length;
     for (const item of this.items) {
-      if (busy >= AT_ONCE) return;
+      if (busy >= most) return;
       if (item.state !== "waiting") continue;
       busy += 1;
       this.send(item);
@@ -146,12 +178,14 @@ export class Uploads {
       return;
     }
     [item.id] = JSON.parse(request.responseText).attachments;
+    this.failures = 0;
     this.end(item, "done");
     this.stored(item);
   }
 
   fail(item, error) {
     Object.assign(item, refusal(error));
+    if (item.again) this.pause();
     this.end(item, "failed");
   }
 

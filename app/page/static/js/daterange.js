@@ -1,0 +1,63 @@
+// From one day to another: two fields of the browser's own beside the times back from now.
+
+import { h } from "./dom.js";
+import { warn } from "./live.js";
+import { EARLIEST, LATEST } from "./state.js";
+import { T } from "./texts.js";
+
+export class DateRange {
+  /** `edit(what, part)`: the state changes while `what` is being edited. */
+  constructor({ edit }) {
+    this.edit = edit;
+    this.wrong = h("p", { class: "wrong small", id: "date-wrong" });
+    this.fields = { from: this.field("from"), to: this.field("to") };
+    this.element = h(
+      "div",
+      { class: "range" },
+      ...Object.entries(this.fields).map(([name, input]) => h("label", {}, h("span", {}, T.facets[name]), input)),
+      this.wrong,
+    );
+  }
+
+  field(name) {
+    return h("input", {
+      type: "date",
+      id: `date-${name}`,
+      min: EARLIEST,
+      max: LATEST,
+      "aria-describedby": "date-wrong",
+      on: {
+        change: (event) => this.changed(name, event.target),
+        blur: () => this.complain(),
+        keydown: (event) => event.key === "Enter" && this.complain(),
+      },
+    });
+  }
+
+  changed(name, input) {
+    // A year that is still being typed comes as one long ago, half a date as none: neither is meant.
+    if (!input.validity.valid) return;
+    this.wrong.textContent = "";
+    this.edit(name, { [name]: input.value, date: "" });
+  }
+
+  complain() {
+    const wrong = Object.values(this.fields).find((input) => !input.validity.valid);
+    this.wrong.textContent = wrong ? T.facets.wrongRange : "";
+    if (wrong) warn(T.facets.wrongRange);
+    for (const input of Object.values(this.fields)) {
+      if (input === wrong) input.setAttribute("aria-invalid", "true");
+      else input.removeAttribute("aria-invalid");
+    }
+  }
+
+  draw({ from, to }) {
+    for (const [name, value] of Object.entries({ from, to })) {
+      const input = this.fields[name];
+      const typing = input === document.activeElement && !input.validity.valid;
+      if (input.value !== value && !typing) input.value = value;
+    }
+    this.fields.from.max = to || LATEST;
+    this.fields.to.min = from || EARLIEST;
+  }
+}

@@ -1,0 +1,41 @@
+"""The package as pip makes it: all of the application's files are in it, those of the page too."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from tests.support.app import ROOT
+
+
+def test_the_wheel_has_every_file_of_the_application(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    # From a copy: what building leaves behind is not for the clone.
+    shutil.copytree(ROOT / "app", source / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    wanted = {str(path.relative_to(source)) for path in (source / "app").rglob("*") if path.is_file()}
+    assert {"app/page/static/page.html", "app/page/static/pdfjs/cmaps/UniGB-UCS2-H.bcmap"} <= wanted
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "-q",
+            "--no-deps",
+            "--disable-pip-version-check",
+            "-w",
+            tmp_path,
+            source,
+        ],
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        found = {name for name in packed.namelist() if name.startswith("app/")}
+    assert found == wanted
