@@ -1,29 +1,38 @@
-"""gunicorn's threaded worker, less what lets a few slow clients stop it.
+"""gunicorn's threaded worker, less what lets a few slow clients stop it, and less its ways between threads.
 
 Its own worker hands a new connection to a thread at once, which then waits for the head of the request for as long as the
-client likes, and it closes connections on its only event loop, up to two seconds each. Here the event loop collects the
-head, so that a thread gets whole heads only; connections that stay silent cost a descriptor and no thread, and the oldest
-of them makes room when there are too many; closing waits in the event loop too; and `app.http.pace` sees to it that
-bodies and answers move. A worker whose threads are all taken accepts no connection, so that another worker takes it.
+client likes, and it closes connections on its only event loop, up to two seconds each. Each request of its goes from the
+loop to a thread and back by a future, a queue and a pipe. Here every thread waits for whatever connection says something
+next, in one epoll that tells each event to one thread; that one takes what has come of a head, serves the request once it
+is whole, and gives the connection back. So connections that stay silent, or are closing, cost a descriptor and no thread;
+the oldest of them makes room when there are too many; and a worker whose threads are all taken accepts no connection, as
+nobody is there to do it. The main thread keeps the time, and `app.http.pace` sees to it that bodies and answers move.
 
-Rejected: an event loop for everything (files are read and written by blocking calls), and leaving it to nginx alone:
-who runs the server without it must not be stopped by one script.
+Rejected: an event loop for everything (files are read and written by blocking calls); a loop beside the threads, as
+gunicorn has it (a third of the time of a small request went into the handing over); and leaving it to nginx alone: who
+runs the server without it must not be stopped by one script.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import re
+import select
 import socket
+import threading
 import time
-from collections import deque
-from functools import partial
+from datetime import datetime
+from enum import IntEnum
+from types import FrameType
 from typing import Any
 
 from gunicorn.http.unreader import SocketUnreader
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.http.wsgi import FileWrapper, create
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
+from app.answer import Answer
 from app.http.pace import Transfer, Watch
 from app.settings import Settings
 
@@ -33,6 +42,12 @@ PIECE = 64 * 1024
 CLOSING_SECONDS = 2.0
 CLOSING_SIZE = 1024 * 1024
 
+#: Seconds between two looks at what is over its time, and between two while the worker stops.
+INTERVAL = 1.0
+STOPPING_INTERVAL = 0.05
+
+# Told to one thread, and to nobody again before that says so.
+_ONCE = select.EPOLLIN | select.EPOLLONESHOT
 _HEAD_END = re.compile(rb"\n\r?\n")
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
@@ -88,14 +103,59 @@ class _Unreader(SocketUnreader):  # type: ignore[misc]
         return data
 
 
+class Phase(IntEnum):
+    """Where a connection stands; the lowest makes room first."""
+
+    ARRIVING = 0
+    KEPT = 1
+    CLOSING = 2
+
+
+class Connection(TConn):  # type: ignore[misc]
+    """A client's connection. It is either in `Worker.waiting`, or one thread has it."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.sock.setblocking(True)
+        self.descriptor: int = self.sock.fileno()
+        self.phase = Phase.ARRIVING
+        #: When it is closed if nothing comes, by the monotonic clock.
+        self.timeout = 0.0
+        #: What came of the next request's head, and perhaps more.
+        self.head = bytearray()
+        #: Bytes that the client may still send while it is closing.
+        self.left = CLOSING_SIZE
+
+    def enter(self, phase: Phase, seconds: float) -> None:
+        """Be in `phase` for at most `seconds`."""
+        self.phase = phase
+        self.timeout = time.monotonic() + seconds
+
+    def received(self) -> bytes | None:
+        """What is there; empty at the end or when it is broken, None when there is nothing now."""
+        try:
+            return bytes(self.sock.recv(PIECE, socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+
+    def whole_head(self, data: bytes) -> re.Match[bytes] | None:
+        """Add `data` to the head; where the head ends, None while it does not."""
+        searched = max(0, len(self.head) - 2)
+        self.head += data
+        return _HEAD_END.search(self.head, searched)
+
+
 class Worker(ThreadWorker):  # type: ignore[misc]
     """`worker_class` of app.server. TLS ends before it, in a proxy."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.closing_conns: deque[TConn] = deque()
-        #: Requests that have a thread or wait for one.
-        self.requests = 0
+        #: All that are open, by descriptor.
+        self.connections: dict[int, Connection] = {}
+        #: Those that no thread has. Whoever removes one from here, which only one can, has it.
+        self.waiting: set[Connection] = set()
 
     def limit(self, settings: Settings) -> None:
         """Take from `settings` how many, how slow and how large clients may be. Called once, before `init_process`."""
@@ -105,88 +165,161 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.watch = Watch(settings.min_transfer_rate, settings.transfer_window)
 
     def init_process(self) -> None:
+        self.ready = select.epoll()
         self.watch.start()
         super().init_process()
 
-    # Arriving
+    # The main thread: keeps time
 
-    def accept(self, listener: Any) -> None:
-        if not self._accepting:
-            # Told together with the request that took the last thread.
-            return
+    def run(self) -> None:
+        self.listeners = {each.fileno(): each for each in self.sockets}
+        for descriptor, listener in self.listeners.items():
+            listener.setblocking(False)
+            self.ready.register(descriptor, _ONCE)
+        for number in range(self.cfg.threads):
+            threading.Thread(target=self._serve, name=f"requests-{number}", daemon=True).start()
+        while self.alive and self.is_parent_alive():
+            self.notify()
+            self._sleep(INTERVAL)
+            self._close_overdue()
+        self._stop()
+
+    def _stop(self) -> None:
+        """Accept nothing more, and let what is under way come to its end."""
+        self.alive = False
+        for descriptor in self.listeners:
+            self.ready.unregister(descriptor)
+        for conn in list(self.waiting):
+            if conn.phase is Phase.KEPT:
+                # A request may be on its way already; it is answered with `Connection: close`.
+                conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
+        end = time.monotonic() + self.cfg.graceful_timeout
+        while self.connections and time.monotonic() < end:
+            self.notify()
+            self._close_overdue()
+            self._sleep(STOPPING_INTERVAL)
+        for each in self.sockets:
+            each.close()
+
+    def _sleep(self, seconds: float) -> None:
+        """Until a signal comes, at most so long."""
+        if select.select([self.PIPE[0]], [], [], seconds)[0]:
+            os.read(self.PIPE[0], PIECE)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # The signal's byte in the pipe ends the sleep.
+        self.alive = False
+
+    def _close_overdue(self) -> None:
+        """Close what is over its time; a worker that stops waits for no head of which nothing has come."""
+        now = time.monotonic()
+        for conn in list(self.waiting):
+            unwanted = not self.alive and conn.phase is Phase.ARRIVING and not conn.head
+            if (conn.timeout <= now or unwanted) and self._claim(conn):
+                self._drop(conn)
+
+    def _claim(self, conn: Connection) -> bool:
+        """Whether the caller has this connection from here on, alone."""
+        try:
+            self.waiting.remove(conn)
+        except KeyError:
+            return False
+        return True
+
+    # The threads: wait for a connection to say something, and do what it wants
+
+    def _serve(self) -> None:
+        while True:
+            for descriptor, _ in self.ready.poll(maxevents=1):
+                listener = self.listeners.get(descriptor)
+                conn = self._accept(listener) if listener is not None else self.connections.get(descriptor)
+                # Else it was closed since, and its number may be another's by now.
+                if conn is not None and (listener is not None or self._claim(conn)):
+                    try:
+                        self._go_on(conn)
+                    except Exception:
+                        self.log.exception("A connection failed")
+                        self._drop(conn)
+
+    def _accept(self, listener: socket.socket) -> Connection | None:
+        conn = None
         try:
             client, address = listener.accept()
+            conn = Connection(self.cfg, client, address, listener.getsockname())
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 self._make_room()
             elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
-                raise
-            return
-        self.nr_conns += 1
-        if self.nr_conns > self.most_connections:
-            self._make_room()
-        conn = TConn(self.cfg, client, address, listener.getsockname())
-        self._collect(conn)
-        # Most heads have come already: the next connection is not accepted for a thread that this request takes.
-        self._read_head(conn, client)
-
-    def on_client_socket_readable(self, conn: TConn, client: Any) -> None:
-        self.poller.unregister(client)
-        self.keepalived_conns.remove(conn)
-        self._collect(conn)
-        self._read_head(conn, client)
-
-    def _collect(self, conn: TConn) -> None:
-        """Wait for the head of a request."""
-        conn.head = bytearray()
-        conn.sock.setblocking(False)
-        conn.timeout = time.monotonic() + self.head_seconds
-        self.pending_conns.append(conn)
-        self.poller.register(conn.sock, 1, partial(self._read_head, conn))
-
-    def _read_head(self, conn: TConn, client: Any) -> None:
-        try:
-            data = client.recv(PIECE)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        searched = max(0, len(conn.head) - 2)
-        conn.head += data
-        whole = _HEAD_END.search(conn.head, searched)
-        within = (whole.end() if whole else len(conn.head)) <= self.head_size
-        if data and not whole and within:
-            return
-        self.pending_conns.remove(conn)
-        self.poller.unregister(client)
-        if whole and within:
-            self.enqueue_req(conn)
-            return
-        if data:
-            with contextlib.suppress(OSError):
-                client.send(_TOO_LARGE)
-        self._half_close(conn)
+                self.log.exception("A connection could not be accepted")
+        else:
+            self.connections[conn.descriptor] = conn
+            self.ready.register(conn.descriptor, select.EPOLLONESHOT)
+            conn.enter(Phase.ARRIVING, self.head_seconds)
+            if len(self.connections) > self.most_connections:
+                self._make_room()
+        with contextlib.suppress(OSError, ValueError):
+            # Unless the worker stops and has closed it.
+            self.ready.modify(listener, _ONCE)
+        return conn
 
     def _make_room(self) -> None:
         """Close the connection that has been silent longest."""
-        for idle in (self.pending_conns, self.keepalived_conns, self.closing_conns):
-            if idle:
-                self._drop(idle.popleft())
+        while self.waiting:
+            idle = min(list(self.waiting), key=lambda conn: (conn.phase, conn.timeout), default=None)
+            if idle is not None and self._claim(idle):
+                self._drop(idle)
                 return
 
-    # Being served
+    def _wait(self, conn: Connection) -> None:
+        """Give it back until something comes."""
+        self.waiting.add(conn)
+        try:
+            self.ready.modify(conn.descriptor, _ONCE)
+        except OSError:
+            # It was taken over, as that of a watcher is.
+            if self._claim(conn):
+                self._drop(conn)
 
-    def enqueue_req(self, conn: TConn) -> None:
-        self.requests += 1
-        if self.requests >= self.cfg.threads:
-            # The loop of gunicorn accepts again once one is finished.
-            self.set_accept_enabled(False)
-        super().enqueue_req(conn)
+    def _go_on(self, conn: Connection) -> None:
+        data = conn.received()
+        if data is None:
+            self._wait(conn)
+        elif conn.phase is Phase.CLOSING:
+            conn.left -= len(data)
+            if not data or conn.left <= 0:
+                self._drop(conn)
+            else:
+                self._wait(conn)
+        else:
+            if conn.phase is Phase.KEPT:
+                conn.enter(Phase.ARRIVING, self.head_seconds)
+            self._collect(conn, data)
 
-    def set_accept_enabled(self, enabled: bool) -> None:
-        super().set_accept_enabled(enabled and self.requests < self.cfg.threads)
+    def _collect(self, conn: Connection, data: bytes) -> None:
+        """Serve the requests whose heads are whole; wait for the rest of one that is not."""
+        while True:
+            whole = conn.whole_head(data)
+            if (whole.end() if whole else len(conn.head)) > self.head_size:
+                with contextlib.suppress(OSError):
+                    conn.sock.send(_TOO_LARGE, socket.MSG_DONTWAIT)
+                break
+            if not whole:
+                if not data:
+                    break
+                self._wait(conn)
+                return
+            if not self.handle(conn):
+                break
+            # Of the next request, if the client did not wait for the answer.
+            data = conn.parser.unreader.take_buffered()
+            if not data:
+                conn.enter(Phase.KEPT, self.cfg.keepalive if self.alive else STOP_KEEPALIVE_LINGER)
+                self._wait(conn)
+                return
+            conn.enter(Phase.ARRIVING, self.head_seconds)
+        self._half_close(conn)
 
-    def handle(self, conn: TConn) -> Any:
+    def handle(self, conn: Connection) -> Any:
         if not conn.initialized:
             conn.init()
             conn.parser.unreader = _Unreader(conn.sock)
@@ -200,61 +333,51 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.watch.end(unreader.transfer)
             unreader.transfer = None
 
-    def finish_request(self, conn: TConn, done: Any) -> None:
-        self.requests -= 1
-        keep = not done.cancelled() and done.exception() is None and done.result()
-        if keep:
-            super().finish_request(conn, done)
-        else:
-            self._half_close(conn)
+    def handle_request(self, request: Any, conn: Connection) -> bool:
+        """gunicorn's own with `Answer`, and without the hooks and restarts that app.server does not ask for; whether the
+        connection can be used again."""
+        answer = None
+        began = datetime.now()
+        try:
+            answer, environ = create(request, conn.sock, conn.client, conn.server, self.cfg, response_class=Answer)
+            environ["wsgi.multithread"] = True
+            if not self.alive:
+                answer.force_close()
+            body = self.wsgi(environ, answer.start_response)
+            try:
+                if isinstance(body, FileWrapper):
+                    answer.write_file(body)
+                else:
+                    for piece in body:
+                        answer.write(piece)
+                answer.close()
+            finally:
+                self.log.access(answer, request, environ, datetime.now() - began)
+                if hasattr(body, "close"):
+                    body.close()
+        except OSError:
+            raise
+        except Exception:
+            if answer is None or not answer.begun:
+                raise
+            # An error in the middle of an answer would be taken for a part of it.
+            self.log.exception("Error handling request")
+            return False
+        return not answer.should_close()
 
     # Leaving
 
-    def _half_close(self, conn: TConn) -> None:
+    def _half_close(self, conn: Connection) -> None:
         """Say that nothing more comes, and close once the client has taken it (RFC 9112, 9.6)."""
         try:
             conn.sock.shutdown(socket.SHUT_WR)
-            conn.sock.setblocking(False)
-            conn.left = CLOSING_SIZE
-            conn.timeout = time.monotonic() + CLOSING_SECONDS
-            self.poller.register(conn.sock, 1, partial(self._read_rest, conn))
-        except (OSError, ValueError, KeyError):
-            self._drop(conn)
-        else:
-            self.closing_conns.append(conn)
-
-    def _read_rest(self, conn: TConn, client: Any) -> None:
-        try:
-            data = client.recv(PIECE)
-        except BlockingIOError:
-            return
         except OSError:
-            data = b""
-        conn.left -= len(data)
-        if not data or conn.left <= 0:
-            self.closing_conns.remove(conn)
             self._drop(conn)
+            return
+        conn.enter(Phase.CLOSING, CLOSING_SECONDS)
+        self._wait(conn)
 
-    def _drop(self, conn: TConn) -> None:
-        with contextlib.suppress(OSError, KeyError, ValueError):
-            self.poller.unregister(conn.sock)
-        self.nr_conns -= 1
+    def _drop(self, conn: Connection) -> None:
+        # Before it is closed: then its number is another's at once.
+        self.connections.pop(conn.descriptor, None)
         conn.close()
-
-    def murder_pending(self) -> None:
-        """Close what is over its time; a worker that stops waits for no head of which nothing has come."""
-        now = time.monotonic()
-        while self.pending_conns and (self.pending_conns[0].timeout <= now or self._unwanted(self.pending_conns[0])):
-            self._drop(self.pending_conns.popleft())
-        while self.closing_conns and self.closing_conns[0].timeout <= now:
-            self._drop(self.closing_conns.popleft())
-
-    def _unwanted(self, conn: TConn) -> bool:
-        return not self.alive and not conn.head
-
-    def is_parent_alive(self) -> bool:
-        # Without this an orphan goes on to serve the connections that it has kept open, for as long as they are used.
-        found = bool(super().is_parent_alive())
-        if not found:
-            self.alive = False
-        return found
