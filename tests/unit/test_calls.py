@@ -1,0 +1,122 @@
+"""Answers of Elasticsearch as they may come over a socket: whole, in pieces, without an end, with more behind them."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.errors import IndexOutcomeUnknown, IndexUnavailable, WrongIndex
+from app.index.calls import MAX_HEAD, Calls
+from app.settings import Settings
+
+HEAD = b"HTTP/1.1 200 OK\r\nX-elastic-product: Elasticsearch\r\n"
+WHOLE = HEAD + b"content-length: 2\r\n\r\n{}"
+
+
+class Node:
+    """Answers each request with the next of `answers`, each a sequence of pieces; closes after one that ends with None."""
+
+    def __init__(self) -> None:
+        self.answers: list[list[bytes | None]] = []
+        self.connections = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            with connection:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                while connection.recv(65536):
+                    pieces = self.answers.pop(0)
+                    for piece in pieces:
+                        if piece is not None:
+                            connection.sendall(piece)
+                    if pieces[-1] is None:
+                        break
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    made = Node()
+    yield made
+    made.listener.close()
+
+
+@pytest.fixture
+def calls(node: Node, tmp_path: Path) -> Iterator[Calls]:
+    url = f"http://127.0.0.1:{node.listener.getsockname()[1]}"
+    made = Calls(dataclasses.replace(Settings(data=tmp_path), elasticsearch_url=url))
+    yield made
+    made.close()
+
+
+def ask(calls: Calls) -> bytes:
+    return calls.ask("/", b"{}", "application/json", "application/json", None, lambda: 10.0)
+
+
+SAME = {
+    "at once": [WHOLE],
+    "a byte at a time": [WHOLE[n : n + 1] for n in range(len(WHOLE))],
+    "in chunks": [HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", b"1\r\n}\r\n0\r\n\r\n"],
+    "until the end of the connection": [HEAD + b"\r\n{", b"}", None],
+    "after an interim answer": [b"HTTP/1.1 100 Continue\r\n\r\n", WHOLE],
+    "before the connection closes": [HEAD + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}", None],
+}
+
+
+@pytest.mark.parametrize("form", SAME)
+def test_whole_answers(node: Node, calls: Calls, form: str) -> None:
+    node.answers = [SAME[form], [WHOLE]]
+    assert ask(calls) == b"{}"
+    assert ask(calls) == b"{}"
+    assert node.connections == (2 if None in SAME[form] else 1)
+
+
+BROKEN = {
+    "nothing": [None],
+    "half a head": [HEAD, None],
+    "half a body": [HEAD + b"content-length: 5\r\n\r\n{}", None],
+    "half the chunks": [HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{}", None],
+    "no HTTP": [b"SSH-2.0-OpenSSH_9.2\r\n", None],
+    "a length that is none": [HEAD + b"content-length: two\r\n\r\n{}", None],
+    "two lengths": [HEAD + b"content-length: 2\r\ncontent-length: 3\r\n\r\n{}", None],
+    "a head without end": [HEAD + b"x: " + b"y" * MAX_HEAD, None],
+}
+
+
+@pytest.mark.parametrize("form", BROKEN)
+def test_broken_answers(node: Node, calls: Calls, form: str) -> None:
+    """Nobody knows what became of it, and the connection is not used again."""
+    node.answers = [BROKEN[form], [WHOLE]]
+    with pytest.raises(IndexOutcomeUnknown):
+        ask(calls)
+    assert ask(calls) == b"{}"
+    assert node.connections == 2
+
+
+def test_more_than_was_asked_for(node: Node, calls: Calls) -> None:
+    """What follows an answer is nobody's: it is not given to the next request."""
+    other = WHOLE.replace(b"{}", b"[]")
+    node.answers = [[WHOLE + other, None], [WHOLE]]
+    assert ask(calls) == b"{}"
+    assert ask(calls) == b"{}"
+    assert node.connections == 2
+
+
+def test_the_status_and_the_product(node: Node, calls: Calls) -> None:
+    node.answers = [[WHOLE.replace(b"200 OK", b"404 Not Found")], [WHOLE.replace(b"elastic-product", b"other")]]
+    with pytest.raises(IndexUnavailable):
+        ask(calls)
+    with pytest.raises(WrongIndex):
+        ask(calls)
+    assert node.connections == 1
