@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -74,12 +75,16 @@ class Draft:
 
 @dataclass(frozen=True)
 class Opened:
-    """An attachment with its bytes, opened at their start; the holder closes `file`."""
+    """An attachment with its bytes, opened at their start unless nobody wants to read them; the holder closes it."""
 
     attachment: Attachment
-    file: BinaryIO
+    file: BinaryIO | None
     #: Where the bytes are below the folder of all attachments, for a proxy that sends them itself.
     location: str
+
+    def close(self) -> None:
+        if self.file is not None:
+            self.file.close()
 
 
 class Store:
@@ -202,19 +207,23 @@ class Store:
             raise NotFound()
         return attachment
 
-    def open(self, attachment_id: str, tenant: str) -> Opened:
-        """The attachment and its bytes. Raises NotFound, or BytesMissing when the record is there without them."""
+    def open(self, attachment_id: str, tenant: str, *, read: bool = True) -> Opened:
+        """The attachment and its bytes; without `read` it is only made sure that they are there.
+
+        Raises NotFound, or BytesMissing when the record is there without them.
+        """
         attachment = self.find(attachment_id, tenant)
-        file = self.blobs.open(attachment_id)
-        if file is None:
+        file = self.blobs.open(attachment_id) if read else None
+        size = self.blobs.size(attachment_id) if file is None else os.fstat(file.fileno()).st_size
+        opened = Opened(attachment, file, self.blobs.location(attachment_id))
+        if size is None or (read and file is None):
             # Either deleted just now, which is no damage, or damaged.
             self.find(attachment_id, tenant)
             raise BytesMissing()
-        if file.seek(0, 2) != attachment.size:
-            file.close()
+        if size != attachment.size:
+            opened.close()
             raise BytesMissing()
-        file.seek(0)
-        return Opened(attachment, file, self.blobs.location(attachment_id))
+        return opened
 
     # Delete
 

@@ -122,6 +122,9 @@ class Blobs(Protocol):
     def open(self, attachment_id: str) -> BinaryIO | None:
         """The bytes, opened at their start; None when there are none. The caller closes."""
 
+    def size(self, attachment_id: str) -> int | None:
+        """How many bytes there are, without opening them; None when there are none."""
+
     def remove(self, attachment_id: str) -> None:
         """Remove the record, then the bytes, durably. What is not there is no error."""
 

@@ -313,6 +313,15 @@ class Filesystem:
         except OSError as error:
             raise StorageFailed() from error
 
+    def size(self, attachment_id: str) -> int | None:
+        """How many bytes there are; None when there is no file of them. Raises StorageFailed."""
+        try:
+            return os.stat(self._name(attachment_id, "bytes")).st_size
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageFailed() from error
+
     def ids(self) -> Iterator[str]:
         with os.scandir(self.attachments) as folders:
             for folder in folders:

@@ -144,7 +144,7 @@ def _upload(session: str | None) -> Response:
     parameters=sending.REQUEST_HEADERS,
 )
 def download(attachment_id: str) -> Response:
-    opened = services().store.open(attachment_id, caller().tenant)
+    opened = services().store.open(attachment_id, caller().tenant, read=request.method != "HEAD")
     response = sending.send(request, opened)
     if request.method == "HEAD":
         response.headers["Created"] = str(int(opened.attachment.created.timestamp()))

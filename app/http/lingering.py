@@ -22,8 +22,9 @@ _PIECE = 64 * 1024
 
 def linger(request: Request, response: Response) -> Response:
     """Make `response` drop what is left of the body of a refused `request` once it is sent."""
-    has_body = bool(request.content_length) or "chunked" in request.headers.get("Transfer-Encoding", "").lower()
-    if response.status_code >= 400 and has_body:
+    if response.status_code < 400:
+        return response
+    if request.content_length or "chunked" in request.headers.get("Transfer-Encoding", "").lower():
         environ = request.environ
         response.call_on_close(lambda: _drop(environ["wsgi.input"], environ.get("gunicorn.socket")))
     return response

@@ -105,6 +105,8 @@ def header_value(name: str) -> str:
 
 def content_disposition(kind: str, name: str) -> str:
     """A Content-Disposition of `kind` (`inline` or `attachment`) that gives every client `name` or its nearest."""
-    fallback = "".join(c if _PLAIN.fullmatch(c) and c != "%" else "_" for c in name)
+    fallback = name
+    if "%" in name or not _PLAIN.fullmatch(name):
+        fallback = "".join(c if _PLAIN.fullmatch(c) and c != "%" else "_" for c in name)
     value = f'{kind}; filename="{fallback}"'
     return value if fallback == name else f"{value}; filename*={encode_extended(name)}"

@@ -31,6 +31,11 @@ _QUOTING = ("Invalid request from ip=", "Error handling request")
 
 log = logging.getLogger("app.requests")
 
+# No line says from which place in the code or which thread it is; a record would look for them all the same
+# (https://docs.python.org/3/howto/logging.html#optimization).
+logging._srcfile = None
+logging.logThreads = logging.logMultiprocessing = False
+
 
 def settings_for(form: str, level: str) -> dict[str, Any]:
     """The configuration (as of logging.config) for lines of `form`, `json` or `text`, from `level` on."""

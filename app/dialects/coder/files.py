@@ -130,10 +130,10 @@ def get_file(file: str) -> Response:
     file_id = parse_uuid(file)
     if file_id is None:
         raise CoderError(400, "Invalid file ID.")
-    opened = services().store.open(file_id, caller().tenant)
+    opened = services().store.open(file_id, caller().tenant, read=request.method != "HEAD")
     if opened.attachment.dialect != blueprint.name:
         # Another dialect's file may be of any type, and what is sent from here is shown in place.
-        opened.file.close()
+        opened.close()
         raise NotFound()
     response = sending.send(request, opened, disposition="inline")
     if response.status_code < 400:
