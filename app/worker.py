@@ -46,6 +46,11 @@ CLOSING_SIZE = 1024 * 1024
 INTERVAL = 1.0
 STOPPING_INTERVAL = 0.05
 
+#: Seconds that a worker leaves a new connection to the others, for each connection that it has: whoever has fewest takes
+#: it. Above so many they spread by themselves, and nobody waits.
+TURN = 0.0002
+FEW = 16
+
 # Told to one thread, and to nobody again before that says so.
 _ONCE = select.EPOLLIN | select.EPOLLONESHOT
 _HEAD_END = re.compile(rb"\n\r?\n")
@@ -243,6 +248,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _accept(self, listener: socket.socket) -> Connection | None:
         conn = None
+        held = len(self.connections)
+        if 0 < held <= FEW and self.cfg.workers > 1:
+            time.sleep(held * TURN)
         try:
             client, address = listener.accept()
             conn = Connection(self.cfg, client, address, listener.getsockname())

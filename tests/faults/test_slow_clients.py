@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import threading
 import time
@@ -136,6 +137,19 @@ def _connections(port: int) -> int:
     return sum(each[1].endswith(f":{port:04X}") and each[3] == "01" for each in fields)
 
 
+def _held(pid: int, port: int) -> int:
+    """Connections to `port` that a process has accepted."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    sockets = {
+        fields[9] for line in lines if (fields := line.split())[1].endswith(f":{port:04X}") and fields[3] == "01"
+    }
+    links = []
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            links.append(os.readlink(each))
+    return sum(each.removeprefix("socket:[").removesuffix("]") in sockets for each in links)
+
+
 def test_head_at_the_limit(server: Server) -> None:
     """A head of exactly the limit is read; one byte more is 431."""
     for size, status in ((HEAD_SIZE, b"200"), (HEAD_SIZE + 1, b"431")):
@@ -209,6 +223,24 @@ def test_a_slow_but_steady_client_is_served(server: Server) -> None:
             connection.sendall(body[start : start + step])
             time.sleep(0.5)
         assert answer_of(connection).startswith(b"HTTP/1.1 200")
+
+
+def test_requests_behind_each_other(server: Server, attachment: str) -> None:
+    """All that came are answered in their order; one that stops in the middle of its head holds no thread."""
+    one = head(server, method="GET", path=f"/attachment/{attachment}")
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(connect(server)) for _ in range(2 * THREADS)]
+        for each in connections:
+            each.sendall(3 * one + one[:20])
+        for each in connections:
+            received = b""
+            while received.count(b"\r\n\r\naa") < 3:
+                received += each.recv(65536)
+        assert_served(server, attachment)
+        for each in connections:
+            each.sendall(one[20:])
+        for each in connections:
+            assert each.recv(65536).startswith(b"HTTP/1.1 200")
 
 
 FORM = "Content-Type: multipart/form-data; boundary=b"
@@ -289,6 +321,16 @@ def test_a_worker_without_a_thread_leaves_connections_to_others(tmp_path: Path, 
     """Whichever workers the slow ones came to: as long as a thread is free somewhere, everybody is served."""
     settings = {**SETTINGS, "WEB_WORKERS": "2", "WEB_THREADS": "2", "TRANSFER_WINDOW": "120"}
     with running_server(tmp_path, elasticsearch_url, **settings) as two, contextlib.ExitStack() as stack:
+        # Connections go to the worker that has fewest, not all to the one that was there first.
+        with contextlib.ExitStack() as idle:
+            for _ in range(8):
+                idle.enter_context(connect(two))
+                time.sleep(0.05)
+            deadline = time.monotonic() + 20
+            while sum(held := [_held(each, two.port) for each in two.worker_pids()]) < 8:
+                assert time.monotonic() < deadline, held
+                time.sleep(0.01)
+            assert min(held) > 0, held
         form = head(two, "Content-Type: multipart/form-data; boundary=b", "Content-Length: 1000")
         for _ in range(3):
             connection = stack.enter_context(connect(two))
