@@ -227,6 +227,16 @@ def search_by_ids(http: requests.Session, url: str, token: str, ids: list[str]) 
     )
 
 
+def search_in_its_language(http: requests.Session, url: str, token: str, session: str) -> requests.Response:
+    """The search of Elasticsearch's own clients for what is in a session."""
+    return http.post(
+        f"{url}/coco_attachment/_search",
+        json={"query": {"term": {"session": session}}, "size": 100},
+        headers={"Authorization": f"ApiKey {token}"},
+        timeout=PATIENCE,
+    )
+
+
 def hits(answer: requests.Response) -> dict[str, dict[str, Any]]:
     """The hits of a search: `_source` by id."""
     return {hit["_id"]: hit["_source"] for hit in answer.json()["hits"]["hits"]}
@@ -352,6 +362,9 @@ class Client(threading.Thread):
         if by_word is not None and self._random.random() < 0.3:
             # Whether its text is taken out by now is not promised; what is found must be there all the same.
             answer = search(self._http, self.url, self.token, query=by_word.phrase)
+        elif unit.way.name == "coco" and self._random.random() < 0.3:
+            by_word = None
+            answer = search_in_its_language(self._http, self.url, self.token, unit.session)
         elif unit.way.name == "coco":
             by_word = None
             answer = search(self._http, self.url, self.token, session=unit.session)
