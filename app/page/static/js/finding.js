@@ -12,6 +12,8 @@ const SLOW = 250;
 const ARRIVING = 400;
 // How much longer than a search takes there is none after it, while files arrive: a busy server has them to store.
 const REST = 4;
+// But no longer than this, in milliseconds: who dropped a file wants to see it arrive.
+const LONGEST = 2000;
 // Seconds after which a search that failed is tried again by itself, longer each time.
 const RETRY = [2, 4, 8, 15, 30];
 
@@ -62,7 +64,7 @@ export class Finding {
       this.changed();
       if (this.results.atTop()) this.run({ quiet: true });
       else this.frame.fresh.hidden = false;
-    }, Math.max(ARRIVING, REST * this.lasted));
+    }, Math.max(ARRIVING, Math.min(REST * this.lasted, LONGEST)));
   }
 
   /** Go to what has arrived meanwhile. */
