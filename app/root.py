@@ -13,6 +13,8 @@ from app.blobs.filesystem import FILE_MODE, FOLDER_MODE, sync_folder, typed_erro
 from app.errors import WrongStore
 from app.ids import new_uuid
 
+_NODE_URL = Path("elasticsearch", "url")
+
 #: Version of everything on disk; docs/format.md describes each.
 STORE_FORMAT = 1
 
@@ -65,3 +67,31 @@ def open_root(root: Path) -> str:
     if version > STORE_FORMAT:
         raise WrongStore(f"{root} was written by a newer version (format {version} > {STORE_FORMAT})")
     return store_id
+
+
+@contextlib.contextmanager
+def telling_node_url(root: Path, url: str) -> Iterator[None]:
+    """Within it, `node_url` says that the store in `root` has an Elasticsearch node of its own at `url`. Raises OSError."""
+    path = root / _NODE_URL
+    with path.open("w") as file:
+        file.write(url)
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def node_url(root: Path) -> str | None:
+    """The URL of the Elasticsearch node that `scripts/serve` has started for the store in `root` and is at; None without.
+
+    The lock tells a node that is there from what a killed process, or a copy of the folder, still says of one: that could
+    be another store's by now.
+    """
+    with contextlib.suppress(FileNotFoundError), (root / _NODE_URL).open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return file.read()
+    return None

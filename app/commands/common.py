@@ -17,7 +17,7 @@ from app.errors import Conflict, StoreError, WrongStore
 from app.index import mappings
 from app.index.attachments import AttachmentIndex
 from app.index.generations import Generations
-from app.root import open_root
+from app.root import node_url, open_root
 from app.settings import Settings
 from app.store import Store
 
@@ -31,13 +31,19 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
-    """The settings of the environment, with `--data`. Raises InvalidSetting, or WrongStore where there is no store."""
+    """The settings of the environment, with `--data`; without ELASTICSEARCH_URL, with the node of a running scripts/serve.
+
+    Raises InvalidSetting, or WrongStore where there is no store.
+    """
     settings = Settings.from_environ(os.environ)
     if arguments.data is not None:
         settings = replace(settings, data=arguments.data)
     # A command must not make a store of a folder that was named by mistake.
     if not (settings.data / "store.json").is_file():
         raise WrongStore(f"there is no store in {settings.data}")
+    # Nobody who started a server without naming an Elasticsearch has to find out which one it has.
+    if "ELASTICSEARCH_URL" not in os.environ and (url := node_url(settings.data)) is not None:
+        settings = replace(settings, elasticsearch_url=url)
     return settings
 
 

@@ -20,7 +20,7 @@ from embedded_node.artifacts import ArtifactError
 from embedded_node.node import NodeError
 
 from app.errors import StoreError
-from app.root import open_root
+from app.root import open_root, telling_node_url
 from app.settings import Settings, in_force
 from app.tokens import Tokens
 
@@ -166,6 +166,7 @@ def run(host: str, port: int, data: Path, heap: str) -> int:
             stack.callback(node.stop)
             node.start()
             environment["ELASTICSEARCH_URL"] = node.url
+            stack.enter_context(telling_node_url(data, node.url))
         say("Starting the server ...")
         server = _start_server(host, port, environment)
         stack.callback(_end_server, server)

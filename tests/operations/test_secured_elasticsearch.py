@@ -17,6 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from app.errors import IndexUnavailable
+from app.index.calls import Calls
+from app.settings import Settings
 from tests.commands.doors import door, lines
 from tests.support.app import Server, running_server
 from tests.support.proxy import free_port, serving
@@ -212,3 +215,15 @@ def test_a_server_that_is_not_let_in_says_why_and_gets_in_later(
         server.environment |= secured.settings()
         server.start()
         server.upload(("a.txt", b"a"))
+
+
+@pytest.mark.parametrize("fault", ["another CA", "another name"])
+def test_nothing_is_sent_to_whom_the_certificate_is_not_of(fault: str, secured: Secured) -> None:
+    """Searches and bulks have connections of their own. They check for themselves: who answers may have changed since the
+    start, when it was the client that looked."""
+    by_name = secured.url.replace("127.0.0.1", "localhost")
+    url, ca = {"another CA": (secured.url, secured.another_ca), "another name": (by_name, secured.ca)}[fault]
+    with contextlib.closing(Calls(Settings(elasticsearch_url=url, elasticsearch_ca_certs=ca))) as calls:
+        for _ in range(2):
+            with pytest.raises(IndexUnavailable, match=NOT_TRUSTED):
+                calls.ask("/_search", b"{}", "application/json", "application/json", None, lambda: 20.0)

@@ -1,0 +1,48 @@
+"""Where the commands find the node that scripts/serve has started: only while it is at it, and only for that folder."""
+
+import contextlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from app.root import node_url, telling_node_url
+
+URL = "http://127.0.0.1:4711"
+KILLED = """
+import os, pathlib, signal, sys
+from app.root import telling_node_url
+with telling_node_url(pathlib.Path(sys.argv[1]), "http://127.0.0.1:4711"):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_it_is_told_within_and_to_several_at_once(tmp_path: Path) -> None:
+    (tmp_path / "elasticsearch").mkdir()
+    assert node_url(tmp_path) is None
+    with telling_node_url(tmp_path, URL):
+        assert [node_url(tmp_path), node_url(tmp_path)] == [URL, URL]
+    assert node_url(tmp_path) is None
+    # A signal ends it with an exception.
+    with contextlib.suppress(SystemExit), telling_node_url(tmp_path, URL):
+        raise SystemExit
+    assert list((tmp_path / "elasticsearch").iterdir()) == []
+
+
+def test_a_copy_of_the_folder_has_no_node(tmp_path: Path) -> None:
+    """The original's node has the original's index: a command on a copy must not get there."""
+    (tmp_path / "store" / "elasticsearch").mkdir(parents=True)
+    with telling_node_url(tmp_path / "store", URL):
+        shutil.copytree(tmp_path / "store", tmp_path / "copy")
+        assert node_url(tmp_path / "copy") is None
+
+
+def test_what_a_killed_one_leaves_is_not_believed(tmp_path: Path) -> None:
+    (tmp_path / "elasticsearch").mkdir()
+    subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path)], cwd=Path(__file__).parents[2], check=False, timeout=60
+    )
+    assert (tmp_path / "elasticsearch" / "url").read_text() == URL
+    assert node_url(tmp_path) is None
+    with telling_node_url(tmp_path, URL):
+        assert node_url(tmp_path) == URL
