@@ -26,7 +26,7 @@ Kind = Literal["text", "image", "data"]
 
 #: How many of a client's steps are about chats.
 CHATTING = 0.15
-#: After how many uploads a client deletes one of the files at once, while its text is being taken out.
+#: After how many uploads a client deletes one of the files at once, whose text is still to be taken out or being taken out.
 HASTE = 0.25
 
 
