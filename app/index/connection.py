@@ -153,18 +153,12 @@ class Connection:
                 raise
             return str(self.client.info()["version"]["number"])
 
-    def media_type(self) -> str:
-        """The media type that makes this server print `_type` where it still can (8.x), and JSON elsewhere."""
-        compatible = 7 if self.major() == 8 else self.major()
-        return f"application/vnd.elasticsearch+json; compatible-with={compatible}"
-
     def undecoded(self, path: str, body: Mapping[str, Any]) -> bytes:
         """POST `body` as JSON to `path` and return the answer's bytes as they came.
 
         `path` is the store's own text, never a caller's.
         """
-        media_type = self.media_type()
-        return self._post(path, to_json(body), media_type, media_type)
+        return self._post(path, to_json(body), "application/json", "application/json")
 
     def bulk(self, path: str, lines: Sequence[bytes]) -> bytes:
         """The same with `lines` of JSON, for a bulk."""
