@@ -1,8 +1,9 @@
 """The answer of a search, as documented, without decoding it.
 
 Two tokens of the bytes differ from what clients were promised: `_index` names the generation behind the alias, and there
-is no `_type`, as nobody asks for compatibility with 7, which costs a fifth of a small search. Both are put right in the bytes. Text of a user can't look like these
-tokens: inside a JSON string every quote has a backslash before it, and no object of a user is ever in an answer.
+is no `_type`, as nobody asks for compatibility with 7, which costs a fifth of a small search. Both are put right in the
+bytes. Text of a user can't look like these tokens: inside a JSON string every quote has a backslash before it, and no
+object of a user is ever in an answer.
 """
 
 from __future__ import annotations
