@@ -21,6 +21,8 @@ def seed(data: Path, count: int, session: str = "seeded", media_type: str = "tex
     blobs = Filesystem(data)
     began = now() - timedelta(days=1)
     digest = hashlib.sha256(b"x").hexdigest()
+    # By its ending, too, the server would know that there is text to extract.
+    ending = "txt" if media_type == "text/plain" else "bin"
     ids = []
     for number in range(count):
         moment = began + timedelta(milliseconds=number)
@@ -28,7 +30,7 @@ def seed(data: Path, count: int, session: str = "seeded", media_type: str = "tex
             id=new_xid(),
             created=moment,
             updated=moment,
-            name=f"Seeded_{number}.txt",
+            name=f"Seeded_{number}.{ending}",
             size=1,
             sha256=digest,
             media_type=media_type,
