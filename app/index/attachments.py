@@ -16,6 +16,7 @@ from app.index.connection import Connection, to_json, typed_errors
 from app.index.documents import REMOVAL_VERSION, Documents, Write
 from app.index.envelope import Envelope
 from app.index.gate import Gate, time_left
+from app.index.lane import Lane
 from app.index.refusals import of_error
 from app.monitoring import measures
 from app.settings import Settings
@@ -44,7 +45,8 @@ class AttachmentIndex:
         self.alias = settings.index
         self._store_id = store_id
         self._definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
-        self._documents = Documents(self.connection, self.alias, settings.elasticsearch_timeout)
+        lane = Lane(settings.data / ".bulk.lock")
+        self._documents = Documents(self.connection, self.alias, settings.elasticsearch_timeout, lane)
         # Searches that callers wrote may be slow by their own doing: they wait in a place of their own, and their
         # time-outs don't count as Elasticsearch's. So few that both gates together leave threads to downloads; and the
         # next of them is the probe, as one that was slow says nothing about the others.

@@ -2,7 +2,7 @@
 
 Whoever writes while nobody else does leads: it sends one `_bulk` with one refresh, at once and in its own thread. Those
 who come meanwhile wait, and the first of them leads the next bulk with everything that has gathered. So a lone upload
-waits for nobody and a hundred share one refresh.
+waits for nobody and a hundred share one refresh. Leaders of several processes take turns too (`app/index/lane.py`).
 
 Rejected: `refresh=wait_for` (a second for each upload), a refresh for each document (collapses under concurrency), and a
 committer thread (two thread switches for the lone upload, and one more thing to start, fork and stop).
@@ -36,6 +36,7 @@ from app.errors import (
 )
 from app.index.connection import Connection, to_json
 from app.index.gate import time_left
+from app.index.lane import Lane
 from app.monitoring import measures
 
 #: Operations in one bulk; more wait for the next one.
@@ -75,13 +76,15 @@ class _Waiting:
 class Documents:
     """The documents behind one alias."""
 
-    def __init__(self, connection: Connection, alias: str, timeout: float) -> None:
-        """`timeout`: seconds that a write waits in all, in the queue and in flight, where no gate bounds it."""
+    def __init__(self, connection: Connection, alias: str, timeout: float, lane: Lane) -> None:
+        """`timeout`: seconds that a write waits in all, in the queue and in flight, where no gate bounds it. `lane`: that
+        of all who write to these documents."""
         self._connection = connection
         # Without `require_alias` a write after the alias was lost would create an index by that name, with guessed fields.
         kept = "items.*.status,items.*.error.type"
         self._path = f"/{alias}/_bulk?refresh=true&require_alias=true&filter_path={kept}"
         self._timeout = timeout
+        self._lane = lane
         self._least_to_lead = min(LEAST_TO_LEAD, timeout / 8)
         self._turn = threading.Condition()
         self._queue: list[_Waiting] = []
@@ -141,11 +144,12 @@ class Documents:
         batch: list[_Waiting] = []
         try:
             # From here on whatever happens ends in `finally`, or nobody would ever lead again.
-            with self._turn:
-                batch = self._take()
-            measures.queued(len(self._queue))
-            measures.bulk(sum(len(waiting.writes) for waiting in batch))
-            self._send(batch)
+            with self._lane.passage():
+                with self._turn:
+                    batch = self._take()
+                measures.queued(len(self._queue))
+                measures.bulk(sum(len(waiting.writes) for waiting in batch))
+                self._send(batch)
         except StoreError as error:
             for waiting in batch:
                 waiting.error = error

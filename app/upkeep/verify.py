@@ -67,7 +67,7 @@ _ENTRY = re.compile(r"[0-9a-f]{32}\.(upload|delete|new)")
 _REPLACEMENT = re.compile(r"\.[a-z.]+\.\d+\.new")
 _ROOT = {"store.json", "tokens.json", "attachments", "incoming", "journal", "extraction", "sign-ins", "points"}
 _ROOT |= {"elasticsearch"}
-_ROOT |= {".lock", ".tokens.lock", ".door.lock", ".work.lock", ".rebuild.lock", ".points.lock"}
+_ROOT |= {".lock", ".tokens.lock", ".door.lock", ".work.lock", ".rebuild.lock", ".points.lock", ".bulk.lock"}
 
 #: Told what goes on: the stage (folders or documents), done, of all.
 Progress = Callable[[str, int, int], None]

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from app.index.connection import Connection
 from app.index.documents import REMOVAL_VERSION, Documents, Write
 from app.index.gate import Gate
 from app.index.generations import Generations
+from app.index.lane import Lane
 from app.settings import Settings
 from tests.support.app import delete_index, unique_index
 
@@ -46,6 +48,11 @@ def alias(connection: CountedConnection, elasticsearch_url: str) -> Iterator[str
     delete_index(elasticsearch_url, name)
 
 
+@pytest.fixture
+def lane(tmp_path: Path) -> Lane:
+    return Lane(tmp_path / ".bulk.lock")
+
+
 def found(connection: Connection, alias: str) -> set[str]:
     answer = connection.client.search(index=alias, size=1000, source=False)
     return {hit["_id"] for hit in answer["hits"]["hits"]}
@@ -55,8 +62,8 @@ def source(number: int) -> dict[str, Any]:
     return {"id": f"d{number}", "size": number}
 
 
-def test_many_writers_share_bulks(connection: CountedConnection, alias: str) -> None:
-    documents = Documents(connection, alias, 30)
+def test_many_writers_share_bulks(connection: CountedConnection, alias: str, lane: Lane) -> None:
+    documents = Documents(connection, alias, 30, lane)
     missed: list[int] = []
     begin = threading.Barrier(24)
 
@@ -78,8 +85,48 @@ def test_many_writers_share_bulks(connection: CountedConnection, alias: str) -> 
     assert len(found(connection, alias)) == 240
 
 
-def test_versions(connection: CountedConnection, alias: str) -> None:
-    documents = Documents(connection, alias, 30)
+def test_who_waits_for_another_process_goes_on_gathering(
+    connection: CountedConnection, alias: str, lane: Lane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.index.lane.LEAST_PATIENCE", 60.0)
+    monkeypatch.setattr("app.index.lane.PATIENCE", 60.0)
+    documents = Documents(connection, alias, 30, lane)
+    others = Lane(tmp_path / ".bulk.lock")
+
+    def work(number: int) -> None:
+        documents.write([Write(f"d{number}", 1, source(number))], alias)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    with others.passage():
+        for thread in threads:
+            thread.start()
+        while len(documents._queue) < len(threads):
+            time.sleep(0.01)
+        assert connection.bulks == 0
+    for thread in threads:
+        thread.join()
+    assert connection.bulks == 1
+    assert len(found(connection, alias)) == len(threads)
+
+
+def test_a_process_that_stands_still_in_the_lane_stops_nobody(
+    connection: CountedConnection, alias: str, lane: Lane, tmp_path: Path
+) -> None:
+    documents = Documents(connection, alias, 30, lane)
+    with Lane(tmp_path / ".bulk.lock").passage():
+        documents.write([Write("d1", 1, source(1))], alias)
+    assert found(connection, alias) == {"d1"}
+
+
+@pytest.mark.parametrize("file", ["missing/lane", "."])
+def test_a_lane_that_is_not_to_be_had_is_free(file: str, tmp_path: Path) -> None:
+    for _ in range(2):
+        with Lane(tmp_path / file).passage():
+            pass
+
+
+def test_versions(connection: CountedConnection, alias: str, lane: Lane) -> None:
+    documents = Documents(connection, alias, 30, lane)
     documents.write([Write("d1", 10, source(1))], alias)
     documents.write([Write("d1", 10, source(1))], alias)
     documents.write([Write("d1", 11, None), Write("absent", 11, None)], alias)
@@ -92,23 +139,23 @@ def test_versions(connection: CountedConnection, alias: str) -> None:
 
 @pytest.mark.parametrize("written", [source(1), None], ids=["a document", "a removal"])
 def test_a_lost_index_is_not_made_by_a_write(
-    connection: CountedConnection, alias: str, elasticsearch_url: str, written: dict[str, Any] | None
+    connection: CountedConnection, alias: str, lane: Lane, elasticsearch_url: str, written: dict[str, Any] | None
 ) -> None:
     """Elasticsearch alone would make an index by that name for a removal, whatever alias the request demands."""
-    documents = Documents(connection, alias, 30)
+    documents = Documents(connection, alias, 30, lane)
     delete_index(elasticsearch_url, alias)
     with pytest.raises(IndexMoved):
         documents.write([Write("d1", 1, written)], alias)
     assert requests.get(f"{elasticsearch_url}/{alias}", timeout=10).status_code == 404
 
 
-def test_a_document_is_not_written_past_an_exchange(connection: CountedConnection, alias: str) -> None:
+def test_a_document_is_not_written_past_an_exchange(connection: CountedConnection, alias: str, lane: Lane) -> None:
     """What is still on its way to a generation that was replaced reaches neither it nor the one in its place."""
     definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
     present = mappings.current(connection.client, alias)
     assert present is not None
     assert present.target is not None
-    documents = Documents(connection, alias, 30)
+    documents = Documents(connection, alias, 30, lane)
     documents.write([Write("d1", 1, source(1))], present.target)
     generations = Generations(connection, alias, definition, present.meta["store_id"])
     name = generations.create({"kind": "test"})
@@ -124,8 +171,10 @@ def test_a_document_is_not_written_past_an_exchange(connection: CountedConnectio
     assert found(connection, alias) == set()
 
 
-def test_a_read_only_index_refuses_for_now(connection: CountedConnection, alias: str, elasticsearch_url: str) -> None:
-    documents = Documents(connection, alias, 30)
+def test_a_read_only_index_refuses_for_now(
+    connection: CountedConnection, alias: str, lane: Lane, elasticsearch_url: str
+) -> None:
+    documents = Documents(connection, alias, 30, lane)
     blocks = f"{elasticsearch_url}/{alias}/_settings"
     requests.put(blocks, json={"index.blocks.read_only_allow_delete": True}, timeout=10).raise_for_status()
     with pytest.raises(IndexUnavailable):
@@ -135,8 +184,8 @@ def test_a_read_only_index_refuses_for_now(connection: CountedConnection, alias:
     assert found(connection, alias) == {"d1"}
 
 
-def test_one_document_that_is_refused_leaves_the_others(connection: CountedConnection, alias: str) -> None:
-    documents = Documents(connection, alias, 30)
+def test_one_document_that_is_refused_leaves_the_others(connection: CountedConnection, alias: str, lane: Lane) -> None:
+    documents = Documents(connection, alias, 30, lane)
     with pytest.raises(Exception, match="Elasticsearch"):
         documents.write([Write("good", 1, source(1)), Write("bad", 1, {"size": "no number"})], alias)
     assert found(connection, alias) == {"good"}
@@ -144,16 +193,18 @@ def test_one_document_that_is_refused_leaves_the_others(connection: CountedConne
         documents.write([Write("bad", 1, {"unknown_field": 1})], alias)
 
 
-def test_nobody_there() -> None:
+def test_nobody_there(lane: Lane) -> None:
     connection = Connection(Settings(elasticsearch_url="http://127.0.0.1:1"))
     with pytest.raises(IndexUnavailable):
-        Documents(connection, "nothing", 2).write([Write("d1", 1, source(1))], "nothing")
+        Documents(connection, "nothing", 2, lane).write([Write("d1", 1, source(1))], "nothing")
     connection.close()
 
 
-def test_of_two_equal_writes_only_the_one_that_gives_up_goes(connection: CountedConnection, alias: str) -> None:
+def test_of_two_equal_writes_only_the_one_that_gives_up_goes(
+    connection: CountedConnection, alias: str, lane: Lane
+) -> None:
     """Two removals of one document are equal; the one that runs out of time must not take the other out of the queue."""
-    documents = Documents(connection, alias, 10)
+    documents = Documents(connection, alias, 10, lane)
     removal = [Write("d", REMOVAL_VERSION, None)]
     lead, ends = threading.Event(), {}
 
@@ -187,9 +238,9 @@ def test_of_two_equal_writes_only_the_one_that_gives_up_goes(connection: Counted
     assert connection.bulks == 1
 
 
-def test_the_lead_is_passed_on_whatever_happens(connection: CountedConnection, alias: str) -> None:
+def test_the_lead_is_passed_on_whatever_happens(connection: CountedConnection, alias: str, lane: Lane) -> None:
     """A leader that is interrupted, as by the end of its process, leaves a queue in which others get through."""
-    documents = Documents(connection, alias, 5)
+    documents = Documents(connection, alias, 5, lane)
 
     class Interrupting(Write):
         @property
