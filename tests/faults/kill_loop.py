@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ class KillLoop:
         self.seed = seed
         self.tally = Tally()
         self._random = random.Random(seed)
+        #: Descriptors of workers whose master was killed: a number alone is another process's after an hour.
         self._orphans: list[int] = []
         self._http = requests.Session()
         self._http.trust_env = False
@@ -148,7 +150,9 @@ class KillLoop:
         if target == "master":
             assert self.server.process is not None
             # They notice within a second, finish what they have at hand, and overlap with the next server's workers.
-            self._orphans += self.server.worker_pids()
+            for pid in self.server.worker_pids():
+                with contextlib.suppress(ProcessLookupError):
+                    self._orphans.append(os.pidfd_open(pid))
             os.kill(self.server.process.pid, signal.SIGKILL)
             self.server.process.wait()
             self.server.process = None
@@ -352,13 +356,14 @@ def _alive(unit: Unit) -> bool:
     return any(file.state != "absent" for file in unit.files)
 
 
-def _await_end(pids: list[int]) -> None:
-    """Wait until orphaned workers are gone. Raises Violation when one stays."""
+def _await_end(processes: list[int]) -> None:
+    """Wait until orphaned workers, by their descriptors, are gone. Raises Violation when one stays."""
     deadline = time.monotonic() + 60
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
-        if time.monotonic() > deadline:
-            raise Violation(f"workers {pids} outlive their master")
-        time.sleep(0.02)
+    while processes:
+        if wait(processes[:1], max(0.0, deadline - time.monotonic())):
+            os.close(processes.pop(0))
+        else:
+            raise Violation(f"{len(processes)} workers outlive their master by a minute")
 
 
 @contextlib.contextmanager
