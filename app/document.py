@@ -77,15 +77,14 @@ def document_of(blobs: Filesystem, attachment: Attachment) -> Write:
     With the outcome of an extraction its version is the time of that, so that the upload's own write, should it arrive
     late, does not take the text away again. A removal is still above both.
     """
-    if not blobs.extraction_path(attachment.id).exists():
-        return Write(attachment.id, attachment.version, attachment.to_source())
     version = attachment.version + 1
     try:
         extraction = extraction_of(blobs, attachment.id)
+        if extraction is None:
+            return Write(attachment.id, attachment.version, attachment.to_source())
+        version = max(version, microseconds(extraction.at))
         source = visible_source(attachment, extraction)
-        if extraction is not None:
-            version = max(version, microseconds(extraction.at))
-        if extraction is not None and extraction.size:
+        if extraction.size:
             text = text_of(blobs, attachment.id, extraction).decode()
             source |= content_fields(text)
     except ValueError as error:

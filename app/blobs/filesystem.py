@@ -278,12 +278,9 @@ class Filesystem:
 
     def extraction(self, attachment_id: str) -> Json | None:
         """How the extraction ended; None while it has not. Raises StorageFailed, ValueError for a damaged file."""
-        try:
-            content = self.extraction_path(attachment_id).read_bytes()
-        except FileNotFoundError:
+        content = self._content(attachment_id, "extraction")
+        if content is None:
             return None
-        except OSError as error:
-            raise StorageFailed() from error
         record = json.loads(content)
         if not isinstance(record, dict):
             raise ValueError("not an object")
@@ -292,18 +289,22 @@ class Filesystem:
     # Reading
 
     def record(self, attachment_id: str) -> Json | None:
+        content = self._content(attachment_id, "json")
         try:
-            with open(self._name(attachment_id, "json"), "rb", buffering=0) as file:
-                content = file.read()
+            record: Json | None = None if content is None else json.loads(content)
+        except ValueError as error:
+            raise StorageFailed("The record of this attachment is damaged") from error
+        return record
+
+    def _content(self, attachment_id: str, suffix: str) -> bytes | None:
+        """All of a small file; None when it is not there. Raises StorageFailed."""
+        try:
+            with open(self._name(attachment_id, suffix), "rb", buffering=0) as file:
+                return file.read()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise StorageFailed() from error
-        try:
-            record: Json = json.loads(content)
-        except ValueError as error:
-            raise StorageFailed("The record of this attachment is damaged") from error
-        return record
 
     def open(self, attachment_id: str) -> BinaryIO | None:
         try:

@@ -19,6 +19,7 @@ from elasticsearch.helpers import BulkIndexError, ScanError, scan, streaming_bul
 
 from app.errors import IndexRejected, IndexUnavailable, WrongIndex
 from app.index import mappings
+from app.index.ahead import ahead
 from app.index.connection import Connection, typed_errors
 from app.index.documents import Write
 
@@ -138,16 +139,25 @@ class Generations:
         return meta if building is None else {**meta, "building": {**building, "definition": self._digest()}}
 
     def fill(self, name: str, writes: Iterable[Write]) -> int:
-        """Apply `writes` to the index `name`; how many were applied or not needed. They are searchable after `refresh`.
+        """All of `pour`; how many there were in the end."""
+        done = 0
+        for count in self.pour(name, writes):
+            done = count
+        return done
 
-        Raises IndexRejected when a document is refused, and the errors of `index.connection`.
+    def pour(self, name: str, writes: Iterable[Write]) -> Iterator[int]:
+        """Apply `writes` to the index `name`; how many were applied or not needed so far, in their order. They are
+        searchable after `refresh`. `writes` is read by another thread, and ahead of what is yielded.
+
+        Raises IndexRejected when a document is refused, what reading `writes` raises, and the errors of
+        `index.connection`.
         """
         done = 0
         with typed_errors():
             try:
                 for ok, item in streaming_bulk(
                     self._client,
-                    map(_action, writes),
+                    map(_action, ahead(writes)),
                     chunk_size=BATCH,
                     index=name,
                     raise_on_error=False,
@@ -159,11 +169,11 @@ class Generations:
                         reason = result.get("error", {}).get("reason", "no reason given")
                         raise IndexRejected(f"Elasticsearch refused the document {result['_id']}: {reason}")
                     done += 1
+                    yield done
             except BulkIndexError as error:
                 raise IndexRejected() from error
             except ScanError as error:
                 raise IndexUnavailable("Elasticsearch could not read all of the index") from error
-        return done
 
     def refresh(self, name: str) -> None:
         with typed_errors():

@@ -53,6 +53,8 @@ def fold(text: str) -> str:
 
     Only the general diacritics (U+0300 to U+036F) go: the marks of Japanese or Devanagari make other letters.
     """
+    if text.isascii():
+        return text.lower()
     bounded = _MARKS_OR_OTHERS.sub(_thinned, text)
     decomposed = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", bounded).casefold())
     return unicodedata.normalize("NFC", decomposed.translate(_DIACRITICS))

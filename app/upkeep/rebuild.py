@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from app.attachment import Attachment
@@ -13,9 +14,6 @@ from app.index.documents import REMOVAL_VERSION, Write
 from app.index.generations import Generations
 from app.upkeep.exchange import Exchange, Json
 from app.upkeep.folders import FOLDERS, Folders
-
-#: Folders that are brought together.
-STEP = 128
 
 #: Told what goes on: folders done of all, documents written so far.
 Progress = Callable[[int, int, int], None]
@@ -50,11 +48,27 @@ class Rebuild:
             self._generations.refresh(name)
             self._folders.assume(self._generations.ids(name), began, done)
         yield {"began": began, "folders": done}
-        for first in range(done, FOLDERS, STEP):
-            following = first + STEP
-            self.written += self._bring(name, range(first, following))
-            yield {"began": began, "folders": following}
-            self._progress(following, FOLDERS, self.written)
+        # Folders that have been read, and how many writes there were by then: a folder is done when those are.
+        read: deque[tuple[int, int]] = deque()
+
+        def writes() -> Iterator[Write]:
+            count = 0
+            for number in range(done, FOLDERS):
+                for write in self._read(number):
+                    count += 1
+                    yield write
+                read.append((number + 1, count))
+
+        for count in self._generations.pour(name, writes()):
+            self.written = count
+            reached = 0
+            while read and read[0][1] <= count:
+                reached, _ = read.popleft()
+            if reached:
+                yield {"began": began, "folders": reached}
+                self._progress(reached, FOLDERS, self.written)
+        yield {"began": began, "folders": FOLDERS}
+        self._progress(FOLDERS, FOLDERS, self.written)
 
     def follow(self, name: str) -> int:
         # Not counted as written: within a folder's margin, the same documents are written more than once.
