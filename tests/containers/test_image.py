@@ -133,8 +133,13 @@ def _await_health(self: Server, status: int = 200, seconds: float = 30.0) -> Non
 
 
 def inside(container: Any, *command: str) -> str:
-    status, output = container.exec_run(list(command))
-    assert status == 0, output
+    """What a command prints in a container; one that prints something, as the engine at times loses all that a short one
+    says before its stream is attached. Then it is asked again."""
+    for _ in range(5):
+        status, output = container.exec_run(list(command))
+        assert status == 0, output
+        if output:
+            break
     return str(output.decode())
 
 
