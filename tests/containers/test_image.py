@@ -25,6 +25,7 @@ from tests.extraction import documents
 from tests.support import containers
 from tests.support.app import Server, delete_index, unique_index
 from tests.support.proxy import free_port
+from tests.support.registries import fetch
 
 pytestmark = [pytest.mark.needs("docker", "elasticsearch-image"), pytest.mark.timeout(900)]
 
@@ -59,9 +60,7 @@ def engine() -> Iterator[docker.DockerClient]:
 
 @pytest.fixture(scope="module")
 def image(engine: docker.DockerClient) -> Any:
-    command = ["docker", "build", "--quiet", "--build-arg", "VERSION=1.2.3", "--tag", TAG, str(ROOT)]
-    built = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-    assert built.returncode == 0, built.stderr[-4000:]
+    fetch(["docker", "build", "--quiet", "--build-arg", "VERSION=1.2.3", "--tag", TAG, str(ROOT)], seconds=600)
     return engine.images.get(TAG)
 
 

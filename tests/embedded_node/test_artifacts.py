@@ -1,8 +1,10 @@
 """What is run is exactly what is pinned."""
 
 import dataclasses
+import http.server
 import os
 import shutil
+import threading
 
 import pytest
 from embedded_node import DEFAULT_VERSION, ArtifactError, artifacts, manifest
@@ -69,6 +71,71 @@ def test_download_that_differs_from_its_pin_is_refused_and_leaves_no_home(tmp_pa
         artifacts.prepare(DEFAULT_VERSION, tmp_path)
 
     assert not (tmp_path / DEFAULT_VERSION).exists()
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """A real repository on the loopback in place of Maven Central; what `troubles` names goes wrong there, in turn."""
+    content = next((artifacts.prepare(DEFAULT_VERSION).path / "lib").glob("ecs-logging-core-*.jar")).read_bytes()
+    stalled = threading.Event()
+    troubles, asked = [], []
+
+    class Repository(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            if not self.path.endswith(".jar"):
+                return self.send_error(404)
+            asked.append(self.path)
+            trouble = troubles.pop(0) if troubles else ""
+            if trouble == "refuses":
+                return self.send_error(503)
+            if trouble == "stalls":
+                stalled.wait(30)
+                return None
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[:1000] if trouble == "breaks off" else content)
+            return None
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Repository)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    central = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr("jgo.constants.MAVEN_CENTRAL_URL", central)
+    monkeypatch.setattr("jgo.config.GlobalSettings.load", classmethod(lambda cls: cls()))
+    monkeypatch.setattr(artifacts, "STALLED", 0.5)
+    monkeypatch.setattr(artifacts, "PAUSES", (0, 0, 0))
+    [small] = [jar for jar in manifest.read(DEFAULT_VERSION) if jar.artifact == "ecs-logging-core"]
+    monkeypatch.setattr(artifacts, "read", lambda version: [small])
+    yield troubles, asked
+    stalled.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_repository_that_stalls_refuses_or_breaks_off_is_asked_again(mirror, tmp_path):
+    troubles, asked = mirror
+    troubles += ["stalls", "breaks off", "refuses"]
+
+    home = artifacts.prepare(DEFAULT_VERSION, tmp_path / "store")
+
+    assert len(asked) == 4
+    assert [path.name.partition("-1")[0] for path in home.class_path] == ["ecs-logging-core"]
+
+
+def test_repository_that_stays_away_is_named(mirror, tmp_path):
+    troubles, asked = mirror
+    troubles += ["refuses"] * 10
+
+    with pytest.raises(ArtifactError, match="ecs-logging-core.* could not be fetched"):
+        artifacts.prepare(DEFAULT_VERSION, tmp_path / "store")
+
+    assert len(asked) == 4
+    assert not (tmp_path / "store" / DEFAULT_VERSION).exists()
 
 
 def test_killed_preparation_is_taken_up_where_it_was(store, capsys):

@@ -16,11 +16,11 @@ import pytest
 import requests
 
 from tests.support.app import Server, ServerFactory
+from tests.support.registries import install_npm_packages
 
 CLIENT = Path(__file__).parent / "client"
 BASE = "https://api.langdock.com"
 KEY = "YOUR_API_KEY"
-NPM_SECONDS = 150
 NODE_SECONDS = 60
 
 pytestmark = pytest.mark.needs("node", "npm")
@@ -31,9 +31,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the packages that the programs require."""
     folder = tmp_path_factory.mktemp("langdock-client")
     shutil.copy(CLIENT / "package.json", folder)
-    command = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=NPM_SECONDS)
-    assert done.returncode == 0, done.stderr
+    install_npm_packages(folder)
     return folder
 
 

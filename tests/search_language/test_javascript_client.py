@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.app import Server
+from tests.support.registries import install_npm_packages
 
 CLIENT = Path(__file__).parent / "client"
-NPM_SECONDS = 150
 NODE_SECONDS = 60
 
 pytestmark = pytest.mark.needs("node", "npm")
@@ -25,9 +25,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("elasticsearch-client")
     for each in CLIENT.iterdir():
         shutil.copy(each, folder)
-    command = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=NPM_SECONDS)
-    assert done.returncode == 0, done.stderr
+    install_npm_packages(folder)
     return folder
 
 

@@ -9,6 +9,7 @@ import fcntl
 import os
 import shutil
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,9 @@ STORE = Path(__file__).resolve().parents[3] / ".node"
 
 # One repository connection each; more bring nothing on a home line.
 DOWNLOADS_AT_ONCE = 4
+# Seconds without a byte after which a download is given up, and the pauses before each further try: repositories stall.
+STALLED = 30
+PAUSES = (2, 10, 30)
 
 LOGGING = """\
 status = error
@@ -140,7 +144,8 @@ def _repository(cache: Path) -> "MavenContext":
     # Not the user's ~/.m2: the resolver writes there in place, so a killed download would stay and block every later one.
     # Repositories from the user's jgo.conf come first, for those who reach Maven Central only through a mirror.
     mirrors = GlobalSettings.load().repositories
-    return MavenContext(repo_cache=cache, local_repos=[], remote_repos={**mirrors, "central": MAVEN_CENTRAL_URL})
+    remotes = {**mirrors, "central": MAVEN_CENTRAL_URL}
+    return MavenContext(repo_cache=cache, local_repos=[], remote_repos=remotes, timeout=STALLED)
 
 
 def _fetched(target: Path, jar: Jar) -> bool:
@@ -149,14 +154,27 @@ def _fetched(target: Path, jar: Jar) -> bool:
 
 def _fetch(context: "MavenContext", jar: Jar, target: Path) -> None:
     name = f"{jar.group}:{jar.artifact}:{jar.version}"
-    try:
-        found = context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
-    except (OSError, RuntimeError) as error:
-        raise ArtifactError(f"{name} could not be fetched: {error}") from error
+    found = _download(context, jar, name)
     if (sha256 := digest(found)) != jar.sha256:
         raise ArtifactError(f"{name} was refused: what came has SHA-256 {sha256}, the manifest says {jar.sha256}.")
     target.parent.mkdir(parents=True, exist_ok=True)
     os.replace(found, target)
+
+
+def _download(context: "MavenContext", jar: Jar, name: str) -> Path:
+    artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
+    for pause in (*PAUSES, None):
+        try:
+            return artifact.resolve()
+        except (OSError, RuntimeError) as error:
+            # The resolver takes what is in its cache as whole, also half a file of a download that broke off.
+            if artifact.cached_path is not None:
+                artifact.cached_path.unlink(missing_ok=True)
+            if pause is None:
+                raise ArtifactError(f"{name} could not be fetched: {error}") from error
+            say(f"  {name}: {error}; again in {pause} s")
+            time.sleep(pause)
+    raise AssertionError("unreachable")
 
 
 def _describe(home: Path) -> None:
