@@ -33,8 +33,9 @@ from elasticsearch.helpers import streaming_bulk  # noqa: E402
 from app.attachment import Attachment  # noqa: E402
 from app.blobs.filesystem import Filesystem  # noqa: E402
 from app.index import mappings  # noqa: E402
+from app.index.ahead import PORTION  # noqa: E402
 from app.index.connection import Connection  # noqa: E402
-from app.index.generations import BATCH, Generations  # noqa: E402
+from app.index.generations import Generations  # noqa: E402
 from app.root import open_root  # noqa: E402
 from app.settings import Settings  # noqa: E402
 from app.turnstile import Turnstile  # noqa: E402
@@ -48,7 +49,7 @@ def bulk(client: Elasticsearch, index: str, definition: dict[str, Any], document
     """Seconds to write `documents` to the new index `index` and to make them searchable."""
     client.indices.create(index=index, **definition)
     began = time.perf_counter()
-    written = sum(ok for ok, _ in streaming_bulk(client, documents, chunk_size=BATCH, index=index))
+    written = sum(ok for ok, _ in streaming_bulk(client, documents, chunk_size=PORTION, index=index))
     client.indices.refresh(index=index)
     took = time.perf_counter() - began
     assert written == client.count(index=index)["count"] == len(documents)

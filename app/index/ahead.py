@@ -1,4 +1,4 @@
-"""Writes, made while those before them are sent.
+"""Writes in portions, each for one bulk, made while the one before is sent.
 
 Making the documents of a rebuild (reading records, deriving fields) takes about as long as Elasticsearch takes to index
 them. One thread makes the next bulk's while the caller sends one and waits, so that the longer of the two counts and not
@@ -21,9 +21,9 @@ PORTION = 1000
 PORTION_LETTERS = 8 * 1024 * 1024
 
 
-def ahead(writes: Iterable[Write]) -> Iterator[Write]:
-    """`writes`, in their order, taken from there by another thread and one portion early. Raises what taking one raises,
-    after all those before it.
+def ahead(writes: Iterable[Write]) -> Iterator[list[Write]]:
+    """`writes`, in their order and in portions, taken from there by another thread and one portion early. Raises what
+    taking one raises, after all those before it. None of the portions is empty.
 
     Closed early, it returns when the portion that is being made has been made; `writes` is not closed.
     """
@@ -48,7 +48,8 @@ def ahead(writes: Iterable[Write]) -> Iterator[Write]:
             made, failure = following.result()
             if made and failure is None:
                 following = thread.submit(portion)
-            yield from made
+            if made:
+                yield made
             if failure is not None:
                 raise failure
             if not made:

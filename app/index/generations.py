@@ -25,13 +25,15 @@ from app.index.documents import Write
 
 #: Seconds that one step of a long piece of work may take; far more than a request may.
 TIMEOUT = 120.0
-#: Documents in one bulk, and in one page of a walk.
-BATCH = 1000
+#: How often what a node refuses as too much (429) is sent again, and the seconds before the first time, doubled each time.
+RETRIES = 5
+RETRY_SECONDS = 2.0
+#: Ids in one page of a walk.
 PAGE = 5000
 #: Whole documents in one page of a walk.
 DOCUMENT_PAGE = 500
 
-_DONE = range(200, 300)
+_TOO_MUCH = 429
 #: The index has a newer version already, or what is to be removed was not there.
 _NOTHING_TO_DO = {404, 409}
 
@@ -146,34 +148,44 @@ class Generations:
         return done
 
     def pour(self, name: str, writes: Iterable[Write]) -> Iterator[int]:
-        """Apply `writes` to the index `name`; how many were applied or not needed so far, in their order. They are
-        searchable after `refresh`. `writes` is read by another thread, and ahead of what is yielded.
+        """Apply `writes` to the index `name`, bulk by bulk; after each how many there were by then: those, in their order,
+        are all applied or not needed. They are searchable after `refresh`. `writes` is read by another thread, and ahead of
+        what is yielded.
 
-        Raises IndexRejected when a document is refused, what reading `writes` raises, and the errors of
-        `index.connection`.
+        Raises IndexRejected when a document is refused, IndexUnavailable when the node has too much to do for too long,
+        what reading `writes` raises, and the errors of `index.connection`.
         """
         done = 0
         with typed_errors():
             try:
-                for ok, item in streaming_bulk(
-                    self._client,
-                    map(_action, ahead(writes)),
-                    chunk_size=BATCH,
-                    index=name,
-                    raise_on_error=False,
-                    max_retries=5,
-                    retry_on_status=429,
-                ):
-                    result = next(iter(item.values()))
-                    if not ok and result["status"] not in _NOTHING_TO_DO:
-                        reason = result.get("error", {}).get("reason", "no reason given")
-                        raise IndexRejected(f"Elasticsearch refused the document {result['_id']}: {reason}")
-                    done += 1
+                for portion in ahead(writes):
+                    self._send(name, portion)
+                    done += len(portion)
                     yield done
             except BulkIndexError as error:
                 raise IndexRejected() from error
             except ScanError as error:
                 raise IndexUnavailable("Elasticsearch could not read all of the index") from error
+
+    def _send(self, name: str, portion: list[Write]) -> None:
+        # A call for each portion: within one, the helper tells what was done before what it has yet to send again.
+        for ok, item in streaming_bulk(
+            self._client,
+            map(_action, portion),
+            chunk_size=len(portion),
+            index=name,
+            raise_on_error=False,
+            max_retries=RETRIES,
+            initial_backoff=RETRY_SECONDS,
+            retry_on_status=_TOO_MUCH,
+        ):
+            result = next(iter(item.values()))
+            if ok or result["status"] in _NOTHING_TO_DO:
+                continue
+            if result["status"] == _TOO_MUCH:
+                raise IndexUnavailable()
+            reason = result.get("error", {}).get("reason", "no reason given")
+            raise IndexRejected(f"Elasticsearch refused the document {result['_id']}: {reason}")
 
     def refresh(self, name: str) -> None:
         with typed_errors():

@@ -12,17 +12,24 @@ import pytest
 import requests
 from embedded_node import EmbeddedNode
 
+from app.ids import new_uuid
+from app.index import generations
+from app.index.connection import Connection
+from app.index.documents import Write
+from app.settings import Settings
 from tests.faults.conftest import await_settled, undecided
-from tests.support.app import Server, running_server
+from tests.support.app import Server, running_server, unique_index
 
 #: Bytes that the node takes of writes at once: one document, not twenty.
 PRESSURE = 4096
+#: Writes that the node takes at once, one for each shard of a bulk: one at work and one waiting.
+QUEUED = {"thread_pool.write.size": "1", "thread_pool.write.queue_size": "1"}
 NODE_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNode]:
-    settings = {"indexing_pressure.memory.limit": f"{PRESSURE}b"}
+    settings = {"indexing_pressure.memory.limit": f"{PRESSURE}b", **QUEUED}
     with EmbeddedNode(tmp_path_factory.mktemp("node"), settings=settings) as running:
         yield running
 
@@ -87,3 +94,28 @@ def test_no_state_yet(server: Server, node: EmbeddedNode) -> None:
     for hit in server.hits("session=early"):
         assert server.get(hit["_source"]["url"]).ok
     assert server.upload(("b", b"b"), session="early")
+
+
+def test_what_is_poured_is_counted_when_all_before_it_is_there(
+    node: EmbeddedNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a bulk for eight shards some are refused, and sent again after the rest of it was done: who notes by the count
+    how far it came loses nothing to a kill."""
+    monkeypatch.setattr(generations, "RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(generations, "RETRIES", 8)
+    connection = Connection(Settings(elasticsearch_url=node.url))
+    definition = {"settings": {"number_of_shards": 8, "number_of_replicas": 0}, "mappings": {"_meta": {}}}
+    made = generations.Generations(connection, unique_index(), definition, new_uuid())
+    name = made.create({})
+    try:
+        writes = [Write(f"{number}", 1, {}) for number in range(16)]
+        counts = []
+        for count in made.pour(name, writes):
+            counts.append(count)
+            assert made.existing(name, [each.id for each in writes[:count]]) == {each.id for each in writes[:count]}
+        assert counts[-1] == len(writes)
+    finally:
+        made.remove(name)
+        connection.close()
+    pools = requests.get(f"{node.url}/_nodes/stats/thread_pool", timeout=30).json()["nodes"]
+    assert all(each["thread_pool"]["write"]["rejected"] > 0 for each in pools.values())

@@ -18,7 +18,9 @@ def write(number: int, letters: int = 1) -> Write:
 
 @pytest.mark.parametrize("count", [0, 1, PORTION, PORTION + 1, 3 * PORTION])
 def test_all_come_in_their_order(count: int) -> None:
-    assert [each.id for each in ahead(write(number) for number in range(count))] == [str(each) for each in range(count)]
+    portions = list(ahead(write(number) for number in range(count)))
+    assert [each.id for portion in portions for each in portion] == [str(each) for each in range(count)]
+    assert all(0 < len(portion) <= PORTION for portion in portions)
 
 
 def test_next_portion_is_made_meanwhile() -> None:
@@ -63,11 +65,12 @@ def test_error_comes_after_what_was_made_before_it() -> None:
         raise ValueError("unreadable")
 
     taken = ahead(writes())
-    found = [next(taken).id for _ in range(PORTION + 5)]
+    found = [each.id for portion in (next(taken), next(taken)) for each in portion]
     with pytest.raises(ValueError, match="unreadable"):
         next(taken)
     assert found == [str(number) for number in range(PORTION + 5)]
 
 
 def test_removals_have_no_letters() -> None:
-    assert [each.id for each in ahead([Write("gone", 1, None), write(2)])] == ["gone", "2"]
+    (portion,) = ahead([Write("gone", 1, None), write(2)])
+    assert [each.id for each in portion] == ["gone", "2"]
