@@ -81,7 +81,7 @@ def content_words(text: str) -> str:
     """
     found: list[str] = []
     for piece in _PIECE.findall(text):
-        found.extend(_CONTENT_RUN.findall(piece.lower() if piece.isascii() else fold(piece)))
+        found.extend(_CONTENT_RUN.findall(fold(piece)))
     return " ".join(found)
 
 
