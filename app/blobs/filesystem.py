@@ -269,12 +269,7 @@ class Filesystem:
 
     def text(self, attachment_id: str) -> bytes | None:
         """The text kept of an attachment, in UTF-8; None when there is none. Raises StorageFailed."""
-        try:
-            return self.text_path(attachment_id).read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise StorageFailed() from error
+        return self._content(attachment_id, "text")
 
     def extraction(self, attachment_id: str) -> Json | None:
         """How the extraction ended; None while it has not. Raises StorageFailed, ValueError for a damaged file."""
@@ -297,7 +292,7 @@ class Filesystem:
         return record
 
     def _content(self, attachment_id: str, suffix: str) -> bytes | None:
-        """All of a small file; None when it is not there. Raises StorageFailed."""
+        """All of a file that is no larger than a text; None when it is not there. Raises StorageFailed."""
         try:
             with open(self._name(attachment_id, suffix), "rb", buffering=0) as file:
                 return file.read()
