@@ -25,6 +25,9 @@ import httptools
 from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, StoreError, WrongIndex
 from app.settings import Settings
 
+#: Bytes that are taken from a connection at once, and bytes of an answer's head, which Elasticsearch's never comes near.
+PIECE = 256 * 1024
+MAX_HEAD = 64 * 1024
 #: Said by a server that is fine but will not do it now; the request had no effect. 404: the index is missing.
 _REFUSED_FOR_NOW = {403, 408, 429}
 NOT_TRUSTED = "The certificate of Elasticsearch is not trusted"
@@ -40,11 +43,6 @@ def refusal(status: int) -> StoreError:
     if status in _REFUSED_FOR_NOW:
         return IndexUnavailable()
     return IndexOutcomeUnknown() if status >= 500 else IndexRejected()
-
-
-#: Bytes that are taken from a connection at once, and bytes of an answer's head, which Elasticsearch's never comes near.
-PIECE = 256 * 1024
-MAX_HEAD = 64 * 1024
 
 
 class _Answer:
