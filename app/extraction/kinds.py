@@ -72,46 +72,12 @@ _NAMES: dict[str, str] = {
     "html": "text/html",
     "htm": "text/html",
 }
-#: Names of files that people read as they are, so all that stands in them is text: source code, logs, notes.
-_PLAIN = frozenset(
-    (
-        *(
-            "txt",
-            "text",
-            "csv",
-            "tsv",
-            "md",
-            "markdown",
-            "rst",
-            "log",
-            "json",
-            "jsonl",
-            "ndjson",
-            "yaml",
-            "yml",
-            "toml",
-        ),
-        *(
-            "ini",
-            "conf",
-            "cfg",
-            "srt",
-            "vtt",
-            "tex",
-            "sql",
-            "diff",
-            "patch",
-            "sh",
-            "bat",
-            "py",
-            "js",
-            "ts",
-            "tsx",
-            "jsx",
-        ),
-        *("css", "c", "h", "cpp", "hpp", "cs", "java", "go", "rs", "rb", "php", "pl", "vue"),
-    )
-)
+# Names of files that people read as they are, so all that stands in them is text.
+_NOTES = {"txt", "text", "csv", "tsv", "md", "markdown", "rst", "log", "srt", "vtt", "tex", "diff", "patch"}
+_VALUES = {"json", "jsonl", "ndjson", "yaml", "yml", "toml", "ini", "conf", "cfg"}
+_SCRIPTS = {"sh", "bat", "py", "rb", "php", "pl", "sql"}
+_SOURCES = {"js", "ts", "tsx", "jsx", "css", "vue", "c", "h", "cpp", "hpp", "cs", "java", "go", "rs"}
+_PLAIN = frozenset(_NOTES | _VALUES | _SCRIPTS | _SOURCES)
 _NAMES |= dict.fromkeys(_PLAIN, "text/plain")
 #: Forms that are recognised by how a text begins, which says nothing of the rest of it: a note about HTML, a template, a
 #: chat that begins with `From:`. Read as that form, what is no text there (scripts, comments, headers) would be lost.
