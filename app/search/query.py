@@ -7,6 +7,7 @@ session alone scores as a bare `term` query does, and nobody's documents are fou
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from app.search.facets import aggregations, collected
@@ -27,8 +28,9 @@ def build(params: SearchParams, tenant: str) -> Dsl:
     must: list[Dsl] = []
     filters: list[Dsl] = [{"term": {"tenant": tenant}}]
     tree = _tree(params)
-    own = _own_filters(params)
-    for field, clause in _filters(params).items():
+    clauses = _filters(params)
+    own = _own_filters(params, clauses)
+    for field, clause in clauses.items():
         values = params.filters.get(field, ())
         if field == "session" and len(values) == 1:
             term = {"term": {"session": values[0]}}
@@ -66,7 +68,7 @@ def build(params: SearchParams, tenant: str) -> Dsl:
 
 def answered(params: SearchParams, answer: bytes) -> bytes:
     """The answer of Elasticsearch to that body, with what it can't do itself; byte for byte when that is nothing."""
-    own = _own_filters(params)
+    own = _own_filters(params, _filters(params))
     if not own and not params.highlight:
         return answer
     content = json.loads(answer)
@@ -81,9 +83,9 @@ def _tree(params: SearchParams) -> Node | None:
     return None if params.query is None else parse(params.query)
 
 
-def _own_filters(params: SearchParams) -> dict[str, Dsl]:
-    """By facet asked for, the filter on what it counts."""
-    named = {_FACET_OF.get(field, field): clause for field, clause in _filters(params).items()}
+def _own_filters(params: SearchParams, clauses: Mapping[str, Dsl]) -> dict[str, Dsl]:
+    """By facet asked for, that one of the `clauses` which is on what it counts."""
+    named = {_FACET_OF.get(field, field): clause for field, clause in clauses.items()}
     return {name: clause for name, clause in named.items() if name in params.facets}
 
 
