@@ -10,10 +10,8 @@ the peak, and after, in MiB. It asserts nothing.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import re
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,9 +19,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import requests
-from embedded_node import EmbeddedNode
 
-from tests.support.app import Server, running_server
+from benchmarks.parts import server_for_run
+from tests.support.app import Server
 
 MIB = 1 << 20
 BOUNDARY = "benchmark"
@@ -109,12 +107,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=1024, help="MiB of the file (default: %(default)s)")
     size = parser.parse_args().size
     limits = {"MAX_FILE_SIZE": f"{size}MiB", "MAX_REQUEST_SIZE": f"{size + 1}MiB"}
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        url = os.environ.get("ELASTICSEARCH_URL", "").rstrip("/")
-        if not url:
-            url = stack.enter_context(EmbeddedNode(folder / "elasticsearch")).url
-        server = stack.enter_context(running_server(folder, url, **limits))
+    with server_for_run(**limits) as server:
         download(server, server.upload(("small.bin", b"x"))[0])
         print(f"{len(server.worker_pids())} workers, one file of {size} MiB; resident memory of all workers in MiB")
         print(f"{'':10} {'before':>8} {'peak':>8} {'after':>8}")

@@ -10,17 +10,11 @@ prints what the command said and the slowest answers. Exits with 1 when an answe
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import sys
-import tempfile
 import time
-from pathlib import Path
 
-from embedded_node import EmbeddedNode
-
+from benchmarks.parts import server_for_run
 from tests.commands.doors import door
-from tests.support.app import running_server
 from tests.support.seed import seed
 from tests.support.traffic import Traffic
 
@@ -30,10 +24,7 @@ def main() -> int:
     parser.add_argument("--documents", type=int, default=100_000)
     parser.add_argument("--threads", type=int, default=4)
     arguments = parser.parse_args()
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        url = os.environ.get("ELASTICSEARCH_URL") or stack.enter_context(EmbeddedNode(folder / "node")).url
-        server = stack.enter_context(running_server(folder, url))
+    with server_for_run() as server:
         began = time.monotonic()
         seed(server.data, arguments.documents)
         print(f"{arguments.documents} attachments on disk after {time.monotonic() - began:.1f} s", flush=True)

@@ -5,24 +5,20 @@ bash -c '. scripts/environment test && "$PYTHON" -m benchmarks.paging [COUNT]'
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import quote
 
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import bulk
-from embedded_node import EmbeddedNode
 
 from app.attachment import Attachment, now
 from app.ids import new_xid
-from tests.support.app import Server, running_server
+from benchmarks.parts import server_for_run
+from tests.support.app import Server
 
 
 def walk(server: Server, sort: str, *, size: int, token: str | None = None) -> Iterator[str]:
@@ -40,14 +36,7 @@ def walk(server: Server, sort: str, *, size: int, token: str | None = None) -> I
 
 
 def main(count: int) -> None:
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        contextlib.ExitStack() as node,
-        running_server(
-            Path(folder),
-            os.environ.get("ELASTICSEARCH_URL") or node.enter_context(EmbeddedNode(Path(folder) / "node")).url,
-        ) as server,
-    ):
+    with server_for_run() as server:
         server.upload(("first.txt", b"x"))
         moment = now()
         client = Elasticsearch(server.elasticsearch_url, request_timeout=120)

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -44,6 +45,18 @@ http {{
     }}
 }}
 """
+
+
+@contextlib.contextmanager
+def server_for_run(**environment: str) -> Iterator[Server]:
+    """A server on data of its own and the Elasticsearch that ELASTICSEARCH_URL names, or an embedded node for the run.
+
+    `environment`: settings by their names, in the place of the tests' own.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        url = os.environ.get("ELASTICSEARCH_URL") or stack.enter_context(EmbeddedNode(folder / "node")).url
+        yield stack.enter_context(running_server(folder, url, **environment))
 
 
 class Parts:

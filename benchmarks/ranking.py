@@ -5,29 +5,15 @@ bash -c '. scripts/environment test && "$PYTHON" -m benchmarks.ranking'
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
-from pathlib import Path
 from urllib.parse import quote
 
-from embedded_node import EmbeddedNode
-
+from benchmarks.parts import server_for_run
 from tests.support import judged
-from tests.support.app import running_server
 
 
 def main() -> None:
     values = []
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        contextlib.ExitStack() as node,
-        running_server(
-            Path(folder),
-            os.environ.get("ELASTICSEARCH_URL") or node.enter_context(EmbeddedNode(Path(folder) / "node")).url,
-            EXTRACTION="on",
-        ) as server,
-    ):
+    with server_for_run(EXTRACTION="on") as server:
         judged.upload(server, session="library")
         for query, wanted in judged.QUERIES.items():
             names = [hit["_source"]["name"] for hit in server.hits(f"query={quote(query)}")]

@@ -11,19 +11,15 @@ the one that belongs there.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
-from embedded_node import EmbeddedNode
 from playwright.sync_api import CDPSession, Page
 
+from benchmarks.parts import server_for_run
 from tests.commands.doors import door
-from tests.support.app import Server, running_server
+from tests.support.app import Server
 from tests.support.chromium import running_chromium, signed_in
 from tests.support.seed import seed
 
@@ -116,12 +112,8 @@ def fill(server: Server, count: int) -> None:
 
 
 def main(count: int) -> int:
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        url = os.environ.get("ELASTICSEARCH_URL") or stack.enter_context(EmbeddedNode(folder / "node")).url
-        server = stack.enter_context(running_server(folder, url))
+    with server_for_run() as server, running_chromium() as browser:
         fill(server, count)
-        browser = stack.enter_context(running_chromium())
         page = signed_in(browser, server.url, server.token).new_page()
         wire = page.context.new_cdp_session(page)
         page.goto(f"{server.url}/page/")
