@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +18,8 @@ from app.index.gate import Gate
 from app.index.generations import Generations
 from app.index.lane import Lane
 from app.settings import Settings
+from tests.elasticsearch.conftest import CountedConnection
 from tests.support.app import delete_index, unique_index
-
-
-class CountedConnection(Connection):
-    """A connection that counts what is asked of `bulk`; everything is passed to the real server."""
-
-    bulks = 0
-    operations = 0
-
-    def bulk(self, path: str, lines: Sequence[bytes]) -> bytes:
-        self.bulks += 1
-        self.operations += len(lines)
-        return super().bulk(path, lines)
-
-
-@pytest.fixture
-def connection(elasticsearch_url: str) -> Iterator[CountedConnection]:
-    made = CountedConnection(Settings(elasticsearch_url=elasticsearch_url))
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -11,17 +11,9 @@ from app.ids import new_uuid
 from app.index import mappings
 from app.index.connection import Connection
 from app.index.generations import Generations
-from app.settings import Settings
 from tests.support.app import unique_index
 
 DEFINITION = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
-
-
-@pytest.fixture
-def connection(elasticsearch_url: str) -> Iterator[Connection]:
-    made = Connection(Settings(elasticsearch_url=elasticsearch_url))
-    yield made
-    made.close()
 
 
 @pytest.fixture
