@@ -52,17 +52,23 @@ def _wrapped(name: str, table: dict[str, Check], *required: str) -> Check:
     return lambda where, value: {name: check(where, value)}
 
 
+def _one_field(where: Where, value: Any) -> tuple[str, Any, Dsl]:
+    """The only field of an object, what is said of it, and the options of every query that stand beside it."""
+    found = dict(mapping(where, value))
+    beside = {key: NAMED[key](where, found.pop(key)) for key in NAMED if key in found}
+    if len(found) != 1:
+        where.refuse("requires one field", "parsing_exception")
+    ((field, said),) = found.items()
+    return field, said, beside
+
+
 def _on_field(name: str, types: tuple[str, ...], short: str, table: dict[str, Check]) -> Check:
     """`{field: value}` or `{field: {short: value, ...}}`."""
     check = record({**table, **NAMED})
 
     def build(where: Where, value: Any) -> Dsl:
-        found = dict(mapping(where, value))
-        # The older form has these beside the field.
-        outer = {key: NAMED[key](where, found.pop(key)) for key in NAMED if key in found}
-        if len(found) != 1:
-            where.refuse("requires one field", "parsing_exception")
-        ((field, options),) = found.items()
+        # The older form has what is allowed everywhere beside the field.
+        field, options, outer = _one_field(where, value)
         if not isinstance(options, dict):
             options = {short: options}
         named = field_of(*types)(where, field)
@@ -75,11 +81,7 @@ def _on_field(name: str, types: tuple[str, ...], short: str, table: dict[str, Ch
 
 
 def _terms(where: Where, value: Any) -> Dsl:
-    found = dict(mapping(where, value))
-    options = {key: NAMED[key](where, found.pop(key)) for key in NAMED if key in found}
-    if len(found) != 1:
-        where.refuse("requires one field", "parsing_exception")
-    ((field, values),) = found.items()
+    field, values, options = _one_field(where, value)
     named = field_of(*ANY)(where, field)
     if isinstance(values, dict):
         where.refuse("looks values up in another document, which is not offered here")
