@@ -23,6 +23,19 @@ export function set(element, props) {
   }
 }
 
+/** A function that has `draw` called with the next frame, once, however often it is called until then. */
+export function withNextFrame(draw) {
+  let pending = false;
+  return () => {
+    if (pending) return;
+    pending = true;
+    requestAnimationFrame(() => {
+      pending = false;
+      draw();
+    });
+  };
+}
+
 // Each icon is one path on a grid of 24 with lines of 1.75.
 const PATHS = {
   search: "M21 21l-4.35-4.35M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14z",

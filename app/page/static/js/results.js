@@ -1,6 +1,6 @@
 // The list of results: only the rows near the window exist, however many there are.
 
-import { h, icon } from "./dom.js";
+import { h, icon, withNextFrame } from "./dom.js";
 import { bytes, exactly, when } from "./format.js";
 import { marked } from "./highlight.js";
 import { colourOf } from "./kinds.js";
@@ -25,7 +25,7 @@ export class Results {
     this.list = h("ul", { class: "rows", role: "list", "aria-label": T.search.results });
     this.foot = h("div", { class: "foot" });
     this.element = h("div", { class: "scroller", id: "results", tabindex: "-1" }, this.list, this.foot);
-    this.element.addEventListener("scroll", () => this.later(), { passive: true });
+    this.element.addEventListener("scroll", withNextFrame(() => this.draw()), { passive: true });
     this.list.addEventListener("keydown", (event) => this.key(event));
     this.list.addEventListener("focusin", (event) => {
       const row = event.target.closest("li");
@@ -108,15 +108,6 @@ export class Results {
     else if (top + this.height > scrollTop + clientHeight) this.element.scrollTop = top + this.height - clientHeight;
     this.draw();
     this.rows.get(this.current)?.firstChild.focus({ preventScroll: true });
-  }
-
-  later() {
-    if (this.pending) return;
-    this.pending = true;
-    requestAnimationFrame(() => {
-      this.pending = false;
-      this.draw();
-    });
   }
 
   draw() {

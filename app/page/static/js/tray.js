@@ -1,7 +1,7 @@
 // The list of uploads in the corner: each with its progress and what can be done about it.
 
 import { statuses } from "./api.js";
-import { button, h, icon, set } from "./dom.js";
+import { button, h, icon, set, withNextFrame } from "./dom.js";
 import { duration } from "./format.js";
 import { announce, warn } from "./live.js";
 import { T } from "./texts.js";
@@ -20,7 +20,7 @@ export class Tray {
     this.rows = new Map();
     this.folded = false;
     this.reading = new Map();
-    this.pending = false;
+    this.drawSoon = withNextFrame(() => this.draw());
     this.summary = h("span", {});
     this.list = h("ul", { class: "uploads", role: "list" });
     this.others = h("p", { class: "quiet small", hidden: true });
@@ -56,12 +56,7 @@ export class Tray {
     if (item.state === "failed" && !item.told) warn(T.upload.failed(item.name, item.why));
     item.told = item.state === "failed";
     if (item.state === "done") this.watchText(item);
-    if (this.pending) return;
-    this.pending = true;
-    requestAnimationFrame(() => {
-      this.pending = false;
-      this.draw();
-    });
+    this.drawSoon();
   }
 
   draw() {
