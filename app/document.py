@@ -71,15 +71,17 @@ def carried_over(blobs: Filesystem, source: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def document_of(blobs: Filesystem, attachment: Attachment) -> Write:
+def document_of(blobs: Filesystem, attachment: Attachment, extracted: bool = True) -> Write:
     """The document, with the text where it was extracted; where that is damaged, without it. Raises StorageFailed.
+
+    `extracted`: False when it is known that there is no outcome of an extraction.
 
     With the outcome of an extraction its version is the time of that, so that the upload's own write, should it arrive
     late, does not take the text away again. A removal is still above both.
     """
     version = attachment.version + 1
     try:
-        extraction = extraction_of(blobs, attachment.id)
+        extraction = extraction_of(blobs, attachment.id) if extracted else None
         if extraction is None:
             return Write(attachment.id, attachment.version, attachment.to_source())
         version = max(version, microseconds(extraction.at))

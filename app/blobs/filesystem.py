@@ -34,6 +34,9 @@ from app.monitoring import measures
 FILE_MODE = 0o640
 FOLDER_MODE = 0o750
 
+#: Bytes that are read at once of a file that is small: more than a record has.
+SMALL_FILE = 16 * 1024
+
 #: Bytes of a file after which the kernel is told to begin writing them to the disk; on its own it waits for half a minute.
 WRITE_BACK = 8 * 1024 * 1024
 # A C library other than glibc may not have it.
@@ -294,8 +297,15 @@ class Filesystem:
     def _content(self, attachment_id: str, suffix: str) -> bytes | None:
         """All of a file that is no larger than a text; None when it is not there. Raises StorageFailed."""
         try:
-            with open(self._name(attachment_id, suffix), "rb", buffering=0) as file:
-                return file.read()
+            # Half the system calls of a file object, and what a rebuild makes of every attachment.
+            descriptor = os.open(self._name(attachment_id, suffix), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                content = b""
+                while piece := os.read(descriptor, SMALL_FILE):
+                    content += piece
+                return content
+            finally:
+                os.close(descriptor)
         except FileNotFoundError:
             return None
         except OSError as error:

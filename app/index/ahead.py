@@ -1,11 +1,13 @@
-"""Writes in portions, each for one bulk, made while the one before is sent.
+"""Writes as the lines of bulks, made while the bulk before them is sent.
 
-Making the documents of a rebuild (reading records, deriving fields) takes about as long as Elasticsearch takes to index
-them. One thread makes the next bulk's while the caller sends one and waits, so that the longer of the two counts and not
-their sum.
+Making the documents of a rebuild (reading records, deriving fields, writing them as JSON) takes about as much processor
+time as Elasticsearch takes to index them. One thread makes the next bulk's bytes while the caller sends one and waits, so
+that the longer of the two counts and not their sum. The caller needs Python's lock for next to nothing then: as long as
+it wrote the JSON itself and read long answers, each of the two threads waited for the other's lock, and Elasticsearch for
+both (docs/performance.md).
 
 Rejected: the client's `parallel_bulk`, which has threads of its own, but does not send again what was refused as too much
-(429); and a process that reads, to which every document would be handed over in bytes.
+(429); and a process that reads, which has to be told and to tell all that this process knows of the folders.
 """
 
 from __future__ import annotations
@@ -15,28 +17,32 @@ from concurrent.futures import ThreadPoolExecutor
 
 from app.index.documents import Write
 
-#: Writes that are made while those before them are sent, and the letters in them at which there are enough: texts can be
-#: long, and up to three such portions are in memory at once.
+#: Writes in one bulk, and the bytes from which on there are enough: texts can be long, up to three portions are in memory
+#: at once, and of each Elasticsearch makes twenty times as much in its own while it indexes.
 PORTION = 1000
-PORTION_LETTERS = 8 * 1024 * 1024
+PORTION_BYTES = 2 * 1024 * 1024
+
+#: What `Write.lines` makes.
+Lines = tuple[bytes, bytes | None]
 
 
-def ahead(writes: Iterable[Write]) -> Iterator[list[Write]]:
-    """`writes`, in their order and in portions, taken from there by another thread and one portion early. Raises what
-    taking one raises, after all those before it. None of the portions is empty.
+def ahead(writes: Iterable[Write]) -> Iterator[list[Lines]]:
+    """`writes` as lines of bulks, in their order and in portions, taken from there by another thread and one portion early.
+    Raises what taking one raises, after all those before it. None of the portions is empty.
 
     Closed early, it returns when the portion that is being made has been made; `writes` is not closed.
     """
     remaining = iter(writes)
 
-    def portion() -> tuple[list[Write], Exception | None]:
-        made: list[Write] = []
-        letters = 0
+    def portion() -> tuple[list[Lines], Exception | None]:
+        made: list[Lines] = []
+        size = 0
         try:
             for write in remaining:
-                made.append(write)
-                letters += _letters(write)
-                if len(made) == PORTION or letters > PORTION_LETTERS:
+                action, source = lines = write.lines()
+                made.append(lines)
+                size += len(action) + len(source or b"")
+                if len(made) == PORTION or size > PORTION_BYTES:
                     break
         except Exception as error:
             return made, error
@@ -54,7 +60,3 @@ def ahead(writes: Iterable[Write]) -> Iterator[list[Write]]:
                 raise failure
             if not made:
                 return
-
-
-def _letters(write: Write) -> int:
-    return sum(len(each) for each in (write.source or {}).values() if isinstance(each, str))

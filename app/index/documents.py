@@ -62,6 +62,13 @@ class Write:
     version: int
     source: dict[str, Any] | None
 
+    def lines(self) -> tuple[bytes, bytes | None]:
+        """Its two lines of a bulk, the second one None for a removal; of which index, the call says."""
+        header = {"_id": self.id, "version": self.version, "version_type": "external_gte"}
+        if self.source is None:
+            return to_json({"delete": header}), None
+        return to_json({"index": header}), to_json(self.source)
+
 
 # Compared by identity: two removals of one document are equal in all they say.
 @dataclass(eq=False)

@@ -19,7 +19,7 @@ from elasticsearch.helpers import BulkIndexError, ScanError, scan, streaming_bul
 
 from app.errors import IndexRejected, IndexUnavailable, WrongIndex
 from app.index import mappings
-from app.index.ahead import ahead
+from app.index.ahead import Lines, ahead
 from app.index.connection import Connection, typed_errors
 from app.index.documents import Write
 
@@ -34,6 +34,8 @@ PAGE = 5000
 DOCUMENT_PAGE = 500
 
 _TOO_MUCH = 429
+#: What is read of the answer to a bulk: the rest would cost as much as the sending.
+_TOLD = "items.*._id,items.*.status,items.*.error.reason"
 #: The index has a newer version already, or what is to be removed was not there.
 _NOTHING_TO_DO = {404, 409}
 
@@ -167,13 +169,16 @@ class Generations:
             except ScanError as error:
                 raise IndexUnavailable("Elasticsearch could not read all of the index") from error
 
-    def _send(self, name: str, portion: list[Write]) -> None:
+    def _send(self, name: str, portion: list[Lines]) -> None:
         # A call for each portion: within one, the helper tells what was done before what it has yet to send again.
+        actions: Iterable[Any] = portion
         for ok, item in streaming_bulk(
             self._client,
-            map(_action, portion),
+            actions,
             chunk_size=len(portion),
             index=name,
+            expand_action_callback=_as_it_is,
+            filter_path=_TOLD,
             raise_on_error=False,
             max_retries=RETRIES,
             initial_backoff=RETRY_SECONDS,
@@ -339,8 +344,6 @@ class Generations:
         return {each["_id"]: each["_source"] for each in answer["docs"] if each.get("found")}
 
 
-def _action(write: Write) -> Json:
-    header = {"_id": write.id, "version": write.version, "version_type": "external_gte"}
-    if write.source is None:
-        return {"_op_type": "delete", **header}
-    return {"_op_type": "index", **header, "_source": write.source}
+def _as_it_is(lines: Any) -> Any:
+    """For the helper, which takes bytes for JSON that it need not write."""
+    return lines

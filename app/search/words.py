@@ -18,6 +18,8 @@ _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])
 
 # The border between letters and digits alone.
 _DIGITS = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+# A run with no border in it, as most are.
+_PLAIN = re.compile(r"[A-Z]*[a-z]*|[0-9]+")
 # A run with the combining marks of its letters, where they are characters of their own.
 _MARKED_RUN = re.compile(r"(?:[^\W_][\u0300-\u036f]*)+")
 
@@ -100,6 +102,8 @@ def parts_of(text: str) -> Iterator[tuple[str, int, int]]:
     """
     for run in _MARKED_RUN.finditer(text):
         yield fold(run[0]), run.start(), run.end()
+        if _PLAIN.fullmatch(run[0]):
+            continue
         for border in (_HUMP, _DIGITS):
             edges = [0, *(match.start() for match in border.finditer(run[0])), len(run[0])]
             if len(edges) > 2:

@@ -6,6 +6,7 @@ were read, about 21 bytes each.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable
@@ -22,10 +23,12 @@ MARGIN = 2.0
 
 @dataclass(frozen=True)
 class Change:
-    """What has become of a folder: ids whose record went, and ids whose record is new or changed."""
+    """What has become of a folder: ids whose record went, ids whose record is new or changed, and those that the
+    outcome of an extraction lies there of."""
 
     gone: set[str]
     new: list[str]
+    extracted: set[str]
 
 
 class Folders:
@@ -64,22 +67,20 @@ class Folders:
         before = set(self._ids[number].split())
         since = self._read_at[number] - MARGIN
         self._read_at[number] = time.time()
-        records: dict[str, float] = {}
-        extractions: dict[str, float] = {}
+        records: set[str] = set()
+        extracted: set[str] = set()
+        modified: set[str] = set()
         with typed_errors(), os.scandir(self._path(number)) as entries:
             for entry in entries:
                 stem, _, suffix = entry.name.rpartition(".")
                 if suffix in ("json", "extraction") and is_id(stem):
-                    try:
-                        moments = records if suffix == "json" else extractions
-                        moments[stem] = entry.stat().st_mtime
-                    except FileNotFoundError:
-                        continue
-        # An extracted text changes the document as the record does.
-        modified = {each: max(moment, extractions.get(each, 0.0)) for each, moment in records.items()}
-        self._ids[number] = "\n".join(modified)
-        new = [each for each, moment in modified.items() if each not in before or moment >= since]
-        return Change(before - modified.keys(), new)
+                    # An extracted text changes the document as the record does. What was not there is new in any case.
+                    with contextlib.suppress(FileNotFoundError):
+                        if stem in before and entry.stat().st_mtime >= since:
+                            modified.add(stem)
+                        (records if suffix == "json" else extracted).add(stem)
+        self._ids[number] = "\n".join(records)
+        return Change(before - records, [each for each in records if each not in before or each in modified], extracted)
 
     def _path(self, number: int) -> Path:
         return self._blobs.attachments / f"{number:03x}"

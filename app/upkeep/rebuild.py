@@ -86,10 +86,7 @@ class Rebuild:
         change = self._folders.read(number)
         for each in change.gone:
             yield Write(each, REMOVAL_VERSION, None)
-        yield from self._writes(change.new)
-
-    def _writes(self, ids: list[str]) -> Iterator[Write]:
-        for attachment_id in ids:
+        for attachment_id in change.new:
             try:
                 record = self._blobs.record(attachment_id)
                 if record is None:
@@ -98,7 +95,7 @@ class Rebuild:
                 if attachment.id != attachment_id:
                     raise ValueError("the record of another attachment")
                 # With the text that was extracted: that is not done again.
-                document = document_of(self._blobs, attachment)
+                document = document_of(self._blobs, attachment, attachment_id in change.extracted)
             except (StoreError, ValueError):
                 self.damaged.add(attachment_id)
             else:

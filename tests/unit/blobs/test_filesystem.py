@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.blobs.base import HASHED_ALONE
-from app.blobs.filesystem import Filesystem
+from app.blobs.filesystem import SMALL_FILE, Filesystem
 from app.errors import FileTooLarge, StorageFailed, StorageFull
 from app.ids import new_uuid, new_xid
 
@@ -44,6 +44,21 @@ def test_bytes_come_back(blobs: Filesystem) -> None:
     with blobs.open(attachment_id) or pytest.fail("no bytes") as file:
         assert file.read() == b"some bytes"
     assert list(blobs.ids()) == [attachment_id]
+
+
+@pytest.mark.parametrize("size", [0, SMALL_FILE - 1, SMALL_FILE, SMALL_FILE + 1, 5 * SMALL_FILE])
+def test_a_record_of_any_size_comes_back_whole(blobs: Filesystem, size: int) -> None:
+    attachment_id = new_xid()
+    path = blobs.record_path(attachment_id)
+    path.write_bytes(b'"' + b"x" * (size - 2) + b'"' if size else b"0")
+    open_before = len(os.listdir("/proc/self/fd"))
+    assert blobs.record(attachment_id) == ("x" * (size - 2) if size else 0)
+    assert blobs.record(new_xid()) is None
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StorageFailed):
+        blobs.record(attachment_id)
+    assert len(os.listdir("/proc/self/fd")) == open_before
 
 
 def test_measured(blobs: Filesystem) -> None:

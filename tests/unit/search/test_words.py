@@ -1,12 +1,14 @@
 """Text to words: the same for what is indexed and for what is asked."""
 
+import re
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.search.words import fold, words
+from app.search import words as module
+from app.search.words import fold, parts_of, words
 
 
 @pytest.mark.parametrize(
@@ -44,3 +46,12 @@ def test_words_are_separated_by_single_blanks_and_never_repeated(text: str) -> N
     parts = found.split(" ") if found else []
     assert len(set(parts)) == len(parts)
     assert all(parts)
+
+
+@given(st.text(alphabet="aZ1_é²"))
+def test_runs_that_are_plain_have_no_borders(text: str) -> None:
+    """What is skipped for them would have found nothing."""
+    found = list(parts_of(text))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_PLAIN", re.compile("(?!)"))
+        assert list(parts_of(text)) == found
