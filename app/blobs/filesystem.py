@@ -34,8 +34,9 @@ from app.monitoring import measures
 FILE_MODE = 0o640
 FOLDER_MODE = 0o750
 
-#: Bytes that are read at once of a file that is small: more than a record has.
+#: Bytes that are read of a file first, more than a record has, and then at once, for a text.
 SMALL_FILE = 16 * 1024
+LARGE_PIECE = 1024 * 1024
 
 #: Bytes of a file after which the kernel is told to begin writing them to the disk; on its own it waits for half a minute.
 WRITE_BACK = 8 * 1024 * 1024
@@ -300,10 +301,10 @@ class Filesystem:
             # Half the system calls of a file object, and what a rebuild makes of every attachment.
             descriptor = os.open(self._name(attachment_id, suffix), os.O_RDONLY | os.O_CLOEXEC)
             try:
-                content = b""
-                while piece := os.read(descriptor, SMALL_FILE):
-                    content += piece
-                return content
+                pieces = [os.read(descriptor, SMALL_FILE)]
+                while pieces[-1]:
+                    pieces.append(os.read(descriptor, LARGE_PIECE))
+                return b"".join(pieces)
             finally:
                 os.close(descriptor)
         except FileNotFoundError:

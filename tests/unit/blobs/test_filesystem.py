@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.blobs.base import HASHED_ALONE
-from app.blobs.filesystem import SMALL_FILE, Filesystem
+from app.blobs.filesystem import LARGE_PIECE, SMALL_FILE, Filesystem
 from app.errors import FileTooLarge, StorageFailed, StorageFull
 from app.ids import new_uuid, new_xid
 
@@ -46,7 +46,9 @@ def test_bytes_come_back(blobs: Filesystem) -> None:
     assert list(blobs.ids()) == [attachment_id]
 
 
-@pytest.mark.parametrize("size", [0, SMALL_FILE - 1, SMALL_FILE, SMALL_FILE + 1, 5 * SMALL_FILE])
+@pytest.mark.parametrize(
+    "size", [0, SMALL_FILE - 1, SMALL_FILE, SMALL_FILE + 1, SMALL_FILE + LARGE_PIECE, SMALL_FILE + LARGE_PIECE + 1]
+)
 def test_a_record_of_any_size_comes_back_whole(blobs: Filesystem, size: int) -> None:
     attachment_id = new_xid()
     path = blobs.record_path(attachment_id)
