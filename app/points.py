@@ -20,7 +20,7 @@ import secrets
 import time
 from pathlib import Path
 
-from app.blobs.filesystem import FILE_MODE, FOLDER_MODE, typed_errors
+from app.blobs.filesystem import FOLDER_MODE, Writer, replacing, typed_errors
 from app.errors import PointMissing, TooManyPoints
 from app.root import exclusive
 
@@ -33,6 +33,7 @@ class Points:
     def __init__(self, root: Path, limit: int) -> None:
         """`limit`: how many each tenant may have open."""
         self.folder = root / "points"
+        self._incoming = root / "incoming"
         self._lock = root / ".points.lock"
         self._limit = limit
 
@@ -40,7 +41,8 @@ class Points:
         """A new id, which means nothing until `keep`. Raises TooManyPoints, StorageFailed, StorageFull."""
         with typed_errors(), exclusive(self._lock):
             own = self.folder / tenant
-            own.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            for folder in (self.folder, own, self._incoming):
+                folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
             self._sweep()
             if sum(1 for _ in own.iterdir()) >= self._limit:
                 raise TooManyPoints(self._limit)
@@ -87,14 +89,11 @@ class Points:
                     path.unlink()
 
     def _write(self, path: Path, elastic: str, seconds: float) -> None:
-        temporary = self.folder / f".{path.name}.new"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(elastic)
-        self._touch(temporary, seconds)
-        os.rename(temporary, path)
+        with replacing(path, self._incoming) as file:
+            Writer(file).write(elastic.encode())
+            self._touch(file.fileno(), seconds)
 
     @staticmethod
-    def _touch(path: Path, seconds: float) -> None:
+    def _touch(path: Path | int, seconds: float) -> None:
         until = time.time() + seconds
         os.utime(path, (until, until))

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.blobs.filesystem import FILE_MODE, FOLDER_MODE, sync_folder, typed_errors
+from app.blobs.filesystem import FILE_MODE, FOLDER_MODE, Writer, replacing, sync_folder, typed_errors
 from app.errors import WrongStore
 from app.ids import new_uuid
 
@@ -19,29 +19,26 @@ _NODE_URL = Path("elasticsearch", "url")
 STORE_FORMAT = 1
 
 
-def write_durably(path: Path, content: bytes, mode: int) -> None:
-    """Replace the file at `path` by `content` in one step that survives a power cut. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        os.rename(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    sync_folder(path.parent)
+def write_durably(root: Path, target: Path, content: bytes, mode: int) -> None:
+    """Replace a file of the store in `root` by `content`, in one step that survives a power cut.
+
+    Raises StorageFull or StorageFailed.
+    """
+    incoming = root / "incoming"
+    with typed_errors():
+        incoming.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        with replacing(target, incoming, mode) as file:
+            Writer(file).write(content)
+            os.fsync(file.fileno())
+        sync_folder(target.parent)
 
 
 @contextlib.contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock of the file at `path` (made when missing), waiting for it."""
-    with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE), "rb") as file:
+def exclusive(path: Path, mode: int = FILE_MODE) -> Iterator[int]:
+    """Hold the lock of the file at `path` (made when missing), waiting for it; its descriptor, to read and to write."""
+    with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode), "rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        yield file.fileno()
 
 
 def open_root(root: Path) -> str:
@@ -57,7 +54,7 @@ def open_root(root: Path) -> str:
                 if (root / "attachments").exists():
                     raise WrongStore(f"{path} is missing: restore it, or choose another data folder")
                 content = {"format": STORE_FORMAT, "id": new_uuid()}
-                write_durably(path, json.dumps(content).encode() + b"\n", FILE_MODE)
+                write_durably(root, path, json.dumps(content).encode() + b"\n", FILE_MODE)
             text = path.read_text()
     try:
         content = json.loads(text)
@@ -73,7 +70,7 @@ def open_root(root: Path) -> str:
 def telling_node_url(root: Path, url: str) -> Iterator[None]:
     """Within it, `node_url` says that the store in `root` has an Elasticsearch node of its own at `url`. Raises OSError."""
     path = root / _NODE_URL
-    with path.open("w") as file:
+    with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE), "w") as file:
         file.write(url)
         file.flush()
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -207,9 +207,7 @@ class Settings:
     sign_in_lifetime: float = _setting(
         "SIGN_IN_LIFETIME", _seconds, 43_200.0, "How long a browser stays signed in: a long working day."
     )
-    sign_in_failures: int = _setting(
-        "SIGN_IN_FAILURES", _count, 20, "Failed sign-ins an address has in a minute, for each worker process."
-    )
+    sign_in_failures: int = _setting("SIGN_IN_FAILURES", _count, 20, "Failed sign-ins that an address has in a minute.")
     max_ids: int = _setting("MAX_IDS", _count, 1000, "Ids in one status request or one search by ids.")
     max_points_in_time: int = _setting(
         "MAX_POINTS_IN_TIME",

@@ -61,6 +61,7 @@ class Tokens:
 
     def __init__(self, root: Path, fixed: str | None = None) -> None:
         """`fixed`: a token that is valid besides those in the file, with every scope for the default tenant."""
+        self._root = root
         self._path = root / "tokens.json"
         self._lock = root / ".tokens.lock"
         #: The identity of the file that was read last, and what it held. One value: of two threads that read different
@@ -164,7 +165,7 @@ class Tokens:
 
     def _write(self, tokens: list[Token]) -> None:
         content = {"format": _FORMAT, "tokens": [_to_json(token) for token in tokens]}
-        write_durably(self._path, json.dumps(content, indent=1).encode() + b"\n", _MODE)
+        write_durably(self._root, self._path, json.dumps(content, indent=1).encode() + b"\n", _MODE)
 
     def _current(self) -> dict[str, Token]:
         try:

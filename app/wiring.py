@@ -60,7 +60,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     tokens = Tokens(settings.data, settings.api_token)
     sign_ins = SignIns(settings.data, store_id, tokens, settings.sign_in_lifetime)
     points = Points(settings.data, settings.max_points_in_time)
-    services = Services(settings, store, tokens, chats, sign_ins, Failures(settings.sign_in_failures), points)
+    failures = Failures(settings.data, settings.sign_in_failures)
+    services = Services(settings, store, tokens, chats, sign_ins, failures, points)
 
     app = _App("app", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]

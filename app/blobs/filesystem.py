@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.blobs.base import Json, Measured, copy
-from app.errors import StorageFailed, StorageFull, StoreError
+from app.errors import StorageFailed, StorageFull
 from app.ids import is_id
 from app.monitoring import measures
 
@@ -72,6 +72,32 @@ def locked(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def create_temporary(incoming: Path, mode: int = FILE_MODE) -> tuple[Path, BinaryIO]:
+    """A new file in the folder of temporary files, locked for as long as it is open. Raises OSError."""
+    path = incoming / secrets.token_hex(16)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    file = os.fdopen(descriptor, "wb", buffering=0)
+    locked(descriptor)
+    return path, file
+
+
+@contextlib.contextmanager
+def replacing(target: Path, incoming: Path, mode: int = FILE_MODE) -> Iterator[BinaryIO]:
+    """A temporary file that takes the place of `target` at the end of the block, and is gone when the block fails.
+
+    A killed process leaves it in `incoming`, where the sweep finds it. Raises OSError.
+    """
+    path, file = create_temporary(incoming, mode)
+    try:
+        with file:
+            yield file
+            os.rename(path, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise
 
 
 def _fan_out(attachment_id: str) -> str:
@@ -183,7 +209,7 @@ class Filesystem:
             raise StorageFull()
         path, file = self._create_temporary()
         try:
-            measured = copy(self._while_free(chunks), _Writer(file).write, limit)
+            measured = copy(self._while_free(chunks), Writer(file).write, limit)
             with typed_errors(), measures.step("fsync"):
                 os.fsync(file.fileno())
         except BaseException:
@@ -205,12 +231,8 @@ class Filesystem:
                     raise StorageFull()
 
     def _create_temporary(self) -> tuple[Path, BinaryIO]:
-        path = self.incoming / secrets.token_hex(16)
         with typed_errors():
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-            file = os.fdopen(descriptor, "wb", buffering=0)
-            locked(descriptor)
-        return path, file
+            return create_temporary(self.incoming)
 
     def commit(self, attachment_id: str, record: Json) -> None:
         self._replace(self.record_path(attachment_id), record)
@@ -218,17 +240,10 @@ class Filesystem:
     def _replace(self, target: Path, record: Json) -> None:
         """Write a JSON file in one step that survives a power cut."""
         content = (json.dumps(record, ensure_ascii=False, indent=1) + "\n").encode()
-        path, file = self._create_temporary()
-        try:
-            with file, typed_errors():
-                _Writer(file).write(content)
-                os.fsync(file.fileno())
-                os.rename(path, target)
-        except StoreError:
-            with contextlib.suppress(OSError):
-                path.unlink()
-            raise
         with typed_errors():
+            with replacing(target, self.incoming) as file:
+                Writer(file).write(content)
+                os.fsync(file.fileno())
             sync_folder(target.parent)
 
     def remove(self, attachment_id: str) -> None:
@@ -361,7 +376,7 @@ class Filesystem:
         return removed
 
 
-class _Writer:
+class Writer:
     """A raw file whose `write` writes everything, with the store's own errors.
 
     What is written is sent on to the disk every `WRITE_BACK` bytes, so that the fsync at the end finds little to do.

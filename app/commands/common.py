@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from app.blobs.filesystem import locked
+from app.blobs.filesystem import FILE_MODE, locked
 from app.errors import Conflict, StoreError, WrongStore
 from app.index import mappings
 from app.index.attachments import AttachmentIndex
@@ -58,8 +58,9 @@ def open_store(settings: Settings) -> tuple[Store, Generations]:
 @contextlib.contextmanager
 def alone_with_index(data: Path) -> Iterator[None]:
     """Within it no other command changes the indices of this store. Raises Conflict when one is at it."""
-    with (data / ".rebuild.lock").open("ab") as lock:
-        if not locked(lock.fileno()):
+    descriptor = os.open(data / ".rebuild.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    with open(descriptor, "ab"):
+        if not locked(descriptor):
             raise Conflict("another rebuild or migration of this store is running")
         yield
 

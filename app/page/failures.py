@@ -1,24 +1,36 @@
 """How often an address may fail to sign in.
 
 A token is 256 random bits, so guessing is hopeless at any rate; the limit keeps a script from making noise and work. It
-counts failures alone and for each address, so that nobody can shut others out, and in each worker process by itself.
+counts failures alone and for each address, so that nobody can shut others out.
+
+`<data>/sign-in-failures.json` (mode 0600) holds, by address, the moments of the last minute's failures: written under its
+lock with each failure, so that all worker processes count together, and never synced: it is worth nothing after a crash.
+
+Rejected: a count in each process (an address had as many attempts for each), and a file for each address (who has many
+addresses would make as many files).
 """
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
-import threading
+import json
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from flask import Request
 
+from app.blobs.filesystem import typed_errors
 from app.errors import StoreError
+from app.root import exclusive
 
 #: Seconds over which failures are counted.
 WINDOW = 60.0
-#: Addresses that are remembered; the one that failed longest ago is forgotten first.
-MAX_ADDRESSES = 10_000
+#: Addresses that are remembered, half a megabyte at most; the one that failed longest ago is forgotten first.
+MAX_ADDRESSES = 1000
+_MODE = 0o600
 
 
 class TooManyFailures(StoreError):
@@ -28,33 +40,48 @@ class TooManyFailures(StoreError):
 
 
 class Failures:
-    """Failed attempts by address, of one process. `limit`: how many an address has in a window."""
+    """Failed attempts by address. `limit`: how many an address has in a window, over all processes on the store."""
 
-    def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, root: Path, limit: int, clock: Callable[[], float] = time.time) -> None:
+        self._path = root / "sign-in-failures.json"
         self._limit = limit
         self._clock = clock
-        self._lock = threading.Lock()
-        self._by_address: dict[str, list[float]] = {}
 
     def check(self, address: str) -> None:
-        """Raises TooManyFailures when `address` has had its number."""
-        with self._lock:
-            recent = self._recent(address)
-            if len(recent) >= self._limit:
-                raise TooManyFailures(retry_after=max(1, round(recent[0] + WINDOW - self._clock())))
+        """Raises TooManyFailures when `address` has had its number, StorageFull or StorageFailed."""
+        with self._locked() as file:
+            recent = self._read(file).get(address, [])
+        if len(recent) >= self._limit:
+            raise TooManyFailures(retry_after=max(1, round(recent[0] + WINDOW - self._clock())))
 
     def add(self, address: str) -> None:
-        """Count a failure of `address`."""
-        with self._lock:
-            recent = [*self._recent(address), self._clock()][-self._limit :]
-            self._by_address.pop(address, None)
-            self._by_address[address] = recent
-            if len(self._by_address) > MAX_ADDRESSES:
-                del self._by_address[next(iter(self._by_address))]
+        """Count a failure of `address`. Raises StorageFull or StorageFailed."""
+        with self._locked() as file:
+            found = self._read(file)
+            recent = [*found.pop(address, []), self._clock()][-self._limit :]
+            kept = [*found.items(), (address, recent)][-MAX_ADDRESSES:]
+            content = json.dumps(dict(kept)).encode()
+            os.pwrite(file, content, 0)
+            os.ftruncate(file, len(content))
 
-    def _recent(self, address: str) -> list[float]:
-        since = self._clock() - WINDOW
-        return [moment for moment in self._by_address.get(address, ()) if moment > since]
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[int]:
+        with typed_errors(), exclusive(self._path, _MODE) as file:
+            yield file
+
+    def _read(self, file: int) -> dict[str, list[float]]:
+        """By address, the moments of its failures within the window; the address that failed last is the last."""
+        try:
+            content = json.loads(os.pread(file, os.fstat(file).st_size, 0))
+            present = self._clock()
+            found = {
+                str(address): [float(each) for each in moments if 0 <= present - each < WINDOW]
+                for address, moments in content.items()
+            }
+        except (ValueError, TypeError, AttributeError):
+            # New, or killed while it was written: counted from the start.
+            return {}
+        return {address: moments for address, moments in found.items() if moments}
 
 
 def address_of(request: Request, proxies: str) -> str:

@@ -50,6 +50,7 @@ class SignIns:
 
     def __init__(self, root: Path, store_id: str, tokens: Tokens, lifetime: float) -> None:
         """`lifetime`: seconds after which a sign-in ends by itself."""
+        self._root = root
         self._folder = root / "sign-ins"
         self._tokens = tokens
         self._lifetime = lifetime
@@ -68,7 +69,7 @@ class SignIns:
         with typed_errors():
             self._folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
             self._make_room()
-            write_durably(self._path(secret), json.dumps(content).encode() + b"\n", _MODE)
+            write_durably(self._root, self._path(secret), json.dumps(content).encode() + b"\n", _MODE)
         return secret, SignIn(token, expires, _proof(secret))
 
     def find(self, secret: str | None) -> SignIn:

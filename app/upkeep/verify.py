@@ -25,6 +25,7 @@ from app.extraction.queue import Queue
 from app.ids import is_id
 from app.index.generations import Generations
 from app.journal import Journal
+from app.tokens import is_tenant
 
 #: Codes of findings, for programs: docs/commands.md says what each means. A code never changes its meaning.
 CODES = (
@@ -64,10 +65,14 @@ _FOLDER = re.compile(r"[0-9a-f]{3}")
 SUFFIXES = frozenset([".json", ".bytes", ".text", ".extraction"])
 _TEMPORARY = re.compile(r"[0-9a-f]{32}")
 _ENTRY = re.compile(r"[0-9a-f]{32}\.(upload|delete|new)")
-_REPLACEMENT = re.compile(r"\.[a-z.]+\.\d+\.new")
+# What earlier versions wrote beside the file that it was to replace; now it is in `incoming`.
+_REPLACEMENT = re.compile(r"\.[\w.-]+\.new")
 _ROOT = {"store.json", "tokens.json", "attachments", "incoming", "journal", "extraction", "sign-ins", "points"}
-_ROOT |= {"elasticsearch"}
+_ROOT |= {"elasticsearch", "sign-in-failures.json"}
 _ROOT |= {".lock", ".tokens.lock", ".door.lock", ".work.lock", ".rebuild.lock", ".points.lock", ".bulk.lock"}
+_WORK = re.compile(r"\.slot-\d+|\.scanned")
+_SIGN_IN = re.compile(r"[0-9a-f]{64}")
+_POINT = re.compile(r"[\w-]{43}", re.ASCII)
 
 #: Told what goes on: the stage (folders or documents), done, of all.
 Progress = Callable[[str, int, int], None]
@@ -110,8 +115,7 @@ class Checker:
         if part == 1:
             if self._index is None:
                 yield Finding("missing-index", None, detail=self._generations.alias)
-            yield from self._root()
-            yield from self._temporaries()
+            yield from self._known()
             yield from self._entries()
         yield from self._folders(numbers, progress)
         if self._index is not None:
@@ -268,23 +272,28 @@ class Checker:
                 unknown.append(Finding("unknown-file", self._relative(path)))
         return list(ids), unknown
 
-    def _root(self) -> Iterator[Finding]:
-        for path in _listed(self._blobs.root):
-            if _REPLACEMENT.fullmatch(path.name):
+    def _known(self) -> Iterator[Finding]:
+        """What does not belong where it is, and temporary files that nobody needs; the embedded node's data is its own."""
+        root, points = self._blobs.root, self._blobs.root / "points"
+        yield from self._unknown(root, lambda name: name in _ROOT)
+        yield from self._unknown(self._blobs.attachments, _FOLDER.fullmatch)
+        yield from self._unknown(self._blobs.incoming, lambda name: False, temporary=_TEMPORARY)
+        yield from self._unknown(self._queue.folder, lambda name: is_id(name) or _WORK.fullmatch(name))
+        yield from self._unknown(root / "sign-ins", _SIGN_IN.fullmatch)
+        yield from self._unknown(points, is_tenant)
+        for path in _listed(points):
+            if path.is_dir():
+                yield from self._unknown(path, _POINT.fullmatch)
+
+    def _unknown(
+        self, folder: Path, known: Callable[[str], object], temporary: re.Pattern[str] = _REPLACEMENT
+    ) -> Iterator[Finding]:
+        for path in _listed(folder):
+            if temporary.fullmatch(path.name):
                 if self._stale(path):
                     yield Finding("stale-temporary", self._relative(path))
-            elif path.name not in _ROOT:
+            elif not known(path.name):
                 yield Finding("unknown-file", self._relative(path))
-        for path in _listed(self._blobs.attachments):
-            if not _FOLDER.fullmatch(path.name):
-                yield Finding("unknown-file", self._relative(path))
-
-    def _temporaries(self) -> Iterator[Finding]:
-        for path in _listed(self._blobs.incoming):
-            if not _TEMPORARY.fullmatch(path.name):
-                yield Finding("unknown-file", self._relative(path))
-            elif self._stale(path):
-                yield Finding("stale-temporary", self._relative(path))
 
     def _entries(self) -> Iterator[Finding]:
         abandoned = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import socket
 import threading
@@ -20,7 +21,8 @@ from app.ids import new_xid
 from app.upkeep.repair import ACTIONS
 from app.upkeep.verify import CODES
 from tests.commands.doors import door, findings
-from tests.support.app import Server, ServerFactory
+from tests.support.app import ROOT, Server, ServerFactory
+from tests.support.browsers import post_token, sign_in
 
 OLD = 7200.0
 #: How often the store is checked while uploads and deletes go on; more in a long run.
@@ -158,6 +160,90 @@ def test_every_fault_is_found_at_its_place_and_repaired_where_it_can_be(start_se
     assert findings(server) == (1, [each for each in expected if each[0] != "wrong-digest"])
     assert set(server.stored_files()) == before
     assert document(server, sound).json()["found"]
+
+
+#: What stands for many names in docs/format.md.
+PLACEHOLDERS = {
+    "<fff>": "[0-9a-f]{3}",
+    "<id>": "[0-9a-v-]+",
+    "<32 hex>": "[0-9a-f]{32}",
+    "<64 hex>": "[0-9a-f]{64}",
+    "<43 characters>": "[A-Za-z0-9_-]{43}",
+    "<n>": "[0-9]+",
+    "<tenant>": "[a-z0-9._-]+",
+}
+
+
+def documented() -> dict[str, re.Pattern[str]]:
+    """The names in the table of docs/format.md, as what they stand for."""
+    cells = re.findall(r"^\| (`.+?) \|", (ROOT / "docs" / "format.md").read_text(), re.MULTILINE)
+    found = {}
+    for name in re.findall("`([^`]+)`", " ".join(cells)):
+        pattern = re.escape(name)
+        for each, meaning in PLACEHOLDERS.items():
+            pattern = pattern.replace(re.escape(each), meaning)
+        found[name] = re.compile(pattern)
+    return found
+
+
+def written(data: Path) -> dict[str, int]:
+    """Every file of a data folder and every folder that is not empty, with its mode."""
+    paths = [path for path in data.rglob("*") if path.is_file() or any(path.iterdir())]
+    return {str(path.relative_to(data)): path.stat().st_mode & 0o777 for path in paths}
+
+
+def test_what_the_store_writes_is_documented_and_known_and_nothing_else_is(start_server: ServerFactory) -> None:
+    server = start_server(EXTRACTION="on")
+    server.upload(("one.txt", b"some content"))
+    deadline = time.monotonic() + 30
+    while findings(server) != (0, []) or not list(server.data.glob("attachments/*/*.extraction")):
+        assert time.monotonic() < deadline
+    sign_in(server.url, server.token)
+    assert post_token(server.url, "wrong").status_code == 401
+    assert server.post("/coco_attachment/_pit?keep_alive=1m", headers={"Authorization": f"Bearer {server.token}"}).ok
+    assert door(server, "index", "migrate", "coco_attachment", "--force").returncode == 0
+    names = documented()
+    found = written(server.data)
+    assert [name for name, pattern in names.items() if not any(map(pattern.fullmatch, found))] == [
+        # Those that are there for a moment, or with an embedded node.
+        "extraction/<id>",
+        "incoming/<32 hex>",
+        "journal/<32 hex>.upload",
+        "journal/<32 hex>.delete",
+        "journal/<32 hex>.new",
+        "elasticsearch/url",
+        "elasticsearch/",
+    ]
+    modes = {"tokens.json": 0o600, "sign-in-failures.json": 0o600}
+    for name, mode in found.items():
+        path = server.data / name
+        if path.is_dir():
+            assert mode == 0o750, name
+        else:
+            assert any(pattern.fullmatch(name) for pattern in names.values()), name
+            assert mode == (0o600 if path.parent.name == "sign-ins" else modes.get(name, 0o640)), name
+    server.stop()
+    (server.data / "elasticsearch").mkdir()
+    (server.data / "elasticsearch" / "url").write_text("http://127.0.0.1:9200")
+    assert findings(server) == (0, [])
+
+    strange = ["notes", "attachments/zzz", "incoming/x", "journal/x", "extraction/.other", "sign-ins/x", "points/UP"]
+    strange += ["points/default/short"]
+    for each in strange:
+        (server.data / each).write_text("mine")
+    # As earlier versions left them when they were killed.
+    left = [".tokens.json.17.new", f"sign-ins/.{'0' * 64}.17.new", f"points/.{'x' * 43}.new", f"incoming/{'0' * 32}"]
+    for each in left:
+        (server.data / each).write_text("half")
+        aged(server.data / each)
+    young = server.data / "points" / f".{'y' * 43}.new"
+    young.write_text("half")
+    expected = [("unknown-file", each) for each in strange] + [("stale-temporary", each) for each in left]
+    assert findings(server) == (1, sorted(expected))
+    assert findings(server, "--repair", "--yes") == (1, sorted(expected))
+    assert [each for each in left if (server.data / each).exists()] == []
+    assert young.exists()
+    assert findings(server) == (1, sorted(("unknown-file", each) for each in strange))
 
 
 def test_a_missing_index_is_one_finding_and_rebuild_ends_it(start_server: ServerFactory) -> None:

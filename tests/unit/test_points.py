@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from app.blobs.filesystem import Filesystem
 from app.errors import PointMissing, TooManyPoints
 from app.points import Points
+from tests.support.app import ROOT
 
 
 @pytest.fixture
@@ -63,3 +68,18 @@ def test_a_renewal_lives_longer(points: Points) -> None:
     assert (points.folder / "mine" / point).stat().st_mtime > time.time() + 500
     points.keep("mine", point, "another", 600)
     assert points.find("mine", point) == "another"
+
+
+def test_a_process_that_is_killed_leaves_only_what_is_swept(points: Points, tmp_path: Path) -> None:
+    """The file that is to take its place is one of the temporary files, which a sweep and a check know."""
+    program = (
+        "import os, pathlib, signal, sys; from app.points import Points\n"
+        "os.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Points(pathlib.Path(sys.argv[1]), 2).reserve('mine', 60)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, str(tmp_path)], timeout=60, cwd=ROOT)
+    assert killed.returncode == -signal.SIGKILL
+    assert [path.name for path in points.folder.rglob("*")] == ["mine"]
+    (left,) = (tmp_path / "incoming").iterdir()
+    assert Filesystem(tmp_path).sweep(10.0, lambda: time.time() + 60) == []
+    assert Filesystem(tmp_path).sweep(10.0, lambda: time.time() + 71) == [left.name]
