@@ -75,16 +75,30 @@ _MARKED_CONTENT_RUN = re.compile(
 _PIECE = re.compile(r".{1,16384}(?:\s|\Z)|.{1,16384}", re.DOTALL)
 
 
+#: Characters of words that are made of one character of a text at most, over all of it, and those that are made of any
+#: text. Chinese and Japanese need two, a character and a blank; a text of nothing but U+FDFA would need eighteen, and with
+#: them the time and the space of a text so many times as long as MAX_INDEXED_TEXT says.
+MOST_GROWTH = 4
+LEAST_WORDS = 65_536
+
+
 def content_words(text: str) -> str:
-    """All words of `text`, folded, in their order and as often as they occur, separated by single blanks.
+    """The words of `text`, folded, in their order and as often as they occur, separated by single blanks.
 
     For texts and for queries on them: unlike `words` it keeps what makes a phrase, so it neither adds parts of words nor
-    drops repetitions. Works piece by piece, as nothing else runs in this process within one step.
+    drops repetitions. Works piece by piece, as nothing else runs in this process within one step. What would grow beyond
+    `MOST_GROWTH` is cut between words.
     """
+    left = max(LEAST_WORDS, MOST_GROWTH * len(text))
     found: list[str] = []
     for piece in _PIECE.findall(text):
-        found.extend(_CONTENT_RUN.findall(fold(piece)))
-    return " ".join(found)
+        part = " ".join(_CONTENT_RUN.findall(fold(piece)))
+        if len(part) > left:
+            found.append(part[: left + 1].rpartition(" ")[0])
+            break
+        found.append(part)
+        left -= len(part) + 1
+    return " ".join(filter(None, found))
 
 
 def words(text: str) -> str:

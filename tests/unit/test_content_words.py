@@ -75,3 +75,31 @@ def test_what_is_written_keeps_its_marks() -> None:
 def test_long_texts_lose_nothing_between_their_pieces() -> None:
     text = "größer word " * 20_000
     assert content_words(text) == ("grosser word " * 20_000).strip()
+
+
+def test_a_text_grows_only_so_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """U+FDFA is eighteen characters in its compatible form. What is too much is cut between words, however short it is."""
+    assert content_words("\ufdfa \ufdfa") == "صلى الله عليه وسلم صلى الله عليه وسلم"
+    text = "\ufdfa " * 20_000
+    whole = (content_words("\ufdfa") + " ") * 20_000
+    monkeypatch.setattr(words, "MOST_GROWTH", 1)
+    monkeypatch.setattr(words, "LEAST_WORDS", len(whole) - 1)
+    assert content_words(text) == whole.rstrip()
+    monkeypatch.setattr(words, "LEAST_WORDS", len(whole) - 2)
+    assert content_words(text) == whole.rstrip().rpartition(" ")[0]
+    monkeypatch.setattr(words, "MOST_GROWTH", 10)
+    assert content_words(text) == whole.rstrip()
+
+
+def test_the_largest_text_stays_within_its_growth() -> None:
+    text = "\ufdfa" * (1 << 20)
+    assert 0 < len(content_words(text)) <= words.MOST_GROWTH * len(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["東京で桜が咲きました。" * 40_000, "größer " * 40_000, "a" * 400_000, "ﬁ ㍿ ½ " * 40_000]
+)
+def test_what_is_written_is_never_cut(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = content_words(text)
+    monkeypatch.setattr(words, "MOST_GROWTH", 100)
+    assert content_words(text) == found
