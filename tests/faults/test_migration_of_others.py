@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,6 +21,7 @@ from tests.coder.client import CHATS, call, chat
 from tests.commands.doors import door, findings, lines
 from tests.faults.test_migration import KILLED, documents
 from tests.support.app import ROOT, Server, ServerFactory
+from tests.support.breaking import Fault, Proxy
 from tests.support.seed import seed
 
 STEPS = {
@@ -140,3 +143,57 @@ def test_chats_under_load(start_server: ServerFactory) -> None:
     url = f"{server.elasticsearch_url}/{alias}/_search"
     hits = requests.post(url, json={"size": 10_000}, timeout=30).json()["hits"]["hits"]
     assert sorted((hit["_id"], hit["_source"]["archived"]) for hit in hits) == sorted(made)
+
+
+def somebody_waits(server: Server) -> bool:
+    """Whether a command waits to be alone: it keeps the turnstile's door closed for as long."""
+    with (server.data / ".door.lock").open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def wait_until(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_what_is_written_while_a_rollback_waits_to_be_alone_is_taken_along(
+    start_server: ServerFactory, proxy: Proxy, elasticsearch_url: str
+) -> None:
+    """A new document, and one that only changes: of that no count of documents tells."""
+    server = start_server(elasticsearch_url=proxy.url, ELASTICSEARCH_TIMEOUT="60")
+    server.upload(("first.txt", b"first"))
+    chat_id = chat(server)["id"]
+    changes: dict[str, tuple[str, Callable[[], object]]] = {
+        "coco_attachment": ("_bulk", lambda: server.upload(("last.txt", b"last"), session="last")),
+        "coco_chat": ("PUT /", lambda: call(server, "POST", f"{CHATS}/{chat_id}/archive").raise_for_status()),
+    }
+    for index, (written, change) in changes.items():
+
+        def run(*words: str, index: str = index) -> dict[str, Any]:
+            result = door(server, "index", words[0], index, *words[1:], "--json", ELASTICSEARCH_URL=elasticsearch_url)
+            assert result.returncode == 0, result.stderr
+            (said,) = lines(result)
+            return said
+
+        run("migrate", "--force")
+        arrived = threading.Event()
+        fault = proxy.fault = Fault(written, hold_until=arrived, times=1)
+        with ThreadPoolExecutor(2) as pool:
+            try:
+                changing = pool.submit(change)
+                wait_until(lambda fault=fault: fault.hit == 1)  # type: ignore[misc]
+                going_back = pool.submit(run, "rollback")
+                wait_until(lambda: somebody_waits(server))
+            finally:
+                arrived.set()
+            changing.result()
+            assert going_back.result()["to"].endswith("-000001")
+    assert [hit["_source"]["name"] for hit in server.hits("session=last")] == ["last.txt"]
+    assert call(server, "GET", f"{CHATS}/{chat_id}").json()["archived"] is True
+    assert findings(server) == (0, [])
