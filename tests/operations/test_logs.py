@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from tests.coder.client import ORGANIZATION
 from tests.support.app import Server, ServerFactory
 
 CLOSED = "http://127.0.0.1:9"
@@ -110,12 +111,30 @@ def recorder(elasticsearch_url: str) -> Iterator[type[_Recorder]]:
 
 
 def test_elasticsearch_is_told_for_which_request(recorder: type[_Recorder], start_server: ServerFactory) -> None:
+    """Whichever way a call takes: over a plain connection or through Elastic's client."""
     server = start_server(elasticsearch_url=f"http://127.0.0.1:{recorder.port}")  # type: ignore[attr-defined]
-    server.post("/attachment/_upload", files=[("files", ("a.txt", b"x"))], headers={"X-Request-Id": "the-upload"})
-    server.get("/attachment/_search", headers={"X-Request-Id": "the-search"})
+    chats = "/api/v2/chats"
+    files = [("files", ("a.txt", b"x"))]
+    asked = [
+        ("POST", "/attachment/_upload", {"files": files}, f"/{server.index}/_bulk"),
+        ("GET", "/attachment/_search", {}, f"/{server.index}/_search"),
+        ("GET", "/coco_attachment/_count", {}, f"/{server.index}/_count"),
+        ("POST", "/coco_attachment/_msearch", {"data": b"{}\n{}\n"}, "/_msearch"),
+        ("POST", "/coco_attachment/_pit?keep_alive=1m", {}, f"/{server.index}/_pit"),
+        ("POST", chats, {"json": {"organization_id": ORGANIZATION}}, f"/{server.index}_chat-000001."),
+        ("GET", chats, {}, f"/{server.index}_chat/_search"),
+        ("GET", "/health", {}, f"/_cluster/health/{server.index}"),
+    ]
+    shown = {"Authorization": f"Bearer {server.token}", "Coder-Session-Token": server.token}
+    for number, (method, path, body, _) in enumerate(asked):
+        headers = {**shown, "X-Request-Id": f"asked-{number}"}
+        if path.endswith("_msearch"):
+            headers["Content-Type"] = "application/x-ndjson"
+        answer = server.request(method, path, headers=headers, **body)
+        assert answer.ok, (path, answer.text)
     server.stop()
-    assert (f"/{server.index}/_bulk", "the-upload") in recorder.seen
-    assert (f"/{server.index}/_search", "the-search") in recorder.seen
+    for number, (_, _, _, call) in enumerate(asked):
+        assert any(path.startswith(call) for path, told in recorder.seen if told == f"asked-{number}"), call
 
 
 def test_no_line_has_a_secret_or_a_name(start_server: ServerFactory) -> None:
