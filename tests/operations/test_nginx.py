@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
+import json
 import os
 import re
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -168,6 +172,89 @@ def test_git_watch_gets_through(behind: tuple[Server, str]) -> None:
         # And the other way.
         client.send({"type": "nonsense"})
         client.until(lambda: client.messages[-1] == {"type": "error", "message": "unknown message type"})
+
+
+#: What is to stand in for a second request: within what the first one's head says is its body, or that it has none.
+INNER = "{inner}"
+#: Ways in which two servers in a row may disagree about where a request ends: head fields after Host, and the body. `{n}`:
+#: bytes of the inner request; `{x}`: the same in hexadecimal digits.
+DISAGREEMENTS = {
+    "length, then chunked": ("Content-Length: {more}\r\nTransfer-Encoding: chunked", "0\r\n\r\n{inner}"),
+    "chunked, then length": ("Transfer-Encoding: chunked\r\nContent-Length: 4", "{x}\r\n{inner}\r\n0\r\n\r\n"),
+    "two equal lengths": ("Content-Length: {n}\r\nContent-Length: {n}", INNER),
+    "two lengths, the first short": ("Content-Length: 0\r\nContent-Length: {n}", INNER),
+    "two lengths, the first long": ("Content-Length: {n}\r\nContent-Length: 0", INNER),
+    "a list of lengths": ("Content-Length: {n}, {n}", INNER),
+    "a signed length": ("Content-Length: +{n}", INNER),
+    "a hexadecimal length": ("Content-Length: 0x{x}", INNER),
+    "a blank before the colon of the length": ("Content-Length : {n}", INNER),
+    "a blank before the colon of chunked": (
+        "Transfer-Encoding : chunked\r\nContent-Length: {more}",
+        "0\r\n\r\n{inner}",
+    ),
+    "a folded length": ("Content-Length:\r\n {n}", INNER),
+    "folded chunked": ("Content-Length: {more}\r\nTransfer-Encoding:\r\n chunked", "0\r\n\r\n{inner}"),
+    "a fold that hides a field": ("X-A: b\r\n Content-Length: 0\r\nContent-Length: {n}", INNER),
+    "unknown coding": ("Content-Length: {more}\r\nTransfer-Encoding: xchunked", "0\r\n\r\n{inner}"),
+    "chunked not last": ("Content-Length: {more}\r\nTransfer-Encoding: chunked, identity", "0\r\n\r\n{inner}"),
+    "chunked after a vertical tab": ("Content-Length: {more}\r\nTransfer-Encoding: \x0bchunked", "0\r\n\r\n{inner}"),
+    "chunked with an underscore": ("Content-Length: {more}\r\nTransfer_Encoding: chunked", "0\r\n\r\n{inner}"),
+    "bare line feeds in the head": ("X-A: b\nContent-Length: {n}", INNER),
+    "a bare carriage return": ("X-A: b\rContent-Length: 0\r\nContent-Length: {n}", INNER),
+    "NUL in the head": ("X-A: b\0\r\nContent-Length: {n}", INNER),
+    "a chunk size with 0x": ("Transfer-Encoding: chunked", "0x{x}\r\n{inner}\r\n0\r\n\r\n"),
+    "an extension with a line feed": ("Transfer-Encoding: chunked", "{x};a\nb\r\n{inner}\r\n0\r\n\r\n"),
+    "chunks that end in line feeds": ("Transfer-Encoding: chunked", "{x}\n{inner}\n0\n\n"),
+    "a request in the trailers": ("Transfer-Encoding: chunked", "1\r\nx\r\n0\r\nX-A: b\r\n{inner}"),
+    "chunked beside an upgrade": ("Upgrade: websocket\r\nConnection: upgrade\r\nContent-Length: {n}", INNER),
+}
+
+
+def logged(server: Server) -> list[str]:
+    """The ids of the requests that the store has answered."""
+    found = [json.loads(line) for line in server.log.read_text().splitlines()]
+    return [each["request_id"] for each in found if each["event"] == "request"]
+
+
+def test_no_second_request_is_smuggled_to_the_store(behind: tuple[Server, str]) -> None:
+    """Behind nginx a body is a body, however its length is told: what stands in it deletes nothing."""
+    server, url = behind
+    address = ("127.0.0.1", urlsplit(url).port)
+    ids = [upload(behind, "smuggled.txt", b"x") for _ in range(len(DISAGREEMENTS) + 1)]
+
+    def head(request_line: str, request_id: str, *fields: str) -> str:
+        given = (f"Host: {url.removeprefix('http://')}", f"X-API-TOKEN: {server.token}", f"X-Request-Id: {request_id}")
+        return "\r\n".join((f"{request_line} HTTP/1.1", *given, *fields)) + "\r\n\r\n"
+
+    with contextlib.ExitStack() as stack:
+        opened = []
+        for number, (fields, body) in enumerate(DISAGREEMENTS.values()):
+            inner = head(f"DELETE /attachment/{ids[number]}", f"inner-{number}")
+            told = {"n": len(inner), "x": f"{len(inner):x}", "more": len(inner) + 5, "inner": inner}
+            outer = head("POST /attachment/_search", f"outer-{number}", fields.format(**told)) + body.format(**told)
+            opened.append(stack.enter_context(socket.create_connection(address, 30)))
+            opened[-1].sendall(outer.encode("latin-1"))
+        # One after the other, as everybody may: this is seen, so that the others would be.
+        allowed = stack.enter_context(socket.create_connection(address, 30))
+        last = head(f"DELETE /attachment/{ids[-1]}", "second", "Connection: close")
+        allowed.sendall((head("GET /health/live", "first") + last).encode())
+        answers = [each.recv(65536)[:12].decode() for each in opened]
+        while allowed.recv(65536):
+            pass
+    assert {answer[:9] for answer in answers} == {"HTTP/1.1 "}, dict(zip(DISAGREEMENTS, answers, strict=True))
+    # Whoever comes next on a connection to the store gets an answer of their own.
+    for number in range(20):
+        answer = requests.get(f"{url}/health/live", headers={"X-Request-Id": f"next-{number}"}, timeout=30)
+        assert (answer.status_code, answer.headers["X-Request-Id"]) == (200, f"next-{number}")
+    deadline = time.monotonic() + 30
+    while not {"first", "second", "next-19"} <= set(logged(server)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    seen = logged(server)
+    assert [each for each in seen if each.startswith("inner-")] == []
+    assert all(seen.count(f"outer-{number}") <= 1 for number in range(len(DISAGREEMENTS)))
+    left = [server.get(f"/attachment/{each}").status_code for each in ids]
+    assert left == [200] * len(DISAGREEMENTS) + [404]
 
 
 def directive(name: str) -> str:
