@@ -1,10 +1,12 @@
 """The documented transcript, request by request."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
 
-from tests.support.app import Server, ServerFactory
+from app.ids import new_xid
+from tests.support.app import ROOT, Server, ServerFactory
 
 SESSION = "cu737jrq50kcaicgn7pg"
 
@@ -76,3 +78,50 @@ def test_delete(server: Server) -> None:
     assert curl(address, "-H", header) == f'{{"_id":"{attachment_id}","found":false}}\n'
     assert server.hits("session=deleting") == []
     assert not [path for path in server.stored_files() if attachment_id in path]
+
+
+def shape(text: str) -> str:
+    """A printed answer without what is another one each time, and without the breaks that the page has in it."""
+    for found, kept in (
+        (r"[0-9a-v]{19}[0g]", "ID"),
+        (r'"took":\d+', '"took":N'),
+        (r"0\.\d{6,9}", "SCORE"),
+        (r"\d{4}-\d\d-\d\dT[\d:.+]+", "TIME"),
+        (r"\n", ""),
+    ):
+        text = re.sub(found, kept, text)
+    return text
+
+
+def test_the_lines_of_the_readme_run_as_printed(server: Server, tmp_path: Path) -> None:
+    block = (ROOT / "README.md").read_text().partition("## In two minutes")[2].split("```")[1].replace("\\\n", "")
+    printed = [each.partition("\n") for each in block.split("$ ")[1:] if each.startswith("curl")]
+    commands, answers = [each[0] for each in printed], [each[2] for each in printed]
+    uploads, rest = commands[0], commands[1:]
+    for name in re.findall(r"files=@([^\"]+)", uploads):
+        (tmp_path / name).write_bytes(b"%PDF-1.4\n" + name.encode())
+    (session,) = re.findall(r"/chat/(\w+)/", uploads)
+    (old, _) = re.findall(r'"([0-9a-v]{20})"', answers[0])
+    own = new_xid()
+    (tmp_path / "downloads").mkdir()
+
+    def run(command: str) -> str:
+        here = command.replace("http://127.0.0.1:9000", server.url).replace(session, own)
+        folder = tmp_path / "downloads" if "-J" in command else tmp_path
+        done = subprocess.run(
+            ["sh", "-c", here], cwd=folder, env={**os.environ, "TOKEN": server.token}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    said = [run(uploads)]
+    new = re.findall(r'"([0-9a-v]{20})"', said[0])[0]
+    said += [run(command.replace(old, new)) for command in rest]
+    for answer, expected in zip(said, answers, strict=True):
+        # A long answer is printed as far as its first hit.
+        beginning, dots, _ = shape(expected).partition(" ...")
+        assert shape(answer).replace(server.index, "coco_attachment").startswith(beginning), answer
+        assert dots or not beginning or shape(answer).replace(server.index, "coco_attachment") == beginning
+    assert said[2].startswith("HTTP/1.1 200 OK")
+    assert [path.name for path in (tmp_path / "downloads").iterdir()] == ["neurips19-diskann.pdf"]
+    assert server.get(f"/attachment/{new}").status_code == 404
