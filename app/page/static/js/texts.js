@@ -32,7 +32,6 @@ export const T = {
   search: {
     label: "Search names and contents",
     placeholder: "Search names and contents",
-    clear: "Clear the search",
     results: "Results",
     filters: "Filters",
     closeFilters: "Close the filters",
@@ -106,7 +105,6 @@ export const T = {
     },
     more: (number) => `${count(number)} more`,
     fewer: "Fewer",
-    none: "No filters for these results",
   },
   dialects: new Map([
     ["coco", "Coco and this page"],
@@ -124,9 +122,7 @@ export const T = {
     nameHint: "Files you upload next belong to it. It appears in the list with its first file.",
     create: "Open it",
     cancel: "Cancel",
-    none: "No session yet",
     title: (name) => `Session ${name}`,
-    count: (number) => `${count(number)} ${number === 1 ? "attachment" : "attachments"}`,
   },
 
   upload: {
@@ -167,10 +163,8 @@ export const T = {
         .filter(Boolean)
         .join(", "),
     added: (number) => `${files(number)} added to the uploads`,
-    arrived: (name) => `${name} is uploaded`,
     allArrived: (number) => `${files(number)} uploaded`,
     failed: (name, why) => `${name} was not uploaded. ${why}`,
-    leave: "Uploads are under way.",
     denied: "Your token may not upload.",
     emptyDrop: "Nothing in there can be uploaded: only files and folders can.",
   },
@@ -209,7 +203,6 @@ export const T = {
     remove: "Delete",
     copyLink: "Copy link",
     copyCurl: "Copy curl line",
-    copyId: "Copy the id",
     copied: "Copied",
     copyFailed: "Your browser does not let this page copy.",
     details: "Details",
