@@ -235,6 +235,40 @@ def test_compose_is_closed_where_it_should_be() -> None:
         assert set(re.findall(rf"\$\{{{secret}(..)", COMPOSE.read_text())) == {":?"}
 
 
+def check_that_they_are_closed(services: dict[str, Any], project: str, port: int) -> None:
+    """What the file says of rights and networks, as the engine and the processes have it."""
+    writable = {"store": True, "nginx": False}
+    for name, may_write in writable.items():
+        container = services[name]
+        host = container.attrs["HostConfig"]
+        assert host["ReadonlyRootfs"] is True
+        assert host["CapDrop"] == ["ALL"]
+        assert not host["CapAdd"]
+        assert host["SecurityOpt"] == ["no-new-privileges:true"]
+        assert host["Privileged"] is False
+        assert list(host["Tmpfs"]) == ["/tmp"]
+        assert [(each["Destination"], each["RW"]) for each in container.attrs["Mounts"]] == [("/data", may_write)]
+        status = dict(line.split(":\t", 1) for line in inside(container, "cat", "/proc/1/status").splitlines())
+        assert set(status["Uid"].split()) == {"10001"}
+        assert {int(status[each], 16) for each in ("CapPrm", "CapEff", "CapBnd")} == {0}
+        assert status["NoNewPrivs"] == "1"
+        assert container.exec_run(["touch", "/srv/x"])[0] != 0
+        assert (container.exec_run(["touch", "/data/x"])[0] == 0) is may_write
+    services["store"].exec_run(["rm", "/data/x"])
+    networks = {name: set(each.attrs["NetworkSettings"]["Networks"]) for name, each in services.items()}
+    front, index = f"{project}_front", f"{project}_index"
+    assert networks == {"elasticsearch": {index}, "store": {index, front}, "nginx": {front}}
+    published = {
+        name: [binding for bindings in each.attrs["NetworkSettings"]["Ports"].values() for binding in bindings or ()]
+        for name, each in services.items()
+    }
+    assert published == {
+        "elasticsearch": [],
+        "store": [],
+        "nginx": [{"HostIp": "127.0.0.1", "HostPort": str(port)}],
+    }
+
+
 @pytest.mark.needs("docker-compose")
 def test_one_command_up(tmp_path: Path, engine: docker.DockerClient) -> None:
     """`deploy/up` in a copy of what is shipped, secrets made by itself; only the image of Elasticsearch may be another.
@@ -264,17 +298,19 @@ def test_one_command_up(tmp_path: Path, engine: docker.DockerClient) -> None:
             command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False
         )
 
-    def health(service: str) -> str:
+    def running(service: str) -> Any:
         (container,) = engine.containers.list(
             filters={"label": [f"com.docker.compose.project={project}", f"com.docker.compose.service={service}"]}
         )
-        return str(container.attrs["State"]["Health"]["Status"])
+        return container
 
     try:
         up = run("deploy/up")
         assert up.returncode == 0, up.stdout[-2000:] + up.stderr[-2000:]
         assert up.stderr.endswith("The attachment store is ready.\n")
-        assert {health(each) for each in ("elasticsearch", "store", "nginx")} == {"healthy"}
+        services = {each: running(each) for each in ("elasticsearch", "store", "nginx")}
+        assert {each.attrs["State"]["Health"]["Status"] for each in services.values()} == {"healthy"}
+        check_that_they_are_closed(services, project, port)
         assert (folder / ".env").stat().st_mode & 0o777 == 0o600
         secret = dict(line.split("=") for line in (folder / ".env").read_text().split())
         assert not [each for each in secret.values() if each in up.stdout + up.stderr]
