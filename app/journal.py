@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from app.blobs.filesystem import FILE_MODE, FOLDER_MODE, locked, sync_folder, typed_errors
+from app.blobs.files import FILE_MODE, FOLDER_MODE, locked, sync_folder, typed_errors
 from app.turnstile import Turnstile
 
 log = logging.getLogger(__name__)

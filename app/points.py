@@ -20,7 +20,7 @@ import secrets
 import time
 from pathlib import Path
 
-from app.blobs.filesystem import FOLDER_MODE, Writer, replacing, typed_errors
+from app.blobs.files import FOLDER_MODE, Writer, replacing, typed_errors
 from app.errors import PointMissing, TooManyPoints
 from app.root import exclusive
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.blobs.filesystem import FILE_MODE, FOLDER_MODE, Writer, replacing, sync_folder, typed_errors
+from app.blobs.files import FILE_MODE, FOLDER_MODE, Writer, replacing, sync_folder, typed_errors
 from app.errors import WrongStore
 from app.ids import new_uuid
 

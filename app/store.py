@@ -26,7 +26,8 @@ from typing import BinaryIO, Literal
 
 from app.attachment import Attachment, now
 from app.blobs.base import Staged
-from app.blobs.filesystem import Filesystem, typed_errors
+from app.blobs.files import typed_errors
+from app.blobs.filesystem import Filesystem
 from app.document import document_of, extraction_of
 from app.errors import (
     BytesMissing,

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from app.attachment import now
-from app.blobs.filesystem import typed_errors
+from app.blobs.files import typed_errors
 from app.errors import Conflict, NotFound, StorageFailed, Unauthenticated
 from app.root import exclusive, write_durably
 

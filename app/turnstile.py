@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.blobs.filesystem import FILE_MODE, locked, typed_errors
+from app.blobs.files import FILE_MODE, locked, typed_errors
 from app.errors import IndexUnavailable
 
 #: Seconds that a change waits for somebody to have been alone, before it is refused with 503.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from app.blobs.filesystem import FILE_MODE, locked
+from app.blobs.files import FILE_MODE, locked
 from app.errors import Conflict, StoreError, WrongStore
 from app.index import mappings
 from app.index.attachments import AttachmentIndex

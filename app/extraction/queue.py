@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.blobs.filesystem import FILE_MODE, FOLDER_MODE, locked, sync_folder, typed_errors
+from app.blobs.files import FILE_MODE, FOLDER_MODE, locked, sync_folder, typed_errors
 from app.ids import is_id
 
 #: Fresh uploads of this process that are taken before what lies in the folder; more are found there.

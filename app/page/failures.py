@@ -22,7 +22,7 @@ from pathlib import Path
 
 from flask import Request
 
-from app.blobs.filesystem import typed_errors
+from app.blobs.files import typed_errors
 from app.errors import StoreError
 from app.root import exclusive
 

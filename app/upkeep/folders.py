@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.blobs.filesystem import Filesystem, typed_errors
+from app.blobs.files import typed_errors
+from app.blobs.filesystem import Filesystem
 from app.ids import is_id
 
 FOLDERS = 4096

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.attachment import Attachment
-from app.blobs.filesystem import Filesystem, locked
+from app.blobs.files import locked
+from app.blobs.filesystem import Filesystem
 from app.document import TEXT_FIELDS, check_text, extraction_of, visible_source
 from app.errors import StorageFailed, StoreError
 from app.extraction.queue import Queue

@@ -13,7 +13,8 @@ import pytest
 import requests
 
 from app.attachment import now
-from app.blobs.filesystem import Filesystem, locked
+from app.blobs.files import locked
+from app.blobs.filesystem import Filesystem
 from app.extraction.record import Extraction
 from app.index.mappings import MAPPINGS
 from app.search.words import content_words

@@ -9,7 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from app.attachment import Attachment, now
-from app.blobs.filesystem import FILE_MODE, Filesystem
+from app.blobs.files import FILE_MODE
+from app.blobs.filesystem import Filesystem
 from app.ids import new_xid
 
 

@@ -15,7 +15,7 @@ APP = Path(__file__).parents[2] / "app"
 #: What no module of these folders may import, directly: its own storages' business.
 FORBIDDEN = {
     "dialects": ("app.index", "app.blobs", "app.journal", "elasticsearch", "elastic_transport"),
-    "http": ("app.index", "app.blobs.filesystem", "app.journal", "app.dialects", "elasticsearch"),
+    "http": ("app.index", "app.blobs.files", "app.blobs.filesystem", "app.journal", "app.dialects", "elasticsearch"),
     "search": ("app.index", "app.blobs", "app.store", "app.http", "app.dialects", "flask", "elasticsearch"),
     "index": ("app.store", "app.blobs", "app.http", "app.dialects", "flask"),
     "blobs": ("app.store", "app.index", "app.http", "app.dialects", "flask", "elasticsearch"),
