@@ -20,6 +20,8 @@ from app.index.documents import Write
 #: Writes in one bulk, and the bytes from which on there are enough: texts can be long, up to three portions are in memory
 #: at once, and of each Elasticsearch makes twenty times as much in its own while it indexes.
 PORTION = 1000
+#: The same of the first bulk, until which Elasticsearch has nothing to do.
+FIRST = 100
 PORTION_BYTES = 2 * 1024 * 1024
 
 #: What `Write.lines` makes.
@@ -34,7 +36,7 @@ def ahead(writes: Iterable[Write]) -> Iterator[list[Lines]]:
     """
     remaining = iter(writes)
 
-    def portion() -> tuple[list[Lines], Exception | None]:
+    def portion(most: int = PORTION) -> tuple[list[Lines], Exception | None]:
         made: list[Lines] = []
         size = 0
         try:
@@ -42,14 +44,14 @@ def ahead(writes: Iterable[Write]) -> Iterator[list[Lines]]:
                 action, source = lines = write.lines()
                 made.append(lines)
                 size += len(action) + len(source or b"")
-                if len(made) == PORTION or size > PORTION_BYTES:
+                if len(made) == most or size > PORTION_BYTES:
                     break
         except Exception as error:
             return made, error
         return made, None
 
     with ThreadPoolExecutor(1, "writes-ahead") as thread:
-        following = thread.submit(portion)
+        following = thread.submit(portion, FIRST)
         while True:
             made, failure = following.result()
             if made and failure is None:
