@@ -15,7 +15,8 @@ import time
 from typing import Any
 
 from gunicorn import util
-from gunicorn.http.wsgi import FileWrapper, Response
+from gunicorn.http.message import TOKEN_RE
+from gunicorn.http.wsgi import HEADER_VALUE_RE, FileWrapper, Response
 
 
 class Answer(Response):  # type: ignore[misc]
@@ -31,6 +32,14 @@ class Answer(Response):  # type: ignore[misc]
     def begun(self) -> bool:
         """Whether the client has got anything."""
         return self.headers_sent and not self._held
+
+    def process_headers(self, headers: list[tuple[str, str]]) -> None:
+        """gunicorn's own, which looks at every name anew: few are ever used here, and all are the store's."""
+        for name, value in headers:
+            if type(value) is str and _passes(name) and HEADER_VALUE_RE.fullmatch(value):
+                self.headers.append((name, value.strip(" \t")))
+            else:
+                super().process_headers([(name, value)])
 
     def send_headers(self) -> None:
         """Make the head; whatever comes next sends it."""
@@ -74,6 +83,12 @@ class Answer(Response):  # type: ignore[misc]
     def close(self) -> None:
         self.send_headers()
         self._send(b"0\r\n\r\n" if self.chunked else b"")
+
+
+@functools.lru_cache(maxsize=256)
+def _passes(name: str) -> bool:
+    """Whether a header of this name may go out as it is, and says nothing to gunicorn."""
+    return TOKEN_RE.fullmatch(name) is not None and name.lower() != "content-length" and not util.is_hoppish(name)
 
 
 @functools.lru_cache(maxsize=2)

@@ -17,6 +17,7 @@ downloads would need it).
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +26,7 @@ from datetime import datetime, timedelta
 from typing import BinaryIO, Literal
 
 from app.attachment import Attachment, now
-from app.blobs.base import Staged
+from app.blobs.base import Staged, Version
 from app.blobs.files import typed_errors
 from app.blobs.filesystem import Filesystem
 from app.document import document_of, extraction_of
@@ -52,6 +53,9 @@ from app.monitoring import measures
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
+
+#: Attachments that a process keeps in memory, about a kilobyte each.
+KNOWN_RECORDS = 2000
 
 ExtractionState = Literal["pending", "completed", "failed"]
 
@@ -98,6 +102,8 @@ class Store:
         #: Whether this store takes text out of new files, and whether out of images too.
         self.extracts = settings.extraction == "on"
         self.recognition = recognition_installed()
+        #: Records that were read, each as long as it is the one on the disk: any process may delete it at any time.
+        self._known = functools.lru_cache(maxsize=KNOWN_RECORDS)(self._present)
         self.index = index
         # An index that was lost is not made anew and empty: searches would silently miss what is acknowledged.
         index.may_create = lambda: not self.holds_attachments()
@@ -197,14 +203,18 @@ class Store:
 
     def find(self, attachment_id: str, tenant: str) -> Attachment:
         """The attachment under this id. Raises NotFound when there is none, or it is another tenant's."""
-        record = self.blobs.record(attachment_id) if is_id(attachment_id) else None
-        if record is None:
+        version = self.blobs.version(attachment_id) if is_id(attachment_id) else None
+        if version is None:
             raise NotFound()
-        try:
-            attachment = Attachment.from_record(record)
-        except ValueError as error:
-            raise StorageFailed("The record of this attachment is damaged") from error
+        attachment = self._known(attachment_id, version)
         if attachment.tenant != tenant:
+            raise NotFound()
+        return attachment
+
+    def _present(self, attachment_id: str, version: Version) -> Attachment:
+        """The attachment whose record was seen as `version`; NotFound when it has gone since."""
+        attachment = self.attachment(attachment_id)
+        if attachment is None:
             raise NotFound()
         return attachment
 

@@ -7,8 +7,10 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
+from flask.sessions import NullSession, SessionInterface
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.chats import Chats
@@ -17,8 +19,8 @@ from app.dialects.base import Dialect
 from app.errors import NotFound, StoreError
 from app.http.access import authorize, check_all_marked
 from app.http.lingering import linger
+from app.http.observed import current, observation_of, observed
 from app.http.observed import install as install_observation
-from app.http.observed import observed
 from app.index.attachments import AttachmentIndex
 from app.monitoring import health, measures, metrics
 from app.openapi import document
@@ -41,10 +43,26 @@ _BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
 
 
 class _App(Flask):
-    """Flask, told that no view and no hook is a coroutine: it would look at each of them in every request."""
+    """Flask, without what nobody here asks for: sessions, links to routes, hosts that differ, coroutines."""
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        # It would look at each view and each hook in every request, whether it is one.
         return func
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Flask's own for a request that wants no WebSocket, without the server's name, which is for links."""
+        if request is None or "HTTP_UPGRADE" in request.environ:
+            return super().create_url_adapter(request)
+        return MapAdapter(self.url_map, "", "/", "", request.scheme, request.path, request.method)
+
+
+class _NoSession(SessionInterface):
+    """Nothing is kept for a browser but what app.page.cookie keeps."""
+
+    _none = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        return self._none
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -64,6 +82,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     services = Services(settings, store, tokens, chats, sign_ins, failures, points)
 
     app = _App("app", static_folder=None)
+    app.session_interface = _NoSession()
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.json.compact = True  # type: ignore[attr-defined]
     app.url_map.strict_slashes = False
@@ -92,24 +111,25 @@ def dialect_of(path: str) -> Dialect:
 def _install_gate(app: Flask, services: Services) -> None:
     @app.before_request
     def gate() -> AnyResponse | None:
-        if request.path == "/" and request.method in ("GET", "HEAD") and page.prefers_html():
+        incoming = current()
+        if incoming.path == "/" and incoming.method in ("GET", "HEAD") and page.prefers_html():
             return page.root()
-        dialect = _BY_NAME[observed().dialect]
+        dialect = _BY_NAME[observation_of(incoming).dialect]
         if dialect.refuse is not None:
-            dialect.refuse(request)
-        if request.blueprint != dialect.blueprint.name and request.blueprint in _DIALECT_BLUEPRINTS:
+            dialect.refuse(incoming)
+        blueprint, endpoint = incoming.blueprint, incoming.endpoint
+        if blueprint != dialect.blueprint.name and blueprint in _DIALECT_BLUEPRINTS:
             # A pattern of one dialect matches a path below another's prefix: there it is an unknown route.
             raise NotFound()
-        if request.endpoint is None:
+        if endpoint is None:
             # An unknown route: the 404 or 405 tells nobody more than the documentation does.
             return None
-        view = app.view_functions[request.endpoint]
-        authorize(view, lambda: _token_of(dialect, services))
+        authorize(app.view_functions[endpoint], lambda: _token_of(incoming, dialect, services))
         return None
 
 
-def _token_of(dialect: Dialect, services: Services) -> Token:
-    """The token that the request at hand shows, or, where the dialect has it so, the one its browser is signed in with.
+def _token_of(request: Request, dialect: Dialect, services: Services) -> Token:
+    """The token that the request shows, or, where the dialect has it so, the one its browser is signed in with.
 
     Raises Unauthenticated, and Refused for a browser that does not show that its page made the request.
     """
@@ -160,18 +180,23 @@ def _install_errors(app: Flask) -> None:
 
 
 #: What every answer carries unless its route says something else.
-_SECURITY = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
-    ("Referrer-Policy", "no-referrer"),
+_SECURITY = tuple(
+    (name.lower(), name, value)
+    for name, value in (
+        ("X-Content-Type-Options", "nosniff"),
+        ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+        ("Referrer-Policy", "no-referrer"),
+    )
 )
 
 
 def _security_headers(response: Response) -> Response:
+    add = response.headers.add
     present = {name.lower() for name, _ in response.headers}
-    for name, value in _SECURITY:
-        if name.lower() not in present:
-            response.headers.add(name, value)
+    for lower, name, value in _SECURITY:
+        if lower not in present:
+            add(name, value)
+    refused = response.status_code >= 400
     if "cache-control" not in present:
-        response.headers.add("Cache-Control", "no-store" if response.status_code >= 400 else "private, no-cache")
-    return linger(request, response)
+        add("Cache-Control", "no-store" if refused else "private, no-cache")
+    return linger(current(), response) if refused else response

@@ -28,12 +28,14 @@ from enum import IntEnum
 from types import FrameType
 from typing import Any
 
-from gunicorn.http.unreader import SocketUnreader
+from gunicorn.config import Config
+from gunicorn.http.errors import NoMoreData
 from gunicorn.http.wsgi import FileWrapper, create
-from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
+from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
 from app.answer import Answer
-from app.http.pace import Transfer, Watch
+from app.http.pace import Watch
+from app.incoming import Requests
 from app.settings import Settings
 
 #: Bytes that are taken from a connection at once.
@@ -55,57 +57,6 @@ FEW = 16
 _ONCE = select.EPOLLIN | select.EPOLLONESHOT
 _HEAD_END = re.compile(rb"\n\r?\n")
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-
-
-class _Unreader(SocketUnreader):  # type: ignore[misc]
-    """Tells the watch when the thread waits for the client, and what came."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        super().__init__(connection)
-        self.transfer: Transfer | None = None
-
-    def read(self, size: int | None = None, read_ahead: int | None = None) -> bytes | bytearray:
-        """Bytes of a body go straight into what is returned: gunicorn's own way copies each of them several times."""
-        if size is None or size <= 0:
-            return bytes(super().read(size, read_ahead))
-        held = self.take_buffered()
-        if len(held) >= size:
-            self.unread(held[size:])
-            return bytes(held[:size])
-        data = bytearray(size)
-        data[: len(held)] = held
-        count = len(held)
-        with memoryview(data) as view:
-            while count < size:
-                received = self._receive_into(view[count:])
-                if not received:
-                    break
-                count += received
-        del data[count:]
-        return data
-
-    def _receive_into(self, view: memoryview) -> int:
-        transfer = self.transfer
-        if transfer is None:
-            return int(self.sock.recv_into(view))
-        transfer.waiting = True
-        try:
-            count = int(self.sock.recv_into(view))
-        finally:
-            transfer.waiting = False
-        transfer.received += count
-        return count
-
-    def chunk(self, size_hint: int | None = None) -> bytes:
-        if self.transfer is None:
-            return bytes(super().chunk(size_hint))
-        self.transfer.waiting = True
-        try:
-            data = bytes(super().chunk(size_hint))
-        finally:
-            self.transfer.waiting = False
-        self.transfer.received += len(data)
-        return data
 
 
 class Phase(IntEnum):
@@ -170,6 +121,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.watch = Watch(settings.min_transfer_rate, settings.transfer_window)
 
     def init_process(self) -> None:
+        # As attributes: gunicorn looks each of its settings up by a fall-back, some twenty times a request.
+        self.cfg.__dict__.update(
+            {name: each.get() for name, each in self.cfg.settings.items() if name not in dir(Config)}
+        )
         self.ready = select.epoll()
         self.watch.start()
         super().init_process()
@@ -327,19 +282,33 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             conn.enter(Phase.ARRIVING, self.head_seconds)
         self._half_close(conn)
 
-    def handle(self, conn: Connection) -> Any:
-        if not conn.initialized:
-            conn.init()
-            conn.parser.unreader = _Unreader(conn.sock)
+    def handle(self, conn: Connection) -> bool:
+        """gunicorn's own for HTTP/1 without TLS: serve the request whose head is whole; whether the connection can be used
+        again. Each of its looks at what else a connection might be, and each time-out that it sets, would cost a call."""
+        if conn.parser is None:
+            conn.parser = Requests(self.cfg, conn.sock, conn.client)
         unreader = conn.parser.unreader
         unreader.unread(bytes(conn.head))
         conn.head = bytearray()
+        request = None
         unreader.transfer = self.watch.begin(conn.sock)
         try:
-            return super().handle(conn)
+            request = next(conn.parser)
+            if not self.handle_request(request, conn):
+                return False
+            # What the application left of the body; a client that stalls it must not keep this thread.
+            return bool(conn.parser.finish_body(time.monotonic() + DEFAULT_WORKER_DATA_TIMEOUT))
+        except (NoMoreData, StopIteration) as error:
+            self.log.debug("The connection ended: %s", type(error).__name__)
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN):
+                self.log.exception("Socket error processing request.")
+        except Exception as error:
+            self.handle_error(request, conn.sock, conn.client, error)
         finally:
             self.watch.end(unreader.transfer)
             unreader.transfer = None
+        return False
 
     def handle_request(self, request: Any, conn: Connection) -> bool:
         """gunicorn's own with `Answer`, and without the hooks and restarts that app.server does not ask for; whether the

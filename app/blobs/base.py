@@ -18,6 +18,8 @@ from app.errors import FileTooLarge
 from app.mediatype import HEAD_SIZE
 
 Json = dict[str, Any]
+#: What tells a record from one that is written later under its name; never from one before it.
+Version = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,9 @@ class Blobs(Protocol):
 
     def record(self, attachment_id: str) -> Json | None:
         """The record, or None when there is no such attachment."""
+
+    def version(self, attachment_id: str) -> Version | None:
+        """What the record is known by as long as it is not written anew; None when there is no such attachment."""
 
     def open(self, attachment_id: str) -> BinaryIO | None:
         """The bytes, opened at their start; None when there are none. The caller closes."""

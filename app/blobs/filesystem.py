@@ -14,6 +14,7 @@ every upload), and folders by time (a day's uploads all in one).
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -22,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from app.blobs.base import Json, Measured, copy
+from app.blobs.base import Json, Measured, Version, copy
 from app.blobs.files import FOLDER_MODE, Writer, create_temporary, locked, replacing, sync_folder, typed_errors
 from app.errors import StorageFailed, StorageFull
 from app.ids import is_id
@@ -37,6 +38,8 @@ def _fan_out(attachment_id: str) -> str:
     return hashlib.sha256(attachment_id.encode()).hexdigest()[:3]
 
 
+# A request asks for those of one attachment several times.
+@functools.lru_cache(maxsize=256)
 def _location(attachment_id: str, suffix: str) -> str:
     """Where a file of an attachment is below the folder of all. The one place where an id becomes a path."""
     if not is_id(attachment_id):
@@ -260,6 +263,19 @@ class Filesystem:
         except OSError as error:
             raise StorageFailed() from error
 
+    def version(self, attachment_id: str) -> Version | None:
+        # A record is written anew and renamed into its place, never changed in it.
+        found = self._stat(attachment_id, "json")
+        return None if found is None else (found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
+
+    def _stat(self, attachment_id: str, suffix: str) -> os.stat_result | None:
+        try:
+            return os.stat(self._name(attachment_id, suffix))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageFailed() from error
+
     def open(self, attachment_id: str) -> BinaryIO | None:
         try:
             return open(self._name(attachment_id, "bytes"), "rb", buffering=0)
@@ -270,12 +286,8 @@ class Filesystem:
 
     def size(self, attachment_id: str) -> int | None:
         """How many bytes there are; None when there is no file of them. Raises StorageFailed."""
-        try:
-            return os.stat(self._name(attachment_id, "bytes")).st_size
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise StorageFailed() from error
+        found = self._stat(attachment_id, "bytes")
+        return None if found is None else found.st_size
 
     def ids(self) -> Iterator[str]:
         with os.scandir(self.attachments) as folders:

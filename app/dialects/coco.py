@@ -25,6 +25,7 @@ from app.http import sending
 from app.http.access import caller, requires
 from app.http.describe import BINARY, FORM, JSON, TEXT, Answer, Parameter, Schema, array, describes, obj
 from app.http.names import header_value
+from app.http.observed import current
 from app.http.parameters import id_list, json_object, query_parameters, repeatable_parameters
 from app.http.uploads import FORM_ERRORS, check_length, read_form
 from app.ids import is_id, new_xid
@@ -144,12 +145,14 @@ def _upload(session: str | None) -> Response:
     parameters=sending.REQUEST_HEADERS,
 )
 def download(attachment_id: str) -> Response:
-    opened = services().store.open(attachment_id, caller().tenant, read=request.method != "HEAD")
-    response = sending.send(request, opened)
-    if request.method == "HEAD":
-        response.headers["Created"] = str(int(opened.attachment.created.timestamp()))
-        response.headers["Filename"] = header_value(opened.attachment.name)
-        response.headers["Vary"] = "Accept-Encoding"
+    asked = request.method
+    opened = services().store.open(attachment_id, caller().tenant, read=asked != "HEAD")
+    response = sending.send(current(), opened)
+    if asked == "HEAD":
+        add = response.headers.add
+        add("Created", str(int(opened.attachment.created.timestamp())))
+        add("Filename", header_value(opened.attachment.name))
+        add("Vary", "Accept-Encoding")
     return response
 
 

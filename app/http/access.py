@@ -57,8 +57,8 @@ def authorize(view: Callable[..., Any], token: Callable[[], Token]) -> None:
     scope = required_scope(view)
     if scope == PUBLIC:
         return
-    g.caller = token()
-    if scope not in g.caller.scopes:
+    g.caller = found = token()
+    if scope not in found.scopes:
         raise MissingScope(str(scope))
 
 

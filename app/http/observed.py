@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from collections.abc import Callable
 
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
 
 from app.monitoring.observation import KEY, Observation, observe
 
 HEADER = "X-Request-Id"
+_VARIABLE = "HTTP_X_REQUEST_ID"
 #: What an id may be that somebody else made; anything else would be text of a stranger in every log.
 _WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
@@ -19,22 +20,35 @@ def install(app: Flask, dialect_name: Callable[[str], str]) -> None:
     """Observe the requests to `app`, from before anything else looks at them. `dialect_name`: by path."""
 
     def begin() -> None:
-        given = request.headers.get(HEADER, "")
-        observation = Observation(given if _WELL_FORMED.fullmatch(given) else secrets.token_hex(8))
-        observation.dialect = dialect_name(request.path)
-        observation.route = request.url_rule.rule if request.url_rule is not None else ""
-        request.environ[KEY] = observation
+        incoming = current()
+        given = incoming.environ.get(_VARIABLE, "")
+        observation = Observation(given if _WELL_FORMED.fullmatch(given) else os.urandom(8).hex())
+        observation.dialect = dialect_name(incoming.path)
+        rule = incoming.url_rule
+        observation.route = rule.rule if rule is not None else ""
+        incoming.environ[KEY] = observation
         observe(observation)
 
     def end(response: Response) -> Response:
-        response.headers[HEADER] = observed().request_id
+        response.headers.add(HEADER, observed().request_id)
         return response
 
     app.before_request(begin)
     app.after_request(end)
 
 
+def current() -> Request:
+    """The request at hand itself: each look through Flask's stand-in for it costs as much as a call."""
+    found: Request = request._get_current_object()  # type: ignore[attr-defined]
+    return found
+
+
 def observed() -> Observation:
     """What is known of the request at hand."""
-    observation: Observation = request.environ[KEY]
+    return observation_of(current())
+
+
+def observation_of(incoming: Request) -> Observation:
+    """What is known of a request."""
+    observation: Observation = incoming.environ[KEY]
     return observation

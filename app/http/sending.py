@@ -7,8 +7,10 @@ Source: RFC 9110, sections 8.8, 13 and 14.
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Iterator
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import BinaryIO
 
 from flask import Request, Response
@@ -69,24 +71,29 @@ def etag(attachment: Attachment) -> str:
     return f'"{attachment.sha256}"'
 
 
-def described(attachment: Attachment, *, disposition: str | None = None) -> Response:
+def _described(attachment: Attachment, disposition: str | None, status: int, *more: tuple[str, str]) -> Response:
     """An answer about these bytes, with the headers that any such answer carries and no body yet; `disposition` overrides
     inline or attachment."""
     kind = disposition or ("inline" if attachment.media_type in INLINE_TYPES else "attachment")
-    response = Response(
-        headers=[
-            ("Content-Type", _content_type(attachment.media_type)),
-            ("Content-Disposition", content_disposition(kind, attachment.name)),
-            ("Content-Security-Policy", SANDBOX),
-            ("X-Content-Type-Options", "nosniff"),
-            ("ETag", etag(attachment)),
-            ("Last-Modified", http_date(attachment.updated.astimezone(UTC))),
-            ("Accept-Ranges", "bytes"),
-        ]
-    )
+    fields = _fields(kind, attachment.name, attachment.media_type, etag(attachment), attachment.updated)
+    response = Response(status=status, headers=[*fields, *more])
     # The bodies below set the length themselves.
     response.automatically_set_content_length = False
     return response
+
+
+# Bounded by names of a kilobyte; what is asked for again and again is mostly little.
+@functools.lru_cache(maxsize=512)
+def _fields(kind: str, name: str, media_type: str, tag: str, updated: datetime) -> tuple[tuple[str, str], ...]:
+    return (
+        ("Content-Type", _content_type(media_type)),
+        ("Content-Disposition", content_disposition(kind, name)),
+        ("Content-Security-Policy", SANDBOX),
+        ("X-Content-Type-Options", "nosniff"),
+        ("ETag", tag),
+        ("Last-Modified", http_date(updated.astimezone(UTC))),
+        ("Accept-Ranges", "bytes"),
+    )
 
 
 def _content_type(media_type: str) -> str:
@@ -98,43 +105,37 @@ def send(request: Request, opened: Opened, *, disposition: str | None = None) ->
     """The answer to a GET or HEAD of an attachment: 200, 206, 304 or 416. Takes over closing `opened`, which
     only a HEAD may have without its file."""
     attachment, file = opened.attachment, opened.file
-    response = described(attachment, disposition=disposition)
+    describe = functools.partial(_described, attachment, disposition)
     status = None if _CONDITIONS.isdisjoint(request.environ) else _conditional_status(request, attachment)
     if status is not None:
         opened.close()
-        response.status_code = status
-        if status == 412:
-            response.headers["Content-Length"] = "0"
-        return response
+        return describe(status, ("Content-Length", "0")) if status == 412 else describe(status)
     prefix = services().settings.accel_redirect
     if prefix is not None and request.method == "GET" and attachment.size:
         opened.close()
-        _hand_over(response, prefix + opened.location)
-        return response
+        return _handed_over(describe(200), prefix + opened.location)
     start, stop = 0, attachment.size
     wanted = _range(request, attachment)
     if wanted == "unsatisfiable":
         opened.close()
-        response.status_code = 416
-        response.headers["Content-Range"] = f"bytes */{attachment.size}"
-        response.headers["Content-Length"] = "0"
-        return response
+        return describe(416, ("Content-Range", f"bytes */{attachment.size}"), ("Content-Length", "0"))
     if isinstance(wanted, tuple):
         start, stop = wanted
-        response.status_code = 206
-        response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{attachment.size}"
-    response.headers["Content-Length"] = str(stop - start)
+        part = ("Content-Range", f"bytes {start}-{stop - 1}/{attachment.size}")
+        response = describe(206, part, ("Content-Length", str(stop - start)))
+    else:
+        response = describe(200, ("Content-Length", str(stop)))
     if request.method == "HEAD" or start == stop or file is None:
         opened.close()
         return response
-    file.seek(start)
     if stop - start <= WHOLE:
         with file:
-            content = file.read(stop - start)
+            content = os.pread(file.fileno(), stop - start, start)
         if len(content) < stop - start:
             raise BytesMissing()
         response.response = [content]
         return response
+    file.seek(start)
     wrapper = request.environ.get("wsgi.file_wrapper")
     # The wrapper sends from the file's position as many bytes as Content-Length says.
     response.response = wrapper(file, CHUNK) if wrapper else _pieces(file, stop - start)
@@ -143,12 +144,13 @@ def send(request: Request, opened: Opened, *, disposition: str | None = None) ->
     return response
 
 
-def _hand_over(response: Response, path: str) -> None:
+def _handed_over(response: Response, path: str) -> Response:
     """Leave the bytes to nginx, which looks at Range and If-Range by the ETag and Last-Modified that it is given."""
     response.headers["X-Accel-Redirect"] = path
     response.headers["Content-Length"] = "0"
     # nginx says that itself; two of them would be two headers.
     del response.headers["Accept-Ranges"]
+    return response
 
 
 def _conditional_status(request: Request, attachment: Attachment) -> int | None:

@@ -16,6 +16,7 @@ import http.client
 import select
 import socket
 import ssl
+import struct
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -147,7 +148,7 @@ class Calls:
         connection = self._connect(left())
         answer = _Answer()
         try:
-            connection.settimeout(left())
+            self._limit(connection, left())
             connection.sendall(request)
             answer.read(connection)
         except BaseException as error:
@@ -187,6 +188,19 @@ class Calls:
             raise IndexUnavailable() from error
         connection: socket.socket = made.sock
         return connection
+
+    def _limit(self, connection: socket.socket, seconds: float) -> None:
+        """Let each wait for bytes take at most so long. The kernel counts: Python would ask it before each call, whether it
+        would wait, with a call more. TLS goes on trying when the kernel gives up, so there Python counts."""
+        if self._tls is not None:
+            connection.settimeout(seconds)
+            return
+        if connection.gettimeout() is not None:
+            connection.settimeout(None)
+        whole, part = divmod(max(1, int(seconds * 1_000_000)), 1_000_000)
+        span = struct.pack("ll", whole, part)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, span)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
 
     def _drop_dead(self) -> None:
         """Close the kept connections that have ended: mostly all of them, when one did."""

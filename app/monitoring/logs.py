@@ -65,9 +65,8 @@ class Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         event = record.getMessage()
-        quoting = next((each for each in _QUOTING if event.startswith(each)), None)
-        if quoting is not None and not self._quotes:
-            event = quoting.removesuffix(" from ip=")
+        if not self._quotes and event.startswith(_QUOTING):
+            event = next(each for each in _QUOTING if event.startswith(each)).removesuffix(" from ip=")
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),

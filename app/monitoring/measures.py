@@ -101,7 +101,12 @@ def step(name: Step) -> Iterator[None]:
     try:
         yield
     finally:
-        _instruments().step_seconds.labels(name).observe(time.perf_counter() - began)
+        _of_step(name).observe(time.perf_counter() - began)
+
+
+@functools.cache
+def _of_step(name: Step) -> Histogram:
+    return _instruments().step_seconds.labels(name)
 
 
 def uploaded(dialect: str, size: int) -> None:
@@ -143,7 +148,13 @@ def method_label(method: str) -> str:
 
 def answered(route: str, method: str, status: int, seconds: float) -> None:
     """A request is answered to its last byte. `route` is the rule that matched, empty for none."""
+    requests, request_seconds = _of_requests(route or "unknown", method_label(method), status)
+    requests.inc()
+    request_seconds.observe(seconds)
+
+
+@functools.cache
+def _of_requests(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+    """The series of such requests: the library looks for each in a dictionary under a lock."""
     found = _instruments()
-    route = route or "unknown"
-    found.requests.labels(route, method_label(method), str(status)).inc()
-    found.request_seconds.labels(route).observe(seconds)
+    return found.requests.labels(route, method, str(status)), found.request_seconds.labels(route)
