@@ -147,20 +147,22 @@ class Store:
         Raises StorageFull or StorageFailed (nothing stays), IndexUnavailable or IndexRejected (nothing stays, or what
         stays is removed as soon as Elasticsearch answers), IndexOutcomeUnknown (decided later, all or none).
         """
-        moment = now()
-        attachments = [_attachment(draft, moment + timedelta(microseconds=n)) for n, draft in enumerate(drafts)]
-        ids = [each.id for each in attachments]
-        # One record decides for itself whether its upload is committed; of several, a power cut may keep only some.
-        entry = self.journal.begin("upload", ids, durable=len(ids) > 1)
-        with contextlib.closing(entry):
-            try:
-                for draft in drafts:
-                    draft.staged.keep(draft.id)
-                for attachment in attachments:
-                    self.blobs.commit(attachment.id, attachment.to_record())
-            except BaseException:
-                self._undo(entry)
-                raise
+        with contextlib.ExitStack() as stack:
+            with self.index.announced():
+                moment = now()
+                attachments = [_attachment(draft, moment + timedelta(microseconds=n)) for n, draft in enumerate(drafts)]
+                ids = [each.id for each in attachments]
+                # One record decides for itself whether its upload is committed; of several, a power cut may keep only some.
+                entry = self.journal.begin("upload", ids, durable=len(ids) > 1)
+                stack.enter_context(contextlib.closing(entry))
+                try:
+                    for draft in drafts:
+                        draft.staged.keep(draft.id)
+                    for attachment in attachments:
+                        self.blobs.commit(attachment.id, attachment.to_record())
+                except BaseException:
+                    self._undo(entry)
+                    raise
             try:
                 self.index.put(attachments)
             except IndexOutcomeUnknown:

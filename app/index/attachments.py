@@ -83,6 +83,10 @@ class AttachmentIndex:
             finally:
                 self._preparing.release()
 
+    def announced(self) -> contextlib.AbstractContextManager[None]:
+        """What comes before a `put` and takes a moment: a bulk that is about to be sent waits for it, if that may pay."""
+        return self._documents.announced()
+
     def put(self, attachments: Sequence[Attachment]) -> None:
         """Write their documents; on return every search finds them. Errors as in `Documents.write`."""
         self._write([Write(each.id, each.version, each.to_source()) for each in attachments])

@@ -4,8 +4,13 @@ Whoever writes while nobody else does leads: it sends one `_bulk` with one refre
 who come meanwhile wait, and the first of them leads the next bulk with everything that has gathered. So a lone upload
 waits for nobody and a hundred share one refresh. Leaders of several processes take turns too (`app/index/lane.py`).
 
-Rejected: `refresh=wait_for` (a second for each upload), a refresh for each document (collapses under concurrency), and a
-committer thread (two thread switches for the lone upload, and one more thing to start, fork and stop).
+A refresh costs Elasticsearch as much as ninety documents in it, so a leader waits for the writes that are announced: of
+uploads that have all their bytes and are making them durable. It waits no longer than the last bulk took, and a lone
+upload has nobody to wait for.
+
+Rejected: to wait for uploads whose bytes are still coming (as slow as their clients), `refresh=wait_for` (a second for
+each upload), a refresh for each document (collapses under concurrency), and a committer thread (two thread switches for
+the lone upload, and one more thing to start, fork and stop).
 
 Every write carries an external version (microseconds of the change), accepted when it is not lower than what the index
 has. A repeated write is therefore harmless, and a write that arrives after the delete it lost against stays without
@@ -19,10 +24,11 @@ the index in use, whichever that is, for it does no harm anywhere.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +58,9 @@ _DEMAND: tuple[dict[str, Any], dict[str, Any]] = ({"update": {"_id": "-"}}, {"do
 
 #: Seconds: with less left than this nobody leads, as the bulk carries the writes of others who have more.
 LEAST_TO_LEAD = 0.5
+
+#: Seconds that a leader waits at most for announced writes, however long the last bulk took.
+MOST_GATHERING = 0.05
 
 
 @dataclass(frozen=True)
@@ -93,9 +102,28 @@ class Documents:
         self._timeout = timeout
         self._lane = lane
         self._least_to_lead = min(LEAST_TO_LEAD, timeout / 8)
-        self._turn = threading.Condition()
+        lock = threading.Lock()
+        self._turn = threading.Condition(lock)
         self._queue: list[_Waiting] = []
         self._leading = False
+        #: Told when the last of the announced writes has come.
+        self._all_here = threading.Condition(lock)
+        self._announced = 0
+        #: Seconds of the last bulk.
+        self._took = 0.0
+
+    @contextlib.contextmanager
+    def announced(self) -> Iterator[None]:
+        """What comes before a write and takes a moment: a bulk that is about to be sent waits for it, if that may pay."""
+        with self._turn:
+            self._announced += 1
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._announced -= 1
+                if not self._announced:
+                    self._all_here.notify()
 
     def write(self, writes: Sequence[Write], target: str) -> None:
         """Apply `writes`, to documents under the alias `target`; on return every search sees them.
@@ -137,6 +165,13 @@ class Documents:
             self._leading = True
             return True
 
+    def _gather(self) -> None:
+        """Wait for the announced writes, but not for longer than it would take to send them in a bulk of their own."""
+        until = time.monotonic() + min(MOST_GATHERING, self._took)
+        with self._turn:
+            while self._announced and (left := until - time.monotonic()) > 0:
+                self._all_here.wait(left)
+
     def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
         count = 0
@@ -152,6 +187,7 @@ class Documents:
         try:
             # From here on whatever happens ends in `finally`, or nobody would ever lead again.
             with self._lane.passage():
+                self._gather()
                 with self._turn:
                     batch = self._take()
                 measures.queued(len(self._queue))
@@ -183,8 +219,10 @@ class Documents:
                     lines.append(to_json({"delete": header}))
                 else:
                     lines += [to_json({"index": {"_index": waiting.target, **header}}), to_json(write.source)]
+        began = time.monotonic()
         with measures.step("bulk"):
             answer = self._connection.bulk(self._path, lines)
+        self._took = time.monotonic() - began
         try:
             results = [_Result.of(next(iter(item.values()))) for item in json.loads(answer)["items"]]
         except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:

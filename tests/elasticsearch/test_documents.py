@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from app.errors import IndexMoved, IndexUnavailable
+from app.errors import IndexMoved, IndexUnavailable, StorageFull
 from app.ids import new_uuid
 from app.index import mappings
 from app.index.connection import Connection
@@ -89,6 +89,41 @@ def test_who_waits_for_another_process_goes_on_gathering(
         thread.join()
     assert connection.bulks == 1
     assert len(found(connection, alias)) == len(threads)
+
+
+def test_a_bulk_waits_for_what_is_announced(
+    connection: CountedConnection, alias: str, lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.index.documents.MOST_GATHERING", 60.0)
+    documents = Documents(connection, alias, 30, lane)
+    documents.write([Write("d0", 1, source(0))], alias)
+    documents._took = 60.0
+    leader = threading.Thread(target=documents.write, args=([Write("d1", 1, source(1))], alias))
+    with documents.announced():
+        leader.start()
+        while not documents._leading:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        assert connection.bulks == 1
+        with pytest.raises(StorageFull), documents.announced():
+            # One that fails on its way is not waited for.
+            raise StorageFull()
+        assert connection.bulks == 1
+    leader.join(20)
+    assert connection.bulks == 2
+    assert found(connection, alias) == {"d0", "d1"}
+
+
+def test_what_is_announced_and_does_not_come_is_not_waited_for(
+    connection: CountedConnection, alias: str, lane: Lane
+) -> None:
+    documents = Documents(connection, alias, 30, lane)
+    with documents.announced():
+        # At first nothing is known of how long a bulk takes; later there is a most that it counts for.
+        for number, took in enumerate((0.0, 60.0)):
+            documents._took = took
+            documents.write([Write(f"d{number}", 1, source(number))], alias)
+    assert found(connection, alias) == {"d0", "d1"}
 
 
 def test_a_process_that_stands_still_in_the_lane_stops_nobody(
