@@ -1,4 +1,4 @@
-"""What a migration meets besides uploads: a rollback that is killed, a second migration, and chats at work."""
+"""What a migration meets besides uploads: a rollback, killed or with a write of the last moment, a second one, chats."""
 
 from __future__ import annotations
 
