@@ -27,6 +27,7 @@ from app.upkeep.rebuild import Rebuild
 from tests.commands.doors import door, findings, lines
 from tests.support.app import ROOT, Server, ServerFactory
 from tests.support.seed import seed
+from tests.support.traffic import Traffic
 
 #: How often the index is rebuilt while clients work; more in a long run.
 TIMES = int(os.environ.get("TIMES") or 2)
@@ -68,75 +69,17 @@ def test_old_generation_goes_only_when_told(start_server: ServerFactory) -> None
     assert len(server.hits()) == 2
 
 
-class Load:
-    """Uploads, searches, downloads and deletes in several threads for as long as the block runs.
-
-    Every answer is checked against what was acknowledged before; `failed` says what did not hold.
-    """
-
-    def __init__(self, server: Server) -> None:
-        self.kept: list[str] = []
-        self.deleted: list[str] = []
-        self.failed: list[str] = []
-        self.downloads = 0
-        self._server = server
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(each,)) for each in [self._write] * 4 + [self._read]]
-
-    def __enter__(self) -> Load:
-        for each in self._threads:
-            each.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for each in self._threads:
-            each.join()
-
-    def _run(self, work: Callable[[], None]) -> None:
-        try:
-            while not self._stop.is_set():
-                work()
-        except BaseException as error:
-            self.failed.append(repr(error))
-
-    def _write(self) -> None:
-        session = f"s{threading.get_ident()}-{time.monotonic_ns()}"
-        one, two = self._server.upload(("a.txt", b"a"), ("b.txt", b"b"), session=session)
-        self._found(session, {one, two})
-        answer = self._server.delete(f"/attachment/{one}")
-        if not answer.ok:
-            self.failed.append(f"the delete of {one} answers {answer.status_code}")
-        self._found(session, {two})
-        self.kept.append(two)
-        self.deleted.append(one)
-
-    def _found(self, session: str, wanted: set[str]) -> None:
-        found = {hit["_id"] for hit in self._server.hits(f"session={session}")}
-        if found != wanted:
-            self.failed.append(f"{session}: found {found} instead of {wanted}")
-
-    def _read(self) -> None:
-        for attachment, status in [(each, 200) for each in self.kept[-3:]] + [
-            (each, 404) for each in self.deleted[-1:]
-        ]:
-            answer = self._server.get(f"/attachment/{attachment}")
-            if answer.status_code != status or (status == 200 and answer.content != b"b"):
-                self.failed.append(f"{attachment} answers {answer.status_code} instead of {status}")
-            self.downloads += 1
-
-
 def test_under_load_nothing_is_lost_and_nothing_comes_back(start_server: ServerFactory) -> None:
     server = start_server()
-    with Load(server) as load:
+    with Traffic(server) as traffic:
         for _ in range(TIMES):
-            downloads = load.downloads
+            downloads = traffic.downloads
             result = door(server, "store", "rebuild", "--remove-old")
             assert result.returncode == 0, result.stderr
-            assert load.downloads > downloads, "no download while the index was rebuilt"
-    assert load.failed == []
-    assert len(load.kept) > 20
-    assert documents(server).keys() == set(load.kept)
+            assert traffic.downloads > downloads, "no download while the index was rebuilt"
+    assert traffic.failed == []
+    assert len(traffic.kept) > 20
+    assert documents(server).keys() == set(traffic.kept)
     assert findings(server) == (0, [])
 
 

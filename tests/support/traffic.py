@@ -9,13 +9,15 @@ from tests.support.app import Server
 
 
 class Traffic:
-    """Works while its block runs. `failed`: what did not hold; `kept` and `deleted`: what was acknowledged."""
+    """Works while its block runs. `failed`: what did not hold; `kept` and `deleted`: what was acknowledged;
+    `downloads`: how many."""
 
     def __init__(self, server: Server, threads: int = 4) -> None:
         self.server = server
         self.kept: list[str] = []
         self.deleted: list[str] = []
         self.failed: list[str] = []
+        self.downloads = 0
         #: Seconds: the longest that a write took, and a search or download.
         self.slowest_write = 0.0
         self.slowest_read = 0.0
@@ -49,12 +51,16 @@ class Traffic:
         self.slowest_read = max(self.slowest_read, time.monotonic() - began)
         if answer.content != b"b":
             self.failed.append(f"{two} answers {answer.status_code}")
+        self.downloads += 1
         began = time.monotonic()
         answer = self.server.delete(f"/attachment/{one}")
         self.slowest_write = max(self.slowest_write, time.monotonic() - began)
         if not answer.ok:
             self.failed.append(f"the delete of {one} answers {answer.status_code}")
         self._searched(session, {two})
+        answer = self.server.get(f"/attachment/{one}")
+        if answer.status_code != 404:
+            self.failed.append(f"{one} answers {answer.status_code} after its delete")
         self.kept.append(two)
         self.deleted.append(one)
 
