@@ -17,6 +17,11 @@ from app.errors import InvalidSetting
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 
+#: What MAX_INDEXED_TEXT may be at most. Elasticsearch indexes a document in one piece, an upload's refresh waits for that,
+#: and the worst texts take a second for each mebibyte (docs/performance.md): with 4 MiB uploads and searches were refused
+#: meanwhile, with 2 MiB marks for eight clients at once, and with 16 MiB a heap of 512 MiB is used up.
+MOST_INDEXED_TEXT = MIB
+
 _SIZE = re.compile(r"(\d+)\s*(|B|KiB|MiB|GiB|TiB)", re.IGNORECASE)
 _UNITS = {"": 1, "b": 1, "kib": KIB, "mib": MIB, "gib": GIB, "tib": 1024 * GIB}
 _INDEX_NAME = re.compile(r"[a-z][a-z0-9_.]{0,99}")
@@ -183,7 +188,7 @@ class Settings:
         "MAX_INDEXED_TEXT",
         parse_size,
         MIB,
-        "Text of one file (in UTF-8) that is kept and indexed; the rest is cut off.",
+        "Text of one file (in UTF-8) that is kept and indexed, at most as much as by default; the rest is cut off.",
     )
     max_file_size: int = _setting("MAX_FILE_SIZE", parse_size, 512 * MIB, "Largest file.")
     max_request_size: int = _setting("MAX_REQUEST_SIZE", parse_size, GIB, "Largest request body, all files together.")
@@ -294,9 +299,8 @@ class Settings:
                 raise InvalidSetting(
                     "ELASTICSEARCH_CA_CERTS", f"{str(self.elasticsearch_ca_certs)!r} holds no certificates: {error}"
                 ) from None
-        if not 0 < self.max_indexed_text <= 16 * MIB:
-            # A document is sent to Elasticsearch in one piece, twice its text in size.
-            raise InvalidSetting("MAX_INDEXED_TEXT", "is not between 1 and 16MiB")
+        if not 0 < self.max_indexed_text <= MOST_INDEXED_TEXT:
+            raise InvalidSetting("MAX_INDEXED_TEXT", f"is not between 1 and {MOST_INDEXED_TEXT // MIB}MiB")
         if self.max_file_size > self.max_request_size:
             raise InvalidSetting("MAX_FILE_SIZE", "is larger than MAX_REQUEST_SIZE")
 

@@ -294,7 +294,7 @@ class Store:
         if all(record is not None for record in records):
             attachments = [Attachment.from_record(record) for record in records if record is not None]
             # With the text, should it be there already: the document must not lose what a search found.
-            self.index.put_documents([document_of(self.blobs, each) for each in attachments])
+            self.index.put_documents(document_of(self.blobs, each) for each in attachments)
             self._enqueue(attachments)
             entry.settled(durable=len(records) > 1)
         else:

@@ -30,6 +30,7 @@ from app.http.access import caller, requires
 from app.http.describe import ANYTHING, JSON, TEXT, Answer, Parameter, Schema, array, describes, obj
 from app.http.parameters import json_body
 from app.search.language import body, limits, parameters
+from app.search.stops import has_stops, take_stops
 from app.services import services
 
 blueprint = Blueprint("elasticsearch", __name__)
@@ -115,7 +116,8 @@ def _search(*, named: bool) -> Response:
     found = body.search(content, caller().tenant, services().settings.max_page_size, url.body)
     body.check_target(named, found)
     answer = services().store.index.ask(_with_point(found), typed_keys=url.typed_keys)
-    if found.point is None and url == parameters.Url(body=url.body, typed_keys=url.typed_keys):
+    plain = found.point is None and url == parameters.Url(body=url.body, typed_keys=url.typed_keys)
+    if plain and not has_stops(answer):
         # Nothing of it is to be changed.
         return _send(answer)
     return _answer(_finished(json.loads(answer), found, url), url)
@@ -132,7 +134,8 @@ def _with_point(found: body.Search) -> dict[str, Any]:
 
 
 def _finished(answer: dict[str, Any], found: body.Search, url: parameters.Url) -> dict[str, Any]:
-    """An answer with the sealed id of its point in time, and the total as it was asked for."""
+    """An answer with the sealed id of its point in time, the total as it was asked for, and no stops in its fragments."""
+    take_stops(answer)
     if found.point is not None and "pit_id" in answer:
         if found.point.keep_alive is not None:
             services().points.keep(caller().tenant, found.point.id, answer["pit_id"], found.point.keep_alive)

@@ -80,7 +80,7 @@ def load(kind: str) -> Any:
         for name in (*(each for _, each in _MARKS), *(each for _, each in _WIDE)):
             codecs.lookup(name)
         try:
-            os.pread(0, SAMPLE, 0)[:-3].decode()
+            beginning(os.pread(0, SAMPLE, 0))
         except UnicodeDecodeError:
             import charset_normalizer.api  # noqa: F401
 
@@ -121,6 +121,11 @@ def wide(sample: bytes) -> str | None:
     return None
 
 
+def beginning(content: bytes) -> str:
+    """The text that `content` begins in UTF-8: the read may have ended within a character. Raises UnicodeDecodeError."""
+    return codecs.getincrementaldecoder("utf-8")().decode(content)
+
+
 def decoded(content: bytes) -> str:
     """Text in any encoding. Raises Unreadable when it is none."""
     for mark, encoding in _MARKS:
@@ -128,11 +133,8 @@ def decoded(content: bytes) -> str:
             return content.decode(encoding, errors="replace")
     if (found := wide(content[:SAMPLE])) is not None:
         return content.decode(found, errors="replace")
-    with contextlib.suppress(UnicodeDecodeError):
-        return content.decode()
     try:
-        # The read may have ended within a character.
-        return content[:-3].decode() + content[-3:].decode(errors="ignore")
+        return beginning(content)
     except UnicodeDecodeError:
         from charset_normalizer import from_bytes
 
@@ -165,8 +167,7 @@ def as_it_is(content: bytes, limit: int) -> tuple[str, bool] | None:
     most = 4 * limit + 4
     kept = content[:most]
     try:
-        # The cut may be within a character.
-        text = content.decode() if len(content) <= most else kept[:-3].decode() + kept[-3:].decode(errors="ignore")
+        text = content.decode() if len(content) <= most else beginning(kept)
     except UnicodeDecodeError:
         return None
     return None if content.startswith(b"%PDF-") or _CONTROLS.search(text) else (text, len(content) <= most)

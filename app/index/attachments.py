@@ -1,11 +1,19 @@
-"""The index of attachments, as the rest of the application sees it: prepare, write, search, health."""
+"""The index of attachments, as the rest of the application sees it: prepare, write, search, health.
+
+Documents with large texts are written by themselves, one after the other, behind a gate of their own: Elasticsearch takes
+seconds for some (a mebibyte of nothing but different words: one second), and neither uploads are to wait for them nor may
+their time-outs say that Elasticsearch stands still. Small ones share the bulks of uploads.
+
+Rejected: all documents with a text apart (each would cost a refresh beside those of the uploads), and one long time limit
+for all (then a stalled node is noticed late).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +28,13 @@ from app.index.lane import Lane
 from app.index.refusals import of_error
 from app.monitoring import measures
 from app.settings import Settings
+
+#: Letters (those of a content and of its words) from which on a text is large: what takes about as long as a refresh.
+LARGE = 256 * 1024
+#: How many times as long as a request a large text may take: nobody waits for it, and a busy node takes seconds for one.
+LARGE_TIMES = 4
+#: Hits of a page from which on it is heavy: Elasticsearch reads past the text of each, ten milliseconds for a large one.
+HEAVY_PAGE = 100
 
 
 @dataclass(frozen=True)
@@ -47,6 +62,16 @@ class AttachmentIndex:
         self._definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
         lane = Lane(settings.data / ".bulk.lock")
         self._documents = Documents(self.connection, self.alias, settings.elasticsearch_timeout, lane)
+        seconds = LARGE_TIMES * settings.elasticsearch_timeout
+        # Waits for a text of another process as long as leaves the same for its own.
+        lane = Lane(settings.data / ".text.lock", seconds / 2)
+        self._texts = Documents(self.connection, self.alias, seconds, lane)
+        # For all who extract, and the reconciler.
+        self._text_gate = Gate(seconds, settings.extraction_workers + 1, unattended=0.0)
+        # Marks, and many hits with large texts, take Elasticsearch far longer than finding: by them nobody is to believe that
+        # it stands still.
+        seconds = settings.elasticsearch_timeout
+        self._heavy_gate = Gate(seconds, max(1, settings.web_threads // 4), unattended=0.0, slow=seconds)
         # Searches that callers wrote may be slow by their own doing: they wait in a place of their own, and their
         # time-outs don't count as Elasticsearch's. So few that both gates together leave threads to downloads; and the
         # next of them is the probe, as one that was slow says nothing about the others.
@@ -91,9 +116,24 @@ class AttachmentIndex:
         """Write their documents; on return every search finds them. Errors as in `Documents.write`."""
         self._write([Write(each.id, each.version, each.to_source()) for each in attachments])
 
-    def put_documents(self, documents: Sequence[Write]) -> None:
-        """Write documents that are made already, such as those with a text. Errors as in `Documents.write`."""
-        self._write(documents)
+    def put_documents(self, documents: Iterable[Write]) -> None:
+        """Write documents with their texts, taking each when those before it are done as far as memory is concerned.
+
+        Errors as in `Documents.write`, of the first that fails: those before it may be done.
+        """
+        small: list[Write] = []
+        letters = 0
+        for each in documents:
+            if each.letters > LARGE:
+                self._write([each], documents=self._texts, gate=self._text_gate)
+                continue
+            small.append(each)
+            letters += each.letters
+            if letters > LARGE:
+                self._write(small)
+                small, letters = [], 0
+        if small:
+            self._write(small)
 
     def remove(self, ids: Sequence[str], *, seconds: float | None = None) -> None:
         """Remove documents; on return no search finds them, and no write that is still under way brings them back.
@@ -102,14 +142,22 @@ class AttachmentIndex:
         """
         self._write([Write(each, REMOVAL_VERSION, None) for each in ids], seconds)
 
-    def _write(self, writes: Sequence[Write], seconds: float | None = None) -> None:
-        with self.connection.gate.passage(seconds), self._looking_again(), measures.step("index"):
+    def _write(
+        self,
+        writes: Sequence[Write],
+        seconds: float | None = None,
+        *,
+        documents: Documents | None = None,
+        gate: Gate | None = None,
+    ) -> None:
+        documents, gate = documents or self._documents, gate or self.connection.gate
+        with gate.passage(seconds), self._looking_again(), measures.step("index"):
             try:
-                self._documents.write(writes, self.prepare())
+                documents.write(writes, self.prepare())
             except IndexMoved:
                 # Another generation took its place since. Not again now: a change is under way.
                 self._target = None
-                self._documents.write(writes, self.prepare())
+                documents.write(writes, self.prepare())
 
     @contextlib.contextmanager
     def _looking_again(self, kind: type[StoreError] = StoreError) -> Iterator[None]:
@@ -122,7 +170,8 @@ class AttachmentIndex:
 
     def search(self, body: Mapping[str, Any]) -> bytes:
         """The answer of Elasticsearch to a search body, in the documented envelope."""
-        with self.connection.gate.passage():
+        heavy = "highlight" in body or body.get("size", 0) > HEAVY_PAGE
+        with (self._heavy_gate if heavy else self.connection.gate).passage():
             try:
                 self.prepare()
                 with measures.step("search"):

@@ -4,6 +4,9 @@ Whoever writes while nobody else does leads: it sends one `_bulk` with one refre
 who come meanwhile wait, and the first of them leads the next bulk with everything that has gathered. So a lone upload
 waits for nobody and a hundred share one refresh. Leaders of several processes take turns too (`app/index/lane.py`).
 
+A bulk is bounded by its bytes as well as by its documents: Elasticsearch holds all of it in memory several times over
+while it indexes, and refuses with 429, or ends for want of memory, what is too much.
+
 A refresh costs Elasticsearch as much as ninety documents in it, so a leader waits for the writes that are announced: of
 uploads that have all their bytes and are making them durable. It waits no longer than the last bulk took, and a lone
 upload has nobody to wait for.
@@ -30,6 +33,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from app.errors import (
@@ -45,8 +49,10 @@ from app.index.gate import time_left
 from app.index.lane import Lane
 from app.monitoring import measures
 
-#: Operations in one bulk; more wait for the next one.
+#: Operations in one bulk, and bytes of them; more wait for the next one. What one caller writes is never divided, so that
+#: it is all done or none. Bytes: a hundredth of the smallest heap, as indexing takes twenty times a text and more.
 MAX_BATCH = 1000
+MAX_BULK_BYTES = 4 * 1024 * 1024
 
 REMOVAL_VERSION = 2**62
 
@@ -71,22 +77,33 @@ class Write:
     version: int
     source: dict[str, Any] | None
 
-    def lines(self) -> tuple[bytes, bytes | None]:
-        """Its two lines of a bulk, the second one None for a removal; of which index, the call says."""
+    def lines(self, target: str | None = None) -> tuple[bytes, bytes | None]:
+        """Its two lines of a bulk, the second one None for a removal. `target`: the index of a document that is put, None
+        where the call says it; of a removal it always does."""
         header = {"_id": self.id, "version": self.version, "version_type": "external_gte"}
         if self.source is None:
             return to_json({"delete": header}), None
-        return to_json({"index": header}), to_json(self.source)
+        return to_json({"index": header if target is None else {"_index": target, **header}}), to_json(self.source)
+
+    @property
+    def letters(self) -> int:
+        """How many letters the texts in it have, in the first level: what its size goes by."""
+        return sum(len(each) for each in (self.source or {}).values() if isinstance(each, str))
 
 
 # Compared by identity: two removals of one document are equal in all they say.
 @dataclass(eq=False)
 class _Waiting:
     writes: Sequence[Write]
-    target: str
+    #: What Elasticsearch is sent of them.
+    lines: Sequence[bytes]
     done: bool = False
     sent: bool = False
     error: StoreError | None = None
+
+    @cached_property
+    def size(self) -> int:
+        return sum(map(len, self.lines))
 
 
 class Documents:
@@ -132,7 +149,8 @@ class Documents:
         done and trying later makes sense; IndexRejected when certainly none was done and never will be; IndexIncomplete
         when some were done and some refused; IndexOutcomeUnknown when nobody knows.
         """
-        mine = _Waiting(writes, target)
+        # Here and not by who leads, for whom all others wait.
+        mine = _Waiting(writes, _lines(writes, target))
         deadline = time.monotonic() + time_left(self._timeout)
         with self._turn:
             self._queue.append(mine)
@@ -174,11 +192,15 @@ class Documents:
 
     def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
-        count = 0
-        while self._queue and (not batch or count + len(self._queue[0].writes) <= MAX_BATCH):
-            waiting = self._queue.pop(0)
-            waiting.sent = True
+        count = size = 0
+        while self._queue:
+            waiting = self._queue[0]
             count += len(waiting.writes)
+            size += waiting.size
+            if batch and (count > MAX_BATCH or size > MAX_BULK_BYTES):
+                break
+            del self._queue[0]
+            waiting.sent = True
             batch.append(waiting)
         return batch
 
@@ -213,12 +235,7 @@ class Documents:
         if demanded:
             lines += map(to_json, _DEMAND)
         for waiting in batch:
-            for write in waiting.writes:
-                header = {"_id": write.id, "version": write.version, "version_type": "external_gte"}
-                if write.source is None:
-                    lines.append(to_json({"delete": header}))
-                else:
-                    lines += [to_json({"index": {"_index": waiting.target, **header}}), to_json(write.source)]
+            lines += waiting.lines
         began = time.monotonic()
         with measures.step("bulk"):
             answer = self._connection.bulk(self._path, lines)
@@ -236,6 +253,10 @@ class Documents:
             own = results[position : position + len(waiting.writes)]
             position += len(waiting.writes)
             waiting.error = _verdict(waiting.writes, own)
+
+
+def _lines(writes: Sequence[Write], target: str) -> list[bytes]:
+    return [line for write in writes for line in write.lines(target) if line is not None]
 
 
 @dataclass(frozen=True)

@@ -52,10 +52,12 @@ def time_left(otherwise: float) -> float:
 
 
 class Gate:
-    """Lets `at_once` threads through together, each for `seconds` in all. `unattended`: as UNATTENDED says."""
+    """Lets `at_once` threads through together, each for `seconds` in all. `unattended`: as UNATTENDED says, `slow`: as
+    SLOW."""
 
-    def __init__(self, seconds: float, at_once: int, unattended: float = UNATTENDED) -> None:
+    def __init__(self, seconds: float, at_once: int, unattended: float = UNATTENDED, slow: float = SLOW) -> None:
         self._seconds = seconds
+        self._slow = slow
         self._at_once = at_once
         self._unattended = unattended
         self._changed = threading.Condition()
@@ -95,7 +97,7 @@ class Gate:
             _deadline.reset(token)
             with self._changed:
                 took = time.monotonic() - self._begun.pop(key)
-                self._stalled = failed and took >= SLOW
+                self._stalled = failed and took >= self._slow
                 self._changed.notify_all()
 
     def _enter(self, key: object, end: float, probe: bool) -> None:
@@ -108,6 +110,6 @@ class Gate:
                     self._begun[key] = self._asked = now
                     return
                 oldest = next(iter(self._begun.values()))
-                if self._stalled or now >= min(oldest + SLOW, end):
+                if self._stalled or now >= min(oldest + self._slow, end):
                     raise IndexUnavailable()
-                self._changed.wait(min(oldest + SLOW, end) - now)
+                self._changed.wait(min(oldest + self._slow, end) - now)

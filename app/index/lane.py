@@ -28,16 +28,19 @@ PATIENCE = 0.1
 LEAST_PATIENCE = 0.02
 #: How many bulks of the usual length that is.
 BULKS = 2.0
-#: Seconds between two looks.
+#: Seconds between two looks, and where one waits for long.
 _POLL = 0.001
+_RARE_POLL = 0.02
 
 
 class Lane:
     """The lane of one data folder, as one process sees it; of one leader at a time."""
 
-    def __init__(self, file: Path) -> None:
-        """`file` is made when it is missing; nothing is ever in it."""
+    def __init__(self, file: Path, patience: float | None = None) -> None:
+        """`file` is made when it is missing; nothing is ever in it. `patience`: seconds that anybody waits at most, where
+        it is no matter of moments."""
         self._file = file
+        self._patience = patience
         self._took = 0.0
 
     @contextlib.contextmanager
@@ -53,14 +56,17 @@ class Lane:
                 os.close(descriptor)
 
     def _enter(self) -> int | None:
-        until = time.monotonic() + min(PATIENCE, max(LEAST_PATIENCE, BULKS * self._took))
+        patience = self._patience
+        if patience is None:
+            patience = min(PATIENCE, max(LEAST_PATIENCE, BULKS * self._took))
+        until = time.monotonic() + patience
         try:
             descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError:
             # A folder that is not there, or a disk that fails, is for others to say.
             return None
         while not _free(descriptor) and time.monotonic() < until:
-            time.sleep(_POLL)
+            time.sleep(_POLL if self._patience is None else _RARE_POLL)
         return descriptor
 
 

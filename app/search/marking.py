@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
+from app.search.stops import LONGEST, take_stops
 from app.search.syntax import Item, Node, positive
 from app.search.words import fold, parts_of, places_of
 
@@ -30,9 +31,8 @@ MARK = ("<mark>", "</mark>")
 FRAGMENTS = 3
 #: Characters of a fragment, about.
 FRAGMENT_SIZE = 150
-#: Characters of one text in which words are marked; and of all texts of a page together.
-LONGEST = 1_000_000
-BUDGET = 10_000_000
+#: Characters of all texts of a page in which words are marked.
+BUDGET = 5_000_000
 #: Characters of a regular expression; Elasticsearch takes 1,000 (`index.regex_max_length`).
 LONGEST_EXPRESSION = 900
 #: Words and phrases that are marked; of a query of more, the first ones.
@@ -230,7 +230,9 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def mark_names(answer: Dsl, node: Node | None, source: tuple[str, ...]) -> None:
-    """Mark the names of the hits of an answer of Elasticsearch; take the name away where `source` has it not."""
+    """Mark the names of the hits of an answer of Elasticsearch; take the name away where `source` has it not, and the
+    stops of its fragments."""
+    take_stops(answer)
     for hit in answer["hits"]["hits"]:
         name = hit["_source"].get("name", "")
         if "name" not in source:

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+from app.search.stops import stopped
+
 # Within a run of letters and digits: camelCase humps and the border between letters and digits.
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
@@ -149,5 +151,8 @@ def name_fields(name: str) -> dict[str, Any]:
 
 
 def content_fields(text: str) -> dict[str, Any]:
-    """What the index holds of the text of a content."""
-    return {"content": text, "content_words": content_words(text)}
+    """What the index holds of the text of a content.
+
+    `content_words`: its words, which are searched. `content`: what marks are made in.
+    """
+    return {"content": stopped(text), "content_words": content_words(text)}

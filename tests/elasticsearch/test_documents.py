@@ -126,6 +126,46 @@ def test_what_is_announced_and_does_not_come_is_not_waited_for(
     assert found(connection, alias) == {"d0", "d1"}
 
 
+@pytest.mark.parametrize(("more", "bulks"), [(0, 1), (-1, 2)], ids=["at the limit", "past it"])
+def test_a_bulk_is_bounded_by_its_bytes(
+    more: int,
+    bulks: int,
+    connection: CountedConnection,
+    alias: str,
+    lane: Lane,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.index.lane.LEAST_PATIENCE", 60.0)
+    monkeypatch.setattr("app.index.lane.PATIENCE", 60.0)
+    documents = Documents(connection, alias, 30, lane)
+
+    def work(number: int) -> None:
+        documents.write([Write(f"d{number}", 1, source(number))], alias)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    with Lane(tmp_path / ".bulk.lock").passage():
+        for thread in threads:
+            thread.start()
+        while len(documents._queue) < len(threads):
+            time.sleep(0.01)
+        size = sum(each.size for each in documents._queue)
+        monkeypatch.setattr("app.index.documents.MAX_BULK_BYTES", size + more)
+    for thread in threads:
+        thread.join()
+    assert connection.bulks == bulks
+    assert len(found(connection, alias)) == len(threads)
+
+
+def test_a_write_larger_than_a_bulk_goes_alone(
+    connection: CountedConnection, alias: str, lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.index.documents.MAX_BULK_BYTES", 10)
+    Documents(connection, alias, 30, lane).write([Write("a", 1, source(1)), Write("b", 1, source(2))], alias)
+    assert connection.bulks == 1
+    assert found(connection, alias) == {"a", "b"}
+
+
 def test_a_process_that_stands_still_in_the_lane_stops_nobody(
     connection: CountedConnection, alias: str, lane: Lane, tmp_path: Path
 ) -> None:

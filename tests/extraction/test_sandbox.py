@@ -96,6 +96,15 @@ def test_text_in_images_is_recognized() -> None:
     assert PHRASE in text
 
 
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_a_read_that_ends_within_a_character(before: int) -> None:
+    """Of a text that is far longer than its limit only the beginning is read, to a byte that may be anywhere."""
+    content = b"x" * before + "文".encode() * 20_000
+    verdict, text = read("long.txt", content, Limits(60, 1 << 30, 1000))
+    assert (verdict.reason, verdict.cut) == (None, True)
+    assert text == "x" * before + "文" * ((1000 - before) // 3)
+
+
 def test_a_long_text_is_cut_between_words() -> None:
     verdict, text = read("long.txt", ("größer " * 100_000).encode(), Limits(60, 1 << 30, 1000))
     assert (verdict.reason, verdict.cut) == (None, True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -21,11 +24,13 @@ from app.extraction import extractor
 from app.extraction.extractor import Extractor
 from app.extraction.record import Extraction
 from app.ids import new_xid
-from app.index.attachments import AttachmentIndex
+from app.index.attachments import LARGE, AttachmentIndex
+from app.index.documents import Write
 from app.root import open_root
 from app.settings import Settings
 from app.store import Draft, Store
 from tests.support.app import delete_index, unique_index
+from tests.support.breaking import Fault, Proxy
 
 
 @pytest.fixture
@@ -189,3 +194,66 @@ def test_what_lost_its_entry_is_found_by_its_missing_outcome(store: Store, worke
     assert store.extraction(binary.id) is None
     assert store.queue_missing() == 1
     assert list(store.queue.ids()) == [lost.id]
+
+
+@pytest.fixture
+def proxied(tmp_path: Path, elasticsearch_url: str) -> Iterator[tuple[Store, Proxy]]:
+    """A store that gives Elasticsearch one second for a request, and what is between the two."""
+    with Proxy(elasticsearch_url) as proxy:
+        settings = Settings(
+            data=tmp_path / "data",
+            index=unique_index(),
+            elasticsearch_url=proxy.url,
+            elasticsearch_timeout=1.0,
+            disk_reserve=0,
+        )
+        store = Store(settings, AttachmentIndex(settings, open_root(settings.data)))
+        with contextlib.closing(store.index):
+            yield store, proxy
+        delete_index(elasticsearch_url, settings.index)
+
+
+def test_a_large_text_that_is_indexed_for_long_is_in_nobodys_way(proxied: tuple[Store, Proxy], tmp_path: Path) -> None:
+    """For longer than a request may take, its bulk is kept back; uploads and searches go on, and it comes to its end."""
+    store, proxy = proxied
+    attachment = upload(store, b"heliotrope " + b"some more words " * (LARGE // 16))
+    fault = proxy.fault = Fault("_bulk", hold_until=threading.Event(), times=1)
+    assert fault.hold_until is not None
+    done: list[int] = []
+    worker = Extractor(store, Settings(data=tmp_path / "data"))
+    thread = threading.Thread(target=lambda: done.append(worker.work()))
+    thread.start()
+    try:
+        deadline = time.monotonic() + 60
+        while not fault.hit:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(1.5)
+        second = upload(store, b"x", name="meanwhile.bin")
+        body = {"query": {"ids": {"values": [second.id, attachment.id]}}}
+        assert len(json.loads(store.index.search(body))["hits"]["hits"]) == 2
+    finally:
+        fault.hold_until.set()
+        thread.join()
+    assert done == [1]
+    assert (found(store, "heliotrope"), store.extraction_state(attachment)[0]) == (1, "completed")
+
+
+def test_documents_with_texts_are_written_as_they_are_made(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many that one call writes, only as many as fit into one bulk are in memory at once."""
+    made: list[int] = []
+    written: list[tuple[int, int]] = []
+    write = store.index._write
+
+    def noted(writes: Sequence[Write], *arguments: Any, **options: Any) -> None:
+        written.append((len(made), len(writes)))
+        write(writes, *arguments, **options)
+
+    def documents() -> Iterator[Write]:
+        for number, letters in enumerate((LARGE + 1, 1, LARGE, 1, 1)):
+            made.append(number)
+            yield Write(f"d{number}", 1, {"id": f"d{number}", "content_words": "x" * (letters - len("d0"))})
+
+    monkeypatch.setattr(store.index, "_write", noted)
+    store.index.put_documents(documents())
+    assert written == [(1, 1), (3, 2), (5, 2)]

@@ -321,6 +321,18 @@ LIMITS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"highlight": {"fragment_size": limits.MAX_FRAGMENT, "fields": {"content": {}}}},
         {"highlight": {"fragment_size": limits.MAX_FRAGMENT + 1, "fields": {"content": {}}}},
     ),
+    # Of 10 hits each of 50 fragments, 4,000 characters: marked like this, half as many again and as much as the tags.
+    *[
+        ({"highlight": {"fields": {"content": at}}}, {"highlight": {"fields": {"content": past}}})
+        for at, past in (
+            ({"number_of_fragments": 50, "fragment_size": 666}, {"number_of_fragments": 50, "fragment_size": 667}),
+            (
+                {"number_of_fragments": 1, "fragment_size": 2000, "pre_tags": ["x" * 99], "post_tags": ["x" * 99]},
+                {"number_of_fragments": 1, "fragment_size": 2000, "pre_tags": ["x" * 99], "post_tags": ["", "x" * 100]},
+            ),
+            ({"no_match_size": 2000}, {"fragment_size": 0}),
+        )
+    ],
     (
         {"pit": {"id": "x", "keep_alive": f"{limits.MAX_KEEP_ALIVE}s"}},
         {"pit": {"id": "x", "keep_alive": f"{limits.MAX_KEEP_ALIVE + 1}s"}},

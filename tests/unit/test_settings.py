@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import InvalidSetting
-from app.settings import GIB, MIB, Settings, parse_size
+from app.settings import GIB, MIB, MOST_INDEXED_TEXT, Settings, parse_size
 
 
 def test_defaults() -> None:
@@ -55,6 +55,8 @@ def test_what_is_no_size(text: str) -> None:
         ("WEB_WORKERS", "0"),
         ("WEB_WORKERS", "many"),
         ("WEB_THREADS", "0"),
+        ("MAX_INDEXED_TEXT", "0"),
+        ("MAX_INDEXED_TEXT", str(MOST_INDEXED_TEXT + 1)),
         ("API_TOKEN", "two words"),
         ("API_TOKEN", "schlüssel"),
     ],
@@ -76,6 +78,10 @@ def test_a_bad_value_names_its_setting(name: str, value: str) -> None:
 def test_what_does_not_go_together(environ: dict[str, str]) -> None:
     with pytest.raises(InvalidSetting):
         Settings.from_environ(environ)
+
+
+def test_as_much_text_as_can_be_indexed() -> None:
+    assert Settings.from_environ({"MAX_INDEXED_TEXT": str(MOST_INDEXED_TEXT)}).max_indexed_text == MOST_INDEXED_TEXT
 
 
 def test_file_and_request_may_be_equal() -> None:

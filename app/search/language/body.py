@@ -20,6 +20,7 @@ from app.search.language.hits import (
     fields,
     highlight,
     min_score,
+    most_marked,
     rescore,
     search_after,
     sort,
@@ -139,6 +140,12 @@ def search(content: Mapping[str, Any], tenant: str, max_page_size: int, url: Map
         if size > MAX_HIGHLIGHTED:
             where.inside("highlight").refuse(f"is for a [size] of at most {MAX_HIGHLIGHTED}")
         made["highlight"]["max_analyzed_offset"] = budget(size)
+        marked = size * most_marked(made["highlight"], budget(size))
+        if marked > limits.MAX_MARKED:
+            where.inside("highlight").refuse(
+                f"of [content] may make {marked} characters, tags and all, of which {limits.MAX_MARKED} are allowed: take a "
+                "smaller [size], [number_of_fragments] or [fragment_size], or shorter tags"
+            )
     return Search(made, point)
 
 

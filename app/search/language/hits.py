@@ -204,6 +204,20 @@ def highlight(where: Where, value: Any) -> Dsl:
     }
 
 
+def most_marked(asked: Dsl, longest: int) -> int:
+    """Characters that a made `highlight` may give of one hit's `content`, where every other one is a word to be marked.
+    `longest`: of a fragment without limit."""
+    options = next((each["content"] for each in asked["fields"] if "content" in each), None)
+    if options is None:
+        return 0
+    made = {"fragment_size": 100, "number_of_fragments": 5, "no_match_size": 0, **asked, **options}
+    tags = sum(max(map(len, made.get(name, ["</em>"]))) for name in ("pre_tags", "post_tags"))
+    if "tags_schema" in asked:
+        tags = max(tags, len('<em class="hlt10"></em>'))
+    fragments: int = made["number_of_fragments"] * (made["fragment_size"] or longest)
+    return max(fragments, int(made["no_match_size"])) * (tags + 2) // 2
+
+
 _INNER: dict[str, Check] = {
     "size": whole(0, limits.MAX_INNER_HITS),
     "from": whole(0, limits.MAX_INNER_HITS),

@@ -32,6 +32,9 @@ MAX_FIELDS = 50
 #: Characters of a fragment, and fragments of a field.
 MAX_FRAGMENT = 2_000
 MAX_FRAGMENTS = 50
+#: Characters of all fragments of `content` on a page, with the tags of as many marks as there may be in them: each search
+#: of an msearch may have as many, and all of it is in memory at once.
+MAX_MARKED = 2_000_000
 #: Steps of all paths of a `filter_path`: each is looked for at each place of the answer.
 MAX_PATH_STEPS = 64
 #: Searches in one msearch.
