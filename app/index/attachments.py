@@ -68,8 +68,8 @@ class AttachmentIndex:
         self._texts = Documents(self.connection, self.alias, seconds, lane)
         # For all who extract, and the reconciler.
         self._text_gate = Gate(seconds, settings.extraction_workers + 1, unattended=0.0)
-        # Marks, and many hits with large texts, take Elasticsearch far longer than finding: by them nobody is to believe that
-        # it stands still.
+        # Marks, and many hits with large texts, take Elasticsearch far longer than finding: by them nobody is to believe
+        # that it stands still.
         seconds = settings.elasticsearch_timeout
         self._heavy_gate = Gate(seconds, max(1, settings.web_threads // 4), unattended=0.0, slow=seconds)
         # Searches that callers wrote may be slow by their own doing: they wait in a place of their own, and their

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+import requests
 
 from app.search.facets import VALUES
+from app.search.stops import STOP, stopped
 from tests.support.app import Server
 
 
@@ -93,6 +96,13 @@ def completed(server: Server, attachment_id: str, token: str) -> None:
 def test_all_words_wherever_they_are(library: Server) -> None:
     names = [hit["_source"]["name"] for hit in library.hits("query=lincoln+grief+1864")]
     assert names == ["lincoln-letter-1864.txt"]
+
+
+@pytest.mark.parametrize("query", ["get*ress.txt", "*burg*", "GETT*G_*.TXT", "g*ysburg", "-*nnet* get*s.txt"])
+def test_any_letters_of_a_name(library: Server, query: str) -> None:
+    found = [hit["_source"]["name"] for hit in library.hits(f"query={quote(query)}&session=library")]
+    assert found[0] == "Gettysburg_Address.txt"
+    assert not [each for each in found if "sonnet" in each.lower()]
 
 
 def test_filters_and_facets(server: Server) -> None:
@@ -256,6 +266,37 @@ def test_random_texts_are_no_errors(library: Server) -> None:
     for _ in range(60):
         query = "".join(chance.choices(alphabet, k=chance.randint(1, 200)))
         search(library, query=query, highlight="true")
+
+
+def test_what_divides_a_text_for_the_marking_is_never_shown(library: Server) -> None:
+    """In both dialects, where a fragment reaches over such a place; a name keeps what looks like it."""
+    token = library.make_token(tenant="divided")
+    name = "a\u2029b.txt"
+    # The place is between the two.
+    text = "some words " * 90 + "quokka numbat " + "more words " * 90
+    assert stopped(text).index(STOP) == text.index("quokka") + len("quokka ")
+    (one,) = library.upload((name, text.encode()), token=token)
+    completed(library, one, token)
+    (hit,) = library.hits("query=words&highlight=true", token=token)
+    assert hit["_source"]["name"] == name
+    assert STOP not in "".join(hit["highlight"]["content"])
+    body = {
+        "query": {"match": {"content": "quokka numbat"}},
+        "highlight": {"fields": {"content": {"fragment_size": 2000}}},
+    }
+    shown = {"Authorization": f"Bearer {token}", "Content-Type": "application/x-ndjson"}
+    asked = requests.post(
+        f"{library.url}/coco_attachment/_search",
+        json=body,
+        headers={**shown, "Content-Type": "application/json"},
+        timeout=30,
+    )
+    lines = "".join(f"{json.dumps(each)}\n" for each in ({}, body))
+    several = requests.post(f"{library.url}/coco_attachment/_msearch", data=lines, headers=shown, timeout=30)
+    for answer in (asked.json(), several.json()["responses"][0]):
+        (each,) = answer["hits"]["hits"]
+        assert "<em>quokka</em> <em>numbat</em>" in "".join(each["highlight"]["content"])
+        assert each["_source"]["name"] == name
 
 
 def test_a_text_of_fifty_megabytes_is_one_hit_among_others(library: Server) -> None:
