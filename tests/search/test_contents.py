@@ -277,7 +277,7 @@ def test_what_divides_a_text_for_the_marking_is_never_shown(library: Server) -> 
     assert stopped(text).index(STOP) == text.index("quokka") + len("quokka ")
     (one,) = library.upload((name, text.encode()), token=token)
     completed(library, one, token)
-    (hit,) = library.hits("query=words&highlight=true", token=token)
+    (hit,) = library.hits("query=quokka&highlight=true", token=token)
     assert hit["_source"]["name"] == name
     assert STOP not in "".join(hit["highlight"]["content"])
     body = {

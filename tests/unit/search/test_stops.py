@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.search.marking import mark_names
 from app.search.stops import LONGEST, STOP, STRETCH, has_stops, stopped, take_stops
 
 PIECES = st.sampled_from(["word ", "line;\n", "A sentence. Another ", "文", "。", "x" * 90, STOP, ". ", "e.g. this\n"])
@@ -69,3 +70,9 @@ def test_stops_are_taken_from_fragments_alone() -> None:
     assert second == {"_source": {"name": name}}
     assert has_stops(name.encode())
     assert not has_stops(b"a b")
+
+
+def test_whoever_marks_names_takes_the_stops_away() -> None:
+    answer: dict[str, Any] = {"hits": {"hits": [{"_source": {"name": "a"}, "highlight": {"content": [f"x{STOP}y"]}}]}}
+    mark_names(answer, parse("y"), ("name",))
+    assert answer["hits"]["hits"][0]["highlight"] == {"content": ["xy"]}
