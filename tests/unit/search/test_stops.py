@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.search.marking import mark_names
 from app.search.stops import LONGEST, STOP, STRETCH, has_stops, stopped, take_stops
+from app.search.syntax import parse
 
 PIECES = st.sampled_from(["word ", "line;\n", "A sentence. Another ", "文", "。", "x" * 90, STOP, ". ", "e.g. this\n"])
 
