@@ -55,9 +55,9 @@ class Gate:
     """Lets `at_once` threads through together, each for `seconds` in all. `unattended`: as UNATTENDED says, `slow`: as
     SLOW."""
 
-    def __init__(self, seconds: float, at_once: int, unattended: float = UNATTENDED, slow: float = SLOW) -> None:
+    def __init__(self, seconds: float, at_once: int, unattended: float = UNATTENDED, slow: float | None = None) -> None:
         self._seconds = seconds
-        self._slow = slow
+        self._slow = SLOW if slow is None else slow
         self._at_once = at_once
         self._unattended = unattended
         self._changed = threading.Condition()
