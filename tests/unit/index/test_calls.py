@@ -120,3 +120,23 @@ def test_the_status_and_the_product(node: Node, calls: Calls) -> None:
     with pytest.raises(WrongIndex):
         ask(calls)
     assert node.connections == 1
+
+
+def test_a_node_that_falls_silent(node: Node, calls: Calls) -> None:
+    """Each wait for bytes ends; nobody knows what became of it, and the connection is not used again."""
+    for silent in ([HEAD], [WHOLE[:-1]]):
+        node.answers = [silent]
+        with pytest.raises(IndexOutcomeUnknown):
+            calls.ask("/", b"{}", "application/json", "application/json", None, lambda: 0.2)
+    node.answers = [[WHOLE]]
+    assert ask(calls) == b"{}"
+    assert node.connections == 3
+
+
+def test_a_node_that_takes_nothing(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        made = Calls(dataclasses.replace(Settings(data=tmp_path), elasticsearch_url=url))
+        with pytest.raises(IndexOutcomeUnknown):
+            made.ask("/", bytes(64 << 20), "application/json", "application/json", None, lambda: 0.2)
+        made.close()
