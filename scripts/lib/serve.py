@@ -57,15 +57,24 @@ def _die_with_parent() -> None:
 
 
 def _start_server(host: str, port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:app.server", "--bind", f"{host}:{port}"]
+    """The server's process, which waits for `_tell_server`."""
+    command = [sys.executable, "-m", "early_server", "-c", "python:app.server", "--bind", f"{host}:{port}"]
     # A session of its own: a Ctrl-C at the terminal is for this process, which stops the server in order.
     return subprocess.Popen(
         [*command, "app.wiring:create_app()"],
         cwd=ROOT,
         env=environment,
+        stdin=subprocess.PIPE,
         start_new_session=True,
         preexec_fn=_die_with_parent,
     )
+
+
+def _tell_server(server: subprocess.Popen[bytes], elasticsearch_url: str) -> None:
+    """Let it begin, with this Elasticsearch. One that has ended is found out by who waits for its answer."""
+    assert server.stdin is not None
+    with contextlib.suppress(BrokenPipeError), server.stdin:
+        server.stdin.write(f"{elasticsearch_url}\n".encode())
 
 
 def _await_answer(url: str, server: subprocess.Popen[bytes]) -> bool:
@@ -160,16 +169,20 @@ def run(host: str, port: int, data: Path, heap: str) -> int:
     token = None if settings.api_token else Tokens(data).create_first()
     with contextlib.ExitStack() as stack:
         node = None
-        if "ELASTICSEARCH_URL" not in environment:
-            say("Starting Elasticsearch ...")
+        elasticsearch_url = environment.get("ELASTICSEARCH_URL")
+        if elasticsearch_url is None:
             node = EmbeddedNode(data / "elasticsearch", heap=heap)
+            # Before the server's: it ends after it.
             stack.callback(node.stop)
-            node.start()
-            environment["ELASTICSEARCH_URL"] = node.url
-            stack.enter_context(telling_node_url(data, node.url))
-        say("Starting the server ...")
         server = _start_server(host, port, environment)
         stack.callback(_end_server, server)
+        if node is not None:
+            say("Starting Elasticsearch ...")
+            node.start()
+            elasticsearch_url = node.url
+            stack.enter_context(telling_node_url(data, node.url))
+        say("Starting the server ...")
+        _tell_server(server, elasticsearch_url)
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         if not _await_answer(url, server):
             say(f"Not everything is well yet: see {url}/health")

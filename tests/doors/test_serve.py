@@ -223,3 +223,27 @@ def test_a_port_that_is_taken(serve: Callable[..., Served], elasticsearch_url: s
     served = serve(port=server.port, ELASTICSEARCH_URL=elasticsearch_url, INDEX=server.index)
     assert served.process.wait(START_SECONDS) != 0
     assert "Traceback" not in served.output
+
+
+def test_killed_while_the_node_starts(serve: Callable[..., Served]) -> None:
+    """Nobody is left of what was begun, the server that waits for the node's address included."""
+    served = serve()
+    served.await_output("Starting Elasticsearch")
+
+    def waiting() -> bool:
+        return any(b"early_server" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in served.processes())
+
+    wait(waiting, 60)
+    pids = served.processes()
+    os.kill(served.process.pid, signal.SIGKILL)
+    served.process.wait()
+    wait(lambda: not alive(pids), 60)
+
+
+def test_stopped_while_the_node_starts(serve: Callable[..., Served]) -> None:
+    served = serve()
+    served.await_output("Starting Elasticsearch")
+    pids = served.processes()
+    assert served.end(signal.SIGTERM) == 0
+    assert served.lines[-1] == "Stopped.\n"
+    wait(lambda: not alive(pids), 10)

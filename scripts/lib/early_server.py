@@ -1,0 +1,41 @@
+"""The server's process, begun before it is known where its Elasticsearch is.
+
+    python -m early_server ARGUMENTS-OF-GUNICORN
+
+Most of what the server does until it answers is importing, and the node beside it takes seconds of one core to start. So
+this process imports while the node starts, waits for the node's address as a line on its standard input, and becomes
+gunicorn, whose workers find everything imported. Where no line comes, because who started it has ended, it ends too.
+
+Rejected: gunicorn forked from `scripts/serve` itself, which would have imported everything (the child inherits the pipe
+whose end ends the node, so that the node outlives `scripts/serve`), and gunicorn's `preload_app` (one application, with
+its locks and connections, made before the workers are forked).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import gunicorn.app.wsgiapp
+
+# What the server's configuration and its workers import. Not the configuration itself: it reads the settings.
+import app.extraction.extractor
+import app.upkeep.reconciler
+import app.wiring
+import app.worker  # noqa: F401
+
+
+def main() -> None:
+    """Exit status: that of gunicorn; 1 without an address."""
+    address = sys.stdin.readline().strip()
+    if not address:
+        raise SystemExit(1)
+    os.environ["ELASTICSEARCH_URL"] = address
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, sys.stdin.fileno())
+    os.close(nothing)
+    gunicorn.app.wsgiapp.run("gunicorn")
+
+
+if __name__ == "__main__":
+    main()
