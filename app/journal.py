@@ -6,6 +6,13 @@ purpose because Elasticsearch did not say what it did. `Store.settle` decides su
 
     <root>/journal/<random>.upload    {"ids": [...]}: committed when every id has its record, else to be undone
     <root>/journal/<random>.delete    {"ids": [...]}: to be finished
+    <root>/journal/<random>.spare     stands for nothing: the entry of a settled upload, kept for the next one
+
+A new file costs ext4 a search for an inode past all that were deleted lately, in the whole group: 0.25 ms for an entry, and
+0.2 ms more for each of the upload's own two files, where every upload makes and removes an entry. Taking an old one costs
+0.05 ms. Only entries of uploads of one file are kept: what a power cut leaves under a new name may be what was in the file
+before, and of these nothing follows that was not so already. (An entry of two files, one of them deleted since, would say
+that the other is half an upload.)
 
 Rejected: scanning all records at start (grows with the store, and can't tell half a unit from a whole one), and a grace
 time instead of locks (either too short for a slow upload or too long for the next search).
@@ -19,6 +26,7 @@ import logging
 import os
 import secrets
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +38,9 @@ from app.turnstile import Turnstile
 log = logging.getLogger(__name__)
 
 Kind = Literal["upload", "delete"]
+
+#: Settled entries that a process keeps, each with its descriptor: as many as it has uploads under way at once.
+MOST_SPARES = 16
 
 #: Seconds after which an entry that never got its name has lost its maker: naming takes milliseconds.
 NAMING_SECONDS = 60.0
@@ -45,6 +56,8 @@ class Entry:
     descriptor: int
     #: Of the turnstile: while this entry is open, nobody exchanges the index.
     work: int
+    #: Where it goes when it is settled, with its lock; None when it is removed then.
+    spares: deque[tuple[Path, int]] | None = None
 
     def settled(self, *, durable: bool = False) -> None:
         """The work is decided: the entry goes. A failure to remove it is no error: settling twice does no harm.
@@ -53,7 +66,13 @@ class Entry:
         deleted, its entry would say that the others are half an upload.
         """
         try:
-            self.path.unlink(missing_ok=True)
+            if self.descriptor >= 0 and self.spares is not None and len(self.spares) < MOST_SPARES:
+                spare = self.path.with_suffix(".spare")
+                os.rename(self.path, spare)
+                self.spares.append((spare, self.descriptor))
+                self.descriptor = -1
+            else:
+                self.path.unlink(missing_ok=True)
             if durable:
                 sync_folder(self.path.parent)
         except OSError as error:
@@ -87,6 +106,8 @@ class Journal:
 
     def __init__(self, root: Path) -> None:
         self.folder = root / "journal"
+        self._spares: deque[tuple[Path, int]] = deque()
+        self._looked = False
         self._turnstile = Turnstile(root)
         with typed_errors():
             self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
@@ -106,16 +127,17 @@ class Journal:
 
     def _begin(self, kind: Kind, ids: list[str], durable: bool, work: int) -> Entry:
         path = self.folder / f"{secrets.token_hex(16)}.{kind}"
-        temporary = path.with_suffix(".new")
+        # Entries of several files are none to keep: see above.
+        spares = self._spares if len(ids) == 1 and not durable else None
         with typed_errors():
-            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+            temporary, descriptor = self._file(spares)
             try:
-                # Locked before it has its name: nobody ever sees it without an owner.
-                locked(descriptor)
+                content = json.dumps({"ids": ids}).encode()
+                written = 0
                 # Not all at once where the disk has no room for all: half an entry would stand for nothing.
-                content = memoryview(json.dumps({"ids": ids}).encode())
-                while content:
-                    content = content[os.write(descriptor, content) :]
+                while written < len(content):
+                    written += os.pwrite(descriptor, content[written:], written)
+                os.ftruncate(descriptor, written)
                 if durable:
                     os.fsync(descriptor)
                 os.rename(temporary, path)
@@ -128,12 +150,23 @@ class Journal:
                 with contextlib.suppress(OSError):
                     os.close(descriptor)
                 raise
-        return Entry(kind, ids, path, descriptor, work)
+        return Entry(kind, ids, path, descriptor, work, spares)
+
+    def _file(self, spares: deque[tuple[Path, int]] | None) -> tuple[Path, int]:
+        """A locked file that stands for nothing by its name, to write an entry into. Raises OSError."""
+        if spares:
+            with contextlib.suppress(IndexError):
+                return spares.pop()
+        path = self.folder / f"{secrets.token_hex(16)}.new"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+        # Locked before it has its name: nobody ever sees it without an owner.
+        locked(descriptor)
+        return path, descriptor
 
     def count(self) -> int:
         """How many entries there are, those at work among them. Raises StorageFailed."""
         with typed_errors():
-            return len(os.listdir(self.folder))
+            return sum(not name.endswith(".spare") for name in os.listdir(self.folder))
 
     def abandoned(self) -> Iterator[Entry]:
         """The entries that nobody works on, each locked for the caller, who settles or closes it.
@@ -142,6 +175,10 @@ class Journal:
         """
         with typed_errors():
             names = sorted(os.listdir(self.folder))
+        # What a process leaves behind that ended is removed at the first look of the one that takes its place.
+        if self._looked:
+            names = [name for name in names if not name.endswith(".spare")]
+        self._looked = True
         for name in names:
             entry = self._claim(self.folder / name)
             if entry is not None:
@@ -189,7 +226,7 @@ class Journal:
         with typed_errors():
             names = os.listdir(self.folder)
         for name in names:
-            if kind is not None and not name.endswith(f".{kind}"):
+            if not name.endswith(f".{kind}" if kind is not None else (".upload", ".delete")):
                 continue
             # An entry that goes in the meantime is decided; one that is not whole stands for no effect.
             with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):

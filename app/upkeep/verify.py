@@ -65,7 +65,7 @@ _FOLDER = re.compile(r"[0-9a-f]{3}")
 #: Of the files of an attachment, beside each other.
 SUFFIXES = frozenset([".json", ".bytes", ".text", ".extraction"])
 _TEMPORARY = re.compile(r"[0-9a-f]{32}")
-_ENTRY = re.compile(r"[0-9a-f]{32}\.(upload|delete|new)")
+_ENTRY = re.compile(r"[0-9a-f]{32}\.(upload|delete|new|spare)")
 # What earlier versions wrote beside the file that it was to replace; now it is in `incoming`.
 _REPLACEMENT = re.compile(r"\.[\w.-]+\.new")
 _ROOT = {"store.json", "tokens.json", "attachments", "incoming", "journal", "extraction", "sign-ins", "points"}
@@ -302,7 +302,7 @@ class Checker:
         for path in _listed(self._journal.folder):
             if not _ENTRY.fullmatch(path.name):
                 yield Finding("unknown-file", self._relative(path))
-            elif path.suffix == ".new":
+            elif path.suffix in (".new", ".spare"):
                 if self._stale(path):
                     yield Finding("stale-temporary", self._relative(path))
             elif not held(path):

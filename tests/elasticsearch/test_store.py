@@ -45,7 +45,8 @@ def found(store: Store) -> set[str]:
 
 def files(store: Store) -> list[str]:
     folders = [store.blobs.root / name for name in ("attachments", "incoming", "journal")]
-    return sorted(path.name for folder in folders for path in folder.rglob("*") if path.is_file())
+    found = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+    return sorted(path.name for path in found if path.suffix != ".spare")
 
 
 def journal(store: Store, kind: str, *ids: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app import journal as module
-from app.journal import Journal
+from app.journal import MOST_SPARES, Journal
 from app.turnstile import Turnstile
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +20,58 @@ def test_an_entry_that_is_worked_on_is_nobody_elses(tmp_path: Path) -> None:
     entry = Journal(tmp_path).begin("upload", ["a"], durable=False)
     assert list(Journal(tmp_path).abandoned()) == []
     entry.settled()
+    assert list(Journal(tmp_path).abandoned()) == []
+    assert Journal(tmp_path).count() == 0
+
+
+def test_the_entry_of_an_upload_is_used_again(tmp_path: Path) -> None:
+    """And says nothing in between, whatever is still in it."""
+    journal, other = Journal(tmp_path), Journal(tmp_path)
+    first = journal.begin("upload", ["a" * 100], durable=False)
+    first.settled()
+    (spare,) = (tmp_path / "journal").iterdir()
+    assert (journal.count(), journal.ids(), list(other.abandoned())) == (0, set(), [])
+    second = journal.begin("upload", ["b"], durable=False)
+    assert [each.suffix for each in (tmp_path / "journal").iterdir()] == [".upload"]
+    assert (journal.count(), journal.ids(), list(other.abandoned())) == (1, {"b"}, [])
+    # Whoever settled it before has no part in it any more.
+    first.settled()
+    first.close()
+    assert list(other.abandoned()) == []
+    second.close()
+    (taken,) = other.abandoned()
+    assert taken.ids == ["b"]
+    taken.settled()
+    assert list((tmp_path / "journal").iterdir()) == []
+    assert not spare.exists()
+
+
+@pytest.mark.parametrize(("ids", "durable"), [(["a", "b"], False), (["a", "b"], True), (["a"], True)])
+def test_an_entry_that_says_more_is_not_used_again(tmp_path: Path, ids: list[str], durable: bool) -> None:
+    """What was in it may be back under its next name after a power cut."""
+    Journal(tmp_path).begin("upload", ids, durable=durable).settled(durable=durable)
+    assert list((tmp_path / "journal").iterdir()) == []
+
+
+def test_so_many_entries_are_kept_and_no_more(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    held = len(os.listdir("/proc/self/fd"))
+    entries = [journal.begin("upload", [f"a{number}"], durable=False) for number in range(MOST_SPARES + 1)]
+    assert journal.count() == len(entries)
+    for entry in entries:
+        entry.settled()
+    assert len(list((tmp_path / "journal").iterdir())) == MOST_SPARES
+    assert len(os.listdir("/proc/self/fd")) == held + MOST_SPARES
+    assert journal.count() == 0
+
+
+def test_the_spares_of_a_process_that_ended_are_removed(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from app.journal import Journal\n"
+        "Journal(Path(sys.argv[1])).begin('upload', ['a'], durable=False).settled()"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=True)
+    assert [each.suffix for each in (tmp_path / "journal").iterdir()] == [".spare"]
     assert list(Journal(tmp_path).abandoned()) == []
     assert list((tmp_path / "journal").iterdir()) == []
 
@@ -95,7 +147,7 @@ def test_an_entry_closes_its_descriptors_once(tmp_path: Path) -> None:
     """By the second time their numbers may be other files'."""
     entry = Journal(tmp_path).begin("upload", ["a"], durable=False)
     numbers = entry.descriptor, entry.work
-    entry.settled()
+    entry.close()
     others = [os.open(tmp_path, os.O_RDONLY) for _ in numbers]
     assert set(others) == set(numbers)
     entry.close()
