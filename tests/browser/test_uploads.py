@@ -72,12 +72,38 @@ def test_what_fails_says_why_and_can_be_tried_again(screen: Screen, node: Proxy)
         node.accept()
     screen.server.await_health()
     failed.first.get_by_role("button", name=re.compile("Try unlucky")).click()
-    # It resumes the others with it.
     expect(screen.entry("unlucky11.txt")).to_contain_text("Stored")
     again = screen.page.get_by_role("button", name="Try all again")
     if again.is_visible():
         again.click()
     expect(screen.page.locator(".tray h2")).to_contain_text("12 done")
+
+
+def test_trying_one_again_ends_the_wait_of_all(screen: Screen) -> None:
+    """Who asks for it does not wait for the queue to try by itself, in as much as half a minute."""
+    screen.open()
+    found = screen.module(
+        "uploads",
+        """(module) => {
+          const uploads = new module.Uploads({ changed() {}, stored() {} });
+          const sent = [];
+          uploads.send = (item) => {
+            item.state = "sending";
+            sent.push(item.name);
+          };
+          uploads.items = [
+            { name: "failed", state: "failed", again: true },
+            { name: "waiting", state: "waiting" },
+          ];
+          uploads.pause();
+          uploads.pump();
+          const before = [uploads.paused, ...sent];
+          uploads.retry(uploads.items[0]);
+          return [before, [uploads.paused, ...sent]];
+        }""",
+    )
+    # One alone, as the one before it failed.
+    assert found == [[True], [False, "failed"]]
 
 
 _TRANSFER = """(files) => {
