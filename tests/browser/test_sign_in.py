@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from playwright.sync_api import expect
 
 from app.tokens import digest
 from tests.browser.conftest import Screen
+from tests.support.browsers import post_token
 
 
 def test_signing_in_and_out(new_screen: Callable[..., Screen]) -> None:
@@ -43,6 +45,22 @@ def test_signing_in_and_out(new_screen: Callable[..., Screen]) -> None:
     page.get_by_role("button", name="Sign out").click()
     expect(field).to_be_visible()
     assert page.context.cookies() == []
+
+
+def test_who_failed_too_often_is_told_how_long_to_wait(new_screen: Callable[..., Screen]) -> None:
+    # Loopback is trusted to say whose request it hands on: an address of its own, or no other test could sign in.
+    address = {"X-Forwarded-For": "203.0.113.20"}
+    screen = new_screen(sign_in=False, extra_http_headers=address)
+    screen.page.goto(f"{screen.server.url}/page/")
+    field = screen.page.get_by_label("API token")
+    statuses = [post_token(screen.server.url, "wrong", headers=address).status_code for _ in range(21)]
+    assert statuses[-2:] == [401, 429]
+    screen.page.wait_for_timeout(1600)
+    field.fill(screen.token)
+    field.press("Enter")
+    said = screen.page.get_by_role("alert").filter(has_text="Too many failed attempts")
+    # What is left of the minute, not always a minute.
+    expect(said).to_have_text(re.compile(r"Try again in [1-5]?\d seconds"))
 
 
 def test_a_token_that_is_revoked_meanwhile(new_screen: Callable[..., Screen]) -> None:

@@ -1,6 +1,6 @@
 // Calls to the server: the Coco routes, and the page's own for signing in.
 
-/** What went wrong. `status` is HTTP's, 0 when there was no answer. */
+/** What went wrong. `status` is HTTP's, 0 when there was no answer; `retryAfter`: seconds to wait, where the server says so. */
 export class ApiError extends Error {
   constructor(status, reason, retryAfter = null) {
     super(reason);
@@ -21,7 +21,7 @@ export function onSignedOut(listener) {
 export const proofHeaders = () => ({ "X-Page-Proof": session.proof });
 
 /** An error from an answer's status and body, in Coco's shape where there is one. */
-export function errorOf(status, text, retryAfter = null) {
+export function errorOf(status, text) {
   let reason = "";
   try {
     reason = String(JSON.parse(text).error?.reason ?? "");
@@ -29,7 +29,7 @@ export function errorOf(status, text, retryAfter = null) {
     // Something between here and the server answered in its own words.
   }
   if (status === 401) session.onSignedOut();
-  return new ApiError(status, reason, Number(retryAfter) || null);
+  return new ApiError(status, reason);
 }
 
 async function call(method, path, { json, signal, headers = {}, quiet = false } = {}) {
@@ -48,8 +48,8 @@ async function call(method, path, { json, signal, headers = {}, quiet = false } 
   }
   if (response.ok) return response;
   const text = method === "HEAD" ? "" : await response.text();
-  if (quiet) throw new ApiError(response.status, text);
-  throw errorOf(response.status, text, response.headers.get("Retry-After"));
+  if (quiet) throw new ApiError(response.status, text, Number(response.headers.get("Retry-After")) || null);
+  throw errorOf(response.status, text);
 }
 
 function remember(who) {

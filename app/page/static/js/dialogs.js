@@ -144,7 +144,7 @@ export function askToken({ ended = false } = {}) {
 function why(error) {
   if (error.status === 0) return T.signIn.offline;
   if (error.status === 401) return T.signIn.wrong;
-  if (error.status === 429) return T.signIn.often(60);
+  if (error.status === 429) return T.signIn.often(error.retryAfter ?? 60);
   if (error.status === 403) return T.signIn.insecure;
   return T.signIn.failed;
 }
