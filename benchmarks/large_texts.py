@@ -19,19 +19,17 @@ import random
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from urllib.parse import quote
 
 import requests
-from embedded_node import EmbeddedNode
 
 from app.settings import MIB, MOST_INDEXED_TEXT
-from tests.support.app import Server, running_server
+from benchmarks.parts import server_for_run
+from tests.support.app import Server
 
 SIZE = 50_000_000
 QUERIES = {
@@ -178,16 +176,7 @@ def indexed(server: Server, tokens: tuple[str, str], count: int) -> bool:
 
 
 def main(count: int) -> bool:
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        contextlib.ExitStack() as node,
-        running_server(
-            Path(folder),
-            os.environ.get("ELASTICSEARCH_URL") or node.enter_context(EmbeddedNode(Path(folder) / "node")).url,
-            EXTRACTION="on",
-            MAX_INDEXED_TEXT=str(MOST_INDEXED_TEXT),
-        ) as server,
-    ):
+    with server_for_run(EXTRACTION="on", MAX_INDEXED_TEXT=str(MOST_INDEXED_TEXT)) as server:
         print(f"{MOST_INDEXED_TEXT / MIB:g} MiB of each text are indexed", flush=True)
         tokens = server.make_token(tenant="large"), server.make_token(tenant="small")
         well = indexed(server, tokens, count)
