@@ -35,7 +35,7 @@ def _settings() -> Settings:
 _in_force = _settings()
 
 worker_class = "app.worker.Worker"
-workers = _in_force.web_workers or min(4, max(2, os.cpu_count() or 1))
+workers = _in_force.worker_processes
 threads = _in_force.web_threads
 # Above what app.worker makes room at, so that a new connection can always be taken to make it.
 worker_connections = _in_force.max_connections + _in_force.web_threads

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import ssl
 from collections.abc import Callable, Mapping
@@ -308,6 +309,11 @@ class Settings:
     def chat_alias(self) -> str:
         """The alias of the index of chats."""
         return self.chat_index or f"{self.index.removesuffix('_attachment')}_chat"
+
+    @property
+    def worker_processes(self) -> int:
+        """`web_workers`, or what there is without it."""
+        return self.web_workers or min(4, max(2, os.cpu_count() or 1))
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import requests
 
+from app.settings import Settings
 from app.tokens import DEFAULT_TENANT, SCOPES, Tokens
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +77,7 @@ class Server:
             self.await_answer()
 
     def await_answer(self) -> None:
-        """Wait until the server answers its health, well or not."""
+        """Wait until the server answers its health, well or not, and all its workers serve."""
         assert self.process is not None
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -84,7 +85,8 @@ class Server:
                 raise RuntimeError(f"the server ended with {self.process.returncode}\n{self.log.read_text()[-4000:]}")
             with contextlib.suppress(requests.RequestException):
                 requests.get(f"{self.url}/health", timeout=10)
-                return
+                if self._all_serve():
+                    return
             time.sleep(0.05)
         raise TimeoutError(f"the server does not answer\n{self.log.read_text()[-4000:]}")
 
@@ -98,6 +100,16 @@ class Server:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"/health still says {answer.status_code} {answer.text}")
             time.sleep(0.1)
+
+    def _all_serve(self) -> bool:
+        """Whether each worker has its threads, which it starts last."""
+        settings = Settings.from_environ({**os.environ, **self.environment})
+        pids = self.worker_pids()
+        with contextlib.suppress(FileNotFoundError):
+            threads = [len(os.listdir(f"/proc/{pid}/task")) for pid in pids]
+            # Besides those that serve, the main one and the watch over slow clients.
+            return len(pids) >= settings.worker_processes and min(threads) >= settings.web_threads + 2
+        return False
 
     def worker_pids(self) -> list[int]:
         """The process ids of the workers."""
