@@ -85,8 +85,9 @@ def shape(text: str) -> str:
     for found, kept in (
         (r"[0-9a-v]{19}[0g]", "ID"),
         (r'"took":\d+', '"took":N'),
-        (r"0\.\d{6,9}", "SCORE"),
+        # Before the scores: a time's seconds may end in 0.
         (r"\d{4}-\d\d-\d\dT[\d:.+]+", "TIME"),
+        (r"0\.\d{6,9}", "SCORE"),
         (r"\n", ""),
     ):
         text = re.sub(found, kept, text)
