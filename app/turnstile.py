@@ -28,14 +28,6 @@ PAUSE = 0.1
 _POLL = 0.005
 
 
-def _shared(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 class Turnstile:
     """The turnstile of one data folder, between all processes that use it."""
 
@@ -54,7 +46,7 @@ class Turnstile:
             try:
                 door = _open(self._door)
                 try:
-                    while not (_shared(door) and _shared(work)):
+                    while not (locked(door, shared=True) and locked(work, shared=True)):
                         # Let go of the door, or two that wait here could keep out who wants to be alone.
                         fcntl.flock(door, fcntl.LOCK_UN)
                         if time.monotonic() >= deadline:

@@ -44,10 +44,10 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def locked(descriptor: int) -> bool:
-    """Take the lock of an open file unless another holds it; whether it was taken."""
+def locked(descriptor: int, *, shared: bool = False) -> bool:
+    """Take the lock of an open file, alone or `shared`, unless another's is in the way; whether it was taken."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -20,9 +20,9 @@ from app.index.documents import Write
 #: Writes in one bulk, and the bytes from which on there are enough: texts can be long, up to three portions are in memory
 #: at once, and of each Elasticsearch makes twenty times as much in its own while it indexes.
 PORTION = 1000
-#: The same of the first bulk, until which Elasticsearch has nothing to do.
-FIRST = 100
 PORTION_BYTES = 2 * 1024 * 1024
+#: Writes in the first bulk, until which Elasticsearch has nothing to do.
+FIRST = 100
 
 #: What `Write.lines` makes.
 Lines = tuple[bytes, bytes | None]

@@ -33,7 +33,7 @@ from app.settings import Settings
 LARGE = 256 * 1024
 #: How many times as long as a request a large text may take: nobody waits for it, and a busy node takes seconds for one.
 LARGE_TIMES = 4
-#: Hits of a page from which on it is heavy: Elasticsearch reads past the text of each, ten milliseconds for a large one.
+#: Hits past which a page is heavy: Elasticsearch reads past the text of each, six to seven milliseconds for a large one.
 HEAVY_PAGE = 100
 
 
@@ -60,24 +60,24 @@ class AttachmentIndex:
         self.alias = settings.index
         self._store_id = store_id
         self._definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
+        self._seconds = settings.elasticsearch_timeout
         lane = Lane(settings.data / ".bulk.lock")
-        self._documents = Documents(self.connection, self.alias, settings.elasticsearch_timeout, lane)
-        seconds = LARGE_TIMES * settings.elasticsearch_timeout
+        self._documents = Documents(self.connection, self.alias, self._seconds, lane)
+        text_seconds = LARGE_TIMES * self._seconds
         # Waits for a text of another process as long as leaves the same for its own.
-        lane = Lane(settings.data / ".text.lock", seconds / 2)
-        self._texts = Documents(self.connection, self.alias, seconds, lane)
+        lane = Lane(settings.data / ".text.lock", text_seconds / 2)
+        self._texts = Documents(self.connection, self.alias, text_seconds, lane)
         # For all who extract, and the reconciler.
-        self._text_gate = Gate(seconds, settings.extraction_workers + 1, unattended=0.0)
+        self._text_gate = Gate(text_seconds, settings.extraction_workers + 1, unattended=0.0)
         # Marks, and many hits with large texts, take Elasticsearch far longer than finding: by them nobody is to believe
         # that it stands still.
-        seconds = settings.elasticsearch_timeout
-        self._heavy_gate = Gate(seconds, max(1, settings.web_threads // 4), unattended=0.0, slow=seconds)
+        heavy = max(1, settings.web_threads // 4)
+        self._heavy_gate = Gate(self._seconds, heavy, unattended=0.0, slow=self._seconds)
         # Searches that callers wrote may be slow by their own doing: they wait in a place of their own, and their
         # time-outs don't count as Elasticsearch's. So few that both gates together leave threads to downloads; and the
         # next of them is the probe, as one that was slow says nothing about the others.
-        self._own_gate = Gate(settings.elasticsearch_timeout, max(1, settings.web_threads // 8), unattended=0.0)
+        self._own_gate = Gate(self._seconds, max(1, settings.web_threads // 8), unattended=0.0)
         self._envelope = Envelope(self.alias)
-        self._seconds = settings.elasticsearch_timeout
         #: Where documents are written to; None until it is known that the index is this store's.
         self._target: str | None = None
         self._preparing = threading.Lock()
