@@ -130,27 +130,33 @@ class Journal:
         # Entries of several files are none to keep: see above.
         spares = self._spares if len(ids) == 1 and not durable else None
         with typed_errors():
-            temporary, descriptor = self._file(spares)
-            try:
-                content = json.dumps({"ids": ids}).encode()
-                written = 0
-                # Not all at once where the disk has no room for all: half an entry would stand for nothing.
-                while written < len(content):
-                    written += os.pwrite(descriptor, content[written:], written)
-                os.ftruncate(descriptor, written)
-                if durable:
-                    os.fsync(descriptor)
-                os.rename(temporary, path)
-                if durable:
-                    sync_folder(self.folder)
-            except BaseException:
-                for name in (temporary, path):
+            while True:
+                temporary, descriptor = self._file(spares)
+                try:
+                    self._write(descriptor, json.dumps({"ids": ids}).encode(), durable)
+                    os.rename(temporary, path)
+                    if durable:
+                        sync_folder(self.folder)
+                    break
+                except BaseException as error:
+                    for name in (temporary, path):
+                        with contextlib.suppress(OSError):
+                            name.unlink()
                     with contextlib.suppress(OSError):
-                        name.unlink()
-                with contextlib.suppress(OSError):
-                    os.close(descriptor)
-                raise
+                        os.close(descriptor)
+                    # A spare that somebody removed by hand stood for nothing: the next one, or a new file, does as well.
+                    if not (isinstance(error, FileNotFoundError) and temporary.suffix == ".spare"):
+                        raise
         return Entry(kind, ids, path, descriptor, work, spares)
+
+    def _write(self, descriptor: int, content: bytes, durable: bool) -> None:
+        written = 0
+        # Not all at once where the disk has no room for all: half an entry would stand for nothing.
+        while written < len(content):
+            written += os.pwrite(descriptor, content[written:], written)
+        os.ftruncate(descriptor, written)
+        if durable:
+            os.fsync(descriptor)
 
     def _file(self, spares: deque[tuple[Path, int]] | None) -> tuple[Path, int]:
         """A locked file that stands for nothing by its name, to write an entry into. Raises OSError."""

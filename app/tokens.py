@@ -27,6 +27,8 @@ from app.root import exclusive, write_durably
 SCOPES = ("read", "search", "write", "delete", "admin")
 DEFAULT_TENANT = "default"
 _TENANT = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+#: Characters of a token's name: it is a line in a list, and a term in the index as the owner of what is uploaded.
+MAX_NAME = 100
 _MODE = 0o600
 _FORMAT = 1
 
@@ -49,6 +51,11 @@ class Token:
 def is_tenant(text: str) -> bool:
     """Whether `text` may be a tenant's name: it is safe as the name of a folder, too."""
     return _TENANT.fullmatch(text) is not None
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` may be a token's name: printable on one line, without blanks around it."""
+    return 1 <= len(text) <= MAX_NAME and text.isprintable() and text == text.strip()
 
 
 def digest(text: str) -> str:
@@ -105,8 +112,10 @@ class Tokens:
     ) -> str:
         """Make a token and return its text, which is stored nowhere.
 
-        Raises Conflict when the name is taken, and ValueError for a tenant that `is_tenant` refuses.
+        Raises Conflict when the name is taken, and ValueError for a name or a tenant that `is_name` or `is_tenant` refuses.
         """
+        if not is_name(name):
+            raise ValueError(f"{name!r} is not a token's name")
         if not is_tenant(tenant):
             raise ValueError(f"[{tenant}] is not a tenant's name")
         text = secrets.token_urlsafe(32)

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -97,11 +98,42 @@ class Bar:
 
 def run(command: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
     """The exit code of `command`, with a sentence on stderr instead of a traceback."""
+    _open_streams()
     try:
-        return command(arguments)
+        code = command(arguments)
+        # Here and not when the interpreter ends, which would say it in its own words and with a code of its own.
+        sys.stdout.flush()
+        return code
     except StoreError as error:
         cause = f" ({error.__cause__})" if error.__cause__ else ""
-        print(f"{error}{cause}", file=sys.stderr)
+        _say(f"{error}{cause}")
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError as error:
+        # A folder that may not be read, or output that nobody takes: a pipe whose reader has gone, a full disk.
+        _say(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        _give_up_stdout()
+        return FAILED
+    except Exception:
+        # A bug. Python's own code for it is 1, which says here that something was found.
+        traceback.print_exc()
+        return FAILED
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def _open_streams() -> None:
+    """What was closed by the caller is /dev/null: there would else be none to ask for an answer, or to write to."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r" if name == "stdin" else "w"))
+
+
+def _give_up_stdout() -> None:
+    """What was not written is not tried again at the end (https://docs.python.org/3/library/signal.html#note-on-sigpipe)."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

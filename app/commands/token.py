@@ -11,7 +11,7 @@ from typing import Any
 
 from app.attachment import now
 from app.commands.common import CLEAN, add_data, run, settings_of
-from app.tokens import DEFAULT_TENANT, SCOPES, Token, Tokens, is_tenant
+from app.tokens import DEFAULT_TENANT, MAX_NAME, SCOPES, Token, Tokens, is_name, is_tenant
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -26,6 +26,12 @@ def _expiry(text: str) -> datetime:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a span such as 30d nor an ISO 8601 time") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _name(text: str) -> str:
+    if not is_name(text):
+        raise argparse.ArgumentTypeError(f"{text[:MAX_NAME]!r} is not a name: 1 to {MAX_NAME} printable characters")
+    return text
 
 
 def _tenant(text: str) -> str:
@@ -95,7 +101,8 @@ def main(argv: list[str] | None = None) -> int:
         add_data(each)
         each.set_defaults(command=command)
         if name != "list":
-            each.add_argument("name")
+            # One of an earlier version may be any text: it can be revoked.
+            each.add_argument("name", type=_name if name == "create" else str)
         if name == "create":
             each.add_argument("--scope", action="append", choices=SCOPES, help="may be repeated (default: all)")
             each.add_argument("--tenant", type=_tenant, default=DEFAULT_TENANT, help="(default: %(default)s)")

@@ -42,3 +42,12 @@ def test_expired_token_is_refused(server: Server) -> None:
 )
 def test_wrong_usage_is_exit_2(server: Server, options: tuple[str, ...]) -> None:
     assert door(server, "token", "create", "wrong", *options).returncode == 2
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\tb", "a\nb", "n" * 101, "\udcff", "\u202egnp", " a"])
+def test_a_name_that_is_none(server: Server, name: str) -> None:
+    """It is a column of the list, and the owner of what is uploaded: a term of the index."""
+    result = door(server, "token", "create", name)
+    assert (result.returncode, result.stdout) == (2, "")
+    with pytest.raises(ValueError, match="name"):
+        server.make_token(name=name or "\n")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from app.blobs.files import sync_folder
 from app.errors import IndexUnavailable, NotFound, StorageFailed
 from app.ids import new_xid
 from app.index.attachments import AttachmentIndex
@@ -156,6 +157,22 @@ def test_a_damaged_record_keeps_nothing_else_from_being_settled(store: Store) ->
     assert store.settle() == 10
     assert found(store) == {damaged, whole}
     assert store.undecided() == 1
+
+
+def test_the_entry_of_a_finished_upload_of_several_files_is_gone_for_good(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Back after a power cut it would say, once one of the files is deleted, that the other is half an upload."""
+    journal(store, "upload", uploaded(store), uploaded(store))
+    gone: list[bool] = []
+
+    def sync(folder: Path) -> None:
+        gone.append(folder == store.journal.folder and store.journal.count() == 0)
+        sync_folder(folder)
+
+    monkeypatch.setattr("app.journal.sync_folder", sync)
+    assert store.settle() == 1
+    assert gone[-1:] == [True]
 
 
 def test_an_entry_that_a_power_cut_brings_back(store: Store) -> None:

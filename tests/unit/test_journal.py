@@ -1,6 +1,7 @@
 """The journal: an entry is somebody's while they live, and everybody's afterwards."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from app import journal as module
+from app.errors import StorageFailed
 from app.journal import MOST_SPARES, Journal
 from app.turnstile import Turnstile
 
@@ -63,6 +65,42 @@ def test_so_many_entries_are_kept_and_no_more(tmp_path: Path) -> None:
     assert len(list((tmp_path / "journal").iterdir())) == MOST_SPARES
     assert len(os.listdir("/proc/self/fd")) == held + MOST_SPARES
     assert journal.count() == 0
+
+
+def test_a_spare_that_was_removed_by_hand_costs_nothing(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    held = len(os.listdir("/proc/self/fd"))
+    for entry in [journal.begin("upload", [f"a{number}"], durable=False) for number in range(3)]:
+        entry.settled()
+    for spare in list((tmp_path / "journal").iterdir())[:2]:
+        spare.unlink()
+    entries = [journal.begin("upload", [f"b{number}"], durable=False) for number in range(3)]
+    assert journal.ids("upload") == {"b0", "b1", "b2"}
+    assert list(Journal(tmp_path).abandoned()) == []
+    for entry in entries:
+        entry.settled()
+    assert len(os.listdir("/proc/self/fd")) == held + 3, "and no descriptor"
+    # Without its folder it is an error all the same.
+    shutil.rmtree(tmp_path / "journal")
+    with pytest.raises(StorageFailed):
+        journal.begin("upload", ["c"], durable=False)
+    assert len(os.listdir("/proc/self/fd")) == held
+
+
+def test_one_that_is_settled_while_it_is_looked_at_is_not_decided_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opened, then settled by who worked on it, then locked: the lock of a file that has no name any more."""
+    entry = Journal(tmp_path).begin("upload", ["a", "b"], durable=True)
+    locked = module.locked
+
+    def late(descriptor: int) -> bool:
+        entry.settled(durable=True)
+        return locked(descriptor)
+
+    looking = Journal(tmp_path)
+    monkeypatch.setattr(module, "locked", late)
+    assert list(looking.abandoned()) == []
 
 
 def test_the_spares_of_a_process_that_ended_are_removed(tmp_path: Path) -> None:

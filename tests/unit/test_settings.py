@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from app import values
 from app.errors import InvalidSetting
-from app.settings import GIB, MIB, MOST_INDEXED_TEXT, Settings, parse_size
+from app.settings import GIB, MIB, MOST_INDEXED_TEXT, Settings
 
 
 def test_defaults() -> None:
@@ -20,13 +21,13 @@ def test_defaults() -> None:
     ("text", "size"), [("0", 0), ("1048576", MIB), ("512MiB", 512 * MIB), ("1 gib", GIB), (" 2 KiB ", 2048), ("7B", 7)]
 )
 def test_sizes(text: str, size: int) -> None:
-    assert parse_size(text) == size
+    assert values.size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "-1", "1MB", "1.5MiB", "MiB", "1 2", "0x10"])
+@pytest.mark.parametrize("text", ["", "-1", "1MB", "1.5MiB", "MiB", "1 2", "0x10", "\uff15", "8388608TiB", "9" * 5000])
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(ValueError, match="size"):
-        parse_size(text)
+        values.size(text)
 
 
 @pytest.mark.parametrize(
@@ -37,15 +38,32 @@ def test_what_is_no_size(text: str) -> None:
         ("MAX_FILES", "0"),
         ("MAX_FILES", "-1"),
         ("MAX_FILES", "²"),
+        ("MAX_FILES", "\u0663"),
+        ("MAX_FILES", "1_0"),
+        ("MAX_FILES", "1000001"),
+        ("MAX_FILES", "9" * 5000),
+        ("MAX_PAGE_SIZE", "10001"),
+        ("MAX_IDS", "65537"),
         ("MAX_PAGE_SIZE", ""),
         ("ELASTICSEARCH_URL", "localhost:9200"),
         ("ELASTICSEARCH_URL", "http://h:9200/?path"),
         ("ELASTICSEARCH_URL", "http://user:word@h:9200"),
         ("ELASTICSEARCH_URL", ""),
+        ("ELASTICSEARCH_URL", "http://h:65536"),
+        ("ELASTICSEARCH_URL", "http://h:0"),
+        ("ELASTICSEARCH_URL", "http://h:port"),
+        ("ELASTICSEARCH_URL", "http://[::1"),
+        ("ELASTICSEARCH_URL", "http://:9200"),
+        ("ELASTICSEARCH_API_KEY", "of a file\n"),
+        ("ELASTICSEARCH_API_KEY", "schl\u00fcssel"),
+        ("DATA", ""),
         ("ELASTICSEARCH_TIMEOUT", "0"),
         ("ELASTICSEARCH_TIMEOUT", "nan"),
         ("ELASTICSEARCH_TIMEOUT", "inf"),
         ("ELASTICSEARCH_TIMEOUT", "86400"),
+        ("ELASTICSEARCH_TIMEOUT", "1_0"),
+        ("ELASTICSEARCH_TIMEOUT", "1e3"),
+        ("ELASTICSEARCH_TIMEOUT", "\uff15"),
         ("INDEX", "Upper"),
         ("INDEX", "-x"),
         ("INDEX", "a,b"),
@@ -54,7 +72,13 @@ def test_what_is_no_size(text: str) -> None:
         ("EXTRACTION", "maybe"),
         ("WEB_WORKERS", "0"),
         ("WEB_WORKERS", "many"),
+        ("WEB_WORKERS", "257"),
         ("WEB_THREADS", "0"),
+        ("WEB_THREADS", "1025"),
+        ("EXTRACTION_WORKERS", "257"),
+        ("EXTRACTION_MEMORY", "134217727"),
+        ("MAX_HEAD_SIZE", "4095"),
+        ("CHAT_INDEX", "coco_attachment"),
         ("MAX_INDEXED_TEXT", "0"),
         ("MAX_INDEXED_TEXT", str(MOST_INDEXED_TEXT + 1)),
         ("API_TOKEN", "two words"),
@@ -73,11 +97,34 @@ def test_a_bad_value_names_its_setting(name: str, value: str) -> None:
         {"ELASTICSEARCH_USERNAME": "u"},
         {"ELASTICSEARCH_PASSWORD": "p"},
         {"ELASTICSEARCH_API_KEY": "k", "ELASTICSEARCH_USERNAME": "u", "ELASTICSEARCH_PASSWORD": "p"},
+        {"ELASTICSEARCH_USERNAME": "u:v", "ELASTICSEARCH_PASSWORD": "p"},
+        {"ELASTICSEARCH_USERNAME": "u", "ELASTICSEARCH_PASSWORD": "p\n"},
+        {"INDEX": "same", "CHAT_INDEX": "same"},
     ],
 )
 def test_what_does_not_go_together(environ: dict[str, str]) -> None:
     with pytest.raises(InvalidSetting):
         Settings.from_environ(environ)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "found"),
+    [
+        ("MAX_FILES", "1000000", "max_files", 1_000_000),
+        ("MAX_FILES", " 7 ", "max_files", 7),
+        ("MAX_PAGE_SIZE", "10000", "max_page_size", 10_000),
+        ("MAX_IDS", "65536", "max_ids", 65_536),
+        ("WEB_WORKERS", "256", "web_workers", 256),
+        ("WEB_THREADS", "1024", "web_threads", 1024),
+        ("EXTRACTION_MEMORY", "128MiB", "extraction_memory", 128 * MIB),
+        ("MAX_HEAD_SIZE", "4KiB", "max_head_size", 4096),
+        ("DISK_RESERVE", "9223372036854775807", "disk_reserve", 2**63 - 1),
+        ("HEAD_TIMEOUT", " 0.25 ", "head_timeout", 0.25),
+        ("ELASTICSEARCH_URL", "http://[::1]:65535/es/", "elasticsearch_url", "http://[::1]:65535/es"),
+    ],
+)
+def test_at_its_limit(name: str, value: str, field: str, found: object) -> None:
+    assert getattr(Settings.from_environ({name: value}), field) == found
 
 
 def test_as_much_text_as_can_be_indexed() -> None:
