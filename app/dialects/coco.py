@@ -199,7 +199,8 @@ def search_by_ids() -> Response:
 
 
 def _search(wanted: params.SearchParams) -> Response:
-    answer = services().store.index.search(query.build(wanted, caller().tenant))
+    tenant = caller().tenant
+    answer = services().store.index.search(query.build(wanted, tenant), tenant)
     return Response(query.answered(wanted, answer), content_type="application/json")
 
 

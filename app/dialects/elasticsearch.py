@@ -115,7 +115,7 @@ def _search(*, named: bool) -> Response:
     url, content = _url("search"), _object()
     found = body.search(content, caller().tenant, services().settings.max_page_size, url.body)
     body.check_target(named, found)
-    answer = services().store.index.ask(_with_point(found), typed_keys=url.typed_keys)
+    answer = services().store.index.ask(_with_point(found), caller().tenant, typed_keys=url.typed_keys)
     plain = found.point is None and url == parameters.Url(body=url.body, typed_keys=url.typed_keys)
     if plain and not has_stops(answer):
         # Nothing of it is to be changed.
@@ -148,7 +148,8 @@ def _finished(answer: dict[str, Any], found: body.Search, url: parameters.Url) -
 @describes("Count", _ANSWER, errors=_ERRORS, parameters=_COMMON, body=_SEARCH, body_required=False)
 def count() -> Response:
     url = _url("count")
-    answer = services().store.index.count(body.count(_object(), caller().tenant))
+    tenant = caller().tenant
+    answer = services().store.index.count(body.count(_object(), tenant), tenant)
     return _answer(json.loads(answer), url) if url.pretty or url.filter_path else _send(answer)
 
 
@@ -190,7 +191,7 @@ def _searches(*, named: bool) -> Response:
     index = services().store.index
     answers: dict[str, Any] = {"took": 0, "responses": []}
     if sent:
-        answers = index.ask_several(sent, typed_keys=url.typed_keys)
+        answers = index.ask_several(sent, tenant, typed_keys=url.typed_keys)
     came = iter(answers["responses"])
     answers["responses"] = [
         _item(next(came) if isinstance(each, dict) else {"error": each}, found, url)
@@ -227,7 +228,7 @@ def open_point() -> Response:
     points, index = services().points, services().store.index
     point = points.reserve(tenant, url.keep_alive)
     try:
-        points.keep(tenant, point, index.open_point(url.keep_alive), url.keep_alive)
+        points.keep(tenant, point, index.open_point(url.keep_alive, tenant), url.keep_alive)
     except BaseException:
         points.remove(tenant, point)
         raise
@@ -247,7 +248,7 @@ def close_point() -> Response:
     url, tenant, points = _url("other"), caller().tenant, services().points
     point = body.closing(_object())
     try:
-        services().store.index.close_point(points.find(tenant, point))
+        services().store.index.close_point(points.find(tenant, point), tenant)
     except PointMissing:
         points.remove(tenant, point)
         response = _answer({"succeeded": True, "num_freed": 0}, url)

@@ -69,14 +69,18 @@ class AttachmentIndex:
         self._texts = Documents(self.connection, self.alias, text_seconds, lane)
         # For all who extract, and the reconciler.
         self._text_gate = Gate(text_seconds, settings.extraction_workers + 1, unattended=0.0)
-        # Marks, and many hits with large texts, take Elasticsearch far longer than finding: by them nobody is to believe
-        # that it stands still.
-        heavy = max(1, settings.web_threads // 4)
-        self._heavy_gate = Gate(self._seconds, heavy, unattended=0.0, slow=self._seconds)
-        # Searches that callers wrote may be slow by their own doing: they wait in a place of their own, and their
-        # time-outs don't count as Elasticsearch's. So few that both gates together leave threads to downloads; and the
-        # next of them is the probe, as one that was slow says nothing about the others.
-        self._own_gate = Gate(self._seconds, max(1, settings.web_threads // 8), unattended=0.0)
+        # Searches that may be slow by their own doing: marks, many hits with large texts, and those that callers wrote. They
+        # wait in a place of their own, and by their time-outs nobody is to believe that Elasticsearch stands still. With
+        # two workers, one for each processor, one tenant holds two of the four threads that a node searches with; and with
+        # slow ones half of a worker's threads do other things, whoever waits.
+        threads = settings.web_threads
+        self._slow_gate = Gate(
+            self._seconds,
+            max(1, threads // 8),
+            each=max(1, threads // 16),
+            patient=max(1, threads * 3 // 8),
+            telling=False,
+        )
         self._envelope = Envelope(self.alias)
         #: Where documents are written to; None until it is known that the index is this store's.
         self._target: str | None = None
@@ -168,10 +172,10 @@ class AttachmentIndex:
             self._target = None
             raise
 
-    def search(self, body: Mapping[str, Any]) -> bytes:
-        """The answer of Elasticsearch to a search body, in the documented envelope."""
+    def search(self, body: Mapping[str, Any], tenant: str = "") -> bytes:
+        """The answer of Elasticsearch to a search body, in the documented envelope. `tenant`: who asks."""
         heavy = "highlight" in body or body.get("size", 0) > HEAVY_PAGE
-        with (self._heavy_gate if heavy else self.connection.gate).passage():
+        with (self._slow_gate if heavy else self.connection.gate).passage(tenant=tenant):
             try:
                 self.prepare()
                 with measures.step("search"):
@@ -181,22 +185,27 @@ class AttachmentIndex:
                 raise
         return self._envelope.documented(answer)
 
-    def ask(self, search: Mapping[str, Any], *, typed_keys: bool = False) -> bytes:
+    def ask(self, search: Mapping[str, Any], tenant: str = "", *, typed_keys: bool = False) -> bytes:
         """The answer to a body that `search.language` made, in the index or in the point in time that the body names.
+        `tenant`: who asks, here and below.
 
         Whole or not at all. Raises SearchRefused, PointMissing and the errors of `health`.
         """
         target = "/_search" if "pit" in search else f"/{self.alias}/_search"
         options = f"?allow_partial_search_results=false{_typed(typed_keys)}"
-        return self._envelope.plain(self._asked("POST", target + options, search, json.dumps(search)))
+        return self._envelope.plain(self._asked("POST", target + options, search, json.dumps(search), tenant))
 
-    def ask_several(self, searches: Sequence[Mapping[str, Any]], *, typed_keys: bool = False) -> dict[str, Any]:
+    def ask_several(
+        self, searches: Sequence[Mapping[str, Any]], tenant: str = "", *, typed_keys: bool = False
+    ) -> dict[str, Any]:
         """The answers to several of such bodies: an `error` is a StoreError in the place of what Elasticsearch said."""
         lines = []
         for each in searches:
             header = {} if "pit" in each else {"index": self.alias}
             lines += [{**header, "allow_partial_search_results": False}, each]
-        answer = self._asked("POST", f"/_msearch?{_typed(typed_keys)}", [to_json(line) for line in lines], "")
+        # One after the other: together they would take all of the few threads that a node searches with.
+        path = f"/_msearch?max_concurrent_searches=1{_typed(typed_keys)}"
+        answer = self._asked("POST", path, [to_json(line) for line in lines], "", tenant)
         found: dict[str, Any] = json.loads(self._envelope.plain(answer))
         for response, each in zip(found["responses"], searches, strict=True):
             if "error" in response:
@@ -205,21 +214,23 @@ class AttachmentIndex:
                 response["error"] = error
         return found
 
-    def count(self, body: Mapping[str, Any]) -> bytes:
+    def count(self, body: Mapping[str, Any], tenant: str = "") -> bytes:
         """The answer to a count. Errors as in `ask`."""
-        return self._asked("POST", f"/{self.alias}/_count", body, json.dumps(body))
+        return self._asked("POST", f"/{self.alias}/_count", body, json.dumps(body), tenant)
 
-    def open_point(self, seconds: float) -> str:
+    def open_point(self, seconds: float, tenant: str = "") -> str:
         """Open a point in time; Elasticsearch's id of it. Errors as in `ask`."""
-        answer = self._asked("POST", f"/{self.alias}/_pit?keep_alive={_span(seconds)}", {}, "")
+        answer = self._asked("POST", f"/{self.alias}/_pit?keep_alive={_span(seconds)}", {}, "", tenant)
         return str(json.loads(answer)["id"])
 
-    def close_point(self, point: str) -> None:
+    def close_point(self, point: str, tenant: str = "") -> None:
         """Close a point in time, by Elasticsearch's id. Raises PointMissing when it has expired; errors as in `ask`."""
-        self._asked("DELETE", "/_pit", {"id": point}, "")
+        self._asked("DELETE", "/_pit", {"id": point}, "", tenant)
 
-    def _asked(self, method: str, path: str, body: Mapping[str, Any] | Sequence[bytes], asked: str) -> bytes:
-        with self._own_gate.passage(), self._looking_again(IndexUnavailable):
+    def _asked(
+        self, method: str, path: str, body: Mapping[str, Any] | Sequence[bytes], asked: str, tenant: str
+    ) -> bytes:
+        with self._slow_gate.passage(tenant=tenant), self._looking_again(IndexUnavailable):
             self.prepare()
             with measures.step("search"):
                 return self.connection.plain(method, path, body, asked)

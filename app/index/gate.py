@@ -7,8 +7,11 @@ ended only by its time limit, nobody is let through but a probe, one at a time, 
 sends one every `RECONCILE_INTERVAL`, so that no client waits for that. Where nobody probes, as in a command, the next
 caller is the probe after `UNATTENDED` seconds.
 
-One gate for each process, and everything goes through it: attachments, chats, and what works in the background. Searches
-that callers wrote themselves have a small one beside it.
+One gate for each process, and everything goes through it: attachments, chats, and what works in the background. What may
+be slow by its own doing has one beside it: large texts, and the searches that take long (marks, large pages, and those that
+callers wrote themselves). A small node searches with four threads; whoever held all of them would stop everybody's searches.
+So few of those are let through, fewer of one tenant; they say nothing of the node; and while one is slow only some wait for
+it, as others have their threads.
 
 All time is counted from the gate: what a request waits there is taken off what its calls may take, so that the sum stays
 below the limit whatever the request does in between.
@@ -23,6 +26,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextvars import ContextVar
 
@@ -52,16 +56,32 @@ def time_left(otherwise: float) -> float:
 
 
 class Gate:
-    """Lets `at_once` threads through together, each for `seconds` in all. `unattended`: as UNATTENDED says, `slow`: as
-    SLOW."""
+    """Lets `at_once` threads through together, each for `seconds` in all. `unattended`: as UNATTENDED says.
+    `each`: so many at once of one tenant. `patient`: how many go on waiting when the oldest call is slow, all but one
+    of one tenant at most. `telling`: whether a call without an answer says that Elasticsearch stands still."""
 
-    def __init__(self, seconds: float, at_once: int, unattended: float = UNATTENDED, slow: float | None = None) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        at_once: int,
+        unattended: float = UNATTENDED,
+        *,
+        each: int | None = None,
+        patient: int = 0,
+        telling: bool = True,
+    ) -> None:
         self._seconds = seconds
-        self._slow = SLOW if slow is None else slow
+        self._slow = SLOW
         self._at_once = at_once
+        self._each = at_once if each is None else each
+        self._patient = patient
+        self._telling = telling
         self._unattended = unattended
         self._changed = threading.Condition()
         self._begun: dict[object, float] = {}
+        #: Of those who were let through, and of those who go on waiting, how many of each tenant.
+        self._inside: Counter[str] = Counter()
+        self._before: Counter[str] = Counter()
         self._stalled = False
         self._asked = 0.0
 
@@ -71,10 +91,10 @@ class Gate:
         return self._stalled
 
     @contextlib.contextmanager
-    def passage(self, seconds: float | None = None, *, probe: bool = False) -> Iterator[None]:
+    def passage(self, seconds: float | None = None, *, probe: bool = False, tenant: str = "") -> Iterator[None]:
         """A block that calls Elasticsearch, within `seconds` instead of the gate's own if given.
 
-        `probe`: let through, alone, also while Elasticsearch stands still.
+        `probe`: let through, alone, also while Elasticsearch stands still. `tenant`: for whom.
 
         Raises IndexUnavailable when there is no getting through, before anything was asked of Elasticsearch.
         """
@@ -85,7 +105,7 @@ class Gate:
             yield
             return
         key = object()
-        self._enter(key, end, probe)
+        self._enter(key, end, probe, tenant)
         token = _deadline.set(end)
         failed = False
         try:
@@ -97,19 +117,38 @@ class Gate:
             _deadline.reset(token)
             with self._changed:
                 took = time.monotonic() - self._begun.pop(key)
-                self._stalled = failed and took >= self._slow
+                _less(self._inside, tenant)
+                self._stalled = self._telling and failed and took >= self._slow
                 self._changed.notify_all()
 
-    def _enter(self, key: object, end: float, probe: bool) -> None:
+    def _enter(self, key: object, end: float, probe: bool, tenant: str) -> None:
         with self._changed:
             while True:
                 now = time.monotonic()
                 if self._stalled and not probe and now < self._asked + self._unattended:
                     raise IndexUnavailable()
-                if len(self._begun) < (1 if self._stalled else self._at_once):
+                if len(self._begun) < (1 if self._stalled else self._at_once) and self._inside[tenant] < self._each:
                     self._begun[key] = self._asked = now
+                    self._inside[tenant] += 1
                     return
-                oldest = next(iter(self._begun.values()))
-                if self._stalled or now >= min(oldest + self._slow, end):
+                slow = next(iter(self._begun.values())) + self._slow
+                if self._stalled or now >= end or (now >= slow and self._crowded(tenant)):
                     raise IndexUnavailable()
-                self._changed.wait(min(oldest + self._slow, end) - now)
+                if now < slow:
+                    self._changed.wait(min(slow, end) - now)
+                    continue
+                self._before[tenant] += 1
+                try:
+                    self._changed.wait(end - now)
+                finally:
+                    _less(self._before, tenant)
+
+    def _crowded(self, tenant: str) -> bool:
+        return self._before.total() >= self._patient or self._before[tenant] >= max(1, self._patient - 1)
+
+
+def _less(counts: Counter[str], tenant: str) -> None:
+    """One less of `tenant`; who has none is not remembered."""
+    counts[tenant] -= 1
+    if not counts[tenant]:
+        del counts[tenant]

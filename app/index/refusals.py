@@ -47,7 +47,8 @@ def of_error(status: int, error: Any, asked: str) -> StoreError:
     kind, why = _innermost(error)
     if kind == "search_context_missing_exception":
         return PointMissing()
-    if status in (401, 403, 408, 429):
+    if status in (401, 403, 408, 429) or kind == "task_cancelled_exception":
+        # The last is told as 400, though nothing is wrong with the search.
         return IndexUnavailable()
     if status == 404:
         # The index behind the alias, or behind a point in time, is gone.

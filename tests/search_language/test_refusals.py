@@ -42,6 +42,9 @@ def test_kinds() -> None:
     assert isinstance(refusal(404, b"{}", ""), IndexUnavailable)
     assert isinstance(refusal(500, b"<html>", ""), IndexOutcomeUnknown)
     assert isinstance(refusal(429, b"{}", ""), IndexUnavailable)
+    # Told as 400, of a search that nothing is wrong with.
+    cancelled = {"error": {"root_cause": [{"type": "task_cancelled_exception", "reason": "cancelled"}]}}
+    assert isinstance(refusal(400, json.dumps(cancelled).encode(), ""), IndexUnavailable)
     assert "refused" in str(refusal(400, b'{"error":"i-000001"}', "")) or "i-000001" not in str(refusal(400, b"{}", ""))
 
 

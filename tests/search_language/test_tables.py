@@ -252,6 +252,10 @@ def clauses(count: int) -> dict[str, Any]:
     return {"bool": {"should": [{"term": {"id": "x"}}] * (count - 1)}}
 
 
+def told(buckets: int, hits: int) -> dict[str, Any]:
+    return {"a": {"terms": {"field": "session", "size": buckets}, "aggs": {"b": {"top_hits": {"size": hits}}}}}
+
+
 def window(size: int) -> dict[str, Any]:
     return {"window_size": size, "query": {"rescore_query": {"match_all": {}}}}
 
@@ -306,6 +310,35 @@ LIMITS: list[tuple[dict[str, Any], dict[str, Any]]] = [
             (limits.MAX_GROUPS_WITH_HITS, {"collapse": {"field": "session", "inner_hits": {"name": "x"}}}),
         )
     ],
+    # Hits of all buckets and groups, beside those of the page.
+    *[
+        ({"size": 0, "aggs": {"a": {**around, "aggs": {"b": {"top_hits": {"size": size}}}}}}, past)
+        for around, size, past in (
+            ({"terms": {"field": "session", "size": 100}}, 100, {"size": 1, "aggs": told(100, 100)}),
+            (
+                {"filters": {"filters": [{"match_all": {}}] * 100}},
+                100,
+                {"size": 0, "aggs": {**told(100, 100), "more": {"top_hits": {"size": 1}}}},
+            ),
+            (
+                {"date_histogram": {"field": "created", "calendar_interval": "day"}},
+                limits.MAX_HITS // limits.MAX_BUCKETS,
+                {
+                    "size": 0,
+                    "aggs": {
+                        "a": {
+                            "histogram": {"field": "size", "interval": 1},
+                            "aggs": {"b": {"top_hits": {"size": limits.MAX_HITS // limits.MAX_BUCKETS + 1}}},
+                        }
+                    },
+                },
+            ),
+        )
+    ],
+    (
+        {"size": 100, "collapse": {"field": "session", "inner_hits": {"name": "x", "size": 99}}},
+        {"size": 100, "collapse": {"field": "session", "inner_hits": {"name": "x", "size": 100}}},
+    ),
     ({"from": MAX_WINDOW - PAGE, "size": PAGE}, {"from": MAX_WINDOW - PAGE + 1, "size": PAGE}),
     *[
         ({"rescore": {**window(limits.MAX_RESCORED)}}, {"rescore": {**window(limits.MAX_RESCORED + 1)}}),
@@ -353,6 +386,25 @@ def test_the_limit_of_searches_in_one_request() -> None:
     assert len(body.searches(pair * limits.MAX_SEARCHES, "mine", PAGE, named=True)) == limits.MAX_SEARCHES
     with pytest.raises(SearchRefused, match=str(limits.MAX_SEARCHES)):
         body.searches(pair * (limits.MAX_SEARCHES + 1), "mine", PAGE, named=True)
+
+
+def test_what_all_searches_of_one_request_may_be_told() -> None:
+    marks = {"highlight": {"fields": {"content": {"number_of_fragments": 50, "fragment_size": 666}}}}
+    pages = limits.MAX_HITS // 1000
+    for at, past, what in (
+        ([{"size": 1000}] * pages, [{"size": 1000}] * pages + [{"size": 1}], "hits"),
+        ([marks], [marks, {**marks, "size": 1}], "marked"),
+    ):
+        made = [b"{}\n" + json.dumps(each).encode() + b"\n" for each in past]
+        assert body.searches(b"".join(made[: len(at)]), "mine", 1000, named=True)
+        with pytest.raises(SearchRefused, match=what):
+            body.searches(b"".join(made), "mine", 1000, named=True)
+
+
+def test_groups_are_asked_for_one_after_the_other() -> None:
+    for inner, asked_for in (({}, None), ({"inner_hits": {"name": "x"}}, 1)):
+        made = searched(collapse={"field": "session", **inner}).body["collapse"]
+        assert made.get("max_concurrent_group_searches") == asked_for
 
 
 def test_deep_paging_names_the_way() -> None:

@@ -38,20 +38,25 @@ from app.search.language.reading import (
 )
 
 _NESTED = ("aggs", "aggregations")
+#: How many buckets is a matter of what is found; and as how many they count where each has hits.
+_HISTOGRAMS = ("histogram", "date_histogram")
+_MANY = limits.MAX_BUCKETS
 _PATH = re.compile(rf"[^\[\]\x00-\x1f]{{1,300}}(?:\[[^\[\]]{{1,{limits.MAX_NAME}}}\][^\[\]\x00-\x1f]{{0,50}})?")
 
 
-def aggregations(where: Where, value: Any, depth: int = 1, buckets: int = 1) -> Dsl:
-    """The aggregations of one level. `buckets`: how many those around them may make. Raises SearchRefused."""
+def aggregations(where: Where, value: Any, depth: int = 1, buckets: int = 1, many: int = 1) -> Dsl:
+    """The aggregations of one level. `buckets`: how many those around them may make, `many`: times how many in histograms.
+    Raises SearchRefused."""
     found = mapping(where, value)
     if depth > limits.MAX_AGGREGATION_DEPTH and found:
         where.refuse(f"is nested more than {limits.MAX_AGGREGATION_DEPTH} deep")
     return {
-        given_name(where, name): _one(where.inside(name), content, depth, buckets) for name, content in found.items()
+        given_name(where, name): _one(where.inside(name), content, depth, buckets, many)
+        for name, content in found.items()
     }
 
 
-def _one(where: Where, value: Any, depth: int, buckets: int) -> Dsl:
+def _one(where: Where, value: Any, depth: int, buckets: int, many: int) -> Dsl:
     found = mapping(where, value)
     where.budget.aggregations += 1
     if where.budget.aggregations > limits.MAX_AGGREGATIONS:
@@ -66,14 +71,17 @@ def _one(where: Where, value: Any, depth: int, buckets: int) -> Dsl:
         known(where, name, AGGREGATIONS, "unknown aggregation type")
     built = AGGREGATIONS[name](where.inside(name), found[name])
     made: Dsl = {name: built}
+    if name == "top_hits":
+        where.budget.hits += buckets * many * int(built.get("size", 3))
     buckets *= _width(name, built)
+    many *= _MANY if name in _HISTOGRAMS else 1
     if buckets > limits.MAX_BUCKET_PRODUCT:
         where.refuse(f"can make more than {limits.MAX_BUCKET_PRODUCT} buckets, together with those around it")
     for key in _NESTED:
         if key in found:
             if name not in _BUCKETS:
                 where.refuse(f"[{name}] can't hold aggregations", "aggregation_initialization_exception")
-            made["aggs"] = {**made.get("aggs", {}), **aggregations(where, found[key], depth + 1, buckets)}
+            made["aggs"] = {**made.get("aggs", {}), **aggregations(where, found[key], depth + 1, buckets, many)}
     return made
 
 

@@ -57,10 +57,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Search:
-    """A search body that is safe to send. `point`: where it searches, the index itself without one."""
+    """A search body that is safe to send. `point`: where it searches, the index itself without one. `hits`, and `marked`
+    characters of their contents: how many it may be told."""
 
     body: Dsl
     point: Point | None = None
+    hits: int = 0
+    marked: int = 0
 
 
 def _timeout(where: Where, value: Any) -> Any:
@@ -135,6 +138,8 @@ def search(content: Mapping[str, Any], tenant: str, max_page_size: int, url: Map
     made["query"] = filtered(made.get("query"), tenant)
     made.setdefault("_source", source(where, None))
     _check_window(where, made, point)
+    hits = _hits(where, made)
+    marked = 0
     if "highlight" in made:
         size = made.get("size", 10)
         if size > MAX_HIGHLIGHTED:
@@ -146,7 +151,20 @@ def search(content: Mapping[str, Any], tenant: str, max_page_size: int, url: Map
                 f"of [content] may make {marked} characters, tags and all, of which {limits.MAX_MARKED} are allowed: take a "
                 "smaller [size], [number_of_fragments] or [fragment_size], or shorter tags"
             )
-    return Search(made, point)
+    return Search(made, point, hits, marked)
+
+
+def _hits(where: Where, made: Dsl) -> int:
+    """How many a body may be told: its page, with those in each group, and those in all buckets. Raises SearchRefused."""
+    size = made.get("size", 10)
+    inside = sum(each.get("size", 3) for each in made.get("collapse", {}).get("inner_hits", ()))
+    hits: int = size * (1 + inside) + where.budget.hits
+    if hits > limits.MAX_HITS:
+        where.inside("size").refuse(
+            f"and those of [top_hits] and [inner_hits] make {hits} hits, for each group and bucket that there may be (of a "
+            f"histogram {limits.MAX_BUCKETS}), of which {limits.MAX_HITS} are allowed"
+        )
+    return hits
 
 
 def _check_window(where: Where, made: Dsl, point: Point | None) -> None:
@@ -205,6 +223,15 @@ def searches(lines: bytes, tenant: str, max_page_size: int, *, named: bool) -> l
             found.append(_pair(split[at], split[at + 1], tenant, max_page_size, named))
         except SearchRefused as error:
             raise SearchRefused(error.kind, f"search {at // 2 + 1}: {error}") from None
+    for what, told, most in (
+        ("hits", sum(each.hits for each in found), limits.MAX_HITS),
+        ("marked characters", sum(each.marked for each in found), limits.MAX_MARKED),
+    ):
+        if told > most:
+            raise SearchRefused(
+                "illegal_argument_exception",
+                f"the msearch request may be told {told} {what} in all, of which {most} are allowed: send fewer searches",
+            )
     return found
 
 

@@ -248,6 +248,9 @@ def collapse(where: Where, value: Any) -> Dsl:
     made: Dsl = record({"field": field_of("keyword", "long"), "inner_hits": several(inner, 3)}, "field")(where, value)
     if FIELDS[made["field"]] not in ("keyword", "long"):
         refuse_field(where, made["field"], ("keyword", "long"))
+    if "inner_hits" in made:
+        # One after the other: each group is a search, and a small node has threads for four.
+        made["max_concurrent_group_searches"] = 1
     return made
 
 

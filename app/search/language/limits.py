@@ -22,6 +22,9 @@ MAX_BUCKET_PRODUCT = 10_000
 MAX_RANGES = 100
 #: Hits in each bucket (`top_hits`) or group (`collapse`).
 MAX_INNER_HITS = 100
+#: Hits that one request may be told, of all its pages, groups and buckets and of all searches of an msearch: all of them
+#: are in memory at once, and one with a large text takes Elasticsearch milliseconds.
+MAX_HITS = 10_000
 #: Hits of which a second query makes the order (`rescore`).
 MAX_RESCORED = 1_000
 #: Groups of a page when each asks Elasticsearch for its inner hits once more.
@@ -32,8 +35,8 @@ MAX_FIELDS = 50
 #: Characters of a fragment, and fragments of a field.
 MAX_FRAGMENT = 2_000
 MAX_FRAGMENTS = 50
-#: Characters of all fragments of `content` on a page, with the tags of as many marks as there may be in them: each search
-#: of an msearch may have as many, and all of it is in memory at once.
+#: Characters of all fragments of `content` that one request may be told, with the tags of as many marks as there may be in
+#: them; of an msearch all together, as all of it is in memory at once.
 MAX_MARKED = 2_000_000
 #: Steps of all paths of a `filter_path`: each is looked for at each place of the answer.
 MAX_PATH_STEPS = 64

@@ -26,6 +26,8 @@ class Budget:
     clauses: int = 0
     values: int = 0
     aggregations: int = 0
+    #: Hits that its buckets and groups may tell.
+    hits: int = 0
     #: What full-text clauses look for in contents, as a person would type it: what a highlight of the content marks.
     marks: list[str] = field(default_factory=list)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -64,3 +65,35 @@ def test_where_nobody_probes_the_next_caller_does(monkeypatch: pytest.MonkeyPatc
     with gate.passage():
         pass
     assert not gate.stalled
+
+
+def test_a_tenant_at_the_gate_leaves_places_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One call each at once, and all but one of the places to wait in while a call is slow."""
+    monkeypatch.setattr(module, "SLOW", 0.0)
+    gate = Gate(60, 2, each=1, patient=2)
+    entered: list[str] = []
+
+    def call(tenant: str) -> None:
+        with gate.passage(tenant=tenant):
+            entered.append(tenant)
+
+    with ThreadPoolExecutor(4) as others:
+        with gate.passage(tenant="a"):
+            waits = others.submit(call, "a")
+            while not gate._before["a"]:
+                assert not waits.done()
+            assert isinstance(others.submit(call, "a").exception(), IndexUnavailable)
+            others.submit(call, "b").result()
+            assert entered == ["b"]
+        waits.result()
+    assert entered == ["b", "a"]
+    assert not gate._inside | gate._before
+
+
+def test_whose_time_outs_tell_nothing_of_elasticsearch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SLOW", 0.0)
+    gate = Gate(60, 1, telling=False)
+    _fail(gate)
+    assert not gate.stalled
+    with gate.passage():
+        pass

@@ -1,0 +1,159 @@
+"""Searches that take long, and large texts, on a real node: so few at once, whatever is asked, and in nobody's way."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import IndexUnavailable
+from app.index import gate
+from app.index.attachments import HEAVY_PAGE, LARGE, AttachmentIndex
+from app.index.documents import Write
+from app.root import open_root
+from app.settings import Settings
+from tests.support.app import delete_index, unique_index
+from tests.support.breaking import Fault, Proxy
+
+THREADS = 16
+EVERYTHING = {"query": {"match_all": {}}}
+SLOW: dict[str, Callable[[AttachmentIndex, str], Any]] = {
+    "marks": lambda index, tenant: index.search({**EVERYTHING, "highlight": {"fields": {"content": {}}}}, tenant),
+    "a large page": lambda index, tenant: index.search({**EVERYTHING, "size": HEAVY_PAGE + 1}, tenant),
+    "a caller's own": lambda index, tenant: index.ask(EVERYTHING, tenant),
+    "several of a caller's own": lambda index, tenant: index.ask_several([EVERYTHING] * 2, tenant),
+    "a count": lambda index, tenant: index.count(EVERYTHING, tenant),
+}
+#: What Elasticsearch is asked, where it is no search.
+ASKED = {"several of a caller's own": "_msearch?max_concurrent_searches=1", "a count": "_count"}
+
+
+@pytest.fixture
+def proxy(elasticsearch_url: str) -> Iterator[Proxy]:
+    with Proxy(elasticsearch_url) as made:
+        yield made
+
+
+@pytest.fixture
+def opened(tmp_path: Path, elasticsearch_url: str, proxy: Proxy) -> Iterator[Callable[[], AttachmentIndex]]:
+    """Another process's view of one store's index, through the proxy."""
+    settings = Settings(
+        data=tmp_path,
+        index=unique_index(),
+        elasticsearch_url=proxy.url,
+        elasticsearch_timeout=60.0,
+        web_threads=THREADS,
+    )
+    with contextlib.ExitStack() as stack:
+
+        def make() -> AttachmentIndex:
+            return stack.enter_context(contextlib.closing(AttachmentIndex(settings, open_root(tmp_path))))
+
+        make().prepare()
+        yield make
+    delete_index(elasticsearch_url, settings.index)
+
+
+def until(what: Callable[[], bool], *threads: Future[Any]) -> None:
+    """Wait until it is so; not after one of `threads` has ended, which it must not."""
+    while not what():
+        assert not any(each.done() for each in threads)
+
+
+@pytest.mark.parametrize("kind", SLOW)
+def test_slow_searches_take_few_places_and_none_of_others(
+    opened: Callable[[], AttachmentIndex], proxy: Proxy, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While some are kept back: of one tenant one is on its way, others wait or are refused; other searches go on."""
+    monkeypatch.setattr(gate, "SLOW", 0.0)
+    index, ask = opened(), SLOW[kind]
+    index.search({**EVERYTHING, "size": 1})
+    fault = proxy.fault = Fault(ASKED.get(kind, "_search"), hold_until=threading.Event())
+    assert fault.hold_until is not None
+    with ThreadPoolExecutor(THREADS) as pool:
+        try:
+            first = pool.submit(ask, index, "one")
+            until(lambda: fault.hit == 1, first)
+            own = [pool.submit(ask, index, "one") for _ in range(THREADS // 2)]
+            # What finds no place to wait is refused, and leaves its thread to others.
+            patient = THREADS * 3 // 8 - 1
+            until(lambda: sum(each.done() for each in own) == len(own) - patient, first)
+            assert {type(each.exception()) for each in own if each.done()} == {IndexUnavailable}
+            assert fault.hit == 1
+            second = pool.submit(ask, index, "other")
+            until(lambda: fault.hit == 2, first, second)
+            # A third tenant waits: both places are taken.
+            third = pool.submit(ask, index, "third")
+            until(lambda: index._slow_gate._before["third"] == 1, first, second, third)
+            assert fault.hit == 2
+            # All others go another way.
+            proxy.fault = None
+            assert json.loads(index.search({**EVERYTHING, "size": 1}))["hits"]["total"]["value"] == 0
+        finally:
+            fault.hold_until.set()
+        for each in (first, second, third):
+            each.result()
+    assert sum(each.exception() is None for each in own) == patient
+    assert not index.connection.gate.stalled
+
+
+def test_a_search_without_an_answer_says_nothing_of_the_node(
+    opened: Callable[[], AttachmentIndex], proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "SLOW", 0.0)
+    index = opened()
+    proxy.fault = Fault("_search", reset_after=True)
+    for ask in (SLOW["marks"], SLOW["a large page"], SLOW["a caller's own"]):
+        with pytest.raises(IndexUnavailable):
+            ask(index, "one")
+    proxy.fault = None
+    assert not index.connection.gate.stalled
+    index.search(EVERYTHING, "one")
+    for ask in SLOW.values():
+        ask(index, "one")
+
+
+def test_large_texts_of_several_processes_go_one_after_the_other(
+    opened: Callable[[], AttachmentIndex], proxy: Proxy
+) -> None:
+    text = "some more words " * (LARGE // 16 + 1)
+    processes = [opened(), opened()]
+    for each in processes:
+        each.prepare()
+    fault = proxy.fault = Fault("_bulk", hold_until=threading.Event())
+    assert fault.hold_until is not None
+
+    def write(number: int) -> None:
+        source = {"id": f"d{number}", "content_words": text}
+        processes[number].put_documents([Write(f"d{number}", 1, source)])
+
+    lane = processes[0]._texts._lane._file
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            first = pool.submit(write, 0)
+            until(lambda: fault.hit == 1, first)
+            second = pool.submit(write, 1)
+            # It has the lane's file open too, and stays in front of it.
+            until(lambda: opened_here(lane) == 2, first, second)
+            assert fault.hit == 1
+        finally:
+            fault.hold_until.set()
+        first.result()
+        second.result()
+    assert fault.hit == 2
+    assert opened_here(lane) == 0
+
+
+def opened_here(file: Path) -> int:
+    """How many descriptors of this process are of `file`."""
+    found = 0
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found += each.readlink() == file
+    return found
