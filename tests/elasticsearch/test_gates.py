@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +23,8 @@ from tests.support.app import delete_index, unique_index
 from tests.support.breaking import Fault, Proxy
 
 THREADS = 16
+#: After which what does not come is taken never to come.
+SECONDS = 20.0
 EVERYTHING = {"query": {"match_all": {}}}
 SLOW: dict[str, Callable[[AttachmentIndex, str], Any]] = {
     "marks": lambda index, tenant: index.search({**EVERYTHING, "highlight": {"fields": {"content": {}}}}, tenant),
@@ -62,8 +65,11 @@ def opened(tmp_path: Path, elasticsearch_url: str, proxy: Proxy) -> Iterator[Cal
 
 def until(what: Callable[[], bool], *threads: Future[Any]) -> None:
     """Wait until it is so; not after one of `threads` has ended, which it must not."""
+    deadline = time.monotonic() + SECONDS
     while not what():
         assert not any(each.done() for each in threads)
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("kind", SLOW)
