@@ -21,7 +21,8 @@ from app.upkeep.reconciler import Reconciler
 
 
 def _refuse(error: StoreError) -> NoReturn:
-    print(f"The attachment store can't start: {error}", file=sys.stderr)
+    cause = f" ({error.__cause__})" if isinstance(error.__cause__, OSError) else ""
+    print(f"The attachment store can't start: {error}{cause}", file=sys.stderr)
     sys.exit(3)
 
 

@@ -119,10 +119,16 @@ def _end_server(server: subprocess.Popen[bytes]) -> None:
         server.wait()
 
 
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
+    return int(text)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/serve", description="Start the attachment store.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=9000, help="port to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=9000, help="port to listen on (default: %(default)s)")
     parser.add_argument(
         "--data",
         type=Path,
@@ -204,7 +210,9 @@ def main() -> None:
         say("Stopped.")
         status = 0
     except (StoreError, NodeError, ArtifactError, LookupError) as error:
-        print(f"The attachment store can't start: {error}", file=sys.stderr)
+        # Of an OSError, the path; the other causes have said what they are.
+        cause = f" ({error.__cause__})" if isinstance(error.__cause__, OSError) else ""
+        print(f"The attachment store can't start: {error}{cause}", file=sys.stderr)
         status = 1
     raise SystemExit(status)
 

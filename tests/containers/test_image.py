@@ -20,6 +20,7 @@ import pytest
 import requests
 import yaml
 
+from app.settings import GIB, MIB, Settings
 from tests.coco import test_transcript
 from tests.extraction import documents
 from tests.support import containers
@@ -235,6 +236,30 @@ def test_compose_is_closed_where_it_should_be() -> None:
         assert set(re.findall(rf"\$\{{{secret}(..)", COMPOSE.read_text())) == {":?"}
 
 
+def memory_of(service: str) -> int:
+    """Bytes that compose.yaml gives a service where nobody says otherwise."""
+    limit = yaml.safe_load(COMPOSE.read_text())["services"][service]["mem_limit"]
+    return size(re.fullmatch(r"\$\{[A-Z]+_MEMORY:-(\w+)\}", limit)[1])  # type: ignore[index]
+
+
+def size(text: str) -> int:
+    return int(text[:-1]) * {"m": MIB, "g": GIB}[text[-1]]
+
+
+def test_memory_fits_what_the_settings_may_take() -> None:
+    settings = Settings()
+    heap = re.search(r"-Xmx\$\{ELASTICSEARCH_HEAP:-(\w+)\}", COMPOSE.read_text())
+    assert heap is not None
+    assert memory_of("elasticsearch") == 2 * size(heap[1])
+    assert memory_of("store") == settings.extraction_workers * settings.extraction_memory + GIB
+    page = (ROOT / "docs" / "operations.md").read_text()
+    for service in yaml.safe_load(COMPOSE.read_text())["services"]:
+        name = f"{service.upper()}_MEMORY"
+        documented = re.search(rf"^\| `{name}` \| `(\w+)` \|", page, re.MULTILINE)
+        assert documented is not None, name
+        assert size(documented[1]) == memory_of(service)
+
+
 def check_that_they_are_closed(services: dict[str, Any], project: str, port: int) -> None:
     """What the file says of rights and networks, as the engine and the processes have it."""
     writable = {"store": True, "nginx": False}
@@ -255,6 +280,9 @@ def check_that_they_are_closed(services: dict[str, Any], project: str, port: int
         assert container.exec_run(["touch", "/srv/x"])[0] != 0
         assert (container.exec_run(["touch", "/data/x"])[0] == 0) is may_write
     services["store"].exec_run(["rm", "/data/x"])
+    assert {name: each.attrs["HostConfig"]["Memory"] for name, each in services.items()} == {
+        name: memory_of(name) for name in services
+    }
     networks = {name: set(each.attrs["NetworkSettings"]["Networks"]) for name, each in services.items()}
     front, index = f"{project}_front", f"{project}_index"
     assert networks == {"elasticsearch": {index}, "store": {index, front}, "nginx": {front}}

@@ -198,8 +198,8 @@ def test_two_side_by_side(serve: Callable[..., Served]) -> None:
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [
-        ({"MAX_FILES": "many"}, "MAX_FILES: 'many' is not a whole number of at least 1"),
-        ({"WEB_WORKERS": "0"}, "WEB_WORKERS: '0' is not a whole number of at least 1"),
+        ({"MAX_FILES": "many"}, "MAX_FILES: 'many' is not a whole number from 1 to 1000000"),
+        ({"WEB_WORKERS": "0"}, "WEB_WORKERS: '0' is not a whole number from 1 to 256"),
         ({"API_TOKEN": "two words"}, "API_TOKEN: <secret> has characters other than visible ASCII"),
         ({"ELASTICSEARCH_URL": "localhost"}, "ELASTICSEARCH_URL: 'localhost' is not a URL"),
     ],

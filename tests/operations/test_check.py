@@ -6,6 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from app.settings import documented
 
 ROOT = Path(__file__).parents[2]
@@ -41,9 +43,29 @@ def test_what_is_wrong_is_named_without_the_secret() -> None:
         ({"FORWARDED_ALLOW_IPS": "proxy.example"}, "FORWARDED_ALLOW_IPS"),
         ({"METRICS_OPEN": "true"}, "METRICS_OPEN"),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL"),
+        ({"ELASTICSEARCH_URL": "http://127.0.0.1:92000"}, "ELASTICSEARCH_URL"),
+        ({"ELASTICSEARCH_API_KEY": "t\u00f6ken\n"}, "ELASTICSEARCH_API_KEY"),
     ):
         done = check(**environment)
         assert done.returncode == 1
         assert done.stdout == ""
         assert done.stderr.startswith(f"{name}: ")
         assert "t\u00f6ken" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "sentence"),
+    [
+        (("--port", "0"), 2, "is not a port from 1 to 65535"),
+        (("--port", "65536"), 2, "is not a port from 1 to 65535"),
+        (("--port", "-1"), 2, "is not a port from 1 to 65535"),
+        (("--port", "9" * 5000), 2, "is not a port from 1 to 65535"),
+        (("--data", "/dev/null"), 1, "can't start: The file could not be stored ([Errno 17] File exists: '/dev/null')"),
+    ],
+)
+def test_options_that_no_server_can_start_with(options: tuple[str, ...], code: int, sentence: str) -> None:
+    command = [str(ROOT / "scripts" / "serve"), *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr

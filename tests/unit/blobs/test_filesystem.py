@@ -184,6 +184,23 @@ def test_the_reserve(tmp_path: Path) -> None:
     assert files(blobs) == []
 
 
+def test_the_reserve_is_looked_at_again_while_a_large_body_comes(blobs: Filesystem) -> None:
+    """Others fill the disk too, and a body without a length can be of any size."""
+
+    def large() -> Iterator[bytes]:
+        blobs.reserve = 1 << 60
+        # More than is taken between two looks.
+        for _ in range(66):
+            yield bytes(MIB)
+
+    with pytest.raises(StorageFull):
+        blobs.stage(large(), 1 << 40)
+    assert files(blobs) == []
+    with pytest.raises(StorageFull):
+        blobs.stage_text()
+    assert files(blobs) == []
+
+
 def test_litter_is_no_attachment(blobs: Filesystem) -> None:
     attachment_id = stored(blobs)
     (blobs.attachments / ".DS_Store").touch()
