@@ -49,14 +49,12 @@ class Repair:
         return not self._still(finding)
 
     def _still(self, finding: Finding) -> bool:
-        if finding.path is not None and finding.code in (
-            "bytes-without-record",
-            "text-without-record",
-            "stale-temporary",
-            "undecided-entry",
-        ):
+        if finding.path is not None and finding.code in ("stale-temporary", "undecided-entry"):
             return (self._store.blobs.root / finding.path).exists()
-        return finding.id is not None and any(f.code == finding.code for f in self._checker.examine([finding.id]))
+        # Of a file without a record too: the record may have come since, as while a backup is copied back.
+        return finding.id is not None and any(
+            (each.code, each.path) == (finding.code, finding.path) for each in self._checker.examine([finding.id])
+        )
 
     def _certain(self, finding: Finding) -> bool:
         """Whether it is still so, and no upload or delete of this id is under way."""

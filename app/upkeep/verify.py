@@ -35,6 +35,7 @@ CODES = (
     "overlong-bytes",
     "wrong-digest",
     "damaged-record",
+    "missing-record",
     "record-without-document",
     "document-without-record",
     "differing-document",
@@ -141,7 +142,7 @@ class Checker:
                 ids = []
             if last or len(suspects) >= BATCH:
                 for batch in _batches(suspects):
-                    yield from self._confirmed(batch)
+                    yield from (each for each in self._confirmed(batch) if each.code != "document-without-record")
                 suspects = []
             progress("folders", done, len(numbers))
 
@@ -186,9 +187,14 @@ class Checker:
         try:
             record = self._blobs.record(attachment_id)
             if record is None:
+                has_bytes = bytes_path.exists()
+                if source is not None and has_bytes:
+                    # No upload and no delete leaves that, however it ends: a record was there, and is lost.
+                    yield finding("missing-record", record_path)
+                    return
                 if source is not None:
                     yield finding("document-without-record", None)
-                if bytes_path.exists():
+                if has_bytes:
                     yield finding("bytes-without-record", bytes_path)
                 for path in (self._blobs.extraction_path(attachment_id), self._blobs.text_path(attachment_id)):
                     if path.exists():
@@ -257,7 +263,7 @@ class Checker:
         yield from self._orphans(suspects)
 
     def _orphans(self, ids: list[str]) -> Iterator[Finding]:
-        # Their bytes, where there are some, were found in their folder.
+        # Whatever files there are of them were found in their folder, and these left for here.
         yield from (each for each in self._confirmed(ids) if each.code == "document-without-record")
 
     # Files

@@ -74,6 +74,10 @@ class Seeds:
         self.record.write_bytes(self.record.read_bytes()[:20])
         return self.place(self.record)
 
+    def missing_record(self) -> str:
+        self.record.unlink()
+        return self.place(self.record)
+
     def record_without_document(self) -> str:
         document(self.server, self.id, "DELETE")
         return self.place(self.record)

@@ -1,0 +1,149 @@
+"""What changes between a finding and its repair: it is looked at again right before, and what is in order stays."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.errors import NotFound
+from app.ids import new_xid
+from app.index import mappings
+from app.index.attachments import AttachmentIndex
+from app.index.generations import Generations
+from app.root import open_root
+from app.settings import Settings
+from app.store import Draft, Store
+from app.upkeep.repair import Repair
+from app.upkeep.verify import Checker, Finding
+from tests.support.app import delete_index, unique_index
+
+GRACE = 60.0
+TENANT = "default"
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> Iterator[tuple[Store, Checker]]:
+    settings = Settings(
+        data=tmp_path_factory.mktemp("repair"),
+        index=unique_index(),
+        elasticsearch_url=elasticsearch_url,
+        disk_reserve=0,
+    )
+    store_id = open_root(settings.data)
+    store = Store(settings, AttachmentIndex(settings, store_id))
+    definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
+    generations = Generations(store.index.connection, settings.index, definition, store_id)
+    store.index.prepare()
+    yield store, Checker(store.blobs, generations, grace=GRACE)
+    store.index.close()
+    delete_index(elasticsearch_url, settings.index)
+
+
+def uploaded(store: Store) -> str:
+    staged = store.stage([b"content"], 100)
+    one = Draft(new_xid(), "a.txt", staged, TENANT, "owner", "coco")
+    store.upload([one])
+    staged.discard()
+    return one.id
+
+
+def aged(path: Path) -> Path:
+    os.utime(path, (time.time() - 2 * GRACE,) * 2)
+    return path
+
+
+def aged_text(store: Store, attachment_id: str) -> Path:
+    path = store.blobs.text_path(attachment_id)
+    path.touch()
+    return aged(path)
+
+
+def found(checker: Checker, code: str) -> Finding:
+    (finding,) = [each for each in checker.run() if each.code == code]
+    return finding
+
+
+def repaired(opened: tuple[Store, Checker], finding: Finding) -> bool:
+    store, checker = opened
+    return Repair(store, checker, grace=GRACE).repair(finding)
+
+
+def test_bytes_whose_record_is_back(opened: tuple[Store, Checker]) -> None:
+    store, checker = opened
+    attachment_id = uploaded(store)
+    attachment = store.find(attachment_id, TENANT)
+    store.index.connection.client.delete(index=store.index.alias, id=attachment_id, refresh=True)
+    store.blobs.record_path(attachment_id).unlink()
+    aged(store.blobs.bytes_path(attachment_id))
+    finding = found(checker, "bytes-without-record")
+    store.blobs.commit(attachment_id, attachment.to_record())
+    repaired(opened, finding)
+    assert store.blobs.bytes_path(attachment_id).read_bytes() == b"content"
+    store.delete(attachment_id, TENANT)
+
+
+def test_bytes_of_an_upload_under_way(opened: tuple[Store, Checker]) -> None:
+    store, checker = opened
+    attachment_id = new_xid()
+    staged = store.stage([b"content"], 100)
+    staged.keep(attachment_id)
+    path = aged(store.blobs.bytes_path(attachment_id))
+    staged.discard()
+    finding = found(checker, "bytes-without-record")
+    entry = store.journal.begin("upload", [attachment_id], durable=False)
+    assert not repaired(opened, finding)
+    assert path.exists()
+    entry.settled()
+    assert repaired(opened, finding)
+    assert not path.exists()
+
+
+def test_a_document_whose_record_is_back(opened: tuple[Store, Checker]) -> None:
+    store, checker = opened
+    attachment_id = uploaded(store)
+    record = store.find(attachment_id, TENANT).to_record()
+    store.blobs.remove(attachment_id)
+    # What is left of an attachment is found in its folder, and its document only once.
+    text = aged_text(store, attachment_id)
+    finding = found(checker, "document-without-record")
+    text.unlink()
+    store.blobs.commit(attachment_id, record)
+    repaired(opened, finding)
+    answer = store.index.connection.client.search(index=store.index.alias, query={"ids": {"values": [attachment_id]}})
+    assert [hit["_id"] for hit in answer["hits"]["hits"]] == [attachment_id]
+    store.delete(attachment_id, TENANT)
+
+
+def test_a_record_that_is_deleted_meanwhile(opened: tuple[Store, Checker]) -> None:
+    store, checker = opened
+    attachment_id = uploaded(store)
+    store.index.connection.client.delete(index=store.index.alias, id=attachment_id, refresh=True)
+    finding = found(checker, "record-without-document")
+    store.delete(attachment_id, TENANT)
+    repaired(opened, finding)
+    assert list(checker.run()) == []
+    with pytest.raises(NotFound):
+        store.find(attachment_id, TENANT)
+
+
+def test_a_temporary_file_that_somebody_holds_by_now(opened: tuple[Store, Checker]) -> None:
+    store, checker = opened
+    left = store.blobs.incoming / ("0" * 32)
+    left.touch()
+    aged(left)
+    finding = found(checker, "stale-temporary")
+    with left.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert not repaired(opened, finding)
+        assert left.exists()
+    os.utime(left)
+    assert not repaired(opened, finding), "nor one that is young again"
+    assert left.exists()
+    aged(left)
+    assert repaired(opened, finding)
+    assert not left.exists()
