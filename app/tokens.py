@@ -188,6 +188,11 @@ class Tokens:
         if seen != known:
             try:
                 content = json.loads(self._path.read_text())
+                if content["format"] != _FORMAT:
+                    # What it adds, such as a reason to refuse a token, would be passed over, and lost with the next change.
+                    raise StorageFailed(
+                        f"The tokens have format {content['format']!r}, which this version does not know"
+                    )
                 tokens = [_from_json(each) for each in content["tokens"]]
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise StorageFailed("The tokens can't be read") from error

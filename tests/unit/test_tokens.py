@@ -164,3 +164,15 @@ def test_a_damaged_file_lets_nobody_in(tmp_path: Path) -> None:
     (tmp_path / "tokens.json").write_text("{")
     with pytest.raises(StorageFailed):
         tokens.authenticate(text)
+
+
+def test_a_newer_file_is_not_guessed_at(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path)
+    text = tokens.create("one")
+    path = tmp_path / "tokens.json"
+    newer = json.dumps({**json.loads(path.read_text()), "format": 2})
+    path.write_text(newer)
+    for use in (lambda: tokens.authenticate(text), lambda: tokens.create("two"), lambda: tokens.revoke("one")):
+        with pytest.raises(StorageFailed, match="format 2"):
+            use()
+    assert path.read_text() == newer
