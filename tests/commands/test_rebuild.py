@@ -26,6 +26,7 @@ from app.settings import Settings
 from app.upkeep.rebuild import Rebuild
 from tests.commands.doors import door, findings, lines
 from tests.support.app import ROOT, Server, ServerFactory
+from tests.support.breaking import Fault, Proxy
 from tests.support.seed import seed
 from tests.support.traffic import Traffic
 
@@ -35,8 +36,8 @@ TIMES = int(os.environ.get("TIMES") or 2)
 
 def documents(server: Server) -> dict[str, tuple[int, dict[str, Any]]]:
     url = f"{server.elasticsearch_url}/{server.index}"
-    requests.post(f"{url}/_refresh", timeout=10)
-    answer = requests.post(f"{url}/_search", json={"size": 10000, "version": True}, timeout=10).json()
+    requests.post(f"{url}/_refresh", timeout=60)
+    answer = requests.post(f"{url}/_search", json={"size": 10000, "version": True}, timeout=60).json()
     return {hit["_id"]: (hit["_version"], hit["_source"]) for hit in answer["hits"]["hits"]}
 
 
@@ -48,7 +49,7 @@ def test_lost_index_comes_back_field_for_field(start_server: ServerFactory) -> N
     before = documents(server)
     assert len(before) == 2
     server.stop()
-    requests.delete(f"{server.elasticsearch_url}/{server.index}-000001", timeout=10)
+    requests.delete(f"{server.elasticsearch_url}/{server.index}-000001", timeout=60)
     result = door(server, "store", "rebuild", "--json")
     assert result.returncode == 0, result.stderr
     assert lines(result)[0]["documents"] == 2
@@ -61,9 +62,9 @@ def test_old_generation_goes_only_when_told(start_server: ServerFactory) -> None
     server.upload(("one.txt", b"x"))
     indices = f"{server.elasticsearch_url}/{server.index}-*"
     assert lines(door(server, "store", "rebuild", "--json"))[0]["removed"] == []
-    assert sorted(requests.get(indices, timeout=10).json()) == [f"{server.index}-{n:06d}" for n in (1, 2)]
+    assert sorted(requests.get(indices, timeout=60).json()) == [f"{server.index}-{n:06d}" for n in (1, 2)]
     assert door(server, "store", "rebuild", "--remove-old").returncode == 0
-    assert list(requests.get(indices, timeout=10).json()) == [f"{server.index}-000003"]
+    assert list(requests.get(indices, timeout=60).json()) == [f"{server.index}-000003"]
     assert len(server.hits()) == 1
     server.upload(("two.txt", b"x"))
     assert len(server.hits()) == 2
@@ -187,14 +188,14 @@ def test_no_change_goes_on_while_the_alias_moves(start_server: ServerFactory) ->
 
 def folders_done(url: str) -> int:
     """How many folders the unfinished build in the index at `url` has noted as done; -1 before there is one."""
-    answer = requests.get(url, timeout=10)
+    answer = requests.get(url, timeout=60)
     if answer.status_code == 404:
         return -1
     (index,) = answer.json().values()
     return int(index["mappings"]["_meta"].get("building", {}).get("folders", 0))
 
 
-def test_killed_rebuild_is_taken_up_where_it_was(start_server: ServerFactory) -> None:
+def test_killed_rebuild_is_taken_up_where_it_was(start_server: ServerFactory, elasticsearch_url: str) -> None:
     server = start_server()
     blobs = Filesystem(server.data)
     hour_ago = time.time() - 3600
@@ -204,14 +205,16 @@ def test_killed_rebuild_is_taken_up_where_it_was(start_server: ServerFactory) ->
     for generation, reached in ((2, 0), (3, 1)):
         name = f"{server.index}-{generation:06d}"
         before = documents(server)
-        process = subprocess.Popen(
-            [str(ROOT / "scripts" / "store"), "rebuild"], env={**os.environ, **server.environment}, cwd=ROOT
-        )
-        while (done := folders_done(f"{server.elasticsearch_url}/{name}")) < reached:
-            assert process.poll() is None
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+        with Proxy(elasticsearch_url) as proxy:
+            # Each of its bulks takes a second, so that it is not at its end before it is killed.
+            proxy.fault = Fault("_bulk", hold_request=1.0)
+            environment = {**os.environ, **server.environment, "ELASTICSEARCH_URL": proxy.url}
+            process = subprocess.Popen([str(ROOT / "scripts" / "store"), "rebuild"], env=environment, cwd=ROOT)
+            while (done := folders_done(f"{server.elasticsearch_url}/{name}")) < reached:
+                assert process.poll() is None
+                time.sleep(0.005)
+            process.send_signal(signal.SIGKILL)
+            assert process.wait() == -signal.SIGKILL
         assert documents(server) == before
         # What came and went in the meantime.
         gone = next(blobs.ids())
@@ -227,7 +230,7 @@ def test_killed_rebuild_is_taken_up_where_it_was(start_server: ServerFactory) ->
         after = documents(server)
         assert {each: source for each, (_, source) in after.items()} == {each.id: each.to_source() for each in records}
         assert after[new][1]["name"] == "new.txt"
-        left = requests.get(f"{server.elasticsearch_url}/{server.index}-*", timeout=10).json()
+        left = requests.get(f"{server.elasticsearch_url}/{server.index}-*", timeout=60).json()
         assert list(left) == [name]
         assert "building" not in left[name]["mappings"]["_meta"]
 

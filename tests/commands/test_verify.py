@@ -7,7 +7,6 @@ import json
 import os
 import re
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from app.upkeep.verify import CODES
 from tests.commands.doors import door, findings
 from tests.support.app import ROOT, Server, ServerFactory
 from tests.support.browsers import post_token, sign_in
+from tests.support.ports import reserved_port
 
 OLD = 7200.0
 #: How often the store is checked while uploads and deletes go on; more in a long run.
@@ -31,7 +31,7 @@ TIMES = int(os.environ.get("TIMES") or 2)
 
 def document(server: Server, attachment_id: str, method: str = "GET", **options: object) -> requests.Response:
     url = f"{server.elasticsearch_url}/{server.index}/_doc/{attachment_id}?refresh=true"
-    return requests.request(method, url, timeout=10, **options)  # type: ignore[arg-type]
+    return requests.request(method, url, timeout=60, **options)  # type: ignore[arg-type]
 
 
 def aged(path: Path) -> Path:
@@ -199,7 +199,7 @@ def written(data: Path) -> dict[str, int]:
 def test_what_the_store_writes_is_documented_and_known_and_nothing_else_is(start_server: ServerFactory) -> None:
     server = start_server(EXTRACTION="on")
     server.upload(("one.txt", b"some content"))
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while findings(server) != (0, []) or not list(server.data.glob("attachments/*/*.extraction")):
         assert time.monotonic() < deadline
     sign_in(server.url, server.token)
@@ -254,7 +254,7 @@ def test_a_missing_index_is_one_finding_and_rebuild_ends_it(start_server: Server
     server = start_server()
     server.upload(("one.txt", b"content one"))
     server.stop()
-    requests.delete(f"{server.elasticsearch_url}/{server.index}-000001", timeout=10)
+    requests.delete(f"{server.elasticsearch_url}/{server.index}-000001", timeout=60)
     assert findings(server, "--repair", "--yes") == (1, [("missing-index", None)])
     assert door(server, "store", "rebuild").returncode == 0
     assert findings(server) == (0, [])
@@ -331,16 +331,15 @@ def test_index_of_another_store_is_refused(start_server: ServerFactory) -> None:
     second = start_server(start=False, INDEX=first.index)
     with pytest.raises(RuntimeError, match=r"ended with 3\n(.*\n)*.*belongs to another store"):
         second.start()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
-    for words in (
-        ("serve", "--port", port),
-        ("store", "verify", "--repair", "--yes"),
-        ("store", "rebuild", "--remove-old"),
-    ):
-        result = door(second, *words)
-        assert result.returncode == 3
-        assert "belongs to another store" in result.stdout + result.stderr
+    with reserved_port() as port:
+        for words in (
+            ("serve", "--port", str(port)),
+            ("store", "verify", "--repair", "--yes"),
+            ("store", "rebuild", "--remove-old"),
+        ):
+            result = door(second, *words)
+            assert result.returncode == 3
+            assert "belongs to another store" in result.stdout + result.stderr
     assert len(first.hits()) == 1
 
 

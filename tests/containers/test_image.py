@@ -25,7 +25,7 @@ from tests.coco import test_transcript
 from tests.extraction import documents
 from tests.support import containers
 from tests.support.app import Server, delete_index, unique_index
-from tests.support.proxy import free_port
+from tests.support.ports import reserved_port
 from tests.support.registries import fetch
 
 pytestmark = [pytest.mark.needs("docker", "elasticsearch-image"), pytest.mark.timeout(900)]
@@ -107,7 +107,7 @@ def contained(
             container.with_env(name, value)
         started.append(container.start())
         server = Contained(containers.url_of(container, PORT), index)
-        server.await_health(seconds=60)
+        server.await_health(seconds=180)
         return server, container.get_wrapped_container()
 
     Contained.await_health = _await_health  # type: ignore[method-assign]
@@ -124,7 +124,7 @@ def _await_health(self: Server, status: int = 200, seconds: float = 30.0) -> Non
     deadline = time.monotonic() + seconds
     while True:
         try:
-            if requests.get(f"{self.url}/health", timeout=10).status_code == status:
+            if requests.get(f"{self.url}/health", timeout=60).status_code == status:
                 return
         except requests.RequestException:
             pass
@@ -151,7 +151,7 @@ def test_what_is_in_it(engine: docker.DockerClient, image: Any) -> None:
     assert configuration["Healthcheck"]["Test"][0] == "CMD"
     assert image.attrs["Size"] - engine.images.get("debian:bookworm-slim").attrs["Size"] < MOST_ADDED_BYTES
     command = ["docker", "run", "--rm", TAG, "ls", "-A", "/srv/attachment-store"]
-    listing = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    listing = subprocess.run(command, capture_output=True, text=True, check=True, timeout=180).stdout
     assert listing.split() == ["app", "mappings"]
 
 
@@ -166,7 +166,7 @@ def test_the_documented_transcript(contained: Callable[..., tuple[Contained, Any
     status, _ = container.exec_run(["touch", "/srv/attachment-store/x"])
     assert status != 0, "the root file system can't be written"
     assert inside(container, "git", "--version").startswith("git version")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while (container.reload() or container.attrs["State"]["Health"]["Status"]) != "healthy":
         assert time.monotonic() < deadline, container.attrs["State"]["Health"]
         time.sleep(0.5)
@@ -194,12 +194,15 @@ def test_sigterm_lets_an_upload_finish(contained: Callable[..., tuple[Contained,
         + b"\r\n--b--\r\n"
     )
     host, port = server.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), 30) as client:
+    with socket.create_connection((host, int(port)), 60) as client:
         client.sendall(
             b"POST /attachment/_upload HTTP/1.1\r\nHost: x\r\nX-API-TOKEN: " + TOKEN.encode() + b"\r\n"
-            b"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: %d\r\n\r\n" % len(body) + body[:2000]
+            b"Content-Type: multipart/form-data; boundary=b\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+            % len(body)
         )
-        time.sleep(1)
+        # So it is at work on it.
+        assert client.recv(65536).startswith(b"HTTP/1.1 100 ")
+        client.sendall(body[:2000])
         stopping = threading.Thread(target=lambda: container.stop(timeout=35))
         stopping.start()
         time.sleep(1)
@@ -311,7 +314,9 @@ def test_one_command_up(tmp_path: Path, engine: docker.DockerClient) -> None:
         shutil.copy(ROOT / name, folder)
     for name in ("app", "deploy", "mappings", "scripts/requirements"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    port = free_port()
+    # The engine takes it much later and has rules of its own for that, so it is let go before.
+    with reserved_port() as port:
+        pass
     environment = {
         **{name: value for name, value in os.environ.items() if name not in ("API_TOKEN", "ELASTIC_PASSWORD")},
         "ELASTICSEARCH_IMAGE": str(containers.elasticsearch_image()),

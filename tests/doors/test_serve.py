@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -15,14 +14,14 @@ from typing import Any
 import pytest
 import requests
 
+from tests.support.ports import reserved_port
+
+# The first start also prepares what makes later ones fast: minutes on a busy machine.
+pytestmark = pytest.mark.timeout(900)
+
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 300.0
-STOP_SECONDS = 60.0
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+STOP_SECONDS = 120.0
 
 
 class Served:
@@ -60,7 +59,7 @@ class Served:
         self.await_output(f"The attachment store is ready: {self.url}\n")
 
     def token(self) -> str:
-        self.await_output("API token (shown only this once): ", 5)
+        self.await_output("API token (shown only this once): ", 60)
         return re.findall(r"API token \(shown only this once\): (\S+)\n", self.output)[0]
 
     def upload(self, token: str, name: str) -> str:
@@ -87,8 +86,8 @@ class Served:
         done = subprocess.run(command, env=given, capture_output=True, text=True, timeout=120)
         return done.returncode, done.stdout
 
-    def processes(self) -> set[int]:
-        """This process and everything below it."""
+    def processes(self, command: bytes = b"") -> set[int]:
+        """This process and everything below it, of those with `command` in their command line."""
         found, waiting = set(), [self.process.pid]
         while waiting:
             pid = waiting.pop()
@@ -96,12 +95,12 @@ class Served:
             with contextlib.suppress(OSError):
                 for task in Path(f"/proc/{pid}/task").iterdir():
                     waiting += [int(each) for each in (task / "children").read_text().split()]
-        return found
+        return {pid for pid in found if command in _command(pid)}
 
     def end(self, number: int) -> int:
         self.process.send_signal(number)
         status = self.process.wait(STOP_SECONDS)
-        self._reader.join(10)
+        self._reader.join(60)
         return status
 
 
@@ -111,6 +110,13 @@ def wait(holds: Callable[[], Any], seconds: float) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError("it never became true")
         time.sleep(0.1)
+
+
+def _command(pid: int) -> bytes:
+    """The command line of a process; empty for one that has ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def alive(pids: set[int]) -> set[int]:
@@ -127,20 +133,20 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     """Starts `scripts/serve` on `data` below a folder of this test; ends what still runs."""
     started: list[Served] = []
 
-    def start(data: str = "data", port: int | None = None, **environment: str) -> Served:
-        started.append(Served(tmp_path / data, port or free_port(), **environment))
-        return started[-1]
+    with contextlib.ExitStack() as ports:
 
-    yield start
-    for each in started:
-        if each.process.poll() is None:
-            each.end(signal.SIGTERM)
-        if each.process.stdout is not None:
-            each.process.stdout.close()
+        def start(data: str = "data", port: int | None = None, **environment: str) -> Served:
+            started.append(Served(tmp_path / data, port or ports.enter_context(reserved_port()), **environment))
+            return started[-1]
+
+        yield start
+        for each in started:
+            if each.process.poll() is None:
+                each.end(signal.SIGTERM)
+            if each.process.stdout is not None:
+                each.process.stdout.close()
 
 
-# The first start also prepares what makes later ones fast: minutes on a busy machine.
-@pytest.mark.timeout(900)
 def test_the_life_of_a_store(serve: Callable[..., Served]) -> None:
     """First start, kill -9, second start, a killed node, an orderly end: one store all the way."""
     first = serve()
@@ -151,7 +157,7 @@ def test_the_life_of_a_store(serve: Callable[..., Served]) -> None:
     assert len(pids) >= 4, "serve, the node, gunicorn's master and its workers"
     os.kill(first.process.pid, signal.SIGKILL)
     first.process.wait()
-    wait(lambda: not alive(pids), 45)
+    wait(lambda: not alive(pids), STOP_SECONDS)
 
     second = serve(port=int(first.url.rpartition(":")[2]))
     second.await_ready()
@@ -160,12 +166,10 @@ def test_the_life_of_a_store(serve: Callable[..., Served]) -> None:
     # The commands find the node, which answers at another port after each start.
     assert second.findings() == (0, "0 findings, 0 repaired, 3 attachments, 3 documents\n")
 
-    (node,) = [
-        pid for pid in second.processes() if b"embedded_node.bridge" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
+    (node,) = second.processes(b"embedded_node.bridge")
     os.kill(node, signal.SIGKILL)
     second.await_output("starting it again")
-    wait(lambda: requests.get(f"{second.url}/health", timeout=10).status_code == 200, 60)
+    wait(lambda: requests.get(f"{second.url}/health", timeout=60).status_code == 200, START_SECONDS)
     acknowledged.add(second.upload(token, "after.txt"))
     assert second.found(token) == acknowledged
 
@@ -184,7 +188,7 @@ def test_two_side_by_side(serve: Callable[..., Served]) -> None:
     assert one.found("one-token") == {mine}
     assert other.found("other-token") == set()
     assert (
-        requests.get(f"{other.url}/attachment/{mine}", headers={"X-API-TOKEN": "one-token"}, timeout=10).status_code
+        requests.get(f"{other.url}/attachment/{mine}", headers={"X-API-TOKEN": "one-token"}, timeout=60).status_code
         == 401
     )
     assert "API token" not in one.output
@@ -207,14 +211,14 @@ def test_two_side_by_side(serve: Callable[..., Served]) -> None:
 def test_wrong_settings(serve: Callable[..., Served], environment: dict[str, str], sentence: str) -> None:
     served = serve(**environment)
     assert served.process.wait(START_SECONDS) != 0
-    wait(lambda: sentence in served.output, 5)
+    wait(lambda: sentence in served.output, 60)
     assert "Traceback" not in served.output
 
 
 def test_the_index_of_another_store(serve: Callable[..., Served], elasticsearch_url: str, server: Any) -> None:
     served = serve(ELASTICSEARCH_URL=elasticsearch_url, INDEX=server.index)
     assert served.process.wait(START_SECONDS) != 0
-    wait(lambda: "belongs to another store" in served.output, 5)
+    wait(lambda: "belongs to another store" in served.output, 60)
     assert "Traceback" not in served.output
     assert server.get("/health").status_code == 200
 
@@ -230,14 +234,11 @@ def test_killed_while_the_node_starts(serve: Callable[..., Served]) -> None:
     served = serve()
     served.await_output("Starting Elasticsearch")
 
-    def waiting() -> bool:
-        return any(b"early_server" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in served.processes())
-
-    wait(waiting, 60)
+    wait(lambda: served.processes(b"early_server"), START_SECONDS)
     pids = served.processes()
     os.kill(served.process.pid, signal.SIGKILL)
     served.process.wait()
-    wait(lambda: not alive(pids), 60)
+    wait(lambda: not alive(pids), STOP_SECONDS)
 
 
 def test_stopped_while_the_node_starts(serve: Callable[..., Served]) -> None:
@@ -246,4 +247,4 @@ def test_stopped_while_the_node_starts(serve: Callable[..., Served]) -> None:
     pids = served.processes()
     assert served.end(signal.SIGTERM) == 0
     assert served.lines[-1] == "Stopped.\n"
-    wait(lambda: not alive(pids), 10)
+    wait(lambda: not alive(pids), STOP_SECONDS)

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import assert_all_or_none, await_settled, descriptors, mounted, remount, undecided
+from tests.faults.conftest import (
+    assert_all_or_none,
+    assert_nothing_leaks,
+    await_settled,
+    held,
+    mounted,
+    remount,
+    take_room,
+    undecided,
+)
 from tests.support.app import Server, running_server
 
 SIZE = 24 * 1024 * 1024
@@ -39,22 +48,13 @@ def ballast(disk: Path) -> Iterator[Path]:
     path.unlink(missing_ok=True)
 
 
-def _leave(ballast: Path, pages: int) -> None:
-    """Have exactly so many pages of the disk free."""
-    ballast.unlink(missing_ok=True)
-    status = os.statvfs(ballast.parent)
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, (status.f_bavail - pages) * status.f_frsize)
-
-
 def test_full_disk_at_every_step(server: Server, ballast: Path) -> None:
     """With one more page free each time, an upload gets one step further, until it is through."""
     (kept,) = server.upload(("kept", b"kept"))
-    (pid,) = server.worker_pids()
-    held = descriptors(pid)
+    before = held(server)
     statuses = []
     for pages in range(16):
-        _leave(ballast, pages)
+        take_room(ballast, pages)
         session = f"full{pages}"
         files = [("files", ("a", b"a" * PAGE)), ("files", ("b", b"b" * PAGE))]
         answer = server.post(f"/chat/{session}/_upload", files=files)
@@ -69,13 +69,13 @@ def test_full_disk_at_every_step(server: Server, ballast: Path) -> None:
     assert statuses[-1] == 200
     # Not only the first step failed: the bytes of the second file, the records, the journal entry did too.
     assert len(statuses) > 4
-    assert descriptors(pid) <= held + 2
+    assert_nothing_leaks(server, before)
 
 
 def test_delete_on_a_full_disk(server: Server, ballast: Path) -> None:
     """A delete is said before it is done, so on a disk without a byte it is refused, and nothing has changed."""
     (attachment,) = server.upload(("a", b"aa"), session="fulldel")
-    _leave(ballast, 0)
+    take_room(ballast, 0)
     answer = server.delete(f"/attachment/{attachment}")
     assert answer.status_code == 507
     assert len(server.hits("session=fulldel")) == 1
@@ -86,7 +86,7 @@ def test_delete_on_a_full_disk(server: Server, ballast: Path) -> None:
 
 
 def test_health_names_a_full_disk(server: Server, ballast: Path) -> None:
-    _leave(ballast, 0)
+    take_room(ballast, 0)
     answer = server.get("/health")
     assert answer.status_code == 503
     assert "space" in answer.text
@@ -95,10 +95,10 @@ def test_health_names_a_full_disk(server: Server, ballast: Path) -> None:
 def test_reserve_refuses_before_the_disk_is_full(disk: Path, elasticsearch_url: str, ballast: Path) -> None:
     reserve = 64 * PAGE
     with running_server(disk, elasticsearch_url, WEB_WORKERS="1", DISK_RESERVE=str(reserve)) as server:
-        _leave(ballast, 70)
+        take_room(ballast, 70)
         assert server.post("/attachment/_upload", files=[("files", ("a", b"a" * 8 * PAGE))]).status_code == 507
         assert server.post("/attachment/_upload", files=[("files", ("a", b"a"))]).status_code == 200
-        _leave(ballast, 60)
+        take_room(ballast, 60)
         assert server.post("/attachment/_upload", files=[("files", ("a", b"a"))]).status_code == 507
         assert undecided(server) == []
 

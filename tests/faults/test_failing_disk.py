@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import assert_all_or_none, await_settled, mounted
+from tests.faults.conftest import assert_all_or_none, await_settled, mounted, take_room
 from tests.faults.tracing import traced
 from tests.support.app import Server, running_server
 
@@ -98,9 +98,7 @@ def test_a_device_that_takes_no_more(tmp_path: Path, elasticsearch_url: str) -> 
         ):
             (kept,) = server.upload(("kept", b"kept" * 1000))
             subprocess.run(["sync", "--file-system", str(disk)], check=True)
-            with ballast.open("wb") as file:
-                room = os.statvfs(medium)
-                os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize)
+            take_room(ballast)
             answer = server.post("/chat/dead/_upload", files=[("files", ("a", bytes(16 * MIB)))])
             # Kernels that know why the device refused say ENOSPC at the fsync, others EIO.
             assert answer.status_code in (500, 507), answer.text

@@ -16,7 +16,7 @@ import requests
 
 from app.index import mappings
 from app.root import open_root
-from tests.faults.conftest import BOUND, assert_all_or_none, await_settled, descriptors, threads, undecided
+from tests.faults.conftest import assert_all_or_none, await_settled, descriptors, threads, undecided
 from tests.support.app import ROOT, Server, ServerFactory
 from tests.support.breaking import Fault, Proxy
 
@@ -24,8 +24,8 @@ FAULTS = {
     "reset before Elasticsearch sees it": Fault(reset_request=True),
     "reset after it has done the work": Fault(reset_after=True),
     "reset in the middle of the answer": Fault(cut_answer_at=90),
-    "answer later than the client waits": Fault(hold_answer=2.0),
-    "request arrives after the client gave up": Fault(hold_request=2.0),
+    "answer later than the client waits": Fault(hold_answer_until=threading.Event()),
+    "request arrives after the client gave up": Fault(hold_until=threading.Event()),
     "too many requests": Fault(replace_answer=("429 Too Many Requests", b'{"error":{"type":"x"},"status":429}')),
     "bad gateway": Fault(replace_answer=("502 Bad Gateway", b'{"error":{"type":"x"},"status":502}')),
     "unavailable": Fault(replace_answer=("503 Service Unavailable", b'{"error":{"type":"x"},"status":503}')),
@@ -42,21 +42,33 @@ def _unavailable(answer: requests.Response) -> None:
     assert answer.status_code == 503, answer.text
     assert int(answer.headers["Retry-After"]) > 0
     assert answer.json()["status"] == 503
-    assert answer.elapsed.total_seconds() < BOUND
+    # In time: tests/faults/test_slow_index.py looks at it closely. Without a limit the client here would give up.
+    assert answer.elapsed.total_seconds() < 30
+
+
+def _fault(name: str, path: str) -> Fault:
+    """One of them, for the next request to `path`, with moments of its own."""
+    fault = replace(FAULTS[name], path=path, times=1)
+    for each in ("hold_until", "hold_answer_until"):
+        if getattr(fault, each) is not None:
+            setattr(fault, each, threading.Event())
+    return fault
 
 
 def _calm(proxied: Server, proxy: Proxy, fault: Fault) -> None:
     """Let everything through again, wait for what was held back to arrive, and for the store to settle."""
     proxy.fault = None
-    if fault.hold_answer or fault.hold_request:
-        assert fault.through.wait(30)
+    for held in (fault.hold_until, fault.hold_answer_until):
+        if held is not None:
+            held.set()
+            assert fault.through.wait(60)
     await_settled(proxied)
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_upload(proxied: Server, proxy: Proxy, name: str) -> None:
     (kept,) = proxied.upload(("kept", b"kept"))
-    fault = proxy.fault = replace(FAULTS[name], path="_bulk", times=1)
+    fault = proxy.fault = _fault(name, "_bulk")
     session = f"up{list(FAULTS).index(name)}"
     _unavailable(proxied.post(f"/chat/{session}/_upload", files=[("files", ("a", b"aa")), ("files", ("b", b"b"))]))
     assert fault.hit == 1
@@ -69,7 +81,7 @@ def test_upload(proxied: Server, proxy: Proxy, name: str) -> None:
 def test_delete(proxied: Server, proxy: Proxy, name: str) -> None:
     session = f"del{list(FAULTS).index(name)}"
     (attachment,) = proxied.upload(("a", b"aa"), session=session)
-    fault = proxy.fault = replace(FAULTS[name], path="_bulk", times=1)
+    fault = proxy.fault = _fault(name, "_bulk")
     _unavailable(proxied.delete(f"/attachment/{attachment}"))
     assert fault.hit == 1
     _calm(proxied, proxy, fault)
@@ -79,7 +91,7 @@ def test_delete(proxied: Server, proxy: Proxy, name: str) -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_search(proxied: Server, proxy: Proxy, name: str) -> None:
-    fault = proxy.fault = replace(FAULTS[name], path="_search", times=1)
+    fault = proxy.fault = _fault(name, "_search")
     answer = proxied.get("/attachment/_search?session=nobody")
     if name not in ("half an answer", "an answer without its items"):
         # What Elasticsearch sent whole is handed through undecoded.
@@ -111,7 +123,7 @@ def test_connection_refused(proxied: Server, proxy: Proxy) -> None:
 @pytest.mark.parametrize("rebuilt", [False, True], ids=["the same index", "rebuilt meanwhile"])
 def test_late_write_brings_nothing_back(start_server: ServerFactory, proxy: Proxy, rebuilt: bool) -> None:
     """The bulk of an upload arrives after its client gave up, and after the attachment was settled and deleted."""
-    server = start_server(elasticsearch_url=proxy.url, WEB_WORKERS="1", ELASTICSEARCH_TIMEOUT="1")
+    server = start_server(elasticsearch_url=proxy.url, WEB_WORKERS="1", ELASTICSEARCH_TIMEOUT="4")
     server.upload(("kept", b"kept"), session="kept")
     fault = proxy.fault = Fault("_bulk", hold_until=threading.Event(), times=1)
     assert fault.hold_until is not None
@@ -177,9 +189,10 @@ def test_one_item_refused(start_server: ServerFactory) -> None:
     server.start()
     answer = server.post("/chat/s/_upload", files=[("files", ("1", b"taken")), ("files", ("x", b"refused"))])
     assert answer.status_code == 503
-    assert server.hits("session=s") == []
-    assert [path for path in server.stored_files() if not path.startswith("journal/")] == []
+    # At once, or by the reconciler where that takes too long.
     await_settled(server)
+    assert server.hits("session=s") == []
+    assert server.stored_files() == []
     # One that would be refused again is no matter of waiting.
     answer = server.post("/chat/s/_upload", files=[("files", ("x", b"refused"))])
     assert answer.status_code == 500
@@ -247,7 +260,7 @@ def test_a_lost_index_refuses_deletes_too(start_server: ServerFactory) -> None:
     (attachment,) = server.upload(("a", b"aa"), session="s")
     _lose_index(server)
     _unavailable(server.delete(f"/attachment/{attachment}"))
-    assert requests.get(f"{server.elasticsearch_url}/{server.index}", timeout=10).status_code == 404
+    assert requests.get(f"{server.elasticsearch_url}/{server.index}", timeout=60).status_code == 404
     assert server.get(f"/attachment/{attachment}").content == b"aa"
     _rebuild(server)
     assert server.delete(f"/attachment/{attachment}").status_code == 200
@@ -286,11 +299,11 @@ def test_nothing_leaks(proxied: Server, proxy: Proxy) -> None:
     before = descriptors(pid), threads(pid)
     work()
     work()
-    requests.get(f"{url}/health", timeout=10)
-    time.sleep(1)
-    after = descriptors(pid), threads(pid)
+    requests.get(f"{url}/health", timeout=60)
+    deadline = time.monotonic() + 60
     # A few connections that are kept open, and threads that gunicorn's pool starts when it first needs them.
-    assert after[0] <= before[0] + 8
-    assert after[1] <= before[1] + 8
+    while (after := (descriptors(pid), threads(pid)))[0] > before[0] + 8 or after[1] > before[1] + 8:
+        assert time.monotonic() < deadline, (before, after)
+        time.sleep(0.1)
     assert undecided(proxied) == []
     assert not list(Path(proxied.data / "incoming").iterdir())

@@ -22,7 +22,8 @@ from app.index.calls import Calls
 from app.settings import Settings
 from tests.commands.doors import door, lines
 from tests.support.app import Server, running_server
-from tests.support.proxy import free_port, serving
+from tests.support.ports import reserved_port
+from tests.support.proxy import serving
 
 pytestmark = pytest.mark.needs("nginx", "openssl")
 
@@ -109,13 +110,13 @@ def secured(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) ->
     openssl(folder, "x509", "-req", "-in", "server.csr", *signed, "-out", "server.pem")
     password, key = secrets.token_hex(12), base64.b64encode(secrets.token_bytes(24)).decode()
     (folder / "users").write_text(f"{USER}:{openssl(folder, 'passwd', '-apr1', password)}\n")
-    port = free_port()
-    text = CONFIGURATION.format(port=port, upstream=elasticsearch_url, key=key)
-    if os.getuid() == 0:
-        # Its workers read the password file, which is root's.
-        text = f"user root;\n{text}"
-    with serving(folder, text, port):
-        yield Secured(f"https://127.0.0.1:{port}/es", ca, another, password, key)
+    with reserved_port() as port:
+        text = CONFIGURATION.format(port=port, upstream=elasticsearch_url, key=key)
+        if os.getuid() == 0:
+            # Its workers read the password file, which is root's.
+            text = f"user root;\n{text}"
+        with serving(folder, text, port):
+            yield Secured(f"https://127.0.0.1:{port}/es", ca, another, password, key)
 
 
 @contextlib.contextmanager

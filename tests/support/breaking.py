@@ -17,42 +17,49 @@ import time
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from tests.support.ports import reserved_port
+
 #: Bytes that are passed on at once.
 PIECE = 64 * 1024
 
 
 @dataclass
 class Fault:
-    """What happens to the requests whose first line contains `path`; the others pass.
+    """What happens to the requests whose first line contains `path`, and that contain `text`; the others pass.
 
     `reset_request`: the connection is reset before Elasticsearch sees anything of it.
     `reset_after`: Elasticsearch does the work and answers, and the connection is reset before a byte of it comes through.
     `cut_answer_at`: so many bytes of the answer come through, then a reset.
-    `hold_request` / `hold_answer`: seconds that the request, or the answer to it, is kept back.
-    `hold_until`: the request is kept back until this is set; `through` is set when Elasticsearch has answered it.
+    `hold_request`: seconds that the request is kept back.
+    `hold_until` / `hold_answer_until`: the request, or the answer to it, is kept back until this is set; `through` is set
+    when Elasticsearch has answered it.
     `replace_answer`: what comes instead of a real answer, as (status line, body): for what no node can be brought to say.
     `replace_after`: and Elasticsearch does the work all the same.
     `times`: how many requests are hit.
     """
 
     path: str = ""
+    text: bytes = b""
     reset_request: bool = False
     reset_after: bool = False
     cut_answer_at: int | None = None
     hold_request: float = 0.0
-    hold_answer: float = 0.0
     hold_until: threading.Event | None = None
+    hold_answer_until: threading.Event | None = None
     replace_answer: tuple[str, bytes] | None = None
     replace_after: bool = False
     times: int = 1_000_000
     hit: int = field(default=0, init=False)
     through: threading.Event = field(default_factory=threading.Event, init=False)
+    _counting: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def matches(self, request: bytes) -> bool:
-        if self.hit >= self.times or self.path.encode() not in request.split(b"\r\n", 1)[0]:
+        if self.path.encode() not in request.split(b"\r\n", 1)[0] or self.text not in request:
             return False
-        self.hit += 1
-        return True
+        with self._counting:
+            hit = self.hit < self.times
+            self.hit += hit
+        return hit
 
 
 class Proxy:
@@ -64,9 +71,10 @@ class Proxy:
         self.fault: Fault | None = None
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self._accept()
+        # While it refuses, too, the port is nobody else's.
+        self._ports = contextlib.ExitStack()
+        self.port = self._ports.enter_context(reserved_port())
+        self.accept()
 
     @property
     def url(self) -> str:
@@ -77,6 +85,7 @@ class Proxy:
 
     def __exit__(self, *_: object) -> None:
         self.refuse()
+        self._ports.close()
 
     def refuse(self) -> None:
         """Refuse connections from now on, and reset those that are there."""
@@ -150,7 +159,8 @@ class Proxy:
         node.sendall(request)
         answer = _message(node)
         fault.through.set()
-        time.sleep(fault.hold_answer)
+        if fault.hold_answer_until is not None:
+            fault.hold_answer_until.wait()
         if fault.reset_after:
             answer = b""
         elif fault.cut_answer_at is not None:
@@ -173,6 +183,14 @@ def _reset(connection: socket.socket) -> None:
     connection.close()
 
 
+def _piece(connection: socket.socket) -> bytes:
+    """Some bytes of a message that has begun."""
+    piece = connection.recv(PIECE)
+    if not piece:
+        raise ConnectionResetError
+    return piece
+
+
 def _message(connection: socket.socket) -> bytes:
     """One HTTP message with its body; empty at the end of the connection."""
     data = b""
@@ -185,12 +203,9 @@ def _message(connection: socket.socket) -> bytes:
     fields = dict(line.lower().split(b":", 1) for line in head.split(b"\r\n")[1:])
     if b"chunked" in fields.get(b"transfer-encoding", b""):
         while not body.endswith(b"0\r\n\r\n"):
-            body += connection.recv(PIECE)
+            body += _piece(connection)
     else:
         length = int(fields.get(b"content-length", b"0"))
         while len(body) < length:
-            piece = connection.recv(PIECE)
-            if not piece:
-                raise ConnectionResetError
-            body += piece
+            body += _piece(connection)
     return head + b"\r\n\r\n" + body

@@ -10,36 +10,31 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.support.ports import reserved_port
 from tests.support.tools import command
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "nginx" / "nginx.conf"
-READY_SECONDS = 20.0
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+READY_SECONDS = 60.0
 
 
 @contextlib.contextmanager
 def running_nginx(folder: Path, upstream_port: int, attachments: Path) -> Iterator[str]:
     """nginx in front of 127.0.0.1:`upstream_port`; the URL. Only addresses and paths of its configuration are changed."""
-    port = free_port()
-    text = CONFIGURATION.read_text()
-    for shipped, here in (
-        ("server store:9000;", f"server 127.0.0.1:{upstream_port};"),
-        ("listen 8080;", f"listen 127.0.0.1:{port};"),
-        ("alias /data/attachments/;", f"alias {attachments}/;"),
-        ("/tmp/nginx", f"{folder}/nginx"),
-    ):
-        assert shipped in text, shipped
-        text = text.replace(shipped, here)
-    if os.getuid() == 0:
-        # The image runs it as the store's user; here the files are root's.
-        text = f"user root;\n{text}"
-    with serving(folder, text, port):
-        yield f"http://127.0.0.1:{port}"
+    with reserved_port() as port:
+        text = CONFIGURATION.read_text()
+        for shipped, here in (
+            ("server store:9000;", f"server 127.0.0.1:{upstream_port};"),
+            ("listen 8080;", f"listen 127.0.0.1:{port};"),
+            ("alias /data/attachments/;", f"alias {attachments}/;"),
+            ("/tmp/nginx", f"{folder}/nginx"),
+        ):
+            assert shipped in text, shipped
+            text = text.replace(shipped, here)
+        if os.getuid() == 0:
+            # The image runs it as the store's user; here the files are root's.
+            text = f"user root;\n{text}"
+        with serving(folder, text, port):
+            yield f"http://127.0.0.1:{port}"
 
 
 @contextlib.contextmanager
@@ -63,4 +58,4 @@ def serving(folder: Path, configuration: str, port: int) -> Iterator[None]:
             yield
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
