@@ -16,8 +16,10 @@ import requests
 
 from app.http import pace
 from app.settings import KIB
+from tests.coco import wire
 from tests.faults.conftest import descriptors
-from tests.support.app import Server, running_server
+from tests.support.app import Server, ServerFactory, running_server
+from tests.support.pauses import Pauses
 
 THREADS = 4
 #: Half of the defaults and less, for the sake of the time that the tests take; the rates are the defaults.
@@ -69,11 +71,16 @@ def head(server: Server, *lines: str, method: str = "POST", path: str = "/attach
 
 
 def assert_served(server: Server, attachment: str, seconds: float = 3.0) -> None:
-    """Others are served at once."""
+    """Others are served at once: sooner than a slow client is cut off.
+
+    What this machine stood still meanwhile is nobody's fault: what a thread overslept that only sleeps.
+    """
     for _ in range(5):
-        began = time.monotonic()
-        assert requests.get(f"{server.url}/attachment/{attachment}", headers=server.headers(), timeout=20).ok
-        assert time.monotonic() - began < seconds
+        with Pauses() as pauses:
+            began = time.monotonic()
+            assert requests.get(f"{server.url}/attachment/{attachment}", headers=server.headers(), timeout=60).ok
+            took = time.monotonic() - began
+        assert took - pauses.seconds < seconds
 
 
 def memory(pid: int) -> int:
@@ -101,17 +108,19 @@ def test_half_open_connections(server: Server, attachment: str, start: bytes) ->
                 connection.sendall(start)
         assert_served(server, attachment)
         assert server.upload(("b", b"b"))
-    deadline = time.monotonic() + HEAD_SECONDS + 5
+    deadline = time.monotonic() + HEAD_SECONDS + 60
     while descriptors(pid) > held + 10:
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
-def test_the_longest_silent_connection_makes_room(server: Server) -> None:
+def test_the_longest_silent_connection_makes_room(start_server: ServerFactory) -> None:
     """At the limit of connections all are kept; one more, and the oldest goes."""
-    deadline = time.monotonic() + 60
+    # None of them is to go for its silence.
+    server = start_server(**{**SETTINGS, "HEAD_TIMEOUT": "600"})
+    deadline = time.monotonic() + 120
     with contextlib.ExitStack() as stack:
-        # Whatever earlier tests left open is gone when nothing but the new ones is there.
+        # Whatever was asked before is over when nothing but the new ones is there.
         while (others := _connections(server.port)) > 0:
             assert time.monotonic() < deadline, others
             time.sleep(0.1)
@@ -123,7 +132,7 @@ def test_the_longest_silent_connection_makes_room(server: Server) -> None:
         with pytest.raises(TimeoutError):
             connections[0].recv(1)
         stack.enter_context(connect(server))
-        connections[0].settimeout(2)
+        connections[0].settimeout(60)
         assert connections[0].recv(1) == b""
         connections[1].settimeout(0.3)
         with pytest.raises(TimeoutError):
@@ -168,12 +177,14 @@ def test_heads_sent_a_byte_a_second(server: Server, attachment: str) -> None:
         began = time.monotonic()
         for byte in b"GET / HT":
             for each in connections:
-                each.sendall(bytes([byte]))
+                # Where this takes long, the last of it is for nobody any more.
+                with contextlib.suppress(OSError):
+                    each.sendall(bytes([byte]))
             assert_served(server, attachment)
             time.sleep(0.5)
         for each in connections:
             answer_of(each)
-        assert time.monotonic() - began < HEAD_SECONDS + 10
+        assert time.monotonic() - began < HEAD_SECONDS + 60
 
 
 def test_bodies_sent_a_byte_a_second(server: Server) -> None:
@@ -194,7 +205,7 @@ def test_bodies_sent_a_byte_a_second(server: Server) -> None:
             for each in connections:
                 with contextlib.suppress(OSError):
                     each.sendall(b"x")
-            assert time.monotonic() - began < WINDOW + 20
+            assert time.monotonic() - began < WINDOW + 60
             time.sleep(1)
     assert [answer.split(b" ")[1] for answer in answers] == [b"408"] * THREADS
     assert server.stored_files() == before
@@ -215,14 +226,27 @@ def test_a_slow_but_steady_client_is_served(server: Server) -> None:
     """Twice the least rate, for longer than the window."""
     content = bytes(int(2 * LEAST_RATE * (WINDOW + 2)))
     body = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n' + content + b"\r\n--b--\r\n"
-    with connect(server) as connection:
+    for _ in range(5):
+        slowest, received = sent_steadily(server, body)
+        if received.startswith(b"HTTP/1.1 200"):
+            return
+        # One that was itself kept from sending was no steady client.
+        assert slowest > 1.0, received
+    pytest.fail("this machine stands still too often to be a steady client")
+
+
+def sent_steadily(server: Server, body: bytes) -> tuple[float, bytes]:
+    """Send an upload at twice the least rate: the longest pause between two pieces, and the answer."""
+    with connect(server) as connection, contextlib.suppress(OSError):
+        slowest, before = 0.0, time.monotonic()
         lines = ("Content-Type: multipart/form-data; boundary=b", f"Content-Length: {len(body)}", "Connection: close")
         connection.sendall(head(server, *lines))
-        step = LEAST_RATE
-        for start in range(0, len(body), step):
-            connection.sendall(body[start : start + step])
+        for start in range(0, len(body), LEAST_RATE):
+            connection.sendall(body[start : start + LEAST_RATE])
             time.sleep(0.5)
-        assert answer_of(connection).startswith(b"HTTP/1.1 200")
+            slowest, before = max(slowest, time.monotonic() - before), time.monotonic()
+        return slowest, answer_of(connection)
+    return slowest, b""
 
 
 def test_requests_behind_each_other(server: Server, attachment: str) -> None:
@@ -235,7 +259,9 @@ def test_requests_behind_each_other(server: Server, attachment: str) -> None:
         for each in connections:
             received = b""
             while received.count(b"\r\n\r\naa") < 3:
-                received += each.recv(65536)
+                piece = each.recv(65536)
+                assert piece, received
+                received += piece
         assert_served(server, attachment)
         for each in connections:
             each.sendall(one[20:])
@@ -275,7 +301,7 @@ def test_hostile_requests(server: Server, attachment: str, name: str) -> None:
     # A client that closed its side may get no answer; one that gets one gets a refusal.
     assert not answer or int(answer.split(b" ")[1]) in statuses
     assert b"Traceback" not in answer
-    assert server.stored_files() == before
+    wire.eventually(lambda: server.stored_files() == before)
     assert_served(server, attachment)
 
 
@@ -308,7 +334,8 @@ def test_json_bombs(server: Server, attachment: str) -> None:
     ):
         began = time.monotonic()
         assert server.post("/attachment/_search", data=body).status_code == 400
-        assert time.monotonic() - began < 5
+        # What takes the square of its length takes minutes.
+        assert time.monotonic() - began < 20
     deep: dict[str, object] = {}
     for _ in range(40):
         deep = {"a": deep}
@@ -326,7 +353,7 @@ def test_a_worker_without_a_thread_leaves_connections_to_others(tmp_path: Path, 
             for _ in range(8):
                 idle.enter_context(connect(two))
                 time.sleep(0.05)
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while sum(held := [_held(each, two.port) for each in two.worker_pids()]) < 8:
                 assert time.monotonic() < deadline, held
                 time.sleep(0.01)
@@ -338,4 +365,4 @@ def test_a_worker_without_a_thread_leaves_connections_to_others(tmp_path: Path, 
             # One after the other: a worker knows which threads are taken once it has read the heads.
             time.sleep(0.3)
         for _ in range(20):
-            assert requests.get(f"{two.url}/health/live", timeout=20).ok
+            assert requests.get(f"{two.url}/health/live", timeout=60).ok
