@@ -20,7 +20,8 @@ HERE = Path(__file__).parent
 MAX_FILE_SIZE = 4 * 1024 * 1024
 
 #: Milliseconds. The machine may be busy with much else.
-expect.set_options(timeout=20_000)
+PATIENCE = 45_000
+expect.set_options(timeout=PATIENCE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -156,7 +157,7 @@ def new_screen(chromium: Browser, page_server: Server) -> Iterator[Callable[...,
             context = chromium.new_context(**{"viewport": {"width": 1360, "height": 860}, **options})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE)
         if not violations:
             page.on("console", console)
         page.on("pageerror", lambda error: wrong.append(str(error)))

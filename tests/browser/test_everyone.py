@@ -121,7 +121,9 @@ def test_a_walk_by_keyboard_alone(screen: Screen) -> None:
     expect(page.get_by_role("searchbox")).to_be_focused()
     # Search, into the list, up and down, look, close, back on the row.
     keys.type("txt")
-    # The rows of an answer to words are higher: this is it, not the list from before.
+    # The rows of an answer to words are higher: this is it, not the list from before, nor that to the first letters.
+    expect(page).to_have_url(f"{screen.server.url}/page/?q=txt&sort=name")
+    expect(page.locator(".main")).not_to_have_attribute("aria-busy", "true")
     expect(page.locator(".rows.high li")).to_have_count(2)
     keys.press("ArrowDown")
     expect(screen.row("alpha.txt").get_by_role("link")).to_be_focused()
@@ -146,6 +148,8 @@ def test_a_walk_by_keyboard_alone(screen: Screen) -> None:
     # From the start, Tab comes to everything: a filter is set by the space bar, and the focus stays on it.
     page.reload()
     expect(page.get_by_role("searchbox")).to_be_focused()
+    expect(screen.count).to_have_text("1 attachment")
+    expect(page.locator(".choice").first).to_be_visible()
     keys.press("Shift+Tab")
     keys.press("Shift+Tab")
     expect(page.get_by_role("link", name="Skip to the results")).to_be_focused()

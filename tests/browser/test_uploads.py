@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import MAX_FILE_SIZE, Screen
-from tests.faults.conftest import mounted
+from tests.faults.conftest import mounted, take_room
 from tests.support.app import running_server
 from tests.support.breaking import Proxy
 
@@ -20,7 +20,8 @@ MIB = 1024 * 1024
 
 def test_progress_with_bytes_speed_and_time_left(screen: Screen) -> None:
     screen.open()
-    full_speed = screen.slow_down(400_000)
+    # Twenty seconds, of which most are left at the end, to look at what is shown meanwhile.
+    full_speed = screen.slow_down(100_000)
     screen.choose(("slow.bin", os.urandom(2 * MIB)))
     entry = screen.entry("slow.bin")
     bar = entry.get_by_role("progressbar")
@@ -42,7 +43,7 @@ def test_progress_with_bytes_speed_and_time_left(screen: Screen) -> None:
 
 def test_cancel_and_try_again(screen: Screen) -> None:
     screen.open()
-    full_speed = screen.slow_down(100_000)
+    full_speed = screen.slow_down(40_000)
     screen.choose(("stop.bin", os.urandom(MIB)), ("other.txt", b"other"))
     entry = screen.entry("stop.bin")
     expect(entry).to_contain_text("of 1.0 MB")
@@ -168,9 +169,7 @@ def test_refusals_as_the_server_gives_them(
         screen = new_screen(server=server)
         screen.open()
         ballast = small_disk / "ballast"
-        with ballast.open("wb") as file:
-            status = os.statvfs(small_disk)
-            os.posix_fallocate(file.fileno(), 0, status.f_bavail * status.f_frsize)
+        take_room(ballast)
         screen.choose(("full.bin", os.urandom(MIB)))
         entry = screen.entry("full.bin")
         expect(entry).to_contain_text("The server’s disk is full. Nothing of the file was kept.")
