@@ -19,14 +19,17 @@ import requests
 from embedded_node import EmbeddedNode
 
 from app.index import mappings
+from app.settings import Settings
 from tests.support.app import Server, running_server
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 SMALL = 64 * KIB
 SESSION = "benchmark"
 
+#: As the product has it by default, where the tests are more patient.
+_WAIT = {"ELASTICSEARCH_TIMEOUT": f"{Settings().elasticsearch_timeout:g}"}
 #: As scripts/serve has them; the test's own defaults, which differ, are put back.
-PRODUCT = {"EXTRACTION": "on", "RECONCILE_INTERVAL": "2", "MAX_FILE_SIZE": "2GiB", "MAX_REQUEST_SIZE": "3GiB"}
+PRODUCT = {**_WAIT, "EXTRACTION": "on", "RECONCILE_INTERVAL": "2", "MAX_FILE_SIZE": "2GiB", "MAX_REQUEST_SIZE": "3GiB"}
 PREFIX = "/_attachments/"
 
 _NGINX = """
@@ -56,7 +59,7 @@ def server_for_run(**environment: str) -> Iterator[Server]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         url = os.environ.get("ELASTICSEARCH_URL") or stack.enter_context(EmbeddedNode(folder / "node")).url
-        yield stack.enter_context(running_server(folder, url, **environment))
+        yield stack.enter_context(running_server(folder, url, **{**_WAIT, **environment}))
 
 
 class Parts:

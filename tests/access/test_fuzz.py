@@ -125,7 +125,7 @@ def body(random: Random) -> tuple[bytes, str]:
 
 @pytest.fixture(scope="module")
 def connection(server: Server) -> Iterator[http.client.HTTPConnection]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
     yield connection
     connection.close()
 

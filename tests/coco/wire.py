@@ -81,7 +81,7 @@ def upload(server: Server, *parts: bytes, path: str = "/attachment/_upload") -> 
     return exchange(server, "POST", path, form(*parts), Content_Type=FORM_TYPE)
 
 
-def eventually(holds: object, seconds: float = 20.0) -> None:
+def eventually(holds: object, seconds: float = 60.0) -> None:
     """Wait until `holds()` is true."""
     deadline = time.monotonic() + seconds
     while not holds():  # type: ignore[operator]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from app.watch.watchers import MIN_PAUSE
 from tests.coder.client import CHATS, NOT_FOUND, ORGANIZATION, call, chat, upload
 from tests.coder.watching import Watcher, git, repository, watching
 from tests.support.app import Server, running_server
@@ -94,12 +95,16 @@ def test_binary_renamed_deleted_ignored_and_links(watcher: Watcher, folder: Path
     (repo / "links").symlink_to(tmp_path)
     (repo / "naïve ✓").write_text("odd\n")
     (repo / "done").write_text("done\n")
-    watcher.until(lambda: "+done" in watcher.diff(repo))
+    wanted = (
+        "rename from other\nrename to renamed\n",
+        "Binary files /dev/null and b/image.png differ",
+        "deleted file mode 100644",
+        f"+{tmp_path / 'secret'}",
+        "+done",
+    )
+    # A scan in the middle of all this may see some of it.
+    watcher.until(lambda: all(each in watcher.diff(repo) for each in wanted))
     diff = watcher.diff(repo)
-    assert "rename from other\nrename to renamed\n" in diff
-    assert "Binary files /dev/null and b/image.png differ" in diff
-    assert "deleted file mode 100644" in diff
-    assert f"+{tmp_path / 'secret'}" in diff
     assert "IGNORED" not in diff
     assert "SECRET" not in diff
 
@@ -161,23 +166,20 @@ def test_refreshes_are_coalesced_and_other_messages_answered(watcher: Watcher, f
         watcher.send(message)
         watcher.until(lambda: watcher.messages[-1]["type"] == "error")
         assert watcher.messages.pop() == {"type": "error", "message": "unknown message type"}
+    began = time.monotonic()
     for number in range(40):
         (folder / "repo" / "readme").write_text(f"{number}\n")
         watcher.send({"type": "refresh"})
         time.sleep(0.1)
     watcher.until(lambda: "+39\n" in watcher.diff(folder / "repo"))
-    times = [each["scanned_at"] for each in watcher.messages]
-    seconds = [float(each[17:-1]) + 60 * float(each[14:16]) for each in times]
-    gaps = [(later - earlier) % 3600 for earlier, later in zip(seconds, seconds[1:], strict=False)]
-    # The time is that of a scan's end, and scans differ a little.
-    assert min(gaps) > 0.5
-    assert len(gaps) <= 12
+    # Scans begin a second apart at least, however often one asks: at most one for each second, with those at the ends.
+    assert len(watcher.messages) <= (time.monotonic() - began) / MIN_PAUSE + 3
 
 
 def test_long_messages_end_the_connection(watcher: Watcher) -> None:
     watcher.send("x" * 70_000)
     with pytest.raises(ConnectionClosed) as caught:
-        watcher.receive(30)
+        watcher.receive(60)
     assert caught.value.rcvd is not None
     assert caught.value.rcvd.code == 1009
 
@@ -195,7 +197,7 @@ def test_pings(watcher: Watcher) -> None:
         receive(frame)  # type: ignore[arg-type]
 
     protocol.recv_frame = spy  # type: ignore[method-assign, assignment]
-    end = time.monotonic() + 25
+    end = time.monotonic() + 90
     while not seen() and time.monotonic() < end:
         with contextlib.suppress(TimeoutError):
             watcher.receive(0.5)
@@ -266,7 +268,8 @@ def test_a_hundred_watchers_block_nobody(host: Server, folder: Path) -> None:
             began = time.monotonic()
             assert upload(host).status_code == 201
             assert host.get("/attachment/_search").status_code == 200
-            assert time.monotonic() - began < 10
+            # They wait for nobody who watches; the client gives up after sixty.
+            assert time.monotonic() - began < 40
         (repo / "readme").write_text("for all\n")
         for client in clients:
             client.until(lambda client=client: "+for all" in client.diff(repo))  # type: ignore[misc]
@@ -287,7 +290,7 @@ def test_a_revoked_token_is_shown_nothing_more(host: Server, folder: Path) -> No
         (repo / "readme").write_text("for those who may\n")
         client.until(lambda: "+for those who may" in client.diff(repo))
         with pytest.raises(ConnectionClosed) as caught:
-            revoked.receive(25)
+            revoked.receive(60)
         assert caught.value.rcvd is not None
         assert caught.value.rcvd.code == 1008
     assert "for those who may" not in str(revoked.messages)
@@ -303,13 +306,13 @@ def test_revoked_tokens_and_the_servers_end(root: Path, tmp_path: Path, elastics
             revoked.until(lambda: len(revoked.known) == 1)
             host.tokens.revoke("short-lived")
             with pytest.raises(ConnectionClosed) as caught:
-                revoked.receive(25)
+                revoked.receive(60)
             assert caught.value.rcvd is not None
             assert caught.value.rcvd.code == 1008
             began = time.monotonic()
             assert host.stop() == 0
             assert time.monotonic() - began < 20
             with pytest.raises(ConnectionClosed) as caught:
-                client.receive(5)
+                client.receive(60)
             assert caught.value.rcvd is not None
             assert caught.value.rcvd.code == 1001

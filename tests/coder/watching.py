@@ -17,7 +17,7 @@ from tests.coder.client import CHATS
 from tests.support.app import Server
 
 #: A change arrives within 2 s on an idle machine; tests wait longer, for the machine may be busy.
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 Json = dict[str, Any]
 

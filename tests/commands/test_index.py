@@ -64,7 +64,7 @@ def index(server: Server, *words: str) -> tuple[int, list[Json]]:
 
 
 def generations(server: Server, alias: str | None = None) -> Json:
-    found: Json = requests.get(f"{server.elasticsearch_url}/{alias or server.index}-0*", timeout=10).json()
+    found: Json = requests.get(f"{server.elasticsearch_url}/{alias or server.index}-0*", timeout=60).json()
     return found
 
 
@@ -73,7 +73,7 @@ def names(server: Server, *numbers: int) -> list[str]:
 
 
 def current(server: Server) -> str:
-    (name,) = requests.get(f"{server.elasticsearch_url}/_alias/{server.index}", timeout=10).json()
+    (name,) = requests.get(f"{server.elasticsearch_url}/_alias/{server.index}", timeout=60).json()
     return str(name)
 
 
@@ -157,7 +157,7 @@ def test_an_index_of_a_newer_version_is_left_alone(
     server.stop()
     server.start(wait=False)
     assert server.process is not None
-    assert server.process.wait(60) == 3
+    assert server.process.wait(120) == 3
     server.process = None
     assert "was made by a newer version (mapping 3 > 2)" in server.log.read_text()
 
@@ -235,7 +235,7 @@ def test_fields_that_documents_have_are_not_lost_unasked(
     code, (result,) = index(server, "migrate", *options, "--drop-field", "sha256")
     assert (code, result["confirmed"], result["done"]) == (1, False, False)
     assert index(server, "migrate", *options, "--drop-field", "sha256", "--yes")[1][0]["done"] is True
-    (hit,) = requests.get(f"{server.elasticsearch_url}/{server.index}/_search", timeout=10).json()["hits"]["hits"]
+    (hit,) = requests.get(f"{server.elasticsearch_url}/{server.index}/_search", timeout=60).json()["hits"]["hits"]
     assert "sha256" not in hit["_source"]
 
 
@@ -254,11 +254,11 @@ def older(server: Server) -> None:
     old = json.loads(FIRST_MAPPING.read_text())
     (name,) = generations(server)
     url = f"{server.elasticsearch_url}/{server.index}"
-    documents = requests.get(f"{url}/_search?version=true&size=100", timeout=10).json()["hits"]["hits"]
+    documents = requests.get(f"{url}/_search?version=true&size=100", timeout=60).json()["hits"]["hits"]
     old["mappings"]["_meta"]["store_id"] = json.loads((server.data / "store.json").read_text())["id"]
-    requests.delete(f"{server.elasticsearch_url}/{name}", timeout=10).raise_for_status()
+    requests.delete(f"{server.elasticsearch_url}/{name}", timeout=60).raise_for_status()
     body = {**old, "aliases": {server.index: {"is_write_index": True}}}
-    requests.put(f"{server.elasticsearch_url}/{name}", json=body, timeout=10).raise_for_status()
+    requests.put(f"{server.elasticsearch_url}/{name}", json=body, timeout=60).raise_for_status()
     for hit in documents:
         source = {key: value for key, value in hit["_source"].items() if key in old["mappings"]["properties"]}
         if "extraction" in source:
@@ -266,7 +266,7 @@ def older(server: Server) -> None:
             assert text is not None
             source |= {"content": text.decode(), "content_words": content_words(text.decode())}
         path = f"{url}/_doc/{hit['_id']}?version={hit['_version']}&version_type=external&refresh=true"
-        requests.put(path, json=source, timeout=10).raise_for_status()
+        requests.put(path, json=source, timeout=60).raise_for_status()
 
 
 def test_an_index_of_the_first_version_is_refused_and_carried_over(start_server: ServerFactory) -> None:
@@ -279,7 +279,7 @@ def test_an_index_of_the_first_version_is_refused_and_carried_over(start_server:
     # A server says what to do, and changes nothing.
     server.start(wait=False)
     assert server.process is not None
-    assert server.process.wait(60) == 3
+    assert server.process.wait(120) == 3
     server.process = None
     assert "made by an older version (mapping 1 < 2): run `scripts/index migrate` once" in server.log.read_text()
     code, (status, _) = index(server, "status")
@@ -296,7 +296,7 @@ def test_an_index_of_the_first_version_is_refused_and_carried_over(start_server:
     # The text is found, shown in parts, and not sent with every hit any more.
     (hit,) = server.hits("query=text&highlight=true")
     assert hit["highlight"] == {"content": ["Extracted <mark>tëxt</mark>"]}
-    (raw,) = requests.get(f"{server.elasticsearch_url}/{server.index}/_search?q=id:{two}", timeout=10).json()["hits"][
+    (raw,) = requests.get(f"{server.elasticsearch_url}/{server.index}/_search?q=id:{two}", timeout=60).json()["hits"][
         "hits"
     ]
     assert "content" not in raw["_source"]
@@ -304,7 +304,7 @@ def test_an_index_of_the_first_version_is_refused_and_carried_over(start_server:
     server.stop()
     code, (result,) = index(server, "rollback", "coco_attachment")
     assert (code, result["to"], result["refused"]) == (0, names(server, 1)[0], [])
-    (raw,) = requests.get(f"{server.elasticsearch_url}/{server.index}/_search?q=id:{two}", timeout=10).json()["hits"][
+    (raw,) = requests.get(f"{server.elasticsearch_url}/{server.index}/_search?q=id:{two}", timeout=60).json()["hits"][
         "hits"
     ]
     assert (raw["_source"]["content"], raw["_source"]["content_words"]) == ("Extracted tëxt", "extracted text")
@@ -319,11 +319,11 @@ def test_derived_data_and_chats_are_carried_over(start_server: ServerFactory) ->
     chat = {"id": "c1", "tenant": "default", "title": "A chat", "archived": False}
     chats = f"{server.elasticsearch_url}/{server.index}_chat/_doc/c1"
     for archived in (True, False):
-        assert requests.put(f"{chats}?refresh=true", json={**chat, "archived": archived}, timeout=10).ok
-    before = [requests.get(each, timeout=10).json() for each in (f"{url}/_doc/{one}", chats)]
+        assert requests.put(f"{chats}?refresh=true", json={**chat, "archived": archived}, timeout=60).ok
+    before = [requests.get(each, timeout=60).json() for each in (f"{url}/_doc/{one}", chats)]
     code, results = index(server, "migrate", "--force", "--shards", "2")
     assert (code, [each["copied"] for each in results]) == (0, [1, 1])
-    after = [requests.get(each, timeout=10).json() for each in (f"{url}/_doc/{one}", chats)]
+    after = [requests.get(each, timeout=60).json() for each in (f"{url}/_doc/{one}", chats)]
     for old, new in zip(before, after, strict=True):
         assert new["_index"] != old["_index"]
         assert (new["_version"], new["_source"]) == (old["_version"], old["_source"])
@@ -331,7 +331,7 @@ def test_derived_data_and_chats_are_carried_over(start_server: ServerFactory) ->
     assert settings["number_of_shards"] == "2"
     # And out of two shards again.
     assert index(server, "migrate", "coco_attachment")[1][0]["done"] is True
-    assert requests.get(f"{url}/_doc/{one}", timeout=10).json()["_source"] == before[0]["_source"]
+    assert requests.get(f"{url}/_doc/{one}", timeout=60).json()["_source"] == before[0]["_source"]
     assert [hit["_id"] for hit in server.hits("query=extracted+text")] == [one]
     assert door(server, "store", "verify", "--read-data").returncode == 0
 
@@ -369,12 +369,12 @@ def test_other_indices_and_other_stores_are_not_touched(start_server: ServerFact
     server = start_server()
     foreign = names(server, 2)[0]
     url = f"{server.elasticsearch_url}/{foreign}"
-    requests.put(url, json={"mappings": {"_meta": {"store_id": "another"}}}, timeout=10).raise_for_status()
+    requests.put(url, json={"mappings": {"_meta": {"store_id": "another"}}}, timeout=60).raise_for_status()
     assert door(server, "index", "delete", "coco_attachment", foreign, "--yes").returncode == 3
     assert index(server, "delete", "coco_attachment", "--yes")[1][0]["generations"] == []
     assert door(server, "index", "rollback", "coco_attachment", "--to", foreign).returncode == 3
     assert index(server, "migrate", "coco_attachment", "--force")[1][0]["to"] == names(server, 3)[0]
-    assert requests.get(url, timeout=10).ok
+    assert requests.get(url, timeout=60).ok
 
 
 def test_without_a_store_or_elasticsearch(start_server: ServerFactory, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ MANY = 20_000
 
 
 def generations(server: Server) -> list[str]:
-    return sorted(requests.get(f"{server.elasticsearch_url}/{server.index}-0*", timeout=10).json())
+    return sorted(requests.get(f"{server.elasticsearch_url}/{server.index}-0*", timeout=60).json())
 
 
 def one_generation_too_many(server: Server) -> list[str]:
@@ -68,7 +68,7 @@ def test_nobody_is_asked_who_can_not_answer(start_server: ServerFactory) -> None
     assert generations(server) == both[1:]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_bar_is_on_the_terminal_and_nowhere_else(start_server: ServerFactory) -> None:
     server = start_server()
     seed(server.data, MANY)

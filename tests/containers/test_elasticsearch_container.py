@@ -22,11 +22,11 @@ def test_what_is_indexed_is_found(elasticsearch_container: str) -> None:
 
 
 def test_it_names_itself_as_elasticsearch(elasticsearch_container: str) -> None:
-    answer = requests.get(f"{elasticsearch_container}/_cluster/health", timeout=10)
+    answer = requests.get(f"{elasticsearch_container}/_cluster/health", timeout=60)
     assert answer.headers["X-Elastic-Product"] == "Elasticsearch"
     assert answer.json()["status"] in {"yellow", "green"}
 
 
 def test_it_is_the_version_that_the_image_says(elasticsearch_container: str) -> None:
-    nodes = requests.get(f"{elasticsearch_container}/_nodes?filter_path=nodes.*.version", timeout=10).json()["nodes"]
+    nodes = requests.get(f"{elasticsearch_container}/_nodes?filter_path=nodes.*.version", timeout=60).json()["nodes"]
     assert [node["version"] for node in nodes.values()] == ["8.19.21"]

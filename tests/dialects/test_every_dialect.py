@@ -244,7 +244,7 @@ def test_form_field_limits(server: Server, speaker: Speaker) -> None:
 
 
 def test_too_large_is_said_before_the_body_is_read(server: Server, speaker: Speaker) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.putrequest("POST", speaker.upload_path)
     for name, value in speaker.body(b"a.bin", b"").options(**speaker.shown(server))["headers"].items():
         connection.putheader(name, value)

@@ -22,6 +22,6 @@ class CountedConnection(Connection):
 
 @pytest.fixture
 def connection(elasticsearch_url: str) -> Iterator[CountedConnection]:
-    made = CountedConnection(Settings(elasticsearch_url=elasticsearch_url))
+    made = CountedConnection(Settings(elasticsearch_url=elasticsearch_url, elasticsearch_timeout=30.0))
     yield made
     made.close()

@@ -109,7 +109,7 @@ def test_a_bulk_waits_for_what_is_announced(
             # One that fails on its way is not waited for.
             raise StorageFull()
         assert connection.bulks == 1
-    leader.join(20)
+    leader.join(60)
     assert connection.bulks == 2
     assert found(connection, alias) == {"d0", "d1"}
 
@@ -203,7 +203,7 @@ def test_a_lost_index_is_not_made_by_a_write(
     delete_index(elasticsearch_url, alias)
     with pytest.raises(IndexMoved):
         documents.write([Write("d1", 1, written)], alias)
-    assert requests.get(f"{elasticsearch_url}/{alias}", timeout=10).status_code == 404
+    assert requests.get(f"{elasticsearch_url}/{alias}", timeout=60).status_code == 404
 
 
 def test_a_document_is_not_written_past_an_exchange(connection: CountedConnection, alias: str, lane: Lane) -> None:
@@ -233,10 +233,10 @@ def test_a_read_only_index_refuses_for_now(
 ) -> None:
     documents = Documents(connection, alias, 30, lane)
     blocks = f"{elasticsearch_url}/{alias}/_settings"
-    requests.put(blocks, json={"index.blocks.read_only_allow_delete": True}, timeout=10).raise_for_status()
+    requests.put(blocks, json={"index.blocks.read_only_allow_delete": True}, timeout=60).raise_for_status()
     with pytest.raises(IndexUnavailable):
         documents.write([Write("d1", 1, source(1))], alias)
-    requests.put(blocks, json={"index.blocks.read_only_allow_delete": None}, timeout=10).raise_for_status()
+    requests.put(blocks, json={"index.blocks.read_only_allow_delete": None}, timeout=60).raise_for_status()
     documents.write([Write("d1", 1, source(1))], alias)
     assert found(connection, alias) == {"d1"}
 
@@ -261,7 +261,7 @@ def test_of_two_equal_writes_only_the_one_that_gives_up_goes(
     connection: CountedConnection, alias: str, lane: Lane
 ) -> None:
     """Two removals of one document are equal; the one that runs out of time must not take the other out of the queue."""
-    documents = Documents(connection, alias, 10, lane)
+    documents = Documents(connection, alias, 60, lane)
     removal = [Write("d", REMOVAL_VERSION, None)]
     lead, ends = threading.Event(), {}
 
@@ -275,7 +275,7 @@ def test_of_two_equal_writes_only_the_one_that_gives_up_goes(
 
     def remove(name: str, seconds: float) -> None:
         try:
-            with Gate(10, 4).passage(seconds):
+            with Gate(60, 4).passage(seconds):
                 documents.write(removal, alias)
             ends[name] = "done"
         except Exception as error:
@@ -283,7 +283,7 @@ def test_of_two_equal_writes_only_the_one_that_gives_up_goes(
 
     leader = threading.Thread(target=leading)
     leader.start()
-    writers = [threading.Thread(target=remove, args=each) for each in (("patient", 8.0), ("hasty", 1.0))]
+    writers = [threading.Thread(target=remove, args=each) for each in (("patient", 60.0), ("hasty", 1.0))]
     for each in writers:
         each.start()
         time.sleep(0.1)

@@ -20,7 +20,11 @@ TENANT = "default"
 @pytest.fixture
 def store(tmp_path: Path, elasticsearch_url: str) -> Iterator[Store]:
     settings = Settings(
-        data=tmp_path / "data", index=unique_index(), elasticsearch_url=elasticsearch_url, disk_reserve=0
+        data=tmp_path / "data",
+        index=unique_index(),
+        elasticsearch_url=elasticsearch_url,
+        elasticsearch_timeout=30.0,
+        disk_reserve=0,
     )
     index = AttachmentIndex(settings, open_root(settings.data))
     yield Store(settings, index)

@@ -89,7 +89,7 @@ def mirror(tmp_path, monkeypatch):
             if trouble == "refuses":
                 return self.send_error(503)
             if trouble == "stalls":
-                stalled.wait(30)
+                stalled.wait(120)
                 return None
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
@@ -106,7 +106,8 @@ def mirror(tmp_path, monkeypatch):
     central = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setattr("jgo.constants.MAVEN_CENTRAL_URL", central)
     monkeypatch.setattr("jgo.config.GlobalSettings.load", classmethod(lambda cls: cls()))
-    monkeypatch.setattr(artifacts, "STALLED", 0.5)
+    # Waited for in full once, and never too short for one that does not stall.
+    monkeypatch.setattr(artifacts, "STALLED", 4.0)
     monkeypatch.setattr(artifacts, "PAUSES", (0, 0, 0))
     [small] = [jar for jar in manifest.read(DEFAULT_VERSION) if jar.artifact == "ecs-logging-core"]
     monkeypatch.setattr(artifacts, "read", lambda version: [small])

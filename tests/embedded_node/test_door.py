@@ -22,7 +22,7 @@ def test_runs_until_a_signal(tmp_path, request_json, number):
         assert (tmp_path / "data here" / "index").is_dir()
 
         door.send_signal(number)
-        assert door.wait(30) == 0
+        assert door.wait(120) == 0
 
 
 def test_setting_without_a_value_is_a_wrong_argument(tmp_path):

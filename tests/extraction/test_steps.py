@@ -36,7 +36,11 @@ from tests.support.breaking import Fault, Proxy
 @pytest.fixture
 def store(tmp_path: Path, elasticsearch_url: str) -> Iterator[Store]:
     settings = Settings(
-        data=tmp_path / "data", index=unique_index(), elasticsearch_url=elasticsearch_url, disk_reserve=0
+        data=tmp_path / "data",
+        index=unique_index(),
+        elasticsearch_url=elasticsearch_url,
+        elasticsearch_timeout=30.0,
+        disk_reserve=0,
     )
     store = Store(settings, AttachmentIndex(settings, open_root(settings.data)))
     with contextlib.closing(store.index):
@@ -196,15 +200,19 @@ def test_what_lost_its_entry_is_found_by_its_missing_outcome(store: Store, worke
     assert list(store.queue.ids()) == [lost.id]
 
 
+#: Seconds: what a busy machine needs for an upload, too.
+LIMIT = 4.0
+
+
 @pytest.fixture
 def proxied(tmp_path: Path, elasticsearch_url: str) -> Iterator[tuple[Store, Proxy]]:
-    """A store that gives Elasticsearch one second for a request, and what is between the two."""
+    """A store that gives Elasticsearch `LIMIT` seconds for a request, and what is between the two."""
     with Proxy(elasticsearch_url) as proxy:
         settings = Settings(
             data=tmp_path / "data",
             index=unique_index(),
             elasticsearch_url=proxy.url,
-            elasticsearch_timeout=1.0,
+            elasticsearch_timeout=LIMIT,
             disk_reserve=0,
         )
         store = Store(settings, AttachmentIndex(settings, open_root(settings.data)))
@@ -228,7 +236,7 @@ def test_a_large_text_that_is_indexed_for_long_is_in_nobodys_way(proxied: tuple[
         while not fault.hit:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        time.sleep(1.5)
+        time.sleep(LIMIT + 0.5)
         second = upload(store, b"x", name="meanwhile.bin")
         body = {"query": {"ids": {"values": [second.id, attachment.id]}}}
         assert len(json.loads(store.index.search(body))["hits"]["hits"]) == 2

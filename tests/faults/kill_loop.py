@@ -26,6 +26,8 @@ from typing import Any
 
 import requests
 from embedded_node import EmbeddedNode
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from app.extraction.kinds import recognition_installed
 from app.extraction.queue import Queue
@@ -51,7 +53,7 @@ LOST_EVERY = 100
 SAMPLE = 10
 
 #: Seconds that the store may take to be healthy and settled once everything runs again.
-SETTLE = 90.0
+SETTLE = 120.0
 
 
 class Violation(AssertionError):
@@ -94,6 +96,8 @@ class KillLoop:
         self._orphans: list[int] = []
         self._http = requests.Session()
         self._http.trust_env = False
+        # A kept connection may be with a worker whose master was killed, and which ends by itself.
+        self._http.mount("http://", HTTPAdapter(max_retries=Retry(total=3)))
         self.clients = [Client(number, server.url, server.token, seed) for number in range(clients)]
 
     def run(self, kills: int, seconds: float = float("inf")) -> Tally:

@@ -44,7 +44,7 @@ sys.exit(index.main(words))
 
 def documents(server: Server) -> dict[str, tuple[int, dict[str, Any]]]:
     url = f"{server.elasticsearch_url}/{server.index}"
-    requests.post(f"{url}/_refresh", timeout=10)
+    requests.post(f"{url}/_refresh", timeout=60)
     answer = requests.post(f"{url}/_search", json={"size": 10_000, "version": True}, timeout=60).json()
     return {hit["_id"]: (hit["_version"], hit["_source"]) for hit in answer["hits"]["hits"]}
 
@@ -63,7 +63,7 @@ def test_under_load(start_server: ServerFactory) -> None:
     assert traffic.failed == []
     assert len(traffic.kept) > 20
     assert all(each["done"] and each["copied"] >= len(seeded) for each in reports)
-    total = requests.get(f"{server.elasticsearch_url}/{server.index}/_count", timeout=10).json()["count"]
+    total = requests.get(f"{server.elasticsearch_url}/{server.index}/_count", timeout=60).json()["count"]
     assert total == len(seeded) + len(traffic.kept)
     (deleted,) = [requests.post(f"{server.elasticsearch_url}/{server.index}/_mget", json={"ids": traffic.deleted})]
     assert not any(each["found"] for each in deleted.json()["docs"])
@@ -90,7 +90,7 @@ def test_killed(step: str, start_server: ServerFactory) -> None:
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, *words, "migrate", "coco_attachment", "--force"],
         env={**os.environ, **server.environment, "PYTHONPATH": str(ROOT)},
-        timeout=60,
+        timeout=120,
     )
     assert killed.returncode == -signal.SIGKILL
     assert documents(server) == before
@@ -117,7 +117,7 @@ def test_a_build_for_another_file_is_cleared_away(start_server: ServerFactory) -
     subprocess.run(
         [sys.executable, "-c", KILLED, "swap", "before", "1", "migrate", "coco_attachment", "--shards", "2"],
         env={**os.environ, **server.environment, "PYTHONPATH": str(ROOT)},
-        timeout=60,
+        timeout=120,
     )
     (status,) = lines(door(server, "index", "status", "coco_attachment", "--json"))
     assert [each["unfinished"] for each in status["generations"]] == [False, True]

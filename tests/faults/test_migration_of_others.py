@@ -38,7 +38,7 @@ def generations(server: Server) -> dict[str, Any]:
 
 
 def in_use(server: Server) -> str:
-    (name,) = requests.get(f"{server.elasticsearch_url}/_alias/{server.index}", timeout=10).json()
+    (name,) = requests.get(f"{server.elasticsearch_url}/_alias/{server.index}", timeout=60).json()
     return str(name)
 
 
@@ -55,7 +55,7 @@ def test_killed_rollback(step: str, start_server: ServerFactory) -> None:
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, *words, "rollback", "coco_attachment"],
         env={**os.environ, **server.environment, "PYTHONPATH": str(ROOT)},
-        timeout=60,
+        timeout=120,
     )
     assert killed.returncode == -signal.SIGKILL
     done = step == "after the exchange"
@@ -87,7 +87,7 @@ def test_two_migrations_at_once(start_server: ServerFactory) -> None:
     )
     try:
         deadline = time.monotonic() + 60
-        while len(requests.get(f"{server.elasticsearch_url}/{server.index}-0*", timeout=10).json()) < 2:
+        while len(requests.get(f"{server.elasticsearch_url}/{server.index}-0*", timeout=60).json()) < 2:
             assert first.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.01)

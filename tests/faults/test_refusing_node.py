@@ -36,7 +36,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNode]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, node: EmbeddedNode) -> Iterator[Server]:
-    with running_server(tmp_path_factory.mktemp("refused"), node.url, WEB_WORKERS="1", GRACE_TIME="1") as running:
+    # A node without a state has writes wait for one.
+    settings = {"WEB_WORKERS": "1", "GRACE_TIME": "1", "ELASTICSEARCH_TIMEOUT": "4"}
+    with running_server(tmp_path_factory.mktemp("refused"), node.url, **settings) as running:
         yield running
 
 

@@ -60,7 +60,7 @@ def test_operation(operation: Any, mode: GenerationMode, server: Server) -> None
     )
     @given(case=operation.as_strategy(generation_mode=mode))
     def conforms(case: schemathesis.Case) -> None:
-        answer = case.call(base_url=server.url, headers=header, timeout=30)
+        answer = case.call(base_url=server.url, headers=header, timeout=60)
         # What the HTTP server itself refuses (a control character in a header) never reaches the application, whose
         # every answer has this header.
         assume("x-content-type-options" in answer.headers or answer.status_code != 400)

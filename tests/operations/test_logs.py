@@ -55,7 +55,7 @@ def test_every_line_is_an_object_gunicorns_own_too(start_server: ServerFactory) 
 
 @pytest.mark.parametrize("given", ["", "x" * 65, 'a"b', "a b", "-a", "a\u00e9".encode().decode("latin-1")])
 def test_an_id_that_is_not_well_formed_is_replaced(server: Server, given: str) -> None:
-    answer = requests.get(f"{server.url}/health/live", headers={"X-Request-Id": given.encode("latin-1")}, timeout=10)
+    answer = requests.get(f"{server.url}/health/live", headers={"X-Request-Id": given.encode("latin-1")}, timeout=60)
     assert re.fullmatch(r"[0-9a-f]{16}", answer.headers["X-Request-Id"])
 
 
@@ -77,7 +77,7 @@ class _Recorder(http.server.BaseHTTPRequestHandler):
         self.seen.append((urlsplit(self.path).path, self.headers.get("X-Opaque-Id")))
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {k: v for k, v in self.headers.items() if k.lower() in ("accept", "content-type")}
-        answer = requests.request(self.command, self.upstream + self.path, headers=headers, data=body, timeout=10)
+        answer = requests.request(self.command, self.upstream + self.path, headers=headers, data=body, timeout=60)
         self.send_response(answer.status_code)
         for name in ("Content-Type", "X-Elastic-Product"):
             if name in answer.headers:

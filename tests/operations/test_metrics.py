@@ -24,7 +24,7 @@ Numbers = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def scrape(server: Server) -> Numbers:
-    answer = requests.get(f"{server.url}/metrics", headers={"Authorization": f"Bearer {server.token}"}, timeout=10)
+    answer = requests.get(f"{server.url}/metrics", headers={"Authorization": f"Bearer {server.token}"}, timeout=60)
     assert answer.status_code == 200, answer.text
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     return {
@@ -55,7 +55,12 @@ def test_the_numbers_of_all_workers_add_up(two_workers: Server, tmp_path: Path) 
     processes = {path.stem.rpartition("_")[2] for path in folder.glob("counter_*.db")}
     assert processes == {str(pid) for pid in server.worker_pids()}, "both workers had something to do"
 
-    found = scrape(server)
+    route = "/attachment/<attachment_id>"
+    # A request is counted when it is answered, which its client may know first.
+    deadline = time.monotonic() + 60
+    while number(found := scrape(server), "request_seconds_count", route=route) < 62:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     assert number(found, "uploads_total", dialect="coco") == 60
     assert number(found, "upload_bytes_total", dialect="coco") == sum(range(1, 61))
     assert number(found, "deletes_total") == 1
@@ -67,7 +72,6 @@ def test_the_numbers_of_all_workers_add_up(two_workers: Server, tmp_path: Path) 
     assert number(found, "bulk_writes_count") == number(found, "step_seconds_count", step="bulk") <= 61
     assert number(found, "queued_writes") == 0
     assert number(found, "errors_total", code="not_found") == 1
-    route = "/attachment/<attachment_id>"
     assert number(found, "requests_total", route=route, method="GET", status="200") == 60
     assert number(found, "requests_total", route=route, method="GET", status="404") == 1
     assert number(found, "requests_total", route="/attachment/_upload", method="POST", status="200") == 60
@@ -83,7 +87,7 @@ def extracting(start_server: ServerFactory) -> Server:
 
 
 def await_extractions(server: Server) -> Numbers:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while number(found := scrape(server), "pending_extractions"):
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -125,7 +129,7 @@ def test_refreshes_are_those_that_elasticsearch_counts(two_workers: Server) -> N
     after = scrape(server)
     # One after the other: each has a bulk and a refresh of its own. Elasticsearch makes others by itself.
     assert number(after, "refreshes_total") >= number(before, "refreshes_total") + 5
-    said = requests.get(f"{server.elasticsearch_url}/{server.index}/_stats/refresh", timeout=10).json()
+    said = requests.get(f"{server.elasticsearch_url}/{server.index}/_stats/refresh", timeout=60).json()
     millis = said["_all"]["primaries"]["refresh"]["external_total_time_in_millis"]
     assert number(before, "refresh_seconds_total") < number(after, "refresh_seconds_total") <= millis / 1000
 
@@ -136,7 +140,7 @@ def test_a_worker_that_dies_leaves_its_numbers_and_no_files(two_workers: Server,
         server.upload((f"{n}.txt", b"x"))
     before = server.worker_pids()
     os.kill(before[0], signal.SIGKILL)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while len(now := server.worker_pids()) < 2 or now == before:
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -148,8 +152,10 @@ def test_a_worker_that_dies_leaves_its_numbers_and_no_files(two_workers: Server,
         time.sleep(0.1)
     assert number(scrape(server), "uploads_total", dialect="coco") == 20
     assert number(scrape(server), "queued_writes") == 0
-    files = [path.name for path in (tmp_path / "numbers").rglob("*.db")]
-    assert not [name for name in files for pid in before if f"_{pid}.db" in name]
+    # The master takes the files away once it has seen the process end.
+    while [path for path in (tmp_path / "numbers").rglob("*.db") for pid in before if path.name.endswith(f"_{pid}.db")]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
     server.stop()
     assert list((tmp_path / "numbers").iterdir()) == []
@@ -174,14 +180,14 @@ def test_a_killed_server_leaves_a_folder_that_the_next_removes(tmp_path: Path) -
 
 def test_an_admin_may_look_and_nobody_else(server: Server) -> None:
     url = f"{server.url}/metrics"
-    assert requests.get(url, timeout=10).status_code == 401
+    assert requests.get(url, timeout=60).status_code == 401
     assert server.get("/metrics", token=server.make_token("read", "search", "write", "delete")).status_code == 403
     assert server.get("/metrics").status_code == 200
 
 
 def test_anybody_may_look_where_it_is_open(start_server: ServerFactory) -> None:
     server = start_server(METRICS_OPEN="yes")
-    assert requests.get(f"{server.url}/metrics", timeout=10).status_code == 200
+    assert requests.get(f"{server.url}/metrics", timeout=60).status_code == 200
 
 
 def test_methods_that_clients_invent_are_one_series(two_workers: Server) -> None:

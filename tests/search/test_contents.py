@@ -87,7 +87,7 @@ def test_marks_are_html_and_nothing_else_is(library: Server) -> None:
 
 
 def completed(server: Server, attachment_id: str, token: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while "completed" not in server.get(f"/attachment/{attachment_id}/status", token=token).text:
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -32,7 +32,7 @@ def test_the_lines_print_what_the_page_says(library: Server, tmp_path: Path) -> 
 
 def wait(server: Server, token: str) -> None:
     """Until the texts of all files are searchable."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     ids = [hit["_id"] for hit in server.hits(token=token)]
     while "pending" in server.post("/attachment/_status", json={"attachments": ids}, token=token).text:
         assert time.monotonic() < deadline

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -76,7 +77,7 @@ def test_the_newer_of_nearly_equals_and_the_better_of_all_ages(library: Server) 
 
 
 def wait_for(server: Server, attachment_id: str, token: str) -> None:
-    for _ in range(600):
-        if "completed" in server.get(f"/attachment/{attachment_id}/status", token=token).text:
-            return
-    raise TimeoutError(attachment_id)
+    deadline = time.monotonic() + 120
+    while "completed" not in server.get(f"/attachment/{attachment_id}/status", token=token).text:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

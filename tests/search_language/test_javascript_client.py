@@ -14,9 +14,10 @@ from tests.support.app import Server
 from tests.support.registries import install_npm_packages
 
 CLIENT = Path(__file__).parent / "client"
-NODE_SECONDS = 60
+NODE_SECONDS = 120
 
-pytestmark = pytest.mark.needs("node", "npm")
+# A registry may stall, and is asked again.
+pytestmark = [pytest.mark.needs("node", "npm"), pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

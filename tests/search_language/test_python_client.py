@@ -48,7 +48,7 @@ def test_what_it_is(client: Elasticsearch) -> None:
 def test_each_way_to_show_a_token(server: Server, token: str) -> None:
     encoded = base64.b64encode(f"any-id:{token}".encode()).decode()
     for shown in ({"api_key": token}, {"api_key": ("any-id", token)}, {"api_key": encoded}, {"bearer_auth": token}):
-        with Elasticsearch(server.url, **shown) as client:
+        with Elasticsearch(server.url, request_timeout=60, **shown) as client:
             assert client.count(index=INDEX)["count"] == 0
 
 
@@ -254,5 +254,8 @@ def test_how_many_points_are_open_at_once(server: Server, client: Elasticsearch)
 
 def test_tokens_end(server: Server, tenant: str) -> None:
     expired = server.make_token(tenant=tenant, expires=datetime.now(UTC) - timedelta(seconds=1))
-    with Elasticsearch(server.url, api_key=expired) as client, pytest.raises(elasticsearch.AuthenticationException):
+    with (
+        Elasticsearch(server.url, api_key=expired, request_timeout=60) as client,
+        pytest.raises(elasticsearch.AuthenticationException),
+    ):
         client.open_point_in_time(index=INDEX, keep_alive="1m")

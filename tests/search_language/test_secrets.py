@@ -78,7 +78,14 @@ def worlds(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> 
     made = []
     for alias, documents in zip(aliases, (OWN + SECRETS, OWN), strict=True):
         folder = tmp_path_factory.mktemp("world")
-        app = create_app(Settings(data=folder, elasticsearch_url=elasticsearch_url, index=alias, api_token=TOKEN))
+        settings = Settings(
+            data=folder,
+            elasticsearch_url=elasticsearch_url,
+            elasticsearch_timeout=30.0,
+            index=alias,
+            api_token=TOKEN,
+        )
+        app = create_app(settings)
         services = services_of(app)
         made.append(services)
         # The token of the settings is of the tenant `default`.

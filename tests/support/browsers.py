@@ -41,7 +41,11 @@ def post_token(url: str, token: Any, *, headers: dict[str, str] | None = None, *
 
 def sign_in(url: str, token: str, **options: Any) -> Browser:
     """A browser that is signed in with `token`."""
-    answer = post_token(url, token, **options)
+    return signed_in(post_token(url, token, **options))
+
+
+def signed_in(answer: requests.Response) -> Browser:
+    """The browser that got this answer to its sign-in."""
     assert answer.status_code == 200, answer.text
     cookie = morsel(answer)
     return Browser(answer, cookie.key, cookie.value, answer.json()["proof"])

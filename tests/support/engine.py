@@ -20,8 +20,8 @@ from embedded_node import EmbeddedNode
 from tests.support import containers
 
 _PORT = 9200
-_READY_SECONDS = 90
-_GIVEN_READY_SECONDS = 30  # it was started by someone else, who is expected to have waited
+_READY_SECONDS = 180
+_GIVEN_READY_SECONDS = 90  # it was started by someone else, who is expected to have waited
 _LOG_CHARACTERS = 4000
 
 # Settings of the official image; the image of .ci/node-image has them built in and reads none.
@@ -56,7 +56,7 @@ def wait_until_ready(url: str, seconds: float, runs: Callable[[], bool] = lambda
     last: object = "no answer"
     while time.monotonic() < deadline and runs():
         try:
-            answer = requests.get(f"{url}/_cluster/health?wait_for_status=yellow&timeout=1s", timeout=5)
+            answer = requests.get(f"{url}/_cluster/health?wait_for_status=yellow&timeout=1s", timeout=30)
         except requests.RequestException as error:
             last = error
             time.sleep(0.2)
@@ -70,7 +70,7 @@ def wait_until_ready(url: str, seconds: float, runs: Callable[[], bool] = lambda
 
 def _version(url: str) -> str:
     """Return the version numbers of the nodes at `url`, joined by commas."""
-    nodes = requests.get(f"{url}/_nodes?filter_path=nodes.*.version", timeout=10).json()["nodes"]
+    nodes = requests.get(f"{url}/_nodes?filter_path=nodes.*.version", timeout=60).json()["nodes"]
     return ", ".join(sorted({node["version"] for node in nodes.values()}))
 
 

@@ -62,8 +62,8 @@ def test_a_point_expires_and_makes_room(points: Points) -> None:
 
 
 def test_a_renewal_lives_longer(points: Points) -> None:
-    point = points.reserve("mine", 1)
-    points.keep("mine", point, "elastic", 1)
+    point = points.reserve("mine", 30)
+    points.keep("mine", point, "elastic", 30)
     points.keep("mine", point, "elastic", 600)
     assert (points.folder / "mine" / point).stat().st_mtime > time.time() + 500
     points.keep("mine", point, "another", 600)

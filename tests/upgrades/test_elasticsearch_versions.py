@@ -18,6 +18,9 @@ from app.attachment import DOCUMENTED_FIELDS
 from tests.commands.doors import door, findings, lines
 from tests.support.app import Server, running_server
 
+# The first use of a version fetches it.
+pytestmark = pytest.mark.timeout(900)
+
 OLD = "7.17.29"
 NEW = "9.5.3"
 
@@ -25,7 +28,7 @@ NEW = "9.5.3"
 @contextlib.contextmanager
 def node(folder: Path, version: str) -> Iterator[str]:
     with EmbeddedNode(folder / "node", version=version, archived=False) as made:
-        nodes = requests.get(f"{made.url}/_nodes", timeout=10).json()["nodes"]
+        nodes = requests.get(f"{made.url}/_nodes", timeout=60).json()["nodes"]
         assert [each["version"] for each in nodes.values()] == [version]
         yield made.url
 
@@ -61,7 +64,7 @@ def test_the_documented_answers(nine: Server) -> None:
 def test_its_own_language(nine: Server) -> None:
     token = nine.make_token(tenant="language")
     ids = nine.upload(("Annual Report.pdf", b"x"), ("notes.txt", b"y"), session="s", token=token)
-    with Elasticsearch(nine.url, api_key=token) as client:
+    with Elasticsearch(nine.url, api_key=token, request_timeout=60) as client:
         found = client.search(
             index="coco_attachment",
             query={"match": {"name": "REPORT"}},
@@ -112,7 +115,7 @@ def assert_refused(folder: Path, url: str, sentence: str) -> None:
     with running_server(folder, url, start=False, INDEX="never_made") as server:
         server.start(wait=False)
         assert server.process is not None
-        assert server.process.wait(60) == 3
+        assert server.process.wait(120) == 3
         server.process = None
         assert sentence in server.log.read_text()
         assert "Traceback" not in server.log.read_text()
@@ -134,7 +137,7 @@ def test_7_is_refused_for_it_mixes_up_the_fields(tmp_path: Path) -> None:
         assert sorted(fields) == sorted(DOCUMENTED_FIELDS)
         assert fields != list(DOCUMENTED_FIELDS)
         assert_refused(tmp_path, url, f"Elasticsearch {OLD} is too old: at least 8.0 is needed")
-        assert list(requests.get(f"{url}/_all", timeout=10).json()) == ["documents"]
+        assert list(requests.get(f"{url}/_all", timeout=60).json()) == ["documents"]
 
 
 class _Stranger(http.server.BaseHTTPRequestHandler):

@@ -10,6 +10,7 @@ import pytest
 
 from app.root import STORE_FORMAT
 from tests.commands.doors import door, findings
+from tests.faults.conftest import await_settled
 from tests.support.app import ROOT, Server, ServerFactory
 
 DATA = ROOT / "tests/data"
@@ -49,11 +50,11 @@ def test_a_store_of_this_format(name: str, start_server: ServerFactory) -> None:
         assert (answer.status_code, answer.content) == (200, content)
     result = door(server, "store", "rebuild", "--remove-old")
     assert result.returncode == 0, result.stderr
-    server.await_health()
+    # What a crash had left is decided: the whole one stays, the half one is gone.
+    await_settled(server)
     assert {(hit["_source"]["name"], hit["_source"]["session"]) for hit in server.hits()} == {
         (file, session) for file, (_, session) in WRITTEN.items()
     }
-    # What a crash had left is decided: the whole one stays, the half one is gone.
     assert not [path for path in server.stored_files() if not path.startswith("attachments/")]
     assert findings(server, "--read-data") == (0, [])
     server.upload(("new.txt", b"new"), session="new")
@@ -68,7 +69,7 @@ def test_a_newer_store_is_refused(start_server: ServerFactory) -> None:
     before = {each: each.stat().st_mtime_ns for each in server.data.rglob("*")}
     server.start(wait=False)
     assert server.process is not None
-    assert server.process.wait(60) == 3
+    assert server.process.wait(120) == 3
     server.process = None
     sentence = f"was written by a newer version (format {STORE_FORMAT + 1} > {STORE_FORMAT})"
     assert sentence in server.log.read_text()
