@@ -94,7 +94,7 @@ def test_interrupted(start_server: ServerFactory) -> None:
             text=True,
         ) as rebuild:
             deadline = time.monotonic() + 60
-            while len(requests.get(generations, timeout=10).json()) < 2:
+            while len(requests.get(generations, timeout=60).json()) < 2:
                 assert time.monotonic() < deadline, rebuild.poll()
                 time.sleep(0.05)
             rebuild.send_signal(signal.SIGINT)
@@ -103,4 +103,4 @@ def test_interrupted(start_server: ServerFactory) -> None:
     assert [hit["_id"] for hit in server.hits()] == [attachment_id]
     assert door(server, "store", "rebuild", "--remove-old").returncode == 0
     assert [hit["_id"] for hit in server.hits()] == [attachment_id]
-    assert len(requests.get(generations, timeout=10).json()) == 1
+    assert len(requests.get(generations, timeout=60).json()) == 1
