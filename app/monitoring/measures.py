@@ -10,6 +10,7 @@ Labels are routes, dialects, codes: never an id, a name or a tenant.
 from __future__ import annotations
 
 import functools
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,8 +44,22 @@ class _Instruments:
     extractions: Counter
 
 
-@functools.cache
+_making = threading.Lock()
+_made: _Instruments | None = None
+
+
 def _instruments() -> _Instruments:
+    """Those of this process: one set. A second one, made by another thread at the same moment, would count from nothing and
+    write over what the first one counted."""
+    global _made
+    if _made is None:
+        with _making:
+            if _made is None:
+                _made = _make()
+    return _made
+
+
+def _make() -> _Instruments:
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
     memory = CollectorRegistry()

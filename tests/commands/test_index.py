@@ -202,11 +202,11 @@ def test_migrate_roll_back_and_forth_and_delete(start_server: ServerFactory, cha
     # One that newer software made is not gone to.
     url = f"{server.elasticsearch_url}/{names(server, 2)[0]}/_mapping"
     meta = generations(server)[names(server, 2)[0]]["mappings"]["_meta"]
-    requests.put(url, json={"_meta": {**meta, "mapping_version": meta["mapping_version"] + 1}}, timeout=10)
+    requests.put(url, json={"_meta": {**meta, "mapping_version": meta["mapping_version"] + 1}}, timeout=60)
     result = door(server, "index", "rollback", "coco_attachment", "--to", names(server, 2)[0])
     assert (result.returncode, current(server)) == (3, names(server, 1)[0])
     assert "was made by a newer version" in result.stderr
-    requests.put(url, json={"_meta": meta}, timeout=10)
+    requests.put(url, json={"_meta": meta}, timeout=60)
     assert index(server, "rollback", "coco_attachment", "--to", names(server, 2)[0])[0] == 0
     assert current(server) == names(server, 2)[0]
     assert sorted(hit["_id"] for hit in server.hits("session=s")) == sorted([two, three])
