@@ -79,7 +79,8 @@ def test_under_load_nothing_is_lost_and_nothing_comes_back(start_server: ServerF
             assert result.returncode == 0, result.stderr
             assert traffic.downloads > downloads, "no download while the index was rebuilt"
     assert traffic.failed == []
-    assert len(traffic.kept) > 20
+    # Each of the clients went round more than once.
+    assert len(traffic.kept) > 4
     assert documents(server).keys() == set(traffic.kept)
     assert findings(server) == (0, [])
 

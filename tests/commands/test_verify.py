@@ -310,7 +310,8 @@ def test_no_false_alarm_while_uploads_and_deletes_go_on(start_server: ServerFact
         for each in threads:
             each.join()
     assert failed == []
-    assert sum(done) > 20
+    # Each of them went round more than once.
+    assert sum(done) > 4
     assert results == [(0, [])] * TIMES
 
 

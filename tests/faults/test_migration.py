@@ -61,7 +61,8 @@ def test_under_load(start_server: ServerFactory) -> None:
             assert result.returncode == 0, result.stderr
             reports += lines(result)
     assert traffic.failed == []
-    assert len(traffic.kept) > 20
+    # Each of the clients went round more than once.
+    assert len(traffic.kept) > 4
     assert all(each["done"] and each["copied"] >= len(seeded) for each in reports)
     total = requests.get(f"{server.elasticsearch_url}/{server.index}/_count", timeout=60).json()["count"]
     assert total == len(seeded) + len(traffic.kept)
