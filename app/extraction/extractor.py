@@ -4,6 +4,9 @@ One attachment: text durable -> outcome durable (`<id>.extraction`, from here on
 with the text, searchable -> queue entry away. Whatever is killed in between, the entry stays and the rest is done later,
 once. A delete that comes meanwhile wins: its removal has a higher version than any document, and who finds the record
 gone takes away the text that it just wrote.
+
+A text that Elasticsearch won't take, though it takes the document without it, is tried again later and later, and has failed
+in the end; the others go on. One that it refuses for good has failed at once.
 """
 
 from __future__ import annotations
@@ -21,8 +24,8 @@ from datetime import timedelta
 
 from app.attachment import Attachment, now
 from app.blobs.filesystem import StagedText
-from app.document import document_of
-from app.errors import IndexRejected, IndexUnavailable
+from app.document import TEXT_FIELDS, document_of
+from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable
 from app.extraction import sandbox
 from app.extraction.queue import Entry, Queue
 from app.extraction.record import Extraction, Reason
@@ -36,6 +39,10 @@ log = logging.getLogger(__name__)
 
 #: Seconds before a document that failed is tried again, times the tries it had.
 RETRY_SECONDS = 2.0
+#: How often Elasticsearch may refuse a text, or not be done with it, while it takes the rest of the document; and seconds
+#: between two tries at most, which double each time.
+REFUSALS = 8
+MOST_SECONDS = 300.0
 #: How often work on a document may be cut off by the end of the server before the document is held to be the reason.
 INTERRUPTIONS = 10
 #: Seconds between two looks for a free slot.
@@ -143,14 +150,12 @@ class Extractor:
                 entry.secure()
                 self._store.blobs.keep_extraction(entry.id, extraction.to_record(), text)
                 measures.extracted(extraction.reason or "completed")
-                if entry.again:
-                    entry.again = False
+                if entry.again or entry.refused:
+                    entry.again, entry.refused = False, 0
                     entry.save()
-                self._index(entry, attachment)
-        else:
-            with self._change():
-                self._index(entry, attachment)
-        return True
+                return self._index(entry, attachment)
+        with self._change():
+            return self._index(entry, attachment)
 
     def _later(self, entry: Entry, extraction: Extraction) -> Extraction:
         """`extraction`, later than the one before it, whatever the clock says: its time is the document's version."""
@@ -167,17 +172,46 @@ class Extractor:
         finally:
             os.close(work)
 
-    def _index(self, entry: Entry, attachment: Attachment) -> None:
-        try:
-            if self._store.attachment(entry.id) is not None:
-                self._store.index.put_documents([document_of(self._store.blobs, attachment)])
-        except IndexRejected as error:
-            # A delete was faster, which is looked for next; or the index will never take this document.
-            log.info("the text of %s is not indexed: %s", entry.id, error)
+    def _index(self, entry: Entry, attachment: Attachment) -> bool:
+        """Make the text searchable; whether nothing is left to do."""
+        if self._store.attachment(entry.id) is not None and not self._indexed(entry, attachment):
+            return False
         if self._store.attachment(entry.id) is None:
             self._forget(entry)
         else:
             entry.done()
+        return True
+
+    def _indexed(self, entry: Entry, attachment: Attachment) -> bool:
+        """Whether the document is in the index: with its text, or without one that Elasticsearch won't take."""
+        document = document_of(self._store.blobs, attachment)
+        try:
+            self._store.index.put_documents([document])
+            return True
+        except (IndexRejected, IndexUnavailable, IndexOutcomeUnknown) as error:
+            if document.source is None or not document.source.get("content_words"):
+                if isinstance(error, IndexRejected):
+                    log.info("the document of %s is not indexed: %s", entry.id, error)
+                    return True
+                raise
+            refused = error
+        bare = {name: value for name, value in document.source.items() if name not in TEXT_FIELDS}
+        try:
+            # Taken, it was the text; else it is Elasticsearch, which nobody's text is to blame for.
+            self._store.index.put_documents([replace(document, source=bare)])
+        except IndexRejected as error:
+            # A delete was faster, which is looked for next; or somebody who knew more.
+            log.info("the text of %s is not indexed: %s", entry.id, error)
+            return True
+        entry.refused += 1
+        log.warning("Elasticsearch did not take the text of %s: %s", entry.id, refused)
+        if isinstance(refused, IndexRejected) or entry.refused >= REFUSALS:
+            failed = self._failed(entry, "too-large", "Elasticsearch did not take the text")
+            self._store.blobs.keep_extraction(entry.id, self._later(entry, failed).to_record(), None)
+            self._store.index.put_documents([document_of(self._store.blobs, attachment)])
+            return True
+        entry.save()
+        return False
 
     def _forget(self, entry: Entry) -> None:
         """The attachment was deleted: nothing of its text may stay."""
@@ -233,7 +267,8 @@ def _completed(entry: Entry, verdict: Verdict, text: StagedText) -> Extraction:
 
 def _too_soon(entry: Entry) -> bool:
     """Whether it failed just now, and is to be left alone for a while."""
-    if entry.tried == 0:
+    if entry.tried == entry.refused == 0:
         return False
+    wait = max(RETRY_SECONDS * entry.tried, min(MOST_SECONDS, RETRY_SECONDS * 2**entry.refused) if entry.refused else 0)
     # A time to come is one of a clock that was put back since: nobody waits until it is reached again.
-    return 0 <= time.time() - os.fstat(entry.descriptor).st_mtime < RETRY_SECONDS * entry.tried
+    return 0 <= time.time() - os.fstat(entry.descriptor).st_mtime < wait

@@ -1,6 +1,6 @@
 """What is still to be extracted: a small file for each attachment, so that nobody has to look through all records.
 
-    <root>/extraction/<id>           {"begun": n, "tried": n, "again": bool}, or nothing yet
+    <root>/extraction/<id>           {"begun": n, "tried": n, "refused": n, "again": bool}, or nothing yet
     <root>/extraction/.slot-<n>      locked by who extracts: at most so many at once, over all processes
     <root>/extraction/.scanned       under which boot of the machine the records were last looked through
 
@@ -37,12 +37,15 @@ class Entry:
     #: How often work on it began, and how often it came to an end without success.
     begun: int = 0
     tried: int = 0
+    #: How often Elasticsearch did not take its text.
+    refused: int = 0
     #: Whether it is to be done although it was done before.
     again: bool = False
 
     def save(self) -> None:
         """Write down what this object says. Raises StorageFull or StorageFailed."""
-        content = json.dumps({"begun": self.begun, "tried": self.tried, "again": self.again}).encode()
+        said = {"begun": self.begun, "tried": self.tried, "refused": self.refused, "again": self.again}
+        content = json.dumps(said).encode()
         with typed_errors():
             os.pwrite(self.descriptor, content, 0)
             os.ftruncate(self.descriptor, len(content))
@@ -89,7 +92,7 @@ class Queue:
                 entry = self.take(attachment_id)
                 if entry is not None:
                     with contextlib.closing(entry):
-                        entry.begun = entry.tried = 0
+                        entry.begun = entry.tried = entry.refused = 0
                         entry.again = True
                         entry.save()
         with contextlib.suppress(queue.Full):
@@ -189,6 +192,7 @@ def _read(entry: Entry) -> Entry:
         content = json.loads(os.pread(entry.descriptor, 1000, 0))
         entry.begun, entry.tried = int(content["begun"]), int(content["tried"])
         entry.again = bool(content["again"])
+        entry.refused = int(content.get("refused", 0))
     except (ValueError, KeyError, TypeError):
         # New, or killed while it was written: counts from the start.
         entry.begun = entry.tried = 0

@@ -5,18 +5,27 @@ What no node says by itself (502, half an answer) comes from the proxy of test_i
 
 from __future__ import annotations
 
+import contextlib
+import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
 from embedded_node import EmbeddedNode
 
-from app.ids import new_uuid
+from app.attachment import Attachment
+from app.extraction import extractor
+from app.extraction.extractor import Extractor
+from app.ids import new_uuid, new_xid
 from app.index import generations
+from app.index.attachments import AttachmentIndex
 from app.index.connection import Connection
 from app.index.documents import Write
+from app.root import open_root
 from app.settings import Settings
+from app.store import Draft, Store
 from tests.faults.conftest import await_settled, undecided
 from tests.support.app import Server, running_server, unique_index
 
@@ -67,6 +76,44 @@ def test_too_much_to_do(server: Server, node: EmbeddedNode) -> None:
     assert server.stored_files() == before
     assert [hit["_id"] for hit in server.hits("session=busy")] == [kept]
     assert server.delete(f"/attachment/{kept}").status_code == 200
+
+
+def test_a_text_that_is_never_taken(node: EmbeddedNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again later, so many times, and the others are not kept waiting; found by its name it is all the while."""
+    settings = Settings(data=tmp_path / "data", index=unique_index(), elasticsearch_url=node.url, disk_reserve=0)
+    store = Store(settings, AttachmentIndex(settings, open_root(settings.data)))
+    worker = Extractor(store, settings)
+
+    def uploaded(content: bytes) -> Attachment:
+        draft = Draft(new_xid(), "heliotrope.txt", store.stage([content], 1 << 20), "default", "test", "coco", "s")
+        with contextlib.closing(draft.staged.file):  # type: ignore[attr-defined]
+            return store.upload([draft])[0]
+
+    def counted(**field: str) -> int:
+        return int(json.loads(store.index.count({"query": {"term": field}}))["count"])
+
+    with contextlib.closing(store.index):
+        small = [uploaded(b"quokka") for _ in range(5)]
+        large = uploaded(b"quokka " * PRESSURE)
+        assert worker.work() == 5
+        assert [store.extraction_state(each)[0] for each in small] == ["completed"] * 5
+        assert store.extraction_state(large)[0] == "pending"
+        # Not now.
+        assert worker.work() == 0
+        (entry,) = (store.queue.take(each) for each in store.queue.ids())
+        assert entry is not None
+        assert (entry.id, entry.refused, entry.begun) == (large.id, 1, 1)
+        entry.close()
+        monkeypatch.setattr(extractor, "RETRY_SECONDS", 0.0)
+        monkeypatch.setattr(extractor, "REFUSALS", 3)
+        assert [worker.work() for _ in range(3)] == [0, 1, 0]
+        assert store.queue.count() == 0
+        assert store.extraction_state(large)[0] == "failed"
+        known = store.extraction(large.id)
+        assert known is not None
+        assert (known.reason, known.size) == ("too-large", 0)
+        assert (counted(content_words="quokka"), counted(name_words="heliotrope")) == (5, 6)
+        assert counted(**{"extraction.reason": "too-large"}) == 1
 
 
 def test_no_state_yet(server: Server, node: EmbeddedNode) -> None:
