@@ -183,3 +183,109 @@ def test_what_screen_readers_are_told(screen: Screen) -> None:
     expect(screen.count).to_have_text("2 attachments")
     expect(row).to_have_attribute("aria-setsize", "2")
     expect(row).to_have_attribute("aria-posinset", "1")
+
+
+def test_what_was_not_deleted_is_said_over_what_is_open(new_screen: Callable[..., Screen]) -> None:
+    """Where the preview covers the list, too."""
+    screen = new_screen(viewport={"width": 800, "height": 700})
+    screen.upload(("kept.txt", b"1"))
+    screen.open()
+    screen.row("kept.txt").click()
+    screen.page.context.set_offline(True)
+    screen.preview.get_by_role("button", name="Delete").click()
+    screen.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    said = screen.page.get_by_role("alert").filter(has_text="It could not be deleted.")
+    expect(said).to_be_in_viewport()
+    box = said.bounding_box()
+    assert box is not None
+    top = "([x, y]) => document.elementFromPoint(x, y).closest('[role=alert]') !== null"
+    assert screen.page.evaluate(top, [box["x"] + 5, box["y"] + 5])
+    check(screen.page)
+    screen.page.get_by_role("button", name="Dismiss").click()
+    expect(said).to_be_hidden()
+    expect(screen.preview.get_by_role("heading", name="kept.txt")).to_be_focused()
+
+
+def test_the_focus_is_never_lost(screen: Screen) -> None:
+    """What has it may go: a filter that is taken away, a button that has done its work."""
+    screen.upload(("one.txt", b"1"), session="work")
+    page = screen.page
+    screen.open("?q=one&session=work&kind=text%2Fplain")
+    expect(page.locator(".chip")).to_have_count(2)
+    page.locator(".chip").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".chip")).to_have_count(1)
+    expect(page.locator(".chip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    # A row that the next words don't find.
+    page.keyboard.press("ArrowDown")
+    expect(screen.row("one.txt").get_by_role("link")).to_be_focused()
+    page.evaluate("history.back()")
+    expect(page.locator(".chip")).to_have_count(1)
+    expect(screen.row("one.txt").get_by_role("link")).to_be_focused()
+
+    full_speed = screen.slow_down(up=20_000)
+    screen.choose(("slow.bin", bytes(200_000)))
+    entry = screen.entry("slow.bin")
+    entry.get_by_role("button", name="Cancel slow.bin").focus()
+    page.keyboard.press("Enter")
+    again = entry.get_by_role("button", name="Try slow.bin again")
+    expect(again).to_be_focused()
+    full_speed()
+    page.keyboard.press("Enter")
+    expect(entry.get_by_role("button", name="Open slow.bin")).to_be_focused()
+    page.get_by_role("button", name="Hide the finished ones").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".tray")).to_be_hidden()
+    expect(page.get_by_role("searchbox")).to_be_focused()
+
+
+def test_no_violation_where_something_is_asked_or_told(new_screen: Callable[..., Screen]) -> None:
+    screen = new_screen(reduced_motion="reduce")
+    page = screen.page
+    page.route("**/page/signed-in", lambda route: route.abort())
+    page.goto(f"{screen.server.url}/page/")
+    expect(page.get_by_role("heading", name="The server does not answer")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("The server does not answer. Trying again by itself")
+    check(page)
+    page.unroute("**/page/signed-in")
+    expect(screen.count).to_have_text("No attachments")
+    page.get_by_role("button", name="New session").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    check(page)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="New session")).to_be_focused()
+    transfer = page.evaluate_handle("new DataTransfer()")
+    page.evaluate(
+        """(transfer) => {
+          transfer.items.add(new File(["x"], "x"));
+          document.body.dispatchEvent(new DragEvent("dragenter", { dataTransfer: transfer, bubbles: true }));
+        }""",
+        transfer,
+    )
+    expect(page.get_by_text("Drop to upload")).to_be_visible()
+    check(page)
+    # An empty folder, and a link dragged by mistake.
+    page.evaluate(
+        """() => {
+          const dataTransfer = { types: ["Files"], items: [], files: [] };
+          document.body.dispatchEvent(Object.assign(new Event("drop", { bubbles: true }), { dataTransfer }));
+        }"""
+    )
+    expect(page.get_by_role("alert").filter(has_text="Nothing in there can be uploaded")).to_be_in_viewport()
+    check(page)
+
+
+def test_on_paper_a_file_that_is_open_is_whole(screen: Screen) -> None:
+    screen.upload(("long.txt", b"A line of many\n" * 300))
+    screen.open()
+    screen.row("long.txt").click()
+    text = screen.preview.locator("pre")
+    expect(text).to_contain_text("A line of many")
+    screen.page.emulate_media(media="print")
+    expect(screen.page.locator(".main")).to_be_hidden()
+    shown = (
+        "(each) => each.scrollHeight <= each.clientHeight && document.documentElement.scrollHeight > each.clientHeight"
+    )
+    assert text.evaluate(shown)

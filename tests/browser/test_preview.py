@@ -266,3 +266,53 @@ def test_deleting_asks_first(screen: Screen) -> None:
     assert screen.server.get(f"/attachment/{gone}", token=screen.token).status_code == 404
     assert screen.server.get(f"/attachment/{kept}", token=screen.token).status_code == 200
     expect(screen.row("kept.txt").get_by_role("link")).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("Grüße, naïve café".encode(), "Grüße, naïve café"),
+        ("Grüße".encode("utf-8-sig"), "Grüße"),
+        ("Grüße".encode("utf-16"), "Grüße"),
+        (b"\xfe\xff" + "Grüße".encode("utf-16-be"), "Grüße"),
+        ("Grüße, naïve café".encode("latin-1"), "Grüße, naïve café"),
+        ("It costs 5 € – “cheap”".encode("cp1252"), "It costs 5 € – “cheap”"),
+        # One damaged place does not make it another text.
+        ("Grüße an \xff".encode() + b"\xff", "Grüße an ÿ\ufffd"),
+        ("日本".encode() + b"\xe6", "日本\ufffd"),
+        (b"plain", "plain"),
+    ],
+)
+def test_texts_in_the_encoding_that_they_are_in(screen: Screen, content: bytes, said: str) -> None:
+    screen.open()
+    read = "(module, bytes) => module.decoded(new Uint8Array(bytes).buffer)"
+    assert screen.module("encoding", read, list(content)) == said
+
+
+def test_an_older_text_and_an_empty_file(screen: Screen) -> None:
+    screen.upload(("brief.txt", "Viele Grüße aus Köln\n".encode("latin-1") * 50), ("empty.png", b""))
+    screen.open()
+    screen.row("brief.txt").click()
+    expect(screen.preview.locator("pre")).to_contain_text("Viele Grüße aus Köln")
+    screen.row("empty.png").click()
+    expect(screen.preview.locator(".look")).to_contain_text("The file is empty.")
+
+
+def test_deleting_far_down_the_list_stays_there(screen: Screen) -> None:
+    screen.upload(*((f"n{number:03}.txt", b"x") for number in range(120)))
+    screen.open("?sort=name")
+    expect(screen.count).to_have_text("120 attachments")
+    screen.page.get_by_role("searchbox").press("ArrowDown")
+    link = screen.row("n090.txt").get_by_role("link")
+    for _ in range(500):
+        if link.is_visible():
+            break
+        screen.page.keyboard.press("PageDown")
+    link.focus()
+    screen.page.keyboard.press("Delete")
+    screen.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(screen.count).to_have_text("119 attachments")
+    expect(screen.choice("Under 10 KB").locator(".number")).to_have_text("119")
+    after = screen.row("n091.txt")
+    expect(after.get_by_role("link")).to_be_focused()
+    expect(after).to_have_attribute("aria-posinset", "91")

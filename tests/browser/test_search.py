@@ -334,3 +334,70 @@ def test_empty_and_nothing_found(screen: Screen) -> None:
     expect(screen.page.get_by_role("heading", name="Nothing here yet")).to_be_visible()
     screen.type("something")
     expect(screen.page.get_by_role("heading", name="Nothing matches")).to_be_visible()
+
+
+def test_the_passages_are_those_of_the_search_on_screen(screen: Screen) -> None:
+    screen.upload(("notes.txt", b"The harbour is blue.\n" + b"Nothing to see.\n" * 200 + b"The regatta is red.\n"))
+    screen.open()
+    await_text(screen, "regatta")
+    screen.type("harbour")
+    expect(screen.count).to_have_text("1 attachment")
+    screen.row("notes.txt").click()
+    marks = screen.preview.locator("blockquote mark")
+    expect(marks).to_have_text(["harbour"])
+    screen.type("regatta")
+    expect(marks).to_have_text(["regatta"])
+    # By its address alone, as from a bookmark.
+    screen.page.reload()
+    expect(marks).to_have_text(["regatta"])
+    screen.type("")
+    expect(marks).to_have_count(0)
+    expect(screen.preview.get_by_text("Passages found")).to_be_hidden()
+
+
+def test_words_that_were_only_just_typed_are_not_lost(screen: Screen) -> None:
+    """To whoever is quicker than the pause after which a search begins."""
+    screen.upload(("alpha.txt", b"1"), ("beta.txt", b"2"))
+    screen.open("?sort=name")
+    # In one go, so that no pause comes between.
+    screen.page.get_by_text("beta.txt", exact=True).evaluate(
+        """(name) => {
+          const input = document.getElementById("q");
+          input.value = "alpha";
+          input.dispatchEvent(new Event("input", { bubbles: true }));
+          name.closest("a").click();
+        }"""
+    )
+    expect(screen.preview.get_by_role("heading", name="beta.txt")).to_be_visible()
+    expect(screen.page.get_by_role("searchbox")).to_have_value("alpha")
+    expect(screen.page.locator(".rows .name")).to_have_text(["alpha.txt"])
+    assert parse_qs(urlsplit(screen.page.url).query).keys() == {"q", "sort", "open"}
+    # The search and the look at a file are a step each.
+    screen.page.go_back()
+    expect(screen.preview).to_be_hidden()
+    expect(screen.page.get_by_role("searchbox")).to_have_value("alpha")
+    screen.page.go_back()
+    expect(screen.page.get_by_role("searchbox")).to_have_value("")
+    expect(screen.count).to_have_text("2 attachments")
+
+
+def test_a_date_that_is_being_typed_is_left_alone(screen: Screen) -> None:
+    """By the answers that come meanwhile."""
+    screen.upload(("one.txt", b"1"))
+    screen.open("?from=2025-02-01")
+    expect(screen.count).to_have_text("1 attachment")
+    field = screen.page.get_by_label("From", exact=True)
+    field.focus()
+    keys = screen.page.keyboard
+    keys.press("ArrowRight")
+    keys.press("ArrowRight")
+    keys.type("2")
+    # So far it is a day of the year 2, which nobody means.
+    expect(field).to_have_value("0002-02-01")
+    screen.choose(("two.txt", b"2"))
+    expect(screen.count).to_have_text("2 attachments")
+    expect(field).to_have_value("0002-02-01")
+    expect(field).to_be_focused()
+    # The browser takes digits after a pause for a new number.
+    keys.type("2024")
+    expect(screen.page).to_have_url(f"{screen.server.url}/page/?from=2024-02-01")

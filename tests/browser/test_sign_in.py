@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from app.tokens import digest
 from tests.browser.conftest import Screen
 from tests.support.browsers import post_token
+from tests.support.chromium import launch, signed_in
 
 
 def test_signing_in_and_out(new_screen: Callable[..., Screen]) -> None:
@@ -95,3 +96,60 @@ def test_a_token_that_may_only_look(new_screen: Callable[..., Screen]) -> None:
 
 def tenant_of(screen: Screen) -> str:
     return next(each.tenant for each in screen.server.tokens.all() if each.digest == digest(screen.token))
+
+
+def test_two_windows_of_one_browser_are_signed_in_and_out_together(screen: Screen) -> None:
+    screen.upload(("first.txt", b"1"))
+    screen.open("?q=first")
+    expect(screen.row("first.txt")).to_be_visible()
+    other = screen.page.context.new_page()
+    other.goto(f"{screen.server.url}/page/")
+    other.get_by_role("button", name="Sign out").click()
+    # What one of them may no longer show the other does not, either.
+    expect(screen.page.get_by_text("You were signed out.")).to_be_visible()
+    field = other.get_by_label("API token")
+    field.fill(screen.token)
+    field.press("Enter")
+    expect(screen.page.get_by_role("dialog")).to_have_count(0)
+    # Each has what it must show to change anything.
+    screen.choose(("later.txt", b"2"))
+    expect(screen.entry("later.txt")).to_contain_text("Stored")
+    assert screen.page.url.endswith("?q=first")
+
+
+def test_another_person_at_another_window_gets_nothing_of_the_first(new_screen: Callable[..., Screen]) -> None:
+    screen, theirs = new_screen(), new_screen(sign_in=False)
+    screen.upload(("secret plan.txt", b"1"))
+    screen.open("?q=secret")
+    expect(screen.row("secret plan.txt")).to_be_visible()
+    screen.slow_down(up=1000)
+    screen.choose(("on its way.txt", b"x" * 100_000), *((f"waiting{number}.txt", b"x") for number in range(5)))
+    expect(screen.entry("waiting4.txt")).to_contain_text("Waiting")
+    other = screen.page.context.new_page()
+    other.goto(f"{screen.server.url}/page/")
+    other.get_by_role("button", name="Sign out").click()
+    other.get_by_label("API token").fill(theirs.token)
+    other.get_by_label("API token").press("Enter")
+    expect(screen.count).to_have_text("No attachments")
+    expect(screen.page).to_have_url(f"{screen.server.url}/page/")
+    expect(screen.page.locator(".rows li, .upload")).to_have_count(0)
+    assert screen.server.hits(token=theirs.token) == []
+
+
+def test_the_way_back_after_signing_out_shows_nothing(chromium: Browser, screen: Screen) -> None:
+    """Browsers keep pages as they were left, for the way back; the driver switches that off, and here not."""
+    screen.upload(("secret plan.txt", b"1"))
+    with launch(chromium.browser_type, keeps_pages=True) as browser:
+        page = signed_in(browser, screen.server.url, screen.token).new_page()
+        page.goto(f"{screen.server.url}/page/?q=secret")
+        row = page.get_by_text("secret plan.txt")
+        expect(row).to_be_visible()
+        page.goto(f"{screen.server.url}/page/?q=plan")
+        expect(row).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_label("API token")).to_be_visible()
+        for query in ("?q=plan", "?q=secret"):
+            page.go_back(wait_until="commit")
+            expect(page).to_have_url(f"{screen.server.url}/page/{query}")
+            expect(page.get_by_label("API token")).to_be_visible()
+            expect(row).to_have_count(0)

@@ -255,3 +255,22 @@ def test_a_file_that_another_client_stores_under_the_list(screen: Screen) -> Non
     screen.choose(("fresh.txt", b"fresh"))
     screen.page.get_by_role("button", name="New attachments have arrived").click()
     expect(screen.row("fresh.txt")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "said"),
+    [
+        ("bytes", 812.34, "812 bytes"),
+        ("bytes", 1, "1 byte"),
+        ("bytes", 1023, "1023 bytes"),
+        ("bytes", 1024, "1.0 KB"),
+        ("duration", 0.2, "1 s"),
+        ("duration", 59.4, "59 s"),
+        ("duration", 59.7, "1 min 0 s"),
+        ("duration", 3599.7, "1 h 0 min"),
+        ("duration", 7199, "1 h 59 min"),
+    ],
+)
+def test_speeds_and_times_in_words(screen: Screen, function: str, value: float, said: str) -> None:
+    screen.open()
+    assert screen.module("format", f"(format, value) => format.{function}(value)", value) == said

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, BrowserType, sync_playwright
 
 from tests.support.tools import command
 
@@ -26,14 +26,21 @@ _ARGUMENTS = [
 @contextlib.contextmanager
 def running_chromium() -> Iterator[Browser]:
     """The browser, ended at the end."""
+    with sync_playwright() as playwright, launch(playwright.chromium) as browser:
+        yield browser
+
+
+@contextlib.contextmanager
+def launch(kind: BrowserType, *, keeps_pages: bool = False) -> Iterator[Browser]:
+    """Another one. `keeps_pages`: for the way back, as browsers of people do, and drivers usually have them not do."""
     executable = command("chromium")
     assert executable is not None
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=_ARGUMENTS)
-        try:
-            yield browser
-        finally:
-            browser.close()
+    left_out = ["--disable-back-forward-cache"] if keeps_pages else []
+    browser = kind.launch(executable_path=executable, args=_ARGUMENTS, ignore_default_args=left_out)
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 def signed_in(browser: Browser, url: str, token: str, **options: Any) -> BrowserContext:

@@ -1,5 +1,7 @@
 // Calls to the server: the Coco routes, and the page's own for signing in.
 
+import { decoded } from "./encoding.js";
+
 /** What went wrong. `status` is HTTP's, 0 when there was no answer; `retryAfter`: seconds to wait, where the server says so. */
 export class ApiError extends Error {
   constructor(status, reason, retryAfter = null) {
@@ -11,10 +13,17 @@ export class ApiError extends Error {
 }
 
 const session = { proof: "", onSignedOut: () => {} };
+// The windows of a browser have one sign-in together: each tells the others when that is another one.
+const windows = new BroadcastChannel("sign-in");
 
 /** Called when an answer says that nobody is signed in any more. */
 export function onSignedOut(listener) {
   session.onSignedOut = listener;
+}
+
+/** Called when another window of this browser has signed in or out. */
+export function onSignedInElsewhere(listener) {
+  windows.onmessage = listener;
 }
 
 /** The headers that a request needs that changes something. */
@@ -66,10 +75,15 @@ export async function whoIsSignedIn() {
 /** Sign in; who it is. Throws ApiError: 401 for a token that is not valid. */
 export async function signIn(token) {
   const response = await call("POST", "/page/sign-in", { json: { token }, quiet: true });
-  return remember(await response.json());
+  const who = remember(await response.json());
+  windows.postMessage(null);
+  return who;
 }
 
-export const signOut = () => call("POST", "/page/sign-out");
+export async function signOut() {
+  await call("POST", "/page/sign-out");
+  windows.postMessage(null);
+}
 
 /** The envelope of a search. */
 export async function search(parameters, signal) {
@@ -120,16 +134,8 @@ export const remove = (id) => call("DELETE", `/attachment/${encodeURIComponent(i
 /** The beginning of a file as text, and whether there is more. */
 export async function beginning(id, limit, signal) {
   const headers = { Range: `bytes=0-${limit - 1}`, Accept: "*/*" };
-  let response;
-  try {
-    response = await call("GET", `/attachment/${encodeURIComponent(id)}`, { headers, signal });
-  } catch (error) {
-    if (error.status === 416) return { text: "", more: false };
-    throw error;
-  }
+  const response = await call("GET", `/attachment/${encodeURIComponent(id)}`, { headers, signal });
   const whole = Number(/\/(\d+)$/.exec(response.headers.get("Content-Range") ?? "")?.[1] ?? 0);
   const content = await response.arrayBuffer();
-  // A cut within a character leaves a replacement character at the end, which is not the file's.
-  const text = new TextDecoder("utf-8").decode(content, { stream: whole > limit });
-  return { text, more: whole > limit };
+  return { text: decoded(content, { cut: whole > limit }), more: whole > limit };
 }

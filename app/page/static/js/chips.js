@@ -1,6 +1,6 @@
 // The filters in force, above the results, each with the way to be rid of it.
 
-import { button, h, icon } from "./dom.js";
+import { button, h, icon, keepingFocus } from "./dom.js";
 import { nameOf } from "./kinds.js";
 import { UNFILTERED } from "./state.js";
 import { T } from "./texts.js";
@@ -28,9 +28,9 @@ function filters(state) {
 }
 
 export class Chips {
-  /** `change(part)` takes a filter away, `clear()` all of them. */
-  constructor({ change, clear }) {
-    this.actions = { change, clear };
+  /** `change(part)` takes a filter away, `clear()` all of them; `gone()`: the last one that had the focus is gone. */
+  constructor({ change, clear, gone }) {
+    this.actions = { change, clear, gone };
     this.element = h("div", { class: "chips", hidden: true });
   }
 
@@ -52,7 +52,11 @@ export class Chips {
     if (all.length > 1) {
       each.push(button(T.search.clearFilters, { kind: "plain small", click: () => this.actions.clear() }));
     }
-    this.element.replaceChildren(...each);
-    this.element.hidden = !all.length;
+    const position = [...this.element.children].indexOf(document.activeElement);
+    const place = () => {
+      this.element.replaceChildren(...each);
+      this.element.hidden = !all.length;
+    };
+    keepingFocus(this.element, place, () => each[Math.min(position, all.length - 1)] ?? this.actions.gone());
   }
 }

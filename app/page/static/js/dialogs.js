@@ -74,6 +74,14 @@ export function askSession() {
 }
 
 let asking = null;
+let answer = null;
+
+/** Answer the question for a token with who is signed in by now, because another window was asked, too. Whether it was open. */
+export function answerToken(who) {
+  const asked = answer !== null;
+  answer?.(who);
+  return asked;
+}
 
 /** Ask for a token until it is right; resolves to who is signed in. Asked twice, it is one question. */
 export function askToken({ ended = false } = {}) {
@@ -100,11 +108,7 @@ export function askToken({ ended = false } = {}) {
             submit.textContent = T.signIn.busy;
             wrong.textContent = "";
             try {
-              const who = await signIn(input.value.trim());
-              input.value = "";
-              asking = null;
-              dialog.close();
-              resolve(who);
+              answer(await signIn(input.value.trim()));
             } catch (error) {
               wrong.textContent = why(error);
               input.setAttribute("aria-invalid", "true");
@@ -131,6 +135,12 @@ export function askToken({ ended = false } = {}) {
     dialog.addEventListener("keydown", (event) => {
       if (event.key === "Escape") event.preventDefault();
     });
+    answer = (who) => {
+      input.value = "";
+      asking = answer = null;
+      dialog.close();
+      resolve(who);
+    };
     show(dialog);
     if (!allowed) {
       wrong.textContent = T.signIn.insecure;

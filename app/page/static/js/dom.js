@@ -23,6 +23,14 @@ export function set(element, props) {
   }
 }
 
+/** Do `change`. When what had the focus in `place` is gone or hidden by it, what `next()` answers has the focus then. */
+export function keepingFocus(place, change, next) {
+  const active = document.activeElement;
+  const held = place.contains(active);
+  change();
+  if (held && !active.checkVisibility()) next(active)?.focus();
+}
+
 /** A function that has `draw` called with the next frame, once, however often it is called until then. */
 export function withNextFrame(draw) {
   let pending = false;

@@ -1,6 +1,6 @@
 // A search on screen: asked for, shown, gone on with; what is said when nothing is found, and when it fails.
 
-import { button, h, icon } from "./dom.js";
+import { button, h, icon, keepingFocus } from "./dom.js";
 import { announce, warn } from "./live.js";
 import { message, skeleton } from "./results.js";
 import { Search } from "./search.js";
@@ -20,10 +20,11 @@ const RETRY = [2, 4, 8, 15, 30];
 export class Finding {
   /**
    * `parts`: frame, results, facets. `state()`: the state to search for. `changed()`: the sessions may have changed.
-   * `mayWrite()`; `clear()` takes all filters away.
+   * `mayWrite()`; `clear()` takes all filters away; `found()`: there are other hits.
    */
-  constructor({ parts, state, changed, mayWrite, clear }) {
+  constructor({ parts, state, changed, mayWrite, clear, found }) {
     Object.assign(this, parts);
+    this.found = found;
     this.state = state;
     this.changed = changed;
     this.mayWrite = mayWrite;
@@ -78,21 +79,47 @@ export class Finding {
     this.frame.main.removeAttribute("aria-busy");
     if (this.failures) announce(T.down.back);
     this.failures = 0;
-    this.frame.notice.hidden = true;
+    const hide = () => {
+      this.frame.notice.hidden = true;
+    };
+    keepingFocus(this.frame.notice, hide, () => this.frame.input);
     const going = done ? null : h("p", { class: "quiet small" }, T.search.more);
     if (!first) {
       this.results.append(hits);
       this.results.footer(going);
+      this.found();
       return;
     }
     const state = this.state();
     this.results.replace(hits, { total, exact, high: Boolean(state.q.trim()), keep: this.quiet });
     this.results.mark(state.open);
-    this.facets.draw(state, facets);
-    const found = T.search.found(total, exact, Boolean(state.q.trim()) || isFiltered(state));
-    this.frame.count.textContent = found;
-    if (!this.quiet) announce(found);
+    this.found();
+    const said = this.tell({ total, exact, facets });
+    if (!this.quiet) announce(said);
     this.results.footer(hits.length ? going : this.nothing(state));
+  }
+
+  /** Show how many there are; the sentence that says it. */
+  tell({ total, exact, facets }) {
+    const state = this.state();
+    this.facets.draw(state, facets);
+    this.frame.count.textContent = T.search.found(total, exact, Boolean(state.q.trim()) || isFiltered(state));
+    return this.frame.count.textContent;
+  }
+
+  /** One was taken off the list: what else is on it stays where it is, and the numbers come anew. */
+  async dropped() {
+    if (!this.results.hits.length) {
+      this.run({ quiet: true });
+      return;
+    }
+    const asked = this.search.wanted;
+    try {
+      const numbers = await this.search.count();
+      if (asked === this.search.wanted) this.tell(numbers);
+    } catch {
+      // The next search says what is wrong.
+    }
   }
 
   nothing(state) {

@@ -18,16 +18,17 @@ export function bytes(size) {
     value /= 1024;
     unit += 1;
   }
-  if (unit === 0) return size === 1 ? "1 byte" : `${size} bytes`;
+  if (unit === 0) return Math.round(size) === 1 ? "1 byte" : `${Math.round(size)} bytes`;
   return `${value < 9.95 ? value.toFixed(1) : Math.round(value)} ${UNITS[unit]}`;
 }
 
 /** Seconds left, roughly. */
-export function duration(seconds) {
-  if (seconds < 1) return "1 s";
-  if (seconds < 60) return `${Math.round(seconds)} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
+export function duration(exact) {
+  const seconds = Math.max(1, Math.round(exact));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  const minutes = Math.floor(seconds / 60);
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 /** A time for a list: shorter the nearer it is. */

@@ -1,6 +1,6 @@
 // What stands around the results and stays: header, sidebar, toolbar; and what covers what on a narrow screen.
 
-import { button, h, icon, set } from "./dom.js";
+import { button, h, icon, keepingFocus, set } from "./dom.js";
 import { picker } from "./inputs.js";
 import * as states from "./state.js";
 import { T } from "./texts.js";
@@ -37,6 +37,7 @@ export class Frame {
   }
 
   build(parts, actions) {
+    this.preview = parts.preview.querySelector("h2");
     const { take } = actions;
     this.files = picker({ folder: false, label: T.upload.files, take });
     this.folder = picker({ folder: true, label: T.upload.folder, take });
@@ -64,6 +65,14 @@ export class Frame {
       h("span", {}, T.search.envelope),
     );
     this.notice = h("div", { class: "notice", hidden: true });
+    this.told = h("p", { role: "alert" });
+    this.toast = h(
+      "section",
+      { class: "toast", "aria-label": T.message, hidden: true },
+      icon("alert"),
+      this.told,
+      button(T.dismiss, { icon: "close", only: true, kind: "plain", click: () => this.tell("") }),
+    );
     this.fresh = h(
       "div",
       { class: "fresh", hidden: true },
@@ -98,7 +107,8 @@ export class Frame {
       h("bdi", { class: "who", title: T.account.as(this.who.name) }, this.who.name),
       button(T.account.signOut, { icon: "out", only: true, kind: "plain", click: () => actions.signOut() }),
     );
-    this.over = h("div", { class: "drop", hidden: true }, icon("upload"), h("strong", {}, T.upload.drop), h("span", {}));
+    // For who drags: no other way to act has anything of it.
+    this.over = h("div", { class: "drop", hidden: true, "aria-hidden": "true" }, icon("upload"), h("strong", {}, T.upload.drop), h("span", {}));
     this.main = h(
       "section",
       { class: "main", "aria-label": T.search.results },
@@ -146,6 +156,7 @@ export class Frame {
         h("main", {}, h("h1", { class: "unseen" }, T.title), this.main, parts.preview),
       ),
       parts.tray,
+      this.toast,
       this.over,
     );
   }
@@ -162,6 +173,15 @@ export class Frame {
     this.title.hidden = !state.session;
     this.into.textContent = state.session ? T.upload.into(state.session) : "";
     document.title = [state.q.trim(), state.session, T.title].filter(Boolean).join(" · ");
+  }
+
+  /** Say, over whatever else is on screen, that something asked for was not done; empty: nothing any more. */
+  tell(text) {
+    this.told.textContent = text;
+    const show = () => {
+      this.toast.hidden = !text;
+    };
+    keepingFocus(this.toast, show, () => (this.covers && this.previewing ? this.preview : this.input));
   }
 
   get covers() {

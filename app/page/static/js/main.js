@@ -2,8 +2,8 @@
 
 import * as api from "./api.js";
 import { Chips } from "./chips.js";
-import { askSession, askToken, confirmRemoval } from "./dialogs.js";
-import { button, h, icon } from "./dom.js";
+import { answerToken, askSession, askToken, confirmRemoval } from "./dialogs.js";
+import { h } from "./dom.js";
 import { Facets } from "./facets.js";
 import { Finding } from "./finding.js";
 import { Frame } from "./frame.js";
@@ -36,7 +36,7 @@ class Page {
       change: (toggle) => this.place.change(toggle(this.state)),
       edit: (what, part) => this.place.edit(what, part),
     });
-    this.chips = new Chips({ change: (part) => this.place.change(part), clear: () => this.clearFilters() });
+    this.chips = new Chips({ change: (part) => this.place.change(part), clear: () => this.clearFilters(), gone: () => this.frame.input });
     this.sessions = new Sessions({
       choose: (session) => this.toSession(session),
       add: async () => {
@@ -60,6 +60,7 @@ class Page {
       open: (id) => this.open(id, { focus: true }),
       // What is searched for may be in a text that was only read now.
       read: () => this.state.q.trim() && this.finding.soon(),
+      gone: () => this.frame.input,
     });
     this.frame = new Frame(
       who,
@@ -87,6 +88,7 @@ class Page {
       changed: () => this.sessions.load(),
       mayWrite: () => this.may("write"),
       clear: () => this.clearFilters(),
+      found: () => this.preview.found(this.results.find(this.state.open)),
     });
     this.listen();
   }
@@ -110,11 +112,12 @@ class Page {
         this.frame.over.hidden = !on;
         this.frame.over.lastChild.textContent = T.upload.into(this.state.session);
       },
-      nothing: () => warn(T.upload.emptyDrop),
+      nothing: () => this.tell(T.upload.emptyDrop),
     });
     this.frame.input.addEventListener("keydown", (event) => {
       if (event.key === "ArrowDown" || event.key === "Enter") {
         event.preventDefault();
+        this.place.settle();
         this.results.focus(0);
       }
     });
@@ -174,7 +177,7 @@ class Page {
   async remove(hit) {
     const { name } = hit._source;
     if (!this.may("delete")) {
-      warn(T.remove.denied);
+      this.tell(T.remove.denied);
       return;
     }
     if (!(await confirmRemoval(name))) return;
@@ -190,14 +193,12 @@ class Page {
     if (this.state.open === hit._id) this.place.change({ open: "" }, { replace: true });
     this.results.drop(hit._id);
     if (!this.results.hits.length) this.frame.input.focus();
-    this.finding.run({ quiet: true });
+    this.finding.dropped();
     this.sessions.load();
   }
 
   tell(text) {
-    this.frame.notice.replaceChildren(icon("alert"), h("div", {}, h("p", {}, text)), button(T.search.again, { hidden: true }));
-    this.frame.notice.hidden = false;
-    warn(text);
+    this.frame.tell(text);
   }
 
   // Uploading
@@ -235,36 +236,70 @@ class Page {
       }
     }
     announce(T.account.signedOut);
+    this.leave(() => location.assign("/page/"));
+  }
+
+  /** Somebody else is at this window now, or nobody: nothing of what was on screen stays, nor of what was on its way. */
+  leave(go) {
     this.uploads.cancelAll();
-    // Nothing of what was on screen stays for who comes next.
-    location.assign("/page/");
+    document.getElementById("app").replaceChildren();
+    go();
   }
 }
 
 async function begin() {
-  let who = null;
+  let page = null;
+  // Another token may do other things and see other files.
+  const goOn = (next) => {
+    const same = next.name === page.who.name && next.tenant === page.who.tenant;
+    if (same) {
+      page.who = next;
+      page.uploads.resume();
+    } else {
+      // The words of a search are its tenant's, too.
+      page.leave(() => (next.tenant === page.who.tenant ? location.reload() : location.assign("/page/")));
+    }
+    return same;
+  };
+  const ask = async () => {
+    if (goOn(await askToken({ ended: true }))) page.finding.run();
+  };
+  api.onSignedInElsewhere(async () => {
+    let next;
+    try {
+      next = await api.whoIsSignedIn();
+    } catch {
+      // The next call finds out.
+      return;
+    }
+    if (next && answerToken(next)) return;
+    if (page) next ? goOn(next) : ask();
+  });
+  // Kept by the browser as it was left, for the way back: who sees it now may be somebody else.
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) page?.leave(() => location.reload());
+  });
+
+  const who = (await arriving()) ?? (await askToken());
+  page = new Page(who);
+  api.onSignedOut(ask);
+  page.start();
+}
+
+/** Who is signed in, or null, as soon as the server says so. */
+async function arriving() {
+  const app = document.getElementById("app");
   for (let wait = 1; ; wait = Math.min(wait * 2, 15)) {
     try {
-      who = await api.whoIsSignedIn();
-      break;
+      const who = await api.whoIsSignedIn();
+      app.replaceChildren();
+      return who;
     } catch {
-      const app = document.getElementById("app");
-      app.replaceChildren(message("alert", T.down.offline, T.down.retrying));
+      app.replaceChildren(h("main", {}, h("h1", { class: "unseen" }, T.title), message("alert", T.down.offline, T.down.retrying)));
+      if (wait === 1) warn(`${T.down.offline}. ${T.down.retrying}`);
       await new Promise((resolve) => setTimeout(resolve, wait * 1000));
     }
   }
-  document.getElementById("app").replaceChildren();
-  who ??= await askToken();
-  const page = new Page(who);
-  api.onSignedOut(async () => {
-    const next = await askToken({ ended: true });
-    // Another token may do other things and see other files.
-    if (next.name !== page.who.name || next.tenant !== page.who.tenant) location.reload();
-    else page.finding.run();
-    page.who = next;
-    page.uploads.resume();
-  });
-  page.start();
 }
 
 begin();

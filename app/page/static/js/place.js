@@ -11,6 +11,7 @@ export class Place {
     this.moved = moved;
     this.state = states.read(location.search);
     addEventListener("popstate", () => {
+      this.forget();
       this.editing = "";
       this.go(states.read(location.search));
     });
@@ -23,6 +24,7 @@ export class Place {
 
   /** Change the state by what a person chose: an entry of its own in the history, unless `replace`. */
   change(part, { replace = false } = {}) {
+    this.settle();
     const state = { ...this.state, ...part };
     if (states.write(state) === states.write(this.state)) return;
     const url = this.href(part);
@@ -40,8 +42,21 @@ export class Place {
 
   /** The words as they are by now; what is typed quickly is one change. */
   type(words) {
+    this.forget();
+    this.words = words;
+    this.timer = setTimeout(() => this.settle(), TYPING);
+  }
+
+  /** Take the words as they are, without waiting for more: what comes next comes after them. */
+  settle() {
+    const { words } = this;
+    this.forget();
+    if (words) this.edit("q", { q: words() });
+  }
+
+  forget() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.edit("q", { q: words() }), TYPING);
+    this.words = null;
   }
 
   go(state) {

@@ -45,6 +45,7 @@ export class Preview {
     }
     this.stop();
     this.id = id;
+    this.hit = hit;
     this.abort = new AbortController();
     const { signal } = this.abort;
     this.element.hidden = false;
@@ -78,7 +79,9 @@ export class Preview {
     const source = hit._source;
     this.name.replaceChildren(h("bdi", { title: source.name }, source.name));
     const place = h("div", { class: "look" });
-    this.body.replaceChildren(place, this.buttons(hit), ...this.passages(hit), this.details(hit, signal));
+    this.passages = h("div", { hidden: true });
+    this.body.replaceChildren(place, this.buttons(hit), this.passages, this.details(hit, signal));
+    this.found(this.hit);
     this.look(place, source, signal).catch((error) => {
       if (signal.aborted) return;
       const text = error.name === "PasswordException" ? T.preview.password : T.preview.failed;
@@ -91,6 +94,11 @@ export class Preview {
     const url = address(source.id);
     place.className = `look ${view ?? "nothing"}`;
     const broken = () => place.replaceChildren(this.instead(source, T.preview.failed));
+    if (source.size === 0) {
+      // Without a byte it is of no kind.
+      place.append(this.instead(source, T.preview.empty));
+      return;
+    }
     switch (view) {
       case "image":
         place.append(h("img", { src: url, alt: T.preview.image(source.name), on: { error: broken } }));
@@ -106,9 +114,7 @@ export class Preview {
         const { text, more } = await beginning(source.id, TEXT, signal);
         if (signal.aborted) return;
         place.replaceChildren(
-          text
-            ? h("pre", { dir: "auto", tabindex: "0", role: "region", "aria-label": T.preview.text(source.name) }, text)
-            : h("p", { class: "quiet" }, T.preview.empty),
+          h("pre", { dir: "auto", tabindex: "0", role: "region", "aria-label": T.preview.text(source.name) }, text),
         );
         if (more) place.append(h("p", { class: "quiet small" }, T.preview.cut(TEXT)));
         break;
@@ -181,17 +187,16 @@ export class Preview {
     return made;
   }
 
-  passages(hit) {
-    const found = hit.highlight?.content ?? [];
-    if (!found.length) return [];
-    return [
-      h(
-        "section",
-        { class: "passages" },
-        h("h3", {}, T.preview.passages),
-        found.map((fragment) => h("blockquote", { dir: "auto" }, ...marked(fragment))),
-      ),
-    ];
+  /** Show what the search on screen found in the attachment that is shown: `hit`, if it found it at all. */
+  found(hit) {
+    this.hit = hit;
+    if (!this.passages) return;
+    const fragments = hit?.highlight?.content ?? [];
+    this.passages.hidden = !fragments.length;
+    this.passages.replaceChildren(
+      h("h3", {}, T.preview.passages),
+      ...fragments.map((fragment) => h("blockquote", { dir: "auto" }, ...marked(fragment))),
+    );
   }
 
   details(hit, signal) {

@@ -52,7 +52,7 @@ export class Results {
       this.element.scrollTop = 0;
     }
     this.draw();
-    if (focused) this.rows.get(this.current)?.firstChild.focus({ preventScroll: true });
+    if (focused) (this.rows.get(this.current)?.firstChild ?? this.element).focus({ preventScroll: true });
   }
 
   append(hits) {

@@ -8,6 +8,12 @@ const FIRST = 50;
 const FIELDS = "id,created,updated,session,name,icon,size,media_type,sha256,owner,dialect,extraction";
 const FACETS = "media_type,created,file_size,dialect";
 
+const numbers = ({ hits, aggregations = {} }) => ({
+  total: hits.total?.value ?? hits.hits.length,
+  exact: hits.total?.relation !== "gte",
+  facets: aggregations,
+});
+
 /** A running list of hits. `page(hits, {total, exact, facets, done, first})` gets each page, `failed(error, first)` else. */
 export class Search {
   constructor({ page, failed }) {
@@ -31,6 +37,15 @@ export class Search {
   /** The next page, unless one is on its way or there is none. */
   async more() {
     if (!this.busy && this.next) await this.load(false);
+  }
+
+  /** How many there are by now, {total, exact, facets}; the list stays as it is. Throws ApiError. */
+  async count() {
+    const asked = new URLSearchParams(this.wanted);
+    asked.delete("highlight");
+    asked.set("size", "0");
+    asked.set("facets", FACETS);
+    return numbers(await search(asked));
   }
 
   stop() {
@@ -57,9 +72,7 @@ export class Search {
       this.page(hits, {
         first,
         done: !this.next,
-        total: envelope.hits.total?.value ?? hits.length,
-        exact: envelope.hits.total?.relation !== "gte",
-        facets: envelope.aggregations ?? {},
+        ...numbers(envelope),
       });
     } catch (error) {
       if (this.abort !== mine || error.name === "AbortError") return;

@@ -8,6 +8,8 @@ export const T = {
   title: "Attachments",
   skip: "Skip to the results",
   loading: "Loading…",
+  message: "Message",
+  dismiss: "Dismiss",
 
   signIn: {
     heading: "Sign in",

@@ -1,7 +1,7 @@
 // The list of uploads in the corner: each with its progress and what can be done about it.
 
 import { statuses } from "./api.js";
-import { button, h, icon, set, withNextFrame } from "./dom.js";
+import { button, h, icon, keepingFocus, set, withNextFrame } from "./dom.js";
 import { duration } from "./format.js";
 import { announce, warn } from "./live.js";
 import { T } from "./texts.js";
@@ -13,7 +13,9 @@ const LOOK = 1000;
 const LOOKS = 60;
 
 export class Tray {
-  constructor({ uploads, open, read }) {
+  /** `open(id)`; `read()`: more texts can be searched; `gone()`: what has the focus when the tray that had it is gone. */
+  constructor({ uploads, open, read, gone }) {
+    this.gone = gone;
     this.uploads = uploads;
     this.open = open;
     this.read = read;
@@ -60,6 +62,17 @@ export class Tray {
   }
 
   draw() {
+    keepingFocus(this.element, () => this.redraw(), (before) => this.heir(before));
+  }
+
+  /** What has the focus after a button that an upload, or the tray, no longer has. */
+  heir(before) {
+    if (this.element.hidden) return this.gone();
+    const buttons = [...(before.closest(".upload")?.querySelectorAll("button") ?? [])];
+    return buttons.find((each) => each.checkVisibility()) ?? this.fold;
+  }
+
+  redraw() {
     const { running, done, failed, again } = this.uploads.numbers();
     this.element.hidden = this.uploads.items.length === 0;
     this.summary.textContent = T.upload.summary(running, done, failed);

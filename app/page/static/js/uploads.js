@@ -177,7 +177,13 @@ export class Uploads {
       this.fail(item, errorOf(request.status, request.responseText));
       return;
     }
-    [item.id] = JSON.parse(request.responseText).attachments;
+    try {
+      [item.id] = JSON.parse(request.responseText).attachments;
+    } catch {
+      // Not the server's words but those of something before it.
+      this.fail(item, errorOf(0, ""));
+      return;
+    }
     this.failures = 0;
     this.end(item, "done");
     this.stored(item);
