@@ -17,6 +17,13 @@ def test_the_node_goes_and_comes_back(screen: Screen, node: Proxy) -> None:
         screen.type("kept")
         expect(screen.page.get_by_text("Search is not available right now", exact=True)).to_be_visible()
         expect(screen.page.get_by_role("alert").first).to_contain_text("Search is not available")
+        # Asked again from the keyboard, which stays there, and told the same.
+        again = screen.page.get_by_role("button", name="Try again")
+        again.focus()
+        with screen.page.expect_response(lambda answer: "query=kept" in answer.url and answer.status == 503):
+            again.press("Enter")
+        expect(screen.page.locator(".main")).not_to_have_attribute("aria-busy", "true")
+        expect(again).to_be_focused()
         # What was found is still there, and files can be looked at without Elasticsearch.
         screen.row("kept.txt").click()
         expect(screen.preview.locator("pre")).to_have_text("still here")

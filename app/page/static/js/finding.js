@@ -145,12 +145,12 @@ export class Finding {
     const down = error.status === 503;
     const heading = offline ? T.down.offline : down ? T.down.heading : T.down.failed;
     const text = offline ? T.down.offlineText : down ? T.down.text : sentence(error);
-    this.frame.notice.replaceChildren(
-      icon("alert"),
-      h("div", {}, h("strong", {}, heading), h("p", {}, text)),
-      button(T.search.again, { icon: "retry", click: () => this.run() }),
-    );
-    this.frame.notice.hidden = false;
+    const again = button(T.search.again, { icon: "retry", click: () => this.run() });
+    const show = () => {
+      this.frame.notice.replaceChildren(icon("alert"), h("div", {}, h("strong", {}, heading), h("p", {}, text)), again);
+      this.frame.notice.hidden = false;
+    };
+    keepingFocus(this.frame.notice, show, () => again);
     if (!this.results.hits.length) this.results.footer();
     if (!this.failures) warn(`${heading}. ${text}`);
     if (offline || down) {
