@@ -208,9 +208,10 @@ def test_what_was_not_deleted_is_said_over_what_is_open(new_screen: Callable[...
 
 def test_the_focus_is_never_lost(screen: Screen) -> None:
     """What has it may go: a filter that is taken away, a button that has done its work."""
-    screen.upload(("one.txt", b"1"), session="work")
+    screen.upload(("one.txt", b"some text"), session="work")
     page = screen.page
     screen.open("?q=one&session=work&kind=text%2Fplain")
+    expect(screen.row("one.txt")).to_be_visible()
     expect(page.locator(".chip")).to_have_count(2)
     page.locator(".chip").first.focus()
     page.keyboard.press("Enter")
@@ -218,7 +219,7 @@ def test_the_focus_is_never_lost(screen: Screen) -> None:
     expect(page.locator(".chip")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("searchbox")).to_be_focused()
-    # A row that the next words don't find.
+    # A row, while other answers come.
     page.keyboard.press("ArrowDown")
     expect(screen.row("one.txt").get_by_role("link")).to_be_focused()
     page.evaluate("history.back()")

@@ -288,7 +288,7 @@ def test_the_list_goes_on_and_on(screen: Screen) -> None:
         if "n239.txt" in seen or time.monotonic() > deadline:
             break
         screen.page.keyboard.press("PageDown")
-        screen.page.wait_for_timeout(60)
+        screen.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     assert seen == {f"n{number:03}.txt" for number in range(240)}
     expect(screen.row("n239.txt")).to_have_attribute("aria-posinset", "240")
     expect(screen.row("n239.txt")).to_have_attribute("aria-setsize", "240")
