@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import requests
@@ -401,3 +402,21 @@ def test_a_date_that_is_being_typed_is_left_alone(screen: Screen) -> None:
     # The browser takes digits after a pause for a new number.
     keys.type("2024")
     expect(screen.page).to_have_url(f"{screen.server.url}/page/?from=2024-02-01")
+
+
+def test_a_search_begins_when_typing_pauses(screen: Screen) -> None:
+    screen.upload(("abc.txt", b"x"))
+    clock = screen.page.clock
+    clock.install()
+    screen.open()
+    expect(screen.row("abc.txt")).to_be_visible()
+    # From here on it stands still, but for what it is told.
+    clock.pause_at(datetime.now(UTC) + timedelta(hours=1))
+    asked: list[str] = []
+    screen.page.on("request", lambda request: asked.append(request.url) if "query=" in request.url else None)
+    for words in ("a", "ab", "abc"):
+        screen.type(words)
+        clock.run_for(100)
+    clock.run_for(100)
+    expect(screen.page.locator(".rows mark")).to_have_text(["abc"])
+    assert [parse_qs(urlsplit(url).query)["query"] for url in asked] == [["abc"]]
