@@ -40,8 +40,9 @@ workers = _in_force.worker_processes
 threads = _in_force.web_threads
 # Above what app.worker makes room at, so that a new connection can always be taken to make it.
 worker_connections = _in_force.max_connections + _in_force.web_threads
-# The longest that gunicorn can be told: a query in any script, percent-encoded, needs more than its default.
-limit_request_line = 8190
+# None of its own, as it can't be told more than 8190 bytes: a query in any script, percent-encoded, needs up to twelve times
+# MAX_QUERY_LENGTH. MAX_HEAD_SIZE is the limit, of all of the head (app.worker).
+limit_request_line = 0
 # Long uploads are bounded by their own limits; this only finds a worker that hangs as a whole.
 timeout = 60
 graceful_timeout = 30

@@ -219,7 +219,9 @@ HOSTILE = [
     "a-b* " * 200,
     " ".join(f"w{number}" for number in range(170)),
     '"' + "x y " * 250 + '"',
-    "文" * 800,
+    "文" * 1024,
+    # As long as any, percent-encoded: twelve bytes each.
+    "\U00020000" * 1024,
     "文字~ " * 250,
     "x" * 1024,
     "ö" * 1000,
