@@ -17,6 +17,7 @@ from app.chats import Chats
 from app.dialects import DIALECTS
 from app.dialects.base import Dialect
 from app.errors import NotFound, StoreError
+from app.http import security
 from app.http.access import authorize, check_all_marked
 from app.http.lingering import linger
 from app.http.observed import current, observation_of, observed
@@ -179,15 +180,7 @@ def _install_errors(app: Flask) -> None:
         return render(StoreError())
 
 
-#: What every answer carries unless its route says something else.
-_SECURITY = tuple(
-    (name.lower(), name, value)
-    for name, value in (
-        ("X-Content-Type-Options", "nosniff"),
-        ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
-        ("Referrer-Policy", "no-referrer"),
-    )
-)
+_SECURITY = tuple((name.lower(), name, value) for name, value in security.FIELDS)
 
 
 def _security_headers(response: Response) -> Response:
@@ -198,5 +191,5 @@ def _security_headers(response: Response) -> Response:
             add(name, value)
     refused = response.status_code >= 400
     if "cache-control" not in present:
-        add("Cache-Control", "no-store" if refused else "private, no-cache")
+        add("Cache-Control", security.REFUSED if refused else security.KEPT)
     return linger(current(), response) if refused else response

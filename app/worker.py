@@ -35,6 +35,7 @@ from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, STOP_KEEPALIVE
 
 from app.answer import Answer
 from app.http.pace import Watch
+from app.http.security import refusal
 from app.incoming import Requests
 from app.settings import Settings
 
@@ -56,7 +57,7 @@ FEW = 16
 # Told to one thread, and to nobody again before that says so.
 _ONCE = select.EPOLLIN | select.EPOLLONESHOT
 _HEAD_END = re.compile(rb"\n\r?\n")
-_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_TOO_LARGE = refusal(b"HTTP/1.1 431 Request Header Fields Too Large")
 
 
 class Phase(IntEnum):
@@ -65,6 +66,21 @@ class Phase(IntEnum):
     ARRIVING = 0
     KEPT = 1
     CLOSING = 2
+
+
+class _Refused:
+    """The socket of what is no request, for gunicorn's answer to it: of that the first line goes out, and no page, which
+    would quote the client."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def gettimeout(self) -> float:
+        # As of a socket that does not wait: then nothing else is asked of it.
+        return 0.0
+
+    def sendall(self, data: bytes) -> None:
+        self._sock.send(refusal(data.partition(b"\r\n")[0]), socket.MSG_DONTWAIT)
 
 
 class Connection(TConn):  # type: ignore[misc]
@@ -304,7 +320,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             if error.errno not in (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN):
                 self.log.exception("Socket error processing request.")
         except Exception as error:
-            self.handle_error(request, conn.sock, conn.client, error)
+            self.handle_error(request, _Refused(conn.sock), conn.client, error)
         finally:
             self.watch.end(unreader.transfer)
             unreader.transfer = None

@@ -12,6 +12,7 @@ from contextlib import closing
 from app.commands.common import CLEAN, FINDINGS, add_data, open_store, settings_of
 from app.errors import NotFound
 from app.extraction.extractor import Extractor
+from app.ids import is_id
 from app.store import Store
 
 #: Seconds between two looks at what others work on.
@@ -34,7 +35,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def _chosen(store: Store, arguments: argparse.Namespace) -> Iterator[str]:
     if arguments.ids:
         for each in arguments.ids:
-            if store.attachment(each) is None:
+            if not is_id(each) or store.attachment(each) is None:
                 raise NotFound(f"there is no attachment [{each}]")
         yield from arguments.ids
         return

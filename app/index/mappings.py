@@ -28,8 +28,18 @@ Json = dict[str, Any]
 
 
 def load(path: Path) -> Json:
-    """A mapping file: an object with `settings` and `mappings`, as the create-index API takes it."""
+    """A mapping file: an object with `settings` and `mappings`, as the create-index API takes it.
+
+    Raises OSError, or ValueError for a file that is none.
+    """
     content: Json = json.loads(path.read_text())
+    try:
+        properties, version = content["mappings"]["properties"], content["mappings"]["_meta"]["mapping_version"]
+        whole = isinstance(content["settings"]["index"], dict) and isinstance(properties, dict) and type(version) is int
+    except (KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise ValueError("it needs settings.index, mappings.properties, and a number as mappings._meta.mapping_version")
     return content
 
 
