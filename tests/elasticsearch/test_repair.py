@@ -32,6 +32,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> 
         data=tmp_path_factory.mktemp("repair"),
         index=unique_index(),
         elasticsearch_url=elasticsearch_url,
+        elasticsearch_timeout=30.0,
         disk_reserve=0,
     )
     store_id = open_root(settings.data)
