@@ -293,7 +293,7 @@ def _product(response: Response) -> Response:
 
 
 def _render(error: StoreError) -> Response:
-    content = elastic.error_body(error, request.method, request.path)
+    content = elastic.error_body(error, request.method, request.path, INDEX)
     # The status of the one error that comes with another than its own.
     error.status = content["status"]
     try:

@@ -125,11 +125,11 @@ def kind_of(error: StoreError) -> str:
     return known or ("illegal_argument_exception" if error.status < 500 else "exception")
 
 
-def error_body(error: StoreError, method: str, path: str) -> dict[str, Any]:
-    """An error in Elasticsearch's shape."""
+def error_body(error: StoreError, method: str, path: str, index: str) -> dict[str, Any]:
+    """An error in Elasticsearch's shape. `index`: the one that there is, of which no other use is offered."""
     if type(error) is NotFound or (error.status == 404 and error.code == "http"):
         match = _INDEX_PATH.fullmatch(path)
-        if match is None:
+        if match is None or match[1] == index:
             shown = path[:200]
             return {"error": f"no handler found for uri [{shown}] and method [{method}]", "status": error.status}
         return described("index_not_found_exception", f"no such index [{match[1][:100]}]", 404)

@@ -164,6 +164,9 @@ def test_errors(server: Server, client: Elasticsearch) -> None:
         with pytest.raises((elasticsearch.NotFoundError, elasticsearch.ApiError)) as raised:
             call()
         assert raised.value.meta.status in (404, 405)
+    # What is not offered of the index does not say that there is none.
+    with pytest.raises(elasticsearch.NotFoundError, match="no handler"):
+        client.mget(index=INDEX, ids=["x"])
 
 
 def walk(client: Elasticsearch, point: str | None, sort: list[Any]) -> Iterator[str]:

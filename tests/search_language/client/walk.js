@@ -27,6 +27,14 @@ async function main () {
   const stranger = new Client({ node, auth: { bearer: 'wrong' }, maxRetries: 0 })
   seen.stranger = await refusal(() => stranger.search({ index }))
 
+  // The helpers: those that search work, the one that scrolls is refused.
+  seen.helped = (await client.helpers.search({ index, query: { match: { name: 'report' } } })).length
+  const bulk = client.helpers.msearch({ operations: 2 })
+  const counted = await Promise.all([1, 2, 3].map(size => bulk.search({ index }, { size })))
+  bulk.stop()
+  seen.helpedSeveral = counted.map(each => each.documents.length)
+  seen.scrolled = await refusal(async () => { for await (const _ of client.helpers.scrollSearch({ index })) { } })
+
   const { id } = await client.openPointInTime({ index, keep_alive: '1m' })
   seen.walked = []
   let after
