@@ -298,6 +298,10 @@ def test_the_page_and_its_files_are_under_a_strict_policy(server: Server) -> Non
     assert "https:" not in page.text
     assert "<script>" not in page.text
     assert "style=" not in page.text
+    policy = page.headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert {"default-src 'none'", "script-src 'self'", "require-trusted-types-for 'script'"} <= set(policy.split("; "))
+    assert page.headers["Cross-Origin-Opener-Policy"] == "same-origin"
     for name in ("page.css", "js/main.js", "pdfjs/pdf.worker.min.mjs", "pdfjs/cmaps/UniGB-UCS2-H.bcmap"):
         part = requests.get(f"{server.url}/page/static/{name}", timeout=30)
         assert part.status_code == 200, name
