@@ -86,7 +86,8 @@ def test_interrupted(start_server: ServerFactory) -> None:
         # A change that does not end: nobody is alone.
         fcntl.flock(work, fcntl.LOCK_SH)
         with subprocess.Popen(
-            [str(ROOT / "scripts" / "store"), "rebuild", "--json"],
+            # Started in the background, as by a script, all of this would ignore SIGINT.
+            ["env", "--default-signal=INT", str(ROOT / "scripts" / "store"), "rebuild", "--json"],
             env={**os.environ, **server.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
