@@ -124,6 +124,11 @@ def _of_step(name: Step) -> Histogram:
     return _instruments().step_seconds.labels(name)
 
 
+def begin() -> None:
+    """Have the numbers of this process there, at zero, before it has counted anything."""
+    _instruments()
+
+
 def uploaded(dialect: str, size: int) -> None:
     """An attachment of `size` bytes is acknowledged."""
     found = _instruments()

@@ -131,6 +131,8 @@ def exposition(found: Services) -> bytes:
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.multiprocess import MultiProcessCollector
 
+    # Or a number would be missing that no process has counted yet, as after all of them were replaced.
+    measures.begin()
     present = CollectorRegistry()
     present.register(_Present(found))
     folder = measures.shared()

@@ -47,11 +47,38 @@ MultiProcessCollector(registry, path=os.environ["PROMETHEUS_MULTIPROC_DIR"])
 print(registry.get_sample_value("attachment_store_step_seconds_count", {"step": "receive"}))
 """
 
+#: A process whose first request asks for the numbers.
+ASKED = """
+import os
+from pathlib import Path
+from app.monitoring import measures
+from app.settings import Settings
+from app.wiring import create_app
+
+measures.share(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+# An Elasticsearch that is not there: nobody listens on port 9.
+settings = {"DATA": os.environ["FOLDER"], "ELASTICSEARCH_URL": "http://127.0.0.1:9", "METRICS_OPEN": "yes"}
+answer = create_app(Settings.from_environ(settings)).test_client().get("/metrics")
+print(*[line for line in answer.text.splitlines() if line.startswith("attachment_store_queued_writes")])
+"""
+
+
+def run(code: str, folder: Path) -> str:
+    """What `code` prints in a process of its own, one of several that share their numbers in `folder`."""
+    numbers = folder / "numbers"
+    numbers.mkdir()
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(numbers), "FOLDER": str(folder / "data")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
 
 def test_the_first_that_are_counted_at_once_are_all_counted(tmp_path: Path) -> None:
     """Two sets of instruments would write over what the other one counted."""
-    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", FIRST], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
-    )
-    assert (done.returncode, done.stdout) == (0, "2.0\n"), done.stderr
+    assert run(FIRST, tmp_path) == "2.0\n"
+
+
+def test_no_number_is_missing_before_anything_was_counted(tmp_path: Path) -> None:
+    assert run(ASKED, tmp_path) == "attachment_store_queued_writes 0.0\n"
