@@ -4,24 +4,29 @@
 #
 # Registries are those that the base image is configured for: nothing here names one.
 
-FROM debian:bookworm-slim AS packages
+# By its content, so that a tag that moves changes nothing; docs/operations.md says how to take a newer one.
+ARG BASE=debian:bookworm-slim@sha256:88200866dfff7ea7f5cbcb6ec7c8a701889efe6fe859fe64d6990e4b07ea4171
+FROM $BASE AS packages
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3 python3-venv \
     && rm -rf /var/lib/apt/lists/*
-# The locked requirements alone: this layer is built again only when they change.
+# The locked requirements alone: this layer is built again only when they change. olefile2.py is for Python 2, which nothing
+# loads, and the one file that does not compile. xberg.libs has the libraries once more that lie beside xberg's module, 30 MB.
 COPY scripts/requirements/app.txt /tmp/requirements.txt
 RUN python3 -m venv --without-pip /srv/venv \
     && python3 -m venv /tmp/pip \
     && /tmp/pip/bin/pip --python /srv/venv/bin/python install --quiet --no-cache-dir --disable-pip-version-check \
         --only-binary :all: --require-hashes --requirement /tmp/requirements.txt \
     && find /srv/venv -name tests -path '*/site-packages/*' -type d -prune -exec rm -rf {} + \
+    && find /srv/venv -name olefile2.py -delete \
+    && rm -rf /srv/venv/lib/python3*/site-packages/xberg.libs \
     && /srv/venv/bin/python -m compileall -q -j 0 /srv/venv
 
-FROM debian:bookworm-slim
-# git: its status is what a watched working copy is asked for. tesseract-ocr-eng: the data by which text in images is
-# recognized, 4 MB; the program is in one of the packages above.
+FROM $BASE
+# git: its status is what a watched working copy is asked for. tesseract-ocr-eng, -osd: the data by which text in images is
+# recognized, 4 MB, and by which pages that lie on their side are turned, 10 MB; the program is in a package above.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends git python3 tesseract-ocr-eng \
+    && apt-get install --yes --no-install-recommends git python3 tesseract-ocr-eng tesseract-ocr-osd \
     && rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log \
     && groupadd --gid 10001 store \
     && useradd --uid 10001 --gid store --home-dir /data --no-create-home --shell /usr/sbin/nologin store \
@@ -39,7 +44,9 @@ LABEL org.opencontainers.image.title="attachment-store" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="$VERSION"
 
-ENV DATA=/data PATH=/srv/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# From the application's folder and the environment alone, never from wherever a command is started in.
+ENV DATA=/data PATH=/srv/venv/bin:$PATH PYTHONPATH=/srv/attachment-store PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
 USER store:store
 VOLUME /data
 EXPOSE 9000

@@ -3,6 +3,8 @@
 The head waits for the first bytes of the body and goes out with them, or with the end of an answer that has no body;
 before a file it goes with the word that more comes. What gunicorn checks of status and headers is checked as before.
 
+Nothing here waits for the client: what the kernel does not take now is kept, and `flush` sends on when it takes more.
+
 Rejected: the head and the body of a small answer each on its own, as gunicorn sends them (60 microseconds each, and the
 client wakes up twice), and TCP_CORK around both (two calls more).
 """
@@ -10,13 +12,16 @@ client wakes up twice), and TCP_CORK around both (two calls more).
 from __future__ import annotations
 
 import functools
+import os
 import socket
 import time
 from typing import Any
 
 from gunicorn import util
 from gunicorn.http.message import TOKEN_RE
-from gunicorn.http.wsgi import HEADER_VALUE_RE, FileWrapper, Response
+from gunicorn.http.wsgi import BLKSIZE, HEADER_VALUE_RE, FileWrapper, Response
+
+_NOTHING = memoryview(b"")
 
 
 class Answer(Response):  # type: ignore[misc]
@@ -27,6 +32,9 @@ class Answer(Response):  # type: ignore[misc]
         #: The head, while it is made and not sent.
         self._held = b""
         self.headers_sent: bool = False
+        #: What the kernel did not take yet: bytes, then so many bytes of a file from an offset on.
+        self._rest = _NOTHING
+        self._file: tuple[int, int, int] | None = None
 
     @property
     def begun(self) -> bool:
@@ -45,6 +53,9 @@ class Answer(Response):  # type: ignore[misc]
         """Make the head; whatever comes next sends it."""
         if self.headers_sent:
             return
+        if not self.req.finished():
+            # What the client still sends of its body is no next request.
+            self.force_close()
         major, minor = self.req.version
         connection = "upgrade" if self.upgrade else "close" if self.should_close() else "keep-alive"
         lines = [
@@ -63,11 +74,47 @@ class Answer(Response):  # type: ignore[misc]
 
     def _send(self, data: bytes = b"", flags: int = 0) -> None:
         held, self._held = self._held, b""
-        if held or data:
-            self.sock.sendall(held + data if held else data, flags)
+        if held:
+            data = held + data if data else held
+        if self._rest:
+            self._rest = memoryview(bytes(self._rest) + data)
+        elif data:
+            self._send_now(data, flags)
+
+    def _send_now(self, data: bytes | memoryview, flags: int = 0) -> None:
+        try:
+            sent = self.sock.send(data, flags | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        self._rest = memoryview(data)[sent:] if sent < len(data) else _NOTHING
+
+    def flush(self) -> bool:
+        """Send what was kept, as far as the kernel takes it now; whether nothing is left. Raises OSError."""
+        if self._rest:
+            self._send_now(self._rest)
+            if self._rest:
+                return False
+        if self._file is None:
+            return True
+        descriptor, offset, count = self._file
+        try:
+            sent = os.sendfile(self.sock.fileno(), descriptor, offset, min(count, BLKSIZE))
+        except BlockingIOError:
+            return False
+        if not sent:
+            # The file ended early: what comes next must not be taken for the rest of it.
+            self.force_close()
+        elif sent < count:
+            # The kernel has no more room, as one more call would only say.
+            self._file = (descriptor, offset + sent, count - sent)
+            return False
+        self._file = None
+        self.sock.setblocking(True)
+        return True
 
     def sendfile(self, respiter: FileWrapper) -> bool:
-        """Let the kernel send the file, from where it stands as many bytes as Content-Length says; False when it can't."""
+        """Let the kernel send the file, from where it stands as many bytes as Content-Length says, as `flush` is called;
+        False when it can't."""
         if self.response_length is None or self._omits_body or not self.can_sendfile():
             return False
         if not util.has_fileno(respiter.filelike):
@@ -75,9 +122,10 @@ class Answer(Response):  # type: ignore[misc]
         self.send_headers()
         self._send(flags=socket.MSG_MORE)
         file, count = respiter.filelike, self.response_length
-        if count and self.sock.sendfile(file, offset=file.tell(), count=count) < count:
-            # The file ended early: what comes next must not be taken for the rest of it.
-            self.force_close()
+        if count:
+            # The kernel has no flag for this call alone.
+            self.sock.setblocking(False)
+            self._file = (file.fileno(), file.tell(), count)
         return True
 
     def close(self) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
+from app.extraction.record import Extraction
 from app.search.words import name_fields
 
 #: What a search returns unless asked for something else, in the order in which it is written.
@@ -25,6 +26,8 @@ MAX_SESSION = 512
 RECORD_FORMAT = 1
 
 Json = dict[str, Any]
+#: Why nobody reads the text of an attachment, as far as that was known when its record was written.
+Unread = Literal["unsupported", "empty"]
 
 
 def extension(name: str) -> str:
@@ -59,6 +62,8 @@ class Attachment:
     dialect: str
     session: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
+    #: None: it is read, or nobody has said so (earlier versions, and where nothing is read at all).
+    unread: Unread | None = None
 
     def __post_init__(self) -> None:
         unknown = set(self.fields) - set(DIALECT_FIELDS)
@@ -97,6 +102,7 @@ class Attachment:
             "size": self.size,
             "sha256": self.sha256,
             "fields": dict(self.fields),
+            **({} if self.unread is None else {"unread": self.unread}),
         }
 
     @classmethod
@@ -118,6 +124,7 @@ class Attachment:
                 size=record["size"],
                 sha256=record["sha256"],
                 fields=record["fields"],
+                unread=record.get("unread"),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a record: {error!r}") from None
@@ -139,6 +146,8 @@ class Attachment:
             "media_type": self.media_type,
             "sha256": self.sha256,
         }
+        if self.unread is not None:
+            source["extraction"] = Extraction(self.updated, 0, self.unread).to_source()
         return {**source, **name_fields(self.name), **self.fields}
 
 

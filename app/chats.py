@@ -8,19 +8,21 @@ the other sees what the first one did.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from elasticsearch import ConflictError, NotFoundError
 
+from app import processing
 from app.attachment import now
-from app.errors import Conflict, IndexOutcomeUnknown, IndexUnavailable, NotFound, StoreError
+from app.errors import AnswerTooLarge, Conflict, IndexOutcomeUnknown, IndexUnavailable, NotFound, StoreError
 from app.index import mappings
-from app.index.connection import Connection, typed_errors
+from app.index.connection import Connection, slow_gate, typed_errors
 from app.index.gate import time_left
 from app.settings import Settings
 from app.turnstile import Turnstile
@@ -29,6 +31,14 @@ Json = dict[str, Any]
 
 #: How often a change is decided anew because another came between; each time somebody else got something done.
 _ATTEMPTS = 10
+
+
+#: A page of chats is this part of the largest answer that is read: it is kept while it is sent, several at once.
+PAGE_PART = 8
+#: How many times a page is read at once at most, when all chats are as large as they may be.
+READ_AHEAD = 2
+#: Bytes of an answer of Elasticsearch that belong to a chat beside the JSON that it was made from, at most.
+CHAT_OVERHEAD = 4096
 
 
 class AlreadySo(Conflict):
@@ -77,6 +87,14 @@ class Chat:
         )
 
 
+@dataclass(frozen=True)
+class Page:
+    """Chats, each as it is written, and whether these are all that were asked for or only as many as fit."""
+
+    chats: list[bytes]
+    whole: bool
+
+
 class Chats:
     """The chats of all tenants of one store. Creating it connects to nothing."""
 
@@ -90,6 +108,10 @@ class Chats:
         self._target: str | None = None
         self._preparing = threading.Lock()
         self._seconds = settings.elasticsearch_timeout
+        self._page_bytes = settings.max_answer_size // PAGE_PART
+        # In an answer chats are no longer than the JSON that they were made from, but for what stands around each.
+        self._batch = max(1, READ_AHEAD * self._page_bytes // (settings.max_json_size + CHAT_OVERHEAD))
+        self._page_gate = slow_gate(settings)
 
     def check(self) -> None:
         """Make sure that their index is this store's, if it is there. Raises as `create`; changes nothing."""
@@ -97,6 +119,11 @@ class Chats:
             found = mappings.current(self._connection.client, self.alias)
         if found is not None:
             mappings.check(found, self._definition, self._store_id)
+
+    def blocks(self) -> list[str]:
+        """What keeps Elasticsearch from doing all with their index, as `Connection.blocks` has it. Errors as `create`."""
+        with self._connection.gate.passage(probe=True):
+            return self._connection.blocks(self.alias)
 
     def create(self, chat: Chat) -> None:
         """Keep a new chat; on return every list has it. Raises IndexUnavailable, IndexOutcomeUnknown, WrongIndex."""
@@ -120,18 +147,59 @@ class Chats:
             raise NotFound()
         return chat, {"if_seq_no": answer["_seq_no"], "if_primary_term": answer["_primary_term"]}
 
-    def list(self, tenant: str, *, archived: bool, size: int, start: int = 0) -> list[Chat]:
-        """Chats of a tenant, the newest first: `size` of them after the first `start`. Errors as `create`."""
-        with self._asking():
-            answer = self._connection.client.search(
-                index=self.alias,
-                query={"bool": {"filter": [{"term": {"tenant": tenant}}, {"term": {"archived": archived}}]}},
-                sort=[{"created": "desc"}, {"id": "desc"}],
-                size=size,
-                from_=start,
-                allow_partial_search_results=False,
-            )
-        return [Chat.from_source(hit["_source"]) for hit in answer["hits"]["hits"]]
+    def page(
+        self,
+        tenant: str,
+        write: Callable[[Chat], bytes],
+        *,
+        archived: bool,
+        size: int,
+        start: int = 0,
+    ) -> Page:
+        """Chats of a tenant as `write` writes them, the newest first: up to `size` of them after the first `start`, fewer
+        when they would take more bytes than a page may have, and one at least, if there is any.
+
+        Few pages are made at once, as each may be of large chats. Errors as `create`, and what `write` and
+        `processing.spend` raise.
+        """
+        written: list[bytes] = []
+        left = self._page_bytes
+        with self._page_gate.passage(tenant=tenant), processing.within(time_left(self._seconds)):
+            for chat in self._walk(tenant, archived, size, start):
+                made = write(chat)
+                left -= len(made)
+                if left < 0 and written:
+                    return Page(written, whole=False)
+                written.append(made)
+        return Page(written, whole=True)
+
+    def _walk(self, tenant: str, archived: bool, size: int, start: int) -> Iterator[Chat]:
+        """The same, read as many at a time as one answer holds for certain."""
+        body: Json = {
+            "query": {"bool": {"filter": [{"term": {"tenant": tenant}}, {"term": {"archived": archived}}]}},
+            "sort": [{"created": "desc"}, {"id": "desc"}],
+            "track_total_hits": False,
+            "from": start,
+        }
+        batch = self._batch
+        while size > 0:
+            wanted = body["size"] = min(batch, size)
+            with self._asking():
+                path = f"/{self.alias}/_search?allow_partial_search_results=false"
+                try:
+                    hits = json.loads(self._connection.undecoded(path, body))["hits"]["hits"]
+                except AnswerTooLarge:
+                    # They were made when larger ones were allowed.
+                    if wanted == 1:
+                        raise
+                    batch = wanted // 2
+                    continue
+            for hit in hits:
+                yield Chat.from_source(hit["_source"])
+            if len(hits) < wanted:
+                return
+            size -= wanted
+            body["from"], body["search_after"] = 0, hits[-1]["sort"]
 
     def set_archived(self, chat_id: str, tenant: str, archived: bool) -> None:
         """Archive a chat or bring it back; on return every list shows it so. Of two at once, one raises AlreadySo.

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.attachment import Attachment, microseconds
 from app.blobs.filesystem import Filesystem
+from app.extraction import parts
 from app.extraction.record import Extraction
 from app.index.documents import Write
 from app.search.words import content_fields, name_fields
@@ -38,9 +39,13 @@ def text_of(blobs: Filesystem, attachment_id: str, extraction: Extraction) -> by
 
 
 def check_text(blobs: Filesystem, attachment_id: str, extraction: Extraction, read_data: bool) -> None:
-    """Raises ValueError when the text kept is not the one that was extracted; its digest counts only with `read_data`."""
+    """Raises ValueError when the text kept is not the one that was extracted, or its pages can't begin where it is said; the
+    digest of the text and where its characters begin count only with `read_data`."""
+    known = extraction.parts or ()
+    if known and known[-1].at > extraction.size:
+        raise ValueError("a part begins behind the end of the text")
     if read_data:
-        text_of(blobs, attachment_id, extraction)
+        parts.check(known, text_of(blobs, attachment_id, extraction))
     elif extraction.size:
         path = blobs.text_path(attachment_id)
         size = path.stat().st_size if path.exists() else 0

@@ -107,12 +107,56 @@ class RequestTooLarge(StoreError):
         self.limit = limit
 
 
+class LengthRequired(StoreError):
+    """The body comes in chunks where anybody may send one: it must say before how long it is."""
+
+    code = "length_required"
+    status = 411
+    message = "The request must announce the length of its body"
+
+
 class RequestTimeout(StoreError):
     """The client sent its body too slowly."""
 
     code = "request_timeout"
     status = 408
     message = "The request body did not arrive in time"
+
+
+class TooMuchWork(InvalidRequest):
+    """What was asked for needs more work outside of Elasticsearch than one request may cause."""
+
+    code = "too_much_work"
+    message = "This needs more work than one request may cause: ask for less at once"
+
+
+class AnswerTooLarge(InvalidRequest):
+    """What Elasticsearch answers is more than may be held for one request."""
+
+    code = "answer_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The answer is larger than {limit} bytes: ask for fewer hits, or less of each")
+        self.limit = limit
+
+
+class TooLate(StoreError):
+    """The work on an answer was not done within the request's time."""
+
+    code = "too_late"
+    status = 503
+    message = "The answer could not be made in time"
+
+    def __init__(self) -> None:
+        super().__init__(retry_after=5)
+
+
+class ClientGone(StoreError):
+    """The client closed its connection while its request was worked on: nobody reads this."""
+
+    code = "client_gone"
+    status = 499
+    message = "The client has left"
 
 
 # Who asks
@@ -169,6 +213,25 @@ class TooManyPoints(StoreError):
         super().__init__(f"Too many points in time are open: at most {limit}; close those that are done with")
 
 
+class TooManyWebSockets(StoreError):
+    code = "too_many_websockets"
+    status = 429
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Too many WebSockets are open: at most {limit}; close those that are done with")
+
+
+class WebSocketsFull(StoreError):
+    """All tenants together have as many as there may be. Everything else is served."""
+
+    code = "websockets_full"
+    status = 503
+    message = "No more WebSockets can be opened now"
+
+    def __init__(self) -> None:
+        super().__init__(retry_after=5)
+
+
 class Conflict(StoreError):
     code = "conflict"
     status = 409
@@ -202,6 +265,14 @@ class BytesMissing(StoreError):
     message = "The bytes of this attachment are damaged"
 
 
+class TextDamaged(StoreError):
+    """The text that was taken out of an attachment is not the one that was kept; `scripts/store verify` names it, too."""
+
+    code = "text_damaged"
+    status = 500
+    message = "The text of this attachment is damaged"
+
+
 class IndexUnavailable(StoreError):
     """Elasticsearch certainly did not do what was asked: it was not reached, or it refused for now."""
 
@@ -231,6 +302,10 @@ class IndexOutcomeUnknown(IndexUnavailable):
 
     code = "index_outcome_unknown"
     message = "Elasticsearch did not answer in time; the outcome is decided when it is back"
+
+
+class SearchTimedOut(IndexOutcomeUnknown):
+    """Elasticsearch ended a search at its time limit, and said so: the search took too long, nothing stands still."""
 
 
 class IndexIncomplete(IndexUnavailable):

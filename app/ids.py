@@ -2,16 +2,23 @@
 
 An id is the only text of a caller that ever becomes part of a path, so `is_id` allows exactly the three known forms:
 
-* xid, 20 characters of lower-case base32hex: 4 bytes of time, 5 of process, 3 of counter, so ids sort by creation;
+* xid, 20 characters of lower-case base32hex: 4 bytes of seconds, then 20 bits of microseconds, so ids sort by creation, and
+  44 random bits;
 * uuid, canonical and lower-case;
 * `f-` and such a uuid.
+
+An id says when it was made and nothing else, as every tenant sees its own. The xids of others
+(https://github.com/rs/xid) hold the machine, the process and a counter behind the seconds: with a counter, whoever has two
+ids knows how many were made between them, by whomsoever, and with a process how many processes there are.
+
+Rejected: a counter for each tenant (two ids of one tenant then depend on the process, and a process tells of itself), and a
+counter that begins anew at random with each request (uniqueness then has to be looked after, and orders nothing).
 """
 
 from __future__ import annotations
 
-import itertools
-import os
 import re
+import secrets
 import time
 import uuid
 
@@ -21,32 +28,29 @@ _ID = re.compile(rf"{_XID}|(?:f-)?{_UUID}")
 _ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 
 
-class _XidSource:
-    """Process part and counter, drawn anew in every process: two forks never share them."""
-
-    def __init__(self) -> None:
-        self.process = os.urandom(5)
-        # `next` on a count is atomic in CPython, so threads need no lock.
-        self.counter = itertools.count(int.from_bytes(os.urandom(3), "big"))
+#: Random bits of an xid. Only ids of one microsecond could be the same: of two of them one pair in 17 million million is.
+_RANDOM_BITS = 44
+_MICROSECOND_BITS = 20
 
 
-_source = _XidSource()
-
-
-def _reseed() -> None:
-    global _source
-    _source = _XidSource()
-
-
-os.register_at_fork(after_in_child=_reseed)
+def new_xids(count: int) -> list[str]:
+    """New xids for the files of one request, in ascending order; the ids of later requests are higher by the microsecond."""
+    seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
+    moment = (seconds & 0xFFFFFFFF) << _MICROSECOND_BITS | microseconds
+    drawn: set[int] = set()
+    while len(drawn) < count:
+        drawn.add(secrets.randbits(_RANDOM_BITS))
+    return [_written(moment << _RANDOM_BITS | each) for each in sorted(drawn)]
 
 
 def new_xid() -> str:
-    """A new xid (https://github.com/rs/xid): unique across threads and processes, sortable by the second."""
-    counter = next(_source.counter) & 0xFFFFFF
-    raw = int(time.time()).to_bytes(4, "big") + _source.process + counter.to_bytes(3, "big")
-    number = int.from_bytes(raw, "big") << 4
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(95, -1, -5))
+    """A new xid."""
+    return new_xids(1)[0]
+
+
+def _written(number: int) -> str:
+    # 96 bits in 20 characters of 5 bits: the last 4 of these are nothing.
+    return "".join(_ALPHABET[number << 4 >> shift & 31] for shift in range(95, -1, -5))
 
 
 def new_uuid() -> str:

@@ -1,8 +1,16 @@
-"""What comes in on a connection: gunicorn's reader of requests, less what it does again for each of them.
+"""What comes in on a connection: gunicorn's reader of requests, less what it does again for each of them, and stricter.
 
 Clients that keep a connection mostly send the same header fields with each request, and most requests have no body.
 So fields that equal those of the request before, byte by byte, are not read again, and the end of a body that is not
 there is not looked for; gunicorn reads and checks all others. Bytes of a body go where they are wanted without a copy.
+
+No thread waits for a client here unless `Unreader.patient` says that it may: what has not come yet raises
+BlockingIOError. `app.worker` decides when it may.
+
+What two servers in a row could read in two ways is refused where gunicorn would let it pass: a length that is no plain
+decimal number, any transfer coding but one `chunked`, a target that is no path, a request without Host, versions other
+than 1.0 and 1.1. nginx as it is shipped refuses the same, or passes on what it read in a form of its own
+(tests/operations/test_nginx.py).
 
 Rejected: gunicorn's parser in C (`gunicorn_h1c`, no wheel), and llhttp through httptools, which reads answers here: the
 rules of what is refused, against smuggling above all, would be ours to keep right.
@@ -10,10 +18,22 @@ rules of what is refused, against smuggling above all, would be ours to keep rig
 
 from __future__ import annotations
 
+import contextlib
+import io
+import math
+import re
 import socket
+from collections.abc import Callable
 from typing import Any
 
-from gunicorn.http.body import LengthReader
+from gunicorn.http.body import Body, ChunkedReader, LengthReader
+from gunicorn.http.errors import (
+    InvalidChunkSize,
+    InvalidHeader,
+    InvalidHTTPVersion,
+    InvalidRequestLine,
+    UnsupportedTransferCoding,
+)
 from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import SocketUnreader
@@ -22,16 +42,75 @@ from app.http.pace import Transfer
 
 #: Bytes of header fields up to which they are kept for the next request of their connection.
 REMEMBERED_SIZE = 2048
+#: Bytes up to which a body is collected as it comes, before a thread reads it; as many as a head may have by default.
+COLLECTED_SIZE = 64 * 1024
+#: Bytes of a body that nobody read, and that are here already, which are dropped so that the connection can be kept.
+DROPPED_SIZE = 64 * 1024
+_DROPPED_PIECE = 8 * 1024
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_VERSIONS = ((1, 0), (1, 1))
+#: A field that says where the body ends, as it came: its name, its value.
+_FRAMING = re.compile(rb"(?im)^(content-length|transfer-encoding)[ \t]*:([^\r\n]*)")
+_LENGTH = re.compile(rb" *(?:0|[1-9][0-9]{0,17}) *")
+_CHUNKED = re.compile(rb" *chunked *", re.IGNORECASE)
+#: Larger than any body that is taken.
+_MOST_CHUNK = 2**60
 
 
 class Unreader(SocketUnreader):  # type: ignore[misc]
     """Tells the watch when the thread waits for the client, and what came."""
 
+    #: Of the request at hand.
+    transfer: Transfer
+
     def __init__(self, connection: socket.socket) -> None:
         super().__init__(connection)
-        self.transfer: Transfer | None = None
+        #: Whether the thread may wait for the client; how many bytes for, and what it does once they are here.
+        self.patient = False
+        self._awaited = math.inf
+        self._arrived: Callable[[], None] = lambda: None
+        #: Whether the client waits to be told that it may send the body (Expect: 100-continue).
+        self.expected = False
         #: The fields of the last request: their bytes and its version, and what they come to.
         self.remembered: tuple[tuple[bytes, tuple[int, int]], tuple[list[tuple[str, str]], str, bool]] | None = None
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that have come and were not read yet."""
+        return int(self.buf.getbuffer().nbytes)
+
+    def gather(self, size: int) -> bool:
+        """Take what has come until `size` bytes are here; whether they are, or nothing more will come."""
+        missing = size - self.buffered
+        while missing > 0:
+            try:
+                data = self.sock.recv(missing, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return False
+            except OSError:
+                return True
+            if not data:
+                return True
+            self.buf.seek(0, io.SEEK_END)
+            self.buf.write(data)
+            self.transfer.received += len(data)
+            missing -= len(data)
+        return True
+
+    def wait_for(self, size: int | None, arrived: Callable[[], None]) -> None:
+        """Let the thread wait for a body of `size` bytes, or in chunks, and have it call `arrived` once all are here."""
+        self.patient = True
+        self._awaited = math.inf if size is None else size - self.buffered
+        self._arrived = arrived
+
+    def tell_to_go_on(self) -> None:
+        """Tell a client that waits for it to send the body."""
+        if self.expected:
+            self.expected = False
+            # A client that left no room for it has not taken the answers before.
+            with contextlib.suppress(BlockingIOError):
+                self.sock.send(_CONTINUE, socket.MSG_DONTWAIT)
 
     def read(self, size: int | None = None, read_ahead: int | None = None) -> bytes | bytearray:
         """Bytes of a body go straight into what is returned: gunicorn's own way copies each of them several times."""
@@ -46,7 +125,11 @@ class Unreader(SocketUnreader):  # type: ignore[misc]
         count = len(held)
         with memoryview(data) as view:
             while count < size:
-                received = self._receive_into(view[count:])
+                try:
+                    received = self._receive_into(view[count:])
+                except BlockingIOError:
+                    self.unread(bytes(view[:count]))
+                    raise
                 if not received:
                     break
                 count += received
@@ -55,30 +138,62 @@ class Unreader(SocketUnreader):  # type: ignore[misc]
 
     def _receive_into(self, view: memoryview) -> int:
         transfer = self.transfer
-        if transfer is None:
-            return int(self.sock.recv_into(view))
-        transfer.waiting = True
-        try:
-            count = int(self.sock.recv_into(view))
-        finally:
-            transfer.waiting = False
+        if not self.patient:
+            count = int(self.sock.recv_into(view, 0, socket.MSG_DONTWAIT))
+        else:
+            self.tell_to_go_on()
+            transfer.waiting = True
+            try:
+                count = int(self.sock.recv_into(view))
+            finally:
+                transfer.waiting = False
+            self._awaited -= count
+            if self._awaited <= 0:
+                self._arrived()
         transfer.received += count
         return count
 
     def chunk(self, size_hint: int | None = None) -> bytes:
-        if self.transfer is None:
-            return bytes(super().chunk(size_hint))
-        self.transfer.waiting = True
-        try:
-            data = bytes(super().chunk(size_hint))
-        finally:
-            self.transfer.waiting = False
-        self.transfer.received += len(data)
+        size = min(max(self.mxchunk, size_hint or 0), self.max_body_chunk)
+        transfer = self.transfer
+        if not self.patient:
+            data = bytes(self.sock.recv(size, socket.MSG_DONTWAIT))
+        else:
+            self.tell_to_go_on()
+            transfer.waiting = True
+            try:
+                data = bytes(self.sock.recv(size))
+            finally:
+                transfer.waiting = False
+        transfer.received += len(data)
         return data
+
+
+class _Chunks(ChunkedReader):  # type: ignore[misc]
+    """gunicorn's own, which takes any number for a size and then waits for so much."""
+
+    def parse_chunk_size(self, unreader: Any, data: bytes | None = None) -> Any:
+        found = super().parse_chunk_size(unreader, data)
+        if found[0] > _MOST_CHUNK:
+            raise InvalidChunkSize(b"too large")
+        return found
 
 
 class Head(Request):  # type: ignore[misc]
     """A request whose head has come."""
+
+    body: Body
+    _finished: bool | None = None
+    #: Whether what came of the body can't be one.
+    _malformed = False
+
+    def parse_request_line(self, line_bytes: bytes) -> None:
+        super().parse_request_line(line_bytes)
+        if self.version not in _VERSIONS:
+            raise InvalidHTTPVersion(self.version)
+        # Of the forms of RFC 9112, 3.2, that of clients of a server: in the others a host stands beside that of Host.
+        if not self.uri.startswith("/") or "#" in self.uri:
+            raise InvalidRequestLine("the target is no path")
 
     def parse_headers(self, data: bytes, from_trailer: bool = False) -> Any:
         if from_trailer:
@@ -90,14 +205,82 @@ class Head(Request):  # type: ignore[misc]
             headers, self.scheme, self._expected_100_continue = known[1]
             return headers
         headers = super().parse_headers(data)
+        _check_framing(data)
+        if self.version >= (1, 1) and not any(name == "HOST" for name, _ in headers):
+            raise InvalidHeader("HOST")
         if len(data) <= REMEMBERED_SIZE:
             self.unreader.remembered = key, (headers, self.scheme, self._expected_100_continue)
         return headers
 
     def set_body_reader(self) -> None:
+        if not self.headers and self.version >= (1, 1):
+            # Without any field nothing has looked for it.
+            raise InvalidHeader("HOST")
         super().set_body_reader()
         reader = self.body.reader
-        self.bodiless = isinstance(reader, LengthReader) and reader.length == 0
+        if isinstance(reader, ChunkedReader):
+            self.body = Body(_Chunks(self, self.unreader))
+        #: Bytes of the body; None when it comes in chunks.
+        self.length: int | None = reader.length if isinstance(reader, LengthReader) else None
+        self.bodiless = self.length == 0
+        self.unreader.expected = self._expected_100_continue and not self.bodiless
+        # gunicorn would tell the client to go on before anybody has looked at the request.
+        self._expected_100_continue = False
+
+    @property
+    def small(self) -> bool:
+        """Whether the body is collected before it is read."""
+        return self.length is not None and self.length <= COLLECTED_SIZE
+
+    def gather(self) -> bool:
+        """Take what has come of the body; whether all of a small one is here, or nothing more of it will come."""
+        return self.small and self.unreader.gather(self.length)
+
+    def finished(self) -> bool:
+        """Whether the body was read to its end, or what is left of it is here and can be dropped: then the next request
+        begins where it should. Waits for nobody."""
+        if self._finished is None:
+            self._finished = self.bodiless or self._drop()
+        return self._finished
+
+    def _drop(self) -> bool:
+        self.unreader.patient = False
+        if self.body.failed:
+            self._malformed = True
+            return False
+        try:
+            for _ in range(0, DROPPED_SIZE, _DROPPED_PIECE):
+                if not self.body.read(_DROPPED_PIECE):
+                    return True
+        except BlockingIOError:
+            return False
+        except Exception:
+            # gunicorn has many classes for chunks that are none, or not all of them.
+            self._malformed = True
+        return False
+
+    def owed(self) -> int | None:
+        """Bytes of the body that the client is still to send; None when that can't be known. 0 as well after what can be no
+        part of a body."""
+        if self.finished() or self.unreader.expected or self._malformed:
+            return 0
+        if self.length is None:
+            return None
+        return max(0, int(self.body.reader.length) - int(self.unreader.buffered))
+
+
+def _check_framing(fields: bytes) -> None:
+    """Refuse what says where the body ends in any other than the plain way."""
+    seen: set[bytes] = set()
+    for name, value in _FRAMING.findall(fields):
+        name = name.lower()
+        if name in seen:
+            raise InvalidHeader(name.decode())
+        seen.add(name)
+        if name == b"transfer-encoding" and not _CHUNKED.fullmatch(value):
+            raise UnsupportedTransferCoding(value.decode("latin-1"))
+        if name == b"content-length" and not _LENGTH.fullmatch(value):
+            raise InvalidHeader(name.decode())
 
 
 class Requests(RequestParser):  # type: ignore[misc]
@@ -110,7 +293,5 @@ class Requests(RequestParser):  # type: ignore[misc]
         self.unreader = Unreader(connection)
 
     def finish_body(self, deadline: float | None = None, max_bytes: int | None = None) -> bool:
-        """gunicorn's own sets and takes back a time-out of the socket for that, which is two calls to the kernel."""
-        if self.mesg is None or self.mesg.bodiless:
-            return True
-        return bool(super().finish_body(deadline, max_bytes))
+        """gunicorn's own would wait for what is left of a body."""
+        return self.mesg is None or bool(self.mesg.finished())

@@ -6,6 +6,7 @@ purpose because Elasticsearch did not say what it did. `Store.settle` decides su
 
     <root>/journal/<random>.upload    {"ids": [...]}: committed when every id has its record, else to be undone
     <root>/journal/<random>.delete    {"ids": [...]}: to be finished
+    <root>/journal/<random>.change    {"ids": [...]}: records that were written anew, and whose documents are to follow
     <root>/journal/<random>.spare     stands for nothing: the entry of a settled upload, kept for the next one
 
 A new file costs ext4 a search for an inode past all that were deleted lately, in the whole group: 0.25 ms for an entry, and
@@ -37,7 +38,9 @@ from app.turnstile import Turnstile
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["upload", "delete"]
+Kind = Literal["upload", "delete", "change"]
+
+_KINDS: dict[str, Kind] = {".upload": "upload", ".delete": "delete", ".change": "change"}
 
 #: Settled entries that a process keeps, each with its descriptor: as many as it has uploads under way at once.
 MOST_SPARES = 16
@@ -112,12 +115,15 @@ class Journal:
         with typed_errors():
             self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
 
-    def begin(self, kind: Kind, ids: list[str], *, durable: bool) -> Entry:
-        """Write an entry and lock it. `durable`: it must survive a power cut too, not only a killed process.
+    def begin(self, kind: Kind, ids: list[str], *, durable: bool, alone: bool = False) -> Entry:
+        """Write an entry and lock it. `durable`: it must survive a power cut too, not only a killed process. `alone`: the
+        caller has stopped the turnstile, and goes through it with what is left to do.
 
         Raises StorageFull or StorageFailed, or IndexUnavailable while the index is being exchanged; then there is no
         entry.
         """
+        if alone:
+            return self._begin(kind, ids, durable, -1)
         work = self._turnstile.enter()
         try:
             return self._begin(kind, ids, durable, work)
@@ -216,23 +222,24 @@ class Journal:
             entry.ids = [str(each) for each in json.loads(content)["ids"]]
         except (ValueError, KeyError, TypeError):
             entry.ids = []
-        if path.suffix not in (".upload", ".delete") or not entry.ids:
+        kind = _KINDS.get(path.suffix)
+        if kind is None or not entry.ids:
             # Killed before the entry was whole: it stands for no effect.
             entry.settled()
             return None
-        entry.kind = "upload" if path.suffix == ".upload" else "delete"
+        entry.kind = kind
         return entry
 
     def ids(self, kind: Kind | None = None) -> set[str]:
         """The ids of all entries, under way and abandoned: what index and files say of these is not decided.
 
-        `kind`: only those of uploads, or only those of deletes. Raises StorageFull or StorageFailed.
+        `kind`: only those of such entries. Raises StorageFull or StorageFailed.
         """
         found: set[str] = set()
         with typed_errors():
             names = os.listdir(self.folder)
         for name in names:
-            if not name.endswith(f".{kind}" if kind is not None else (".upload", ".delete")):
+            if not name.endswith(f".{kind}" if kind is not None else tuple(_KINDS)):
                 continue
             # An entry that goes in the meantime is decided; one that is not whole stands for no effect.
             with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):

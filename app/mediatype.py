@@ -1,75 +1,165 @@
-"""The media type of a file: what its content says. The client's claim and the name only choose among equals."""
+"""The media type of a file: what its content says. The client's claim and the name only choose among equals.
+
+Three looks, the first that knows decides: at what a container holds (app/contents/compound.py, package.py), at what a text
+says of itself (texts.py), and libmagic's at the beginning of the file. The names are those that are registered with IANA,
+and where there is none, the one that is common.
+
+This runs in the server, on a stranger's file: how much of it is read is bounded (app/contents/window.py), and so is what is
+done with it, in Python alone but for libmagic, which sees no more than the beginning.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import mimetypes
+import re
+from typing import Protocol
 
 # pylibmagic carries libmagic and its database for systems without one; it must come before `magic`.
 import pylibmagic  # noqa: F401  isort: skip
 import magic
 
-#: How many of the first bytes are looked at.
+from app.contents import compound, package, texts
+from app.contents.window import TooMuch, Window
+
+#: How many of the first bytes are looked at, where no more are needed.
 HEAD_SIZE = 16 * 1024
+
+#: Blanks and line ends beside each other of which no more are shown to libmagic: it takes time by the square of their
+#: number, a third of a second for a head of nothing else.
+MOST_BLANKS = 64
+_BLANKS = re.compile(rb"(\s{%d})\s+" % MOST_BLANKS)
 
 UNKNOWN = "application/octet-stream"
 
-# Where the content says no more than "some text" or "some archive", a more exact type is taken from the name's
-# extension, but only one that means the same to a program that does not know it.
-_REFINABLE = {
-    "text/plain": {
-        "text/csv",
-        "text/tab-separated-values",
-        "text/markdown",
-        "text/calendar",
-        "text/vcard",
-        "text/x-python",
-        "text/css",
-        "application/json",
-        "application/yaml",
-        "application/toml",
-        "application/x-ndjson",
-    },
-    "application/zip": {
-        "application/epub+zip",
-        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-        "application/vnd.oasis.opendocument.text",
-        "application/vnd.oasis.opendocument.spreadsheet",
-        "application/vnd.oasis.opendocument.presentation",
-    },
+# What libmagic does not know, or not without more than the beginning: where it stands, and what it says.
+_SIGNATURES = (
+    (0, b"ITSF\x03\0\0\0", "application/vnd.ms-htmlhelp"),
+    (0, bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3"), "application/onenote"),
+    (0, b"\xffWPC", "application/vnd.wordperfect"),
+    (40, b" EMF", "image/emf"),
+)
+#: The object identifiers of PKCS #7, in DER: data that is signed, and data that is enveloped.
+_PKCS7 = re.compile(rb"\x30.{1,5}\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07[\x02\x03]", re.DOTALL)
+# Where the content says no more than "some text", a more exact type is taken from the name's extension, but only one that
+# means the same to a program that does not know it.
+_TEXTS = {
+    "text/csv",
+    "text/tab-separated-values",
+    "text/markdown",
+    "text/calendar",
+    "text/vcard",
+    "text/x-python",
+    "text/css",
+    "application/json",
+    "application/yaml",
+    "application/toml",
+    "application/x-ndjson",
 }
 _EXTENSIONS = {
     ".md": "text/markdown",
     ".yaml": "application/yaml",
     ".yml": "application/yaml",
     ".toml": "application/toml",
+    ".ndjson": "application/x-ndjson",
+    ".jsonl": "application/x-ndjson",
+    ".pages": "application/vnd.apple.pages",
+    ".numbers": "application/vnd.apple.numbers",
+    ".key": "application/vnd.apple.keynote",
+    ".p7s": "application/pkcs7-signature",
+    ".eml": texts.MAIL,
+    ".docx": package.WORD,
+    ".xlsx": package.EXCEL,
+    ".pptx": package.SLIDES,
 }
-# libmagic's own words for what HTTP has other names for.
+#: Names of what people write by hand, whatever its first line looks like.
+_NOTES = {".txt", ".text", ".md", ".markdown", ".rst", ".log", ".csv", ".tsv", ".diff", ".patch", ".org", ".tex"}
+_OFFICE = {package.WORD, package.EXCEL, package.SLIDES}
+# libmagic's own words for what has another name.
 _RENAMED = {
     "application/x-empty": UNKNOWN,
     "inode/x-empty": UNKNOWN,
-    "application/x-ndjson": "application/x-ndjson",
     "text/x-script.python": "text/x-python",
+    "application/x-dosexec": "application/vnd.microsoft.portable-executable",
+    "application/x-rar": "application/vnd.rar",
+    "audio/x-m4a": "audio/mp4",
+    "audio/x-flac": "audio/flac",
+    "text/x-vcard": "text/vcard",
+    # What it says of containers into which it did not see.
+    "application/CDFV2": compound.UNKNOWN,
+    "application/vnd.ms-office": compound.UNKNOWN,
 }
+
+# Forms that begin with no signature: whatever bytes may look like them, so the name has to say so too.
+_GUESSED = {"image/x-tga": {".tga", ".icb", ".vda", ".vst"}, "image/x-pcx": {".pcx"}, "image/vnd.zbrush.pcx": {".pcx"}}
 
 _names = mimetypes.MimeTypes()
 
 
-def detect(head: bytes, name: str) -> str:
-    """The media type of a file that begins with `head` and is called `name`; `application/octet-stream` when nobody
-    knows. Never raises."""
+class File(Protocol):
+    """A file that is open for reading; where it stands does not matter, and does not change."""
+
+    def fileno(self) -> int: ...
+
+
+def detect(file: File, name: str) -> str:
+    """The media type of what is in `file`, which is called `name`; `application/octet-stream` when nobody knows.
+
+    Raises OSError when it can't be read.
+    """
+    window = Window(file.fileno())
+    head = window.read(0, HEAD_SIZE)
     if not head:
         return UNKNOWN
+    dot = name.rfind(".")
+    suffix = name[dot:].lower() if dot > 0 else ""
+    claimed = _EXTENSIONS.get(suffix) or _names.guess_type(f"x{suffix}", strict=False)[0]
+    found = _container(window, head, claimed)
+    with contextlib.suppress(TooMuch):
+        found = found or _text(window, head, suffix)
+    return found or _by_magic(head, suffix, claimed)
+
+
+def _container(window: Window, head: bytes, claimed: str | None) -> str | None:
+    """The type of a container, by what is in it."""
+    if head.startswith(compound.SIGNATURE):
+        found = compound.media_type(window)
+        # Which kind of office file it is nobody sees without the password.
+        return claimed if found == compound.ENCRYPTED and claimed in _OFFICE else found
+    if head.startswith(package.SIGNATURES):
+        return package.media_type(window, head, claimed)
+    for place, signature, found in _SIGNATURES:
+        if head.startswith(signature, place):
+            return found
+    if _PKCS7.match(head):
+        return claimed if claimed == "application/pkcs7-signature" else "application/pkcs7-mime"
+    return None
+
+
+def _text(window: Window, head: bytes, suffix: str) -> str | None:
+    """The type of a text that says it of itself."""
+    found = texts.mail(window, head, suffix in _NOTES)
+    if found:
+        # One mail may begin like a file of several.
+        return texts.MAIL if found == texts.MAILBOX and suffix == ".eml" else found
+    # A note about a page begins like one.
+    return texts.structured(window, head) or (None if suffix in _NOTES else texts.markup(head, suffix.endswith("xml")))
+
+
+def _by_magic(head: bytes, suffix: str, claimed: str | None) -> str:
     try:
-        found = magic.from_buffer(head, mime=True)
+        found = magic.from_buffer(_BLANKS.sub(rb"\1", head), mime=True)
     except magic.MagicException:
-        return UNKNOWN
+        found = UNKNOWN
     found = _RENAMED.get(found, found)
-    if found in _REFINABLE:
-        dot = name.rfind(".")
-        suffix = name[dot:].lower() if dot > 0 else ""
-        claimed = _EXTENSIONS.get(suffix) or _names.guess_type(f"x{suffix}", strict=False)[0]
-        if claimed in _REFINABLE[found]:
-            return claimed
+    if found in _GUESSED and suffix not in _GUESSED[found]:
+        return UNKNOWN
+    if found == texts.MAIL or (found == UNKNOWN and texts.is_wide(head)):
+        # It takes a first line for a mail, and letters of two bytes for none.
+        found = texts.PLAIN
+    if found.startswith("text/x-") and (suffix in _NOTES or claimed in _TEXTS):
+        # A guess at the language of a program.
+        found = texts.PLAIN
+    if found == texts.PLAIN and claimed in _TEXTS:
+        return claimed
     return found

@@ -6,14 +6,17 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from app.blobs.files import FILE_MODE, FOLDER_MODE, Writer, replacing, sync_folder, typed_errors
 from app.errors import WrongStore
 from app.ids import new_uuid
 
 _NODE_URL = Path("elasticsearch", "url")
+_LOGIN_MODE = 0o600
 
 #: Version of everything on disk; docs/format.md describes each.
 STORE_FORMAT = 1
@@ -42,12 +45,13 @@ def exclusive(path: Path, mode: int = FILE_MODE) -> Iterator[int]:
 
 
 def open_root(root: Path) -> str:
-    """The id of the store in `root`; an empty or missing folder becomes a store.
+    """The id of the store in `root`; an empty or missing folder becomes a store, closed to others.
 
     Raises WrongStore when it holds something else or a newer format, StorageFailed or StorageFull.
     """
     with typed_errors():
         root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        _close(root)
         path = root / "store.json"
         with exclusive(root / ".lock"):
             if not path.exists():
@@ -66,11 +70,22 @@ def open_root(root: Path) -> str:
     return store_id
 
 
+def _close(root: Path) -> None:
+    """Take from a folder that someone made what FOLDER_MODE does not allow. One of another user is left to that one."""
+    status = root.stat()
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & ~FOLDER_MODE & 0o777 and os.geteuid() in (status.st_uid, 0):
+        root.chmod(mode & (FOLDER_MODE | ~0o777))
+
+
 @contextlib.contextmanager
 def telling_node_url(root: Path, url: str) -> Iterator[None]:
-    """Within it, `node_url` says that the store in `root` has an Elasticsearch node of its own at `url`. Raises OSError."""
+    """Within it, `node_url` says that the store in `root` has an Elasticsearch node of its own at `url`, which has the login
+    to it. Raises OSError."""
     path = root / _NODE_URL
-    with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE), "w") as file:
+    with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _LOGIN_MODE), "w") as file:
+        # It may be there from before, with another mode; it is empty.
+        os.fchmod(file.fileno(), _LOGIN_MODE)
         file.write(url)
         file.flush()
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -92,3 +107,16 @@ def node_url(root: Path) -> str | None:
         except BlockingIOError:
             return file.read()
     return None
+
+
+def reaching(url: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` with the settings that reach the Elasticsearch at `url`. A user and password in that take the place of what
+    it says of those, which is of another Elasticsearch."""
+    parts = urlsplit(url)
+    login, _, address = parts.netloc.rpartition("@")
+    found = {**environ, "ELASTICSEARCH_URL": parts._replace(netloc=address).geturl()}
+    if login:
+        user, _, password = login.partition(":")
+        found |= {"ELASTICSEARCH_USERNAME": unquote(user), "ELASTICSEARCH_PASSWORD": unquote(password)}
+        found.pop("ELASTICSEARCH_API_KEY", None)
+    return found

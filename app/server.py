@@ -6,8 +6,10 @@ import os
 import sys
 from typing import Any, NoReturn
 
+from app import confined, descriptors
 from app.chats import Chats
 from app.errors import IndexUnavailable, InvalidSetting, StoreError, WrongIndex
+from app.exposure import sentences
 from app.extraction.extractor import Extractor
 from app.extraction.queue import Queue
 from app.index.attachments import AttachmentIndex
@@ -53,6 +55,12 @@ accesslog = None
 control_socket_disable = True
 errorlog = "-"
 forwarded_allow_ips = _in_force.forwarded_allow_ips
+# Nothing of what a request says becomes the server's own words but the scheme, and that from a named proxy alone: no
+# SCRIPT_NAME and PATH_INFO (which gunicorn takes by default), one header for the scheme, no PROXY line.
+forwarder_headers = ""
+secure_scheme_headers = {"X-FORWARDED-PROTO": "https"}
+header_map = "drop"
+proxy_protocol = "off"
 logger_class = "app.monitoring.logs.Logger"
 logconfig_dict = logs.settings_for(_in_force.log_format, _in_force.log_level)
 
@@ -74,6 +82,10 @@ def _share_numbers() -> None:
 def on_starting(server: Any) -> None:
     """Before any worker: refuse to start on settings, data or an index that can't be right."""
     try:
+        for sentence in confined.check(_in_force):
+            server.log.warning("processes that read strangers' files: %s", sentence)
+        if (short := descriptors.raise_limit(_in_force).sentence) is not None:
+            server.log.warning(short)
         store_id = open_root(_in_force.data)
         index = AttachmentIndex(_in_force, store_id)
         Store(_in_force, index)  # which knows whether the index may be made
@@ -94,6 +106,13 @@ def on_starting(server: Any) -> None:
         _share_numbers()
     except StoreError as error:
         _refuse(error)
+
+
+def when_ready(server: Any) -> None:
+    """In the master, once it listens: say what that opens to others."""
+    names = (each.sock.getsockname() for each in server.LISTENERS)
+    for sentence in sentences(_in_force, [name[0] for name in names if isinstance(name, tuple)]):
+        server.log.warning("%s", sentence)
 
 
 def pre_fork(server: Any, worker: Any) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from flask import Flask, current_app
 
 from app.chats import Chats
-from app.page.failures import Failures
+from app.page.attempts import Attempts
 from app.page.signins import SignIns
 from app.points import Points
 from app.settings import Settings
@@ -25,9 +25,9 @@ class Services:
     tokens: Tokens
     chats: Chats
     sign_ins: SignIns
-    failures: Failures
+    attempts: Attempts
     points: Points
-    watchers: Watchers = field(default_factory=Watchers)
+    watchers: Watchers
 
     def bind(self, app: Flask) -> None:
         """Make these the services of the requests to `app`."""

@@ -23,10 +23,16 @@ KIB, MIB, GIB = values.KIB, values.MIB, values.GIB
 MOST_INDEXED_TEXT = MIB
 #: Longest head that may be asked for as the limit at least: with less no request of a browser gets through.
 LEAST_HEAD_SIZE = 4 * KIB
+#: Least limit of an answer of Elasticsearch: the answers to the store's own calls are shorter.
+LEAST_ANSWER_SIZE = MIB
 #: Least address space of the process that reads a document: with 96 MiB it can't even load the library.
 LEAST_EXTRACTION_MEMORY = 128 * MIB
+#: Least memory of git: what it and the process that starts it need for an empty repository is a third of it.
+LEAST_GIT_MEMORY = 64 * MIB
 #: Processes, threads for each of them, and all other counts. More is a mistake: the machine would be taken up by it.
 MOST_PROCESSES, MOST_THREADS, MOST = 256, 1024, 1_000_000
+#: Failed sign-ins of one client that are kept at most: each is a moment in a record of fixed size.
+MOST_SIGN_INS = 1000
 #: What Elasticsearch answers in one page, and takes as terms of one query (`index.max_result_window`, `max_terms_count`).
 MOST_HITS, MOST_TERMS = 10_000, 65_536
 
@@ -84,6 +90,18 @@ class Settings:
         None,
         "The folder with a folder for each tenant's workspaces; empty: none.",
     )
+    git_memory: int = _setting(
+        "GIT_MEMORY",
+        values.size,
+        512 * MIB,
+        "Memory of git for a repository (a worker process has three read at once); one that needs more is not shown.",
+    )
+    confinement: str = _setting(
+        "CONFINEMENT",
+        values.choice("required", "best-effort"),
+        "best-effort",
+        "What to do where the kernel can't confine the processes that read strangers' files: refuse to start, or say so.",
+    )
     api_token: str | None = _setting(
         "API_TOKEN",
         values.token,
@@ -96,6 +114,12 @@ class Settings:
     )
     extraction_workers: int = _setting(
         "EXTRACTION_WORKERS", values.count(MOST_PROCESSES), 2, "Documents extracted at once, over all worker processes."
+    )
+    recognition_workers: int = _setting(
+        "RECOGNITION_WORKERS",
+        values.count(MOST_PROCESSES),
+        1,
+        "Documents in whose pictures text is recognized at once, beside the others.",
     )
     extraction_timeout: float = _setting(
         "EXTRACTION_TIMEOUT",
@@ -114,6 +138,13 @@ class Settings:
         values.count(MOST),
         3,
         "How often a document is tried that ran out of time or memory, or crashed its reader.",
+    )
+    recognition_languages: tuple[str, ...] = _setting(
+        "RECOGNITION_LANGUAGES",
+        values.languages,
+        (),
+        "Languages in which text in pictures is recognized, besides English, by comma, as tesseract names them "
+        "(`deu,fra`); empty: all that are installed. Each takes time.",
     )
     max_indexed_text: int = _setting(
         "MAX_INDEXED_TEXT",
@@ -145,11 +176,29 @@ class Settings:
         "Characters in `query`: a search for more is a mistake or an attack.",
     )
     max_page_size: int = _setting("MAX_PAGE_SIZE", values.count(MOST_HITS), 1000, "Largest `size` of a search.")
+    max_answer_size: int = _setting(
+        "MAX_ANSWER_SIZE",
+        values.size,
+        32 * MIB,
+        "Largest answer of Elasticsearch to a search: it is held in memory. A list of chats ends at an eighth of it.",
+    )
     sign_in_lifetime: float = _setting(
         "SIGN_IN_LIFETIME", values.seconds, 43_200.0, "How long a browser stays signed in: a long working day."
     )
     sign_in_failures: int = _setting(
-        "SIGN_IN_FAILURES", values.count(MOST), 20, "Failed sign-ins that an address has in a minute."
+        "SIGN_IN_FAILURES", values.count(MOST_SIGN_INS), 20, "Failed sign-ins that an address has in a minute."
+    )
+    plain_sign_in: str = _setting(
+        "PLAIN_SIGN_IN",
+        values.addresses,
+        "127.0.0.0/8,::1",
+        "Addresses of clients who may sign in over plain HTTP, by comma; what they send must cross no network.",
+    )
+    scores: str = _setting(
+        "SCORES",
+        values.choice("statistics", "constant"),
+        "statistics",
+        "What scores rest on: how rare words are among all tenants' documents, or (`constant`) nothing of other tenants.",
     )
     max_ids: int = _setting(
         "MAX_IDS", values.count(MOST_TERMS), 1000, "Ids in one status request or one search by ids."
@@ -181,6 +230,18 @@ class Settings:
         1000,
         "Connections of one worker process; with more, the longest silent makes room.",
     )
+    max_websockets: int = _setting(
+        "MAX_WEBSOCKETS",
+        values.count(MOST),
+        1000,
+        "WebSockets of one worker process, besides MAX_CONNECTIONS; one more is refused with 503.",
+    )
+    max_tenant_websockets: int = _setting(
+        "MAX_TENANT_WEBSOCKETS",
+        values.count(MOST),
+        250,
+        "Those of one tenant; one more is refused with 429. It takes several to keep others from theirs.",
+    )
     head_timeout: float = _setting(
         "HEAD_TIMEOUT",
         values.seconds,
@@ -205,8 +266,8 @@ class Settings:
     forwarded_allow_ips: str = _setting(
         "FORWARDED_ALLOW_IPS",
         values.addresses,
-        "127.0.0.1,::1",
-        "Addresses of proxies whose X-Forwarded-Proto is believed, by comma.",
+        "",
+        "Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, by comma.",
     )
     accel_redirect: str | None = _setting(
         "ACCEL_REDIRECT",
@@ -257,6 +318,10 @@ class Settings:
             raise InvalidSetting("MAX_INDEXED_TEXT", f"is not between 1 and {MOST_INDEXED_TEXT // MIB}MiB")
         if self.extraction_memory < LEAST_EXTRACTION_MEMORY:
             raise InvalidSetting("EXTRACTION_MEMORY", f"is less than {LEAST_EXTRACTION_MEMORY // MIB}MiB")
+        if self.git_memory < LEAST_GIT_MEMORY:
+            raise InvalidSetting("GIT_MEMORY", f"is less than {LEAST_GIT_MEMORY // MIB}MiB")
+        if self.max_answer_size < LEAST_ANSWER_SIZE:
+            raise InvalidSetting("MAX_ANSWER_SIZE", f"is less than {LEAST_ANSWER_SIZE // MIB}MiB")
         if self.max_head_size < LEAST_HEAD_SIZE:
             raise InvalidSetting("MAX_HEAD_SIZE", f"is less than {LEAST_HEAD_SIZE // KIB}KiB")
         if self.chat_alias == self.index:
@@ -304,6 +369,8 @@ def shown(name: str, value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ",".join(value)
     if _PARSERS[name] is values.size and value:
         for unit, size in (("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
             if value % size == 0:

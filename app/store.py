@@ -3,12 +3,15 @@
 Upload: journal entry -> durable bytes under their final names -> records, durable (the last one is the commit point) ->
 documents, searchable -> journal entry away -> acknowledged.
 
+Change of a record: alone for the moment, in which no upload and no delete is under way: journal entry, durable -> records,
+durable -> documents, searchable -> queue entries -> journal entry away.
+
 Delete: journal entry, durable -> document out, no search finds it -> record and bytes away, durable -> journal entry
 away -> acknowledged.
 
 The files are the truth and the index follows: whatever stops in the middle leaves a journal entry, and `settle` brings
 index and files together again. An upload is finished when all of its records are there and undone otherwise; a delete is
-always finished.
+always finished, and so is a change.
 
 Rejected: the document first (a crash leaves hits that can't be downloaded), and a transaction log in Elasticsearch (then
 downloads would need it).
@@ -18,18 +21,19 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import BinaryIO, Literal
 
-from app.attachment import Attachment, now
+from app.attachment import Attachment, Unread, now
 from app.blobs.base import Staged, Version
 from app.blobs.files import typed_errors
 from app.blobs.filesystem import Filesystem
-from app.document import document_of, extraction_of
+from app.document import document_of, extraction_of, text_of
 from app.errors import (
     BytesMissing,
     IndexIncomplete,
@@ -40,17 +44,19 @@ from app.errors import (
     StorageFailed,
     StorageFull,
     StoreError,
+    TextDamaged,
     WrongIndex,
 )
 from app.extraction.kinds import Way, recognition_installed, way_of
 from app.extraction.queue import Queue
-from app.extraction.record import Extraction
+from app.extraction.record import NO_READERS_DOING, Extraction
 from app.ids import is_id
 from app.index.attachments import AttachmentIndex
 from app.journal import Entry, Journal
 from app.mediatype import detect
 from app.monitoring import measures
 from app.settings import Settings
+from app.turnstile import Turnstile
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +90,10 @@ class Opened:
 
     attachment: Attachment
     file: BinaryIO | None
-    #: Where the bytes are below the folder of all attachments, for a proxy that sends them itself.
+    #: Where the bytes are below the folder of all attachments, for a proxy that sends them itself; empty: nowhere.
     location: str
+    #: The bytes themselves, where they were read already: there is no file then.
+    content: bytes | None = None
 
     def close(self) -> None:
         if self.file is not None:
@@ -99,6 +107,7 @@ class Store:
         self.blobs = Filesystem(settings.data, reserve=settings.disk_reserve)
         self.journal = Journal(settings.data)
         self.queue = Queue(settings.data)
+        self._turnstile = Turnstile(settings.data)
         #: Whether this store takes text out of new files, and whether out of images too.
         self.extracts = settings.extraction == "on"
         self.recognition = recognition_installed()
@@ -150,7 +159,9 @@ class Store:
         with contextlib.ExitStack() as stack:
             with self.index.announced():
                 moment = now()
-                attachments = [_attachment(draft, moment + timedelta(microseconds=n)) for n, draft in enumerate(drafts)]
+                attachments = [
+                    self._told(_attachment(draft, moment + timedelta(microseconds=n))) for n, draft in enumerate(drafts)
+                ]
                 ids = [each.id for each in attachments]
                 # One record decides for itself whether its upload is committed; of several, a power cut may keep only some.
                 entry = self.journal.begin("upload", ids, durable=len(ids) > 1)
@@ -265,6 +276,59 @@ class Store:
             self.blobs.remove(attachment_id)
         entry.settled()
 
+    # Change
+
+    def retype(self, wanted: Mapping[str, str]) -> list[Attachment]:
+        """Give attachments, by their ids, other media types; those that were changed. On return that is durable, the next
+        search says so, and their texts are to be taken out anew. What is gone by now, or about to be, is left out.
+
+        Raises StorageFull or StorageFailed, IndexUnavailable, IndexRejected or IndexOutcomeUnknown: then some may be
+        changed, and what is left to do for these is done by `settle`.
+        """
+        with self._turnstile.alone():
+            going = self.journal.ids("delete")
+            changed = [
+                each
+                for attachment_id, media_type in wanted.items()
+                if attachment_id not in going and (each := self._retyped(attachment_id, media_type)) is not None
+            ]
+            if not changed:
+                return []
+            entry = self.journal.begin("change", [each.id for each in changed], durable=True, alone=True)
+            try:
+                for each in changed:
+                    self.blobs.commit(each.id, each.to_record())
+            except BaseException:
+                entry.close()
+                raise
+        with contextlib.closing(entry):
+            work = self._turnstile.enter()
+            try:
+                self._finish_change(entry)
+            finally:
+                os.close(work)
+        return changed
+
+    def _retyped(self, attachment_id: str, media_type: str) -> Attachment | None:
+        attachment = self.attachment(attachment_id)
+        if attachment is None or attachment.media_type == media_type:
+            return None
+        known = self.extraction(attachment_id)
+        # Later than all that was written of it, whatever the clock says: its time is the document's version.
+        last = max(attachment.updated, known.at if known is not None else attachment.updated)
+        moment = max(now(), last + timedelta(microseconds=1))
+        return self._told(replace(attachment, media_type=media_type, updated=moment))
+
+    def _finish_change(self, entry: Entry) -> None:
+        found = [self.attachment(attachment_id) for attachment_id in entry.ids]
+        attachments = [each for each in found if each is not None]
+        self.index.put_documents(document_of(self.blobs, each) for each in attachments)
+        for each in attachments if self.extracts else ():
+            # Also where nobody reads it any more, so that what was read of it goes.
+            if self.way(each) is not None or self.blobs.extraction_path(each.id).exists():
+                self.queue.add(each.id, each.tenant, again=True)
+        entry.settled()
+
     # Settle
 
     def settle(self) -> int:
@@ -278,6 +342,8 @@ class Store:
                 try:
                     if entry.kind == "delete":
                         self._finish_delete(entry)
+                    elif entry.kind == "change":
+                        self._finish_change(entry)
                     else:
                         self._finish_upload(entry)
                 except (StoreError, ValueError) as error:
@@ -306,17 +372,31 @@ class Store:
         """Have their text extracted; an upload neither waits for it nor fails with it."""
         for attachment in attachments:
             if not self.extracts or self.way(attachment) is None:
+                # Known already, and said in its record.
                 continue
             try:
-                self.queue.add(attachment.id)
+                self.queue.add(attachment.id, attachment.tenant)
             except StoreError:
                 log.warning("%s is not in the queue for extraction; it is found at the next start", attachment.id)
                 with contextlib.suppress(StoreError):
                     self.queue.forget_scan()
 
     def way(self, attachment: Attachment) -> Way | None:
-        """How the text of this attachment is taken out; None when there is none to take."""
+        """How the text of this attachment is taken out; None when nobody reads such a file, or nothing is in it."""
+        if attachment.size == 0:
+            return None
         return way_of(attachment.media_type, attachment.icon, recognition=self.recognition)
+
+    def unread(self, attachment: Attachment) -> Unread | None:
+        """Why nobody reads the text of this attachment; None when somebody does, or when nothing is read at all."""
+        if not self.extracts or self.way(attachment) is not None:
+            return None
+        return "unsupported" if attachment.size else "empty"
+
+    def _told(self, attachment: Attachment) -> Attachment:
+        """The attachment, with what is known of its text without reading it."""
+        unread = self.unread(attachment)
+        return attachment if unread == attachment.unread else replace(attachment, unread=unread)
 
     def attachment(self, attachment_id: str) -> Attachment | None:
         """The attachment under this id, whosever it is; None when there is none. Raises StorageFailed."""
@@ -336,24 +416,68 @@ class Store:
 
     def extraction_state(self, attachment: Attachment) -> tuple[ExtractionState, Extraction | None]:
         """Whether a search in the text finds this attachment by now, and what is known of its text."""
-        # Asked first: the entry goes only after the outcome is there.
+        # Asked first: the entry goes only after the outcome is there, but where the machine has to be put right first.
         waiting = self.extracts and self.queue.has(attachment.id)
         known = self.extraction(attachment.id)
-        if waiting or (known is None and self.extracts and self.way(attachment) is not None):
+        if known is not None and known.reason == "environment":
+            return known.state, known
+        unread = self.unread(attachment)
+        if waiting or (known is None and self.extracts and unread is None):
             return "pending", known
+        if known is None and (unread := unread or attachment.unread):
+            known = Extraction(attachment.updated, 0, unread)
         # Where nothing is extracted there is nothing to wait for.
         return ("completed" if known is None else known.state), known
 
-    def queue_missing(self) -> int:
-        """Queue every attachment that has text to take out and no outcome yet; how many. Reads only those records."""
+    def open_text(self, attachment_id: str, tenant: str) -> Opened:
+        """The text that was taken out of the attachment, as a file of its own: a plain text in UTF-8 with the name of the
+        attachment and `.txt`, its digest, and the time when it was taken out. It is the text that its digest says.
+
+        Raises NotFound when there is none (yet), TextDamaged, StorageFailed.
+        """
+        attachment = self.find(attachment_id, tenant)
+        # Asked first: the entry goes only after text and outcome are there, which change one after the other.
+        changing = self.queue.has(attachment.id)
+        known = self.kept(attachment)
+        try:
+            content = text_of(self.blobs, attachment.id, known)
+        except ValueError as error:
+            if changing or self.queue.has(attachment.id):
+                raise NotFound() from None
+            # Either deleted just now, which is no damage, or damaged.
+            self.find(attachment_id, tenant)
+            raise TextDamaged() from error
+        name = attachment.name if attachment.icon == "txt" else f"{attachment.name}.txt"
+        text = replace(
+            attachment,
+            name=name,
+            media_type="text/plain",
+            size=known.size,
+            sha256=known.sha256 or hashlib.sha256(content).hexdigest(),
+            created=known.at,
+            updated=known.at,
+        )
+        return Opened(text, None, "", content)
+
+    def kept(self, attachment: Attachment) -> Extraction:
+        """What is known of the text that was taken out. Raises NotFound when there is no text (yet), StorageFailed."""
+        known = self.extraction(attachment.id)
+        if known is None or not known.size:
+            raise NotFound()
+        return known
+
+    def queue_missing(self, *, failed: bool = False) -> int:
+        """Queue every attachment that has text to take out and no outcome yet, and with `failed` what readers made nothing
+        of; how many. Reads only those records."""
         count = 0
         for attachment_id in self.blobs.ids():
-            if self.blobs.extraction_path(attachment_id).exists():
-                continue
             with contextlib.suppress(StoreError):
+                again = self.blobs.extraction_path(attachment_id).exists()
+                if again and not (failed and _in_vain(self.extraction(attachment_id))):
+                    continue
                 attachment = self.attachment(attachment_id)
                 if attachment is not None and self.way(attachment) is not None:
-                    self.queue.add(attachment_id)
+                    self.queue.add(attachment_id, attachment.tenant, again=again)
                     count += 1
         return count
 
@@ -372,6 +496,18 @@ class Store:
                 log.error("damaged record: %s", attachment_id)
 
 
+def _in_vain(known: Extraction | None) -> bool:
+    """Whether another reader may find more. (Earlier versions called it completed when nothing was found.)"""
+    if known is None or known.reason in NO_READERS_DOING:
+        return False
+    return known.reason is not None or known.size == 0
+
+
+def _media_type(draft: Draft) -> str:
+    with typed_errors():
+        return draft.media_type or detect(draft.staged.file, draft.name)
+
+
 def _attachment(draft: Draft, moment: datetime) -> Attachment:
     measured = draft.staged.measured
     return Attachment(
@@ -381,7 +517,7 @@ def _attachment(draft: Draft, moment: datetime) -> Attachment:
         name=draft.name,
         size=measured.size,
         sha256=measured.sha256,
-        media_type=draft.media_type or detect(measured.head, draft.name),
+        media_type=_media_type(draft),
         tenant=draft.tenant,
         owner=draft.owner,
         dialect=draft.dialect,

@@ -26,6 +26,8 @@ from app.root import exclusive, write_durably
 
 SCOPES = ("read", "search", "write", "delete", "admin")
 DEFAULT_TENANT = "default"
+#: Stands where a tenant does, for all requests that show no token together; no tenant has this name.
+NOBODY = ""
 _TENANT = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 #: Characters of a token's name: it is a line in a list, and a term in the index as the owner of what is uploaded.
 MAX_NAME = 100

@@ -133,6 +133,14 @@ def addresses(text: str) -> str:
     return text
 
 
+def languages(text: str) -> tuple[str, ...]:
+    """Names of languages as tesseract's files have them, by comma."""
+    found = tuple(each.strip() for each in text.split(",") if each.strip())
+    if not all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,31}", each) for each in found):
+        raise ValueError("is not a list of languages as tesseract names them, by comma")
+    return found
+
+
 def yes(text: str) -> bool:
     """`yes` or `no`."""
     if text not in ("yes", "no"):

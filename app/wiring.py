@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections.abc import Callable
@@ -13,29 +14,35 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 from werkzeug.wrappers import Response as AnyResponse
 
+from app import descriptors, processing
 from app.chats import Chats
 from app.dialects import DIALECTS
 from app.dialects.base import Dialect
 from app.errors import NotFound, StoreError
 from app.http import security
-from app.http.access import authorize, check_all_marked
-from app.http.lingering import linger
+from app.http.access import PUBLIC, authorize, check_all_marked, required_scope, tenant
+from app.http.describe import operation_of
 from app.http.observed import current, observation_of, observed
 from app.http.observed import install as install_observation
+from app.http.uploads import check_announced
+from app.incoming import COLLECTED_SIZE
 from app.index.attachments import AttachmentIndex
 from app.monitoring import health, measures, metrics
 from app.openapi import document
 from app.openapi import page as api_page
 from app.page import cookie
 from app.page import routes as page
-from app.page.failures import Failures
+from app.page.attempts import Attempts
 from app.page.signins import SignIns
 from app.points import Points
+from app.processing import Processing
 from app.root import open_root
 from app.services import Services
 from app.settings import Settings
 from app.store import Store
 from app.tokens import Token, Tokens
+from app.watch.places import Places
+from app.watch.watchers import Watchers
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +62,23 @@ class _App(Flask):
         if request is None or "HTTP_UPGRADE" in request.environ:
             return super().create_url_adapter(request)
         return MapAdapter(self.url_map, "", "/", "", request.scheme, request.path, request.method)
+
+    def admits(self, environ: dict[str, Any]) -> str | None:
+        """Whose a request is whose body has not come and is wanted: the tenant, or NOBODY. None when it is not: the request
+        is not let through, or its route reads none. A public route says that it does by describing it."""
+        with self.request_context(environ):
+            try:
+                if self.preprocess_request() is not None:
+                    return None
+            except (StoreError, HTTPException):
+                return None
+            endpoint = current().endpoint
+            return tenant() if endpoint is not None and _may_read(self.view_functions[endpoint]) else None
+
+
+def _may_read(view: Callable[..., Any]) -> bool:
+    operation = operation_of(view)
+    return required_scope(view) != PUBLIC or (operation is not None and bool(operation.body))
 
 
 class _NoSession(SessionInterface):
@@ -79,8 +103,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     tokens = Tokens(settings.data, settings.api_token)
     sign_ins = SignIns(settings.data, store_id, tokens, settings.sign_in_lifetime)
     points = Points(settings.data, settings.max_points_in_time)
-    failures = Failures(settings.data, settings.sign_in_failures)
-    services = Services(settings, store, tokens, chats, sign_ins, failures, points)
+    attempts = Attempts(settings.data, settings.sign_in_failures)
+    places = Places(descriptors.in_force(settings).websockets, settings.max_tenant_websockets)
+    watchers = Watchers(settings.git_memory, places)
+    services = Services(settings, store, tokens, chats, sign_ins, attempts, points, watchers)
 
     app = _App("app", static_folder=None)
     app.session_interface = _NoSession()
@@ -101,6 +127,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     _install_gate(app, services)
     _install_errors(app)
     app.after_request(_security_headers)
+    app.teardown_request(_end_processing)
     return app
 
 
@@ -113,6 +140,7 @@ def _install_gate(app: Flask, services: Services) -> None:
     @app.before_request
     def gate() -> AnyResponse | None:
         incoming = current()
+        processing.begin(Processing(functools.partial(processing.gone, incoming.environ)))
         if incoming.path == "/" and incoming.method in ("GET", "HEAD") and page.prefers_html():
             return page.root()
         dialect = _BY_NAME[observation_of(incoming).dialect]
@@ -125,7 +153,11 @@ def _install_gate(app: Flask, services: Services) -> None:
         if endpoint is None:
             # An unknown route: the 404 or 405 tells nobody more than the documentation does.
             return None
-        authorize(app.view_functions[endpoint], lambda: _token_of(incoming, dialect, services))
+        view = app.view_functions[endpoint]
+        authorize(view, lambda: _token_of(incoming, dialect, services))
+        if required_scope(view) == PUBLIC and _may_read(view):
+            # Nobody waits for a stranger's body but the server's epoll, which takes small ones alone.
+            check_announced(incoming, COLLECTED_SIZE)
         return None
 
 
@@ -180,6 +212,11 @@ def _install_errors(app: Flask) -> None:
         return render(StoreError())
 
 
+def _end_processing(_: BaseException | None) -> None:
+    # The thread goes on to another request, and this one's connection is not to be kept by it.
+    processing.begin(None)
+
+
 _SECURITY = tuple((name.lower(), name, value) for name, value in security.FIELDS)
 
 
@@ -192,4 +229,4 @@ def _security_headers(response: Response) -> Response:
     refused = response.status_code >= 400
     if "cache-control" not in present:
         add("Cache-Control", security.REFUSED if refused else security.KEPT)
-    return linger(current(), response) if refused else response
+    return response

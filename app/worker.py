@@ -8,9 +8,17 @@ is whole, and gives the connection back. So connections that stay silent, or are
 the oldest of them makes room when there are too many; and a worker whose threads are all taken accepts no connection, as
 nobody is there to do it. The main thread keeps the time, and `app.http.pace` sees to it that bodies and answers move.
 
+A thread waits for a client in one place alone: where a route reads a body that is large or comes in chunks, after its token
+was looked at. Three quarters of the threads may, half of these for one tenant, and tenants take turns (`app.turns`).
+Whatever else a client is slow with is waited for in the epoll: the head, a small body, the end of a body that nobody wants,
+the room for an answer. A request whose body has not come is shown to the application first (`admits`), which says whose it
+is: one that is refused, or whose route reads no body, is answered at once, its connection is closed, and the rest of the
+body is dropped within bounds (`Connection.linger`).
+
 Rejected: an event loop for everything (files are read and written by blocking calls); a loop beside the threads, as
 gunicorn has it (a third of the time of a small request went into the handing over); and leaving it to nginx alone: who
-runs the server without it must not be stopped by one script.
+runs the server without it must not be stopped by one script. Rejected: a route that raises where it would wait for its
+body, and is run again once that has come (what it did before that would be done twice).
 """
 
 from __future__ import annotations
@@ -18,32 +26,29 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import select
 import socket
 import threading
 import time
-from datetime import datetime
-from enum import IntEnum
+from collections import Counter
+from collections.abc import Callable
+from enum import Enum
 from types import FrameType
 from typing import Any
 
 from gunicorn.config import Config
 from gunicorn.http.errors import NoMoreData
-from gunicorn.http.wsgi import FileWrapper, create
-from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
-from app.answer import Answer
+from app import descriptors
+from app.connection import PIECE, Connection, Phase, Refused
 from app.http.pace import Watch
 from app.http.security import refusal
 from app.incoming import Requests
+from app.serving import Serving
 from app.settings import Settings
-
-#: Bytes that are taken from a connection at once.
-PIECE = 64 * 1024
-#: Seconds that a closed connection is kept for the client to take the last answer, and bytes that it may still send.
-CLOSING_SECONDS = 2.0
-CLOSING_SIZE = 1024 * 1024
+from app.tokens import NOBODY
+from app.turns import Turns
 
 #: Seconds between two looks at what is over its time, and between two while the worker stops.
 INTERVAL = 1.0
@@ -54,69 +59,27 @@ STOPPING_INTERVAL = 0.05
 TURN = 0.0002
 FEW = 16
 
+#: Seconds that a connection waits for a place among those whose bodies are waited for.
+QUEUED_SECONDS = 60.0
+#: Of so many connections that may be open one may be closing, at least `LEAST_CLOSING`; with more the oldest goes.
+CLOSING_SHARE = 4
+LEAST_CLOSING = 16
+
 # Told to one thread, and to nobody again before that says so.
 _ONCE = select.EPOLLIN | select.EPOLLONESHOT
-_HEAD_END = re.compile(rb"\n\r?\n")
+_ONCE_WRITABLE = select.EPOLLOUT | select.EPOLLONESHOT
 _TOO_LARGE = refusal(b"HTTP/1.1 431 Request Header Fields Too Large")
+_NO_PLACE = refusal(b"HTTP/1.1 503 Service Unavailable")
 
 
-class Phase(IntEnum):
-    """Where a connection stands; the lowest makes room first."""
+class Next(Enum):
+    """What becomes of a connection after a step."""
 
-    ARRIVING = 0
-    KEPT = 1
-    CLOSING = 2
-
-
-class _Refused:
-    """The socket of what is no request, for gunicorn's answer to it: of that the first line goes out, and no page, which
-    would quote the client."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-
-    def gettimeout(self) -> float:
-        # As of a socket that does not wait: then nothing else is asked of it.
-        return 0.0
-
-    def sendall(self, data: bytes) -> None:
-        self._sock.send(refusal(data.partition(b"\r\n")[0]), socket.MSG_DONTWAIT)
-
-
-class Connection(TConn):  # type: ignore[misc]
-    """A client's connection. It is either in `Worker.waiting`, or one thread has it."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.sock.setblocking(True)
-        self.descriptor: int = self.sock.fileno()
-        self.phase = Phase.ARRIVING
-        #: When it is closed if nothing comes, by the monotonic clock.
-        self.timeout = 0.0
-        #: What came of the next request's head, and perhaps more.
-        self.head = bytearray()
-        #: Bytes that the client may still send while it is closing.
-        self.left = CLOSING_SIZE
-
-    def enter(self, phase: Phase, seconds: float) -> None:
-        """Be in `phase` for at most `seconds`."""
-        self.phase = phase
-        self.timeout = time.monotonic() + seconds
-
-    def received(self) -> bytes | None:
-        """What is there; empty at the end or when it is broken, None when there is nothing now."""
-        try:
-            return bytes(self.sock.recv(PIECE, socket.MSG_DONTWAIT))
-        except BlockingIOError:
-            return None
-        except OSError:
-            return b""
-
-    def whole_head(self, data: bytes) -> re.Match[bytes] | None:
-        """Add `data` to the head; where the head ends, None while it does not."""
-        searched = max(0, len(self.head) - 2)
-        self.head += data
-        return _HEAD_END.search(self.head, searched)
+    #: Its next request.
+    REQUEST = 0
+    #: It was given back, or is gone.
+    NOTHING = 1
+    CLOSE = 2
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -128,13 +91,20 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.connections: dict[int, Connection] = {}
         #: Those that no thread has. Whoever removes one from here, which only one can, has it.
         self.waiting: set[Connection] = set()
+        #: Those that are closing, the oldest first.
+        self.closing: dict[Connection, None] = {}
 
     def limit(self, settings: Settings) -> None:
         """Take from `settings` how many, how slow and how large clients may be. Called once, before `init_process`."""
         self.head_seconds = settings.head_timeout
         self.head_size = settings.max_head_size
-        self.most_connections = settings.max_connections
+        self.most_connections = descriptors.in_force(settings).connections
+        self.most_closing = max(LEAST_CLOSING, self.most_connections // CLOSING_SHARE)
         self.watch = Watch(settings.min_transfer_rate, settings.transfer_window)
+        # Never all threads, and of several places never all for one tenant, however slowly it sends.
+        places = max(1, settings.web_threads * 3 // 4)
+        #: Those whose thread may wait for a body.
+        self.senders: Turns[Connection] = Turns(places, max(1, places // 2))
 
     def init_process(self) -> None:
         # As attributes: gunicorn looks each of its settings up by a fall-back, some twenty times a request.
@@ -192,7 +162,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         for conn in list(self.waiting):
             unwanted = not self.alive and conn.phase is Phase.ARRIVING and not conn.head
             if (conn.timeout <= now or unwanted) and self._claim(conn):
-                self._drop(conn)
+                if conn.phase is Phase.QUEUED:
+                    self._give_up_queued(conn)
+                else:
+                    self._drop(conn)
 
     def _claim(self, conn: Connection) -> bool:
         """Whether the caller has this connection from here on, alone."""
@@ -242,53 +215,52 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return conn
 
     def _make_room(self) -> None:
-        """Close the connection that has been silent longest."""
-        while self.waiting:
-            idle = min(list(self.waiting), key=lambda conn: (conn.phase, conn.timeout), default=None)
-            if idle is not None and self._claim(idle):
-                self._drop(idle)
+        """Close the connection that has been in its phase longest, of the phase that most are in, and of the tenant that has
+        most of these: whoever opens many of a kind makes room for them."""
+        while idle := [(conn.phase, conn.tenant, conn) for conn in list(self.waiting)]:
+            ((most, _),) = Counter(phase for phase, _, _ in idle).most_common(1)
+            ((whose, _),) = Counter(tenant for phase, tenant, _ in idle if phase is most).most_common(1)
+            oldest = min((conn for *kind, conn in idle if kind == [most, whose]), key=lambda conn: conn.since)
+            if self._claim(oldest):
+                self._drop(oldest)
                 return
 
     def _wait(self, conn: Connection) -> None:
-        """Give it back until something comes."""
+        """Give it back until something comes, or the client takes something."""
+        wanted = _ONCE_WRITABLE if conn.phase is Phase.SENDING else _ONCE
         self.waiting.add(conn)
+        self._wake(conn, wanted)
+
+    def _wake(self, conn: Connection, wanted: int) -> None:
         try:
-            self.ready.modify(conn.descriptor, _ONCE)
+            self.ready.modify(conn.descriptor, wanted)
         except OSError:
             # It was taken over, as that of a watcher is.
             if self._claim(conn):
                 self._drop(conn)
 
     def _go_on(self, conn: Connection) -> None:
-        data = conn.received()
-        if data is None:
-            self._wait(conn)
-        elif conn.phase is Phase.CLOSING:
-            conn.left -= len(data)
-            if not data or conn.left <= 0:
-                self._drop(conn)
-            else:
-                self._wait(conn)
-        else:
-            if conn.phase is Phase.KEPT:
-                conn.enter(Phase.ARRIVING, self.head_seconds)
-            self._collect(conn, data)
+        match conn.phase:
+            case Phase.ARRIVING | Phase.KEPT:
+                data = conn.received()
+                if data is None:
+                    self._wait(conn)
+                    return
+                if conn.phase is Phase.KEPT:
+                    conn.enter(Phase.ARRIVING, self.head_seconds)
+                self._follow(conn, self._arrive(conn, data))
+            case Phase.SENDING:
+                self._follow(conn, self._try(conn, self._send))
+            case Phase.QUEUED:
+                self._follow(conn, self._try(conn, self._answer))
+            case Phase.COLLECTING:
+                self._follow(conn, self._try(conn, self._gather))
+            case Phase.CLOSING:
+                self._drain(conn)
 
-    def _collect(self, conn: Connection, data: bytes) -> None:
-        """Serve the requests whose heads are whole; wait for the rest of one that is not."""
-        while True:
-            whole = conn.whole_head(data)
-            if (whole.end() if whole else len(conn.head)) > self.head_size:
-                with contextlib.suppress(OSError):
-                    conn.sock.send(_TOO_LARGE, socket.MSG_DONTWAIT)
-                break
-            if not whole:
-                if not data:
-                    break
-                self._wait(conn)
-                return
-            if not self.handle(conn):
-                break
+    def _follow(self, conn: Connection, step: Next) -> None:
+        """Do what a step leaves to do, and serve the requests behind whose heads are whole."""
+        while step is Next.REQUEST:
             # Of the next request, if the client did not wait for the answer.
             data = conn.parser.unreader.take_buffered()
             if not data:
@@ -296,81 +268,190 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 self._wait(conn)
                 return
             conn.enter(Phase.ARRIVING, self.head_seconds)
-        self._half_close(conn)
+            step = self._arrive(conn, data)
+        if step is Next.CLOSE:
+            self._leave(conn)
 
-    def handle(self, conn: Connection) -> bool:
-        """gunicorn's own for HTTP/1 without TLS: serve the request whose head is whole; whether the connection can be used
-        again. Each of its looks at what else a connection might be, and each time-out that it sets, would cost a call."""
-        if conn.parser is None:
-            conn.parser = Requests(self.cfg, conn.sock, conn.client)
-        unreader = conn.parser.unreader
-        unreader.unread(bytes(conn.head))
-        conn.head = bytearray()
-        request = None
-        unreader.transfer = self.watch.begin(conn.sock)
+    def _arrive(self, conn: Connection, data: bytes) -> Next:
+        """More of a head has come: serve its request once it is whole."""
+        whole = conn.whole_head(data)
+        if (whole.end() if whole else len(conn.head)) > self.head_size:
+            self._refuse(conn, _TOO_LARGE)
+            return Next.CLOSE
+        if not whole:
+            if not data:
+                return Next.CLOSE
+            self._wait(conn)
+            return Next.NOTHING
+        return self._try(conn, self._begin)
+
+    # One request
+
+    def _try(self, conn: Connection, step: Callable[[Connection], Next]) -> Next:
+        """Take a step with a request; one that fails is the connection's last."""
         try:
-            request = next(conn.parser)
-            if not self.handle_request(request, conn):
-                return False
-            # What the application left of the body; a client that stalls it must not keep this thread.
-            return bool(conn.parser.finish_body(time.monotonic() + DEFAULT_WORKER_DATA_TIMEOUT))
+            return step(conn)
         except (NoMoreData, StopIteration) as error:
             self.log.debug("The connection ended: %s", type(error).__name__)
         except OSError as error:
             if error.errno not in (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN):
                 self.log.exception("Socket error processing request.")
         except Exception as error:
-            self.handle_error(request, _Refused(conn.sock), conn.client, error)
-        finally:
-            self.watch.end(unreader.transfer)
-            unreader.transfer = None
-        return False
+            if conn.serving is not None and conn.serving.answer.begun:
+                # An error in the middle of an answer would be taken for a part of it.
+                self.log.exception("Error handling request")
+            else:
+                self.handle_error(conn.request, Refused(conn.sock), conn.client, error)
+        self._end(conn)
+        return Next.CLOSE
 
-    def handle_request(self, request: Any, conn: Connection) -> bool:
-        """gunicorn's own with `Answer`, and without the hooks and restarts that app.server does not ask for; whether the
-        connection can be used again."""
-        answer = None
-        began = datetime.now()
+    def _begin(self, conn: Connection) -> Next:
+        """The head of a request is whole."""
+        if conn.parser is None:
+            conn.parser = Requests(self.cfg, conn.sock, conn.client)
+        unreader = conn.parser.unreader
+        unreader.unread(bytes(conn.head))
+        conn.head = bytearray()
+        conn.request = None
+        unreader.transfer = conn.transfer = self.watch.begin(conn.sock)
+        conn.request = request = next(conn.parser)
+        if request.bodiless or request.gather():
+            return self._answer(conn)
+        conn.serving = Serving(request, conn.sock, conn.client, conn.server, self.cfg)
+        tenant = self.wsgi.admits(dict(conn.serving.environ))
+        if tenant is None:
+            return self._answer(conn)
+        conn.tenant = tenant
+        if request.small:
+            unreader.tell_to_go_on()
+            conn.transfer.waiting = True
+            conn.enter(Phase.COLLECTING)
+            self._wait(conn)
+            return Next.NOTHING
+        conn.enter(Phase.QUEUED, QUEUED_SECONDS)
+        self.waiting.add(conn)
+        if not self.senders.take(tenant, conn):
+            return Next.NOTHING
+        if not self._claim(conn):
+            # It went to make room meanwhile.
+            self._give_place_back(tenant)
+            return Next.NOTHING
+        conn.has_place = True
+        return self._answer(conn)
+
+    def _gather(self, conn: Connection) -> Next:
+        """More of a small body has come."""
+        assert conn.request is not None
+        assert conn.transfer is not None
+        if not conn.request.gather():
+            self._wait(conn)
+            return Next.NOTHING
+        conn.transfer.waiting = False
+        return self._answer(conn)
+
+    def _answer(self, conn: Connection) -> Next:
+        """Have the request answered, and begin to send."""
+        assert conn.request is not None
+        if conn.serving is None:
+            conn.serving = Serving(conn.request, conn.sock, conn.client, conn.server, self.cfg)
+        if not self.alive:
+            conn.serving.answer.force_close()
+        if conn.has_place:
+            conn.parser.unreader.wait_for(conn.request.length, lambda: self._leave_place(conn))
         try:
-            answer, environ = create(request, conn.sock, conn.client, conn.server, self.cfg, response_class=Answer)
-            environ["wsgi.multithread"] = True
-            if not self.alive:
-                answer.force_close()
-            body = self.wsgi(environ, answer.start_response)
-            try:
-                if isinstance(body, FileWrapper):
-                    answer.write_file(body)
-                else:
-                    for piece in body:
-                        answer.write(piece)
-                answer.close()
-            finally:
-                self.log.access(answer, request, environ, datetime.now() - began)
-                if hasattr(body, "close"):
-                    body.close()
-        except OSError:
-            raise
-        except Exception:
-            if answer is None or not answer.begun:
-                raise
-            # An error in the middle of an answer would be taken for a part of it.
-            self.log.exception("Error handling request")
-            return False
-        return not answer.should_close()
+            conn.serving.begin(self.wsgi)
+        finally:
+            self._leave_place(conn)
+        return self._send(conn)
+
+    def _send(self, conn: Connection) -> Next:
+        """Send what the client takes."""
+        assert conn.serving is not None
+        if not conn.serving.send():
+            conn.enter(Phase.SENDING)
+            self._wait(conn)
+            return Next.NOTHING
+        keep = not conn.serving.answer.should_close()
+        self._end(conn)
+        return Next.REQUEST if keep else Next.CLOSE
+
+    def _end(self, conn: Connection) -> None:
+        """The request at hand is over, however it ended."""
+        serving, conn.serving = conn.serving, None
+        transfer, conn.transfer = conn.transfer, None
+        conn.tenant = NOBODY
+        try:
+            if serving is not None:
+                serving.end(self.log)
+        finally:
+            if transfer is not None:
+                self.watch.end(transfer)
+
+    def _leave_place(self, conn: Connection) -> None:
+        """Its body is here, or nobody reads it any more."""
+        if conn.has_place:
+            conn.has_place = conn.parser.unreader.patient = False
+            self._give_place_back(conn.tenant)
+
+    def _give_up_queued(self, conn: Connection) -> None:
+        self.senders.leave(conn.tenant, conn)
+        self._refuse(conn, _NO_PLACE)
+        self._leave_place(conn)
+        self._end(conn)
+        self._leave(conn)
+
+    def _give_place_back(self, tenant: str) -> None:
+        """Let the next one who waits for it have a thread."""
+        while (following := self.senders.give_back(tenant)) is not None:
+            tenant, conn = following
+            if self._claim(conn):
+                conn.has_place = True
+                self.waiting.add(conn)
+                # At once, as there is room for an answer.
+                self._wake(conn, _ONCE_WRITABLE)
+                return
 
     # Leaving
 
-    def _half_close(self, conn: Connection) -> None:
-        """Say that nothing more comes, and close once the client has taken it (RFC 9112, 9.6)."""
+    def _refuse(self, conn: Connection, answer: bytes) -> None:
+        with contextlib.suppress(OSError):
+            conn.sock.send(answer, socket.MSG_DONTWAIT)
+
+    def _leave(self, conn: Connection) -> None:
+        """Close it once the client has taken the answer."""
         try:
-            conn.sock.shutdown(socket.SHUT_WR)
+            conn.linger()
         except OSError:
             self._drop(conn)
             return
-        conn.enter(Phase.CLOSING, CLOSING_SECONDS)
+        self.closing[conn] = None
+        if len(self.closing) > self.most_closing:
+            self._drop_oldest_closing()
         self._wait(conn)
 
+    def _drop_oldest_closing(self) -> None:
+        with contextlib.suppress(StopIteration, RuntimeError):
+            oldest = next(iter(self.closing))
+            if self._claim(oldest):
+                self._drop(oldest)
+
+    def _drain(self, conn: Connection) -> None:
+        """Something came that nobody wants."""
+        data = conn.received()
+        with contextlib.suppress(OSError):
+            if data is None or conn.dropped(data):
+                self._wait(conn)
+                return
+        self._drop(conn)
+
     def _drop(self, conn: Connection) -> None:
+        self.closing.pop(conn, None)
         # Before it is closed: then its number is another's at once.
         self.connections.pop(conn.descriptor, None)
+        self.senders.leave(conn.tenant, conn)
+        self._leave_place(conn)
+        try:
+            self._end(conn)
+        except Exception:
+            self.log.exception("A request could not be ended")
         conn.close()

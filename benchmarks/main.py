@@ -22,7 +22,7 @@ from pathlib import Path
 from benchmarks.client import Sample
 from benchmarks.lines import downloads, scale, searches, uploads
 from benchmarks.lines.base import LONG, SHORT, Form, Group, Line
-from benchmarks.parts import Parts
+from benchmarks.parts import Missing, Parts
 
 MODULES = (uploads, downloads, searches, scale)
 GROUPS: tuple[Group, ...] = tuple(group for module in MODULES for group in module.GROUPS)
@@ -171,6 +171,10 @@ def main() -> int:
             print(f"{group.name} ...", file=sys.stderr, flush=True)
             try:
                 samples = measure(group, parts, form)
+            except Missing as error:
+                print(f"{group.name}: not measured, as {error}", file=sys.stderr, flush=True)
+                failed.append(group.name)
+                continue
             except Exception:
                 # The others have cost minutes.
                 traceback.print_exc()

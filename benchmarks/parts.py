@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -31,6 +32,8 @@ _WAIT = {"ELASTICSEARCH_TIMEOUT": f"{Settings().elasticsearch_timeout:g}"}
 #: As scripts/serve has them; the test's own defaults, which differ, are put back.
 PRODUCT = {**_WAIT, "EXTRACTION": "on", "RECONCILE_INTERVAL": "2", "MAX_FILE_SIZE": "2GiB", "MAX_REQUEST_SIZE": "3GiB"}
 PREFIX = "/_attachments/"
+#: Where programs lie that ordinary users may not have on their PATH.
+SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
 _NGINX = """
 daemon off; user root; worker_processes auto; pid {folder}/nginx.pid; error_log {folder}/nginx.log warn;
@@ -50,6 +53,18 @@ http {{
 """
 
 
+class Missing(Exception):
+    """The machine lacks something to compare with. The message names it, and how to get it."""
+
+
+def program(name: str, package: str) -> str:
+    """The path of a program. Raises Missing, which names Debian's package of it."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}")
+    if found is None:
+        raise Missing(f"{name} is missing (on Debian and Ubuntu: apt-get install {package})")
+    return found
+
+
 @contextlib.contextmanager
 def server_for_run(**environment: str) -> Iterator[Server]:
     """A server on data of its own and the Elasticsearch that ELASTICSEARCH_URL names, or an embedded node for the run.
@@ -58,7 +73,10 @@ def server_for_run(**environment: str) -> Iterator[Server]:
     """
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        url = os.environ.get("ELASTICSEARCH_URL") or stack.enter_context(EmbeddedNode(folder / "node")).url
+        url = (
+            os.environ.get("ELASTICSEARCH_URL")
+            or stack.enter_context(EmbeddedNode(folder / "node", open_to_all=True)).url
+        )
         yield stack.enter_context(running_server(folder, url, **{**_WAIT, **environment}))
 
 
@@ -86,7 +104,9 @@ class Parts:
     @functools.cached_property
     def node(self) -> EmbeddedNode:
         """A node with data of its own on a free port."""
-        return self._stack.enter_context(EmbeddedNode(self.folder / "node", jvm_options=self._options))
+        return self._stack.enter_context(
+            EmbeddedNode(self.folder / "node", jvm_options=self._options, open_to_all=True)
+        )
 
     def serve(self, **environment: str) -> Server:
         """Another server, on data of its own."""
@@ -112,9 +132,11 @@ class Parts:
 
     @functools.cached_property
     def nginx(self) -> str:
-        """The address of an nginx that serves `static`, takes PUT below /put/, and proxies to `handing_over`."""
+        """The address of an nginx that serves `static`, takes PUT below /put/, and proxies to `handing_over`. Raises
+        Missing."""
+        nginx = program("nginx", "nginx-light")
         for name in ("static", "put"):
-            (self.folder / name).mkdir()
+            (self.folder / name).mkdir(exist_ok=True)
         (self.folder / "static" / "small.bin").write_bytes(self.small)
         with socket.create_server(("127.0.0.1", 0)) as found:
             port = int(found.getsockname()[1])
@@ -124,7 +146,7 @@ class Parts:
         configuration.write_text(
             _NGINX.format(folder=self.folder, port=port, store=behind.port, attachments=attachments)
         )
-        process = subprocess.Popen(["/usr/sbin/nginx", "-c", str(configuration)], stderr=subprocess.DEVNULL)
+        process = subprocess.Popen([nginx, "-c", str(configuration)], stderr=subprocess.DEVNULL)
         self._stack.callback(process.wait)
         self._stack.callback(process.terminate)
         url = f"http://127.0.0.1:{port}"
@@ -133,7 +155,7 @@ class Parts:
                 requests.get(f"{url}/static/small.bin", timeout=5)
                 return url
             time.sleep(0.05)
-        raise RuntimeError("nginx does not answer: it needs the package nginx-light")
+        raise RuntimeError("nginx does not answer")
 
     @functools.cached_property
     def bare_index(self) -> str:

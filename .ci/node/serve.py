@@ -14,6 +14,7 @@ def leave(number: int, frame: FrameType | None) -> None:
 
 
 signal.signal(signal.SIGTERM, leave)
-# Bound to every address: the port is published from outside the container's loopback.
-with EmbeddedNode(Path("/data"), http_port=9200, settings={"network.host": "0.0.0.0"}) as node:
+# Bound to every address: the port is published from outside the container's loopback. Open, as the official image is when
+# its security is off: it holds what tests put there.
+with EmbeddedNode(Path("/data"), http_port=9200, settings={"network.host": "0.0.0.0"}, open_to_all=True) as node:
     sys.exit(node.wait())

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
 from app.errors import FileTooLarge
-from app.mediatype import HEAD_SIZE
 
 Json = dict[str, Any]
 #: What tells a record from one that is written later under its name; never from one before it.
@@ -28,8 +27,6 @@ class Measured:
 
     size: int
     sha256: str
-    #: The first bytes, enough to tell the media type.
-    head: bytes
 
 
 #: Bytes that are hashed in the thread that receives them. SHA-256 is slower than anything else on a byte's way, so of
@@ -79,18 +76,15 @@ def copy(chunks: Iterable[bytes], write: Callable[[bytes], object], limit: int) 
 
     Raises FileTooLarge as soon as more than `limit` bytes have come, and what `chunks` or `write` raise.
     """
-    head = bytearray()
     size = 0
     with contextlib.closing(Digest()) as digest:
         for chunk in chunks:
             size += len(chunk)
             if size > limit:
                 raise FileTooLarge(limit)
-            if len(head) < HEAD_SIZE:
-                head += chunk[: HEAD_SIZE - len(head)]
             digest.update(chunk)
             write(chunk)
-        return Measured(size, digest.hexdigest(), bytes(head))
+        return Measured(size, digest.hexdigest())
 
 
 class Staged(Protocol):
@@ -98,6 +92,10 @@ class Staged(Protocol):
 
     @property
     def measured(self) -> Measured: ...
+
+    @property
+    def file(self) -> BinaryIO:
+        """The bytes, open for reading at any place until they are kept or discarded."""
 
     def keep(self, attachment_id: str) -> None:
         """Give the bytes their final name. They are not an attachment yet: `Blobs.commit` makes them one, and the name

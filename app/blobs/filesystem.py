@@ -231,7 +231,10 @@ class Filesystem:
         content = self._content(attachment_id, "extraction")
         if content is None:
             return None
-        record = json.loads(content)
+        try:
+            record = json.loads(content)
+        except RecursionError:
+            raise ValueError("nested too deep") from None
         if not isinstance(record, dict):
             raise ValueError("not an object")
         return record

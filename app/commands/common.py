@@ -8,7 +8,6 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm  # type: ignore[import-untyped]
@@ -18,7 +17,7 @@ from app.errors import Conflict, StoreError, WrongStore
 from app.index import mappings
 from app.index.attachments import AttachmentIndex
 from app.index.generations import Generations
-from app.root import node_url, open_root
+from app.root import node_url, open_root, reaching
 from app.settings import Settings
 from app.store import Store
 
@@ -31,20 +30,24 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 
 
-def settings_of(arguments: argparse.Namespace) -> Settings:
-    """The settings of the environment, with `--data`; without ELASTICSEARCH_URL, with the node of a running scripts/serve.
+def settings_of(arguments: argparse.Namespace, url: str | None = None) -> Settings:
+    """The settings of the environment, with `--data`, and of Elasticsearch `url`; without that and without
+    ELASTICSEARCH_URL, with the node of a running scripts/serve.
 
     Raises InvalidSetting, or WrongStore where there is no store.
     """
-    settings = Settings.from_environ(os.environ)
+    environment = dict(os.environ)
     if arguments.data is not None:
-        settings = replace(settings, data=arguments.data)
+        environment["DATA"] = str(arguments.data)
+    if url is not None:
+        environment["ELASTICSEARCH_URL"] = url
+    settings = Settings.from_environ(environment)
     # A command must not make a store of a folder that was named by mistake.
     if not (settings.data / "store.json").is_file():
         raise WrongStore(f"there is no store in {settings.data}")
     # Nobody who started a server without naming an Elasticsearch has to find out which one it has.
-    if "ELASTICSEARCH_URL" not in os.environ and (url := node_url(settings.data)) is not None:
-        settings = replace(settings, elasticsearch_url=url)
+    if "ELASTICSEARCH_URL" not in environment and (own := node_url(settings.data)) is not None:
+        settings = Settings.from_environ(reaching(own, environment))
     return settings
 
 

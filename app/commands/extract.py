@@ -6,12 +6,13 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 
 from app.commands.common import CLEAN, FINDINGS, add_data, open_store, settings_of
 from app.errors import NotFound
 from app.extraction.extractor import Extractor
+from app.extraction.record import Extraction
 from app.ids import is_id
 from app.store import Store
 
@@ -26,6 +27,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--missing", action="store_true", help="what has no outcome yet (default without ids)")
     which.add_argument("--failed", action="store_true", help="what failed")
+    which.add_argument(
+        "--outdated", action="store_true", help="what an earlier version took out, which kept no places of pages"
+    )
     which.add_argument("--all", action="store_true", help="everything, also what was completed")
     parser.add_argument("ids", nargs="*", metavar="ID", help="these attachments")
     parser.add_argument("--no-wait", action="store_true", help="only queue them: a running server does the work")
@@ -39,20 +43,25 @@ def _chosen(store: Store, arguments: argparse.Namespace) -> Iterator[str]:
                 raise NotFound(f"there is no attachment [{each}]")
         yield from arguments.ids
         return
-    wanted: Callable[[str], bool] = {
-        (True, False): lambda each: True,
-        (False, True): lambda each: (known := store.extraction(each)) is not None and known.state == "failed",
-        (False, False): lambda each: store.extraction(each) is None,
-    }[arguments.all, arguments.failed]
+
+    def wanted(known: Extraction | None) -> bool:
+        if known is None:
+            return not (arguments.failed or arguments.outdated)
+        return (
+            arguments.all
+            or (arguments.failed and known.state == "failed")
+            or (arguments.outdated and known.parts is None)
+        )
+
     for attachment in store.attachments():
-        if store.way(attachment) is not None and wanted(attachment.id):
+        if store.way(attachment) is not None and wanted(store.extraction(attachment.id)):
             yield attachment.id
 
 
 def extract(arguments: argparse.Namespace) -> int:
     """Queue what was chosen, and work through it beside any server; the exit code."""
-    if arguments.ids and (arguments.all or arguments.failed or arguments.missing):
-        print("ids exclude --all, --failed and --missing", file=sys.stderr)
+    if arguments.ids and (arguments.all or arguments.failed or arguments.missing or arguments.outdated):
+        print("ids exclude --all, --failed, --missing and --outdated", file=sys.stderr)
         return 2
     settings = settings_of(arguments)
     store, _ = open_store(settings)
@@ -64,7 +73,8 @@ def extract(arguments: argparse.Namespace) -> int:
         worker = Extractor(store, settings)
         while left and not arguments.no_wait:
             worker.work()
-            left = {each for each in left if store.queue.has(each)}
+            # What waits for the machine to be put right is not waited for.
+            left = {each for each in left if store.queue.has(each) and not store.queue.peek(each).unfit}
             if left:
                 time.sleep(_PAUSE)
         counts = {"queued": len(ids), "completed": 0, "failed": 0}

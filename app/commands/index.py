@@ -8,7 +8,6 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,10 +140,7 @@ def _shown(result: Json) -> str:
 
 def _run(arguments: argparse.Namespace) -> int:
     """Do it for each index that was named; the exit code."""
-    settings = settings_of(arguments)
-    if arguments.url is not None:
-        parsed = Settings.from_environ({"ELASTICSEARCH_URL": arguments.url})
-        settings = replace(settings, elasticsearch_url=parsed.elasticsearch_url)
+    settings = settings_of(arguments, arguments.url)
     found = False
     with contextlib.ExitStack() as stack:
         connection, bar = stack.enter_context(closing(Connection(settings))), stack.enter_context(closing(Bar()))

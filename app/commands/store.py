@@ -1,4 +1,4 @@
-"""`scripts/store verify`, `rebuild` and `extract`."""
+"""`scripts/store verify`, `rebuild`, `extract` and `types`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import closing
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from app.commands import extract
+from app.commands import extract, types
 from app.commands.common import (
     CLEAN,
     FINDINGS,
@@ -123,6 +123,7 @@ def main(argv: list[str] | None = None) -> int:
     building.add_argument("--remove-old", action="store_true", help="remove this store's other generations afterwards")
     building.set_defaults(command=rebuild)
     extract.add_to(commands)
+    types.add_to(commands)
     arguments = parser.parse_args(argv)
     if getattr(arguments, "yes", False) and not arguments.repair:
         parser.error("--yes needs --repair")

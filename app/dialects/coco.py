@@ -5,8 +5,11 @@ Source: the Coco server's documentation, page "Attachment". What that page leave
 
 from __future__ import annotations
 
+import functools
+
 from flask import Blueprint, Request, Response, jsonify, request
 
+from app import processing
 from app.attachment import MAX_SESSION
 from app.dialects.base import Dialect
 from app.errors import (
@@ -20,21 +23,28 @@ from app.errors import (
     RequestTooLarge,
     StorageFailed,
     StoreError,
+    TextDamaged,
 )
 from app.http import sending
 from app.http.access import caller, requires
+from app.http.client import connection
 from app.http.describe import BINARY, FORM, JSON, TEXT, Answer, Parameter, Schema, array, describes, obj
 from app.http.names import header_value
 from app.http.observed import current
 from app.http.parameters import id_list, json_object, query_parameters, repeatable_parameters
 from app.http.uploads import FORM_ERRORS, check_length, read_form
-from app.ids import is_id, new_xid
+from app.ids import is_id, new_xids
 from app.search import params, query
 from app.search.facets import FACETS
 from app.services import services
 from app.store import Draft
 
 blueprint = Blueprint("coco", __name__)
+
+#: What it costs to look at the files of an attachment, in steps of `app.processing`.
+STEPS_A_STATUS = 40
+#: And for each place of a page that is told of its text.
+STEPS_A_PART = 5
 
 _ACKNOWLEDGED = {
     200: Answer(
@@ -54,10 +64,18 @@ _IDS: Schema = {
     "required": ["attachments"],
     "additionalProperties": False,
 }
+_COUNT: Schema = {"type": "integer", "minimum": 0}
 _STATUS = obj(initial_parsing={"enum": ["pending", "completed", "failed"]})
+#: As docs/format.md says of the outcome of an extraction.
+_PART: Schema = {
+    "type": "object",
+    "properties": {"at": _COUNT, "page": _COUNT, "title": TEXT, "file": array(TEXT)},
+    "required": ["at"],
+    "additionalProperties": False,
+}
+_PARTS = obj(size=_COUNT, sha256=TEXT, cut={"type": "boolean"}, parts={"anyOf": [array(_PART), {"type": "null"}]})
 _STATUSES = {200: Answer("By id; empty for an unknown one", {JSON: {"type": "object"}})}
 _ENVELOPE = {200: Answer("What Elasticsearch answered", {JSON: {"type": "object", "required": ["took", "hits"]}})}
-_COUNT: Schema = {"type": "integer", "minimum": 0}
 _MOMENT: Schema = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
 _FILTERS = {
     "session": "Only attachments of this session",
@@ -130,7 +148,8 @@ def _upload(session: str | None) -> Response:
             raise InvalidParameter("session", f"is longer than {MAX_SESSION} characters")
         token = caller()
         drafts = [
-            Draft(new_xid(), each.name, each.staged, token.tenant, token.name, "coco", session) for each in form.files
+            Draft(attachment_id, each.name, each.staged, token.tenant, token.name, "coco", session)
+            for attachment_id, each in zip(new_xids(len(form.files)), form.files, strict=True)
         ]
         attachments = store.upload(drafts)
     return jsonify(acknowledged=True, attachments=[each.id for each in attachments])
@@ -200,8 +219,15 @@ def search_by_ids() -> Response:
 
 def _search(wanted: params.SearchParams) -> Response:
     tenant = caller().tenant
-    answer = services().store.index.search(query.build(wanted, tenant), tenant)
-    return Response(query.answered(wanted, answer), content_type="application/json")
+    answer = services().store.index.search(
+        query.build(wanted, tenant),
+        tenant,
+        functools.partial(query.answered, wanted),
+        client=connection(),
+        slow=query.slow(wanted),
+        doubtful=query.doubtful(wanted),
+    )
+    return Response(answer, content_type="application/json")
 
 
 @blueprint.get("/attachment/<attachment_id>/status")
@@ -219,6 +245,34 @@ def status(attachment_id: str) -> Response:
     if known is not None and known.cut:
         response.headers["Extraction-Cut"] = str(known.size)
     return response
+
+
+@blueprint.get("/attachment/<attachment_id>/text")
+@requires("read")
+@describes(
+    "The text that was taken out of an attachment: what is searched. 404 when there is none, or none yet",
+    {**sending.ANSWERS, 200: Answer("The text in UTF-8", {"text/plain": TEXT}, sending.ANSWERS[200].headers)},
+    errors=(NotFound, TextDamaged, StorageFailed),
+    parameters=sending.REQUEST_HEADERS,
+)
+def text(attachment_id: str) -> Response:
+    return sending.send(current(), services().store.open_text(attachment_id, caller().tenant))
+
+
+@blueprint.get("/attachment/<attachment_id>/parts")
+@requires("read")
+@describes(
+    "Where pages, and files inside of an attachment, begin in its text. 404 when there is no text, or none yet",
+    {200: Answer("The places, in the order of the text", {JSON: _PARTS})},
+    errors=(NotFound, StorageFailed),
+)
+def parts(attachment_id: str) -> Response:
+    store = services().store
+    known = store.kept(store.find(attachment_id, caller().tenant))
+    found = known.parts
+    processing.spend(STEPS_A_STATUS + STEPS_A_PART * len(found or ()))
+    places = None if found is None else [each.to_record() for each in found]
+    return jsonify(size=known.size, sha256=known.sha256, cut=known.cut, parts=places)
 
 
 @blueprint.get("/attachment/_status")
@@ -248,16 +302,19 @@ def statuses_by_body() -> Response:
 
 
 def _statuses(ids: list[str]) -> Response:
-    return jsonify({each: _status(each) for each in ids})
+    return jsonify({each: _status(each) for each in dict.fromkeys(ids)})
 
 
 def _status(attachment_id: str) -> dict[str, str]:
     """How far the text of an attachment is extracted; empty for an unknown id."""
+    processing.spend(STEPS_A_STATUS)
     store = services().store
     try:
-        return {"initial_parsing": store.extraction_state(store.find(attachment_id, caller().tenant))[0]}
+        state, known = store.extraction_state(store.find(attachment_id, caller().tenant))
     except NotFound:
         return {}
+    processing.spend(STEPS_A_PART * len(known.parts or ()) if known is not None else 0)
+    return {"initial_parsing": state}
 
 
 def _credentials(incoming: Request) -> str | None:

@@ -27,9 +27,11 @@ from app.errors import (
 )
 from app.http import elastic
 from app.http.access import caller, requires
+from app.http.client import connection
 from app.http.describe import ANYTHING, JSON, TEXT, Answer, Parameter, Schema, array, describes, obj
 from app.http.parameters import json_body
 from app.search.language import body, limits, parameters
+from app.search.language.order import without_positions
 from app.search.stops import has_stops, take_stops
 from app.services import services
 
@@ -115,12 +117,18 @@ def _search(*, named: bool) -> Response:
     url, content = _url("search"), _object()
     found = body.search(content, caller().tenant, services().settings.max_page_size, url.body)
     body.check_target(named, found)
-    answer = services().store.index.ask(_with_point(found), caller().tenant, typed_keys=url.typed_keys)
     plain = found.point is None and url == parameters.Url(body=url.body, typed_keys=url.typed_keys)
-    if plain and not has_stops(answer):
-        # Nothing of it is to be changed.
-        return _send(answer)
-    return _answer(_finished(json.loads(answer), found, url), url)
+
+    def finish(answer: bytes) -> bytes:
+        if plain and not has_stops(answer):
+            # Nothing of it is to be changed.
+            return answer
+        return parameters.rendered(_finished(json.loads(answer), found, url), url)
+
+    answer = services().store.index.ask(
+        _with_point(found), caller().tenant, typed_keys=url.typed_keys, client=connection(), finish=finish
+    )
+    return _send(answer)
 
 
 def _with_point(found: body.Search) -> dict[str, Any]:
@@ -134,8 +142,11 @@ def _with_point(found: body.Search) -> dict[str, Any]:
 
 
 def _finished(answer: dict[str, Any], found: body.Search, url: parameters.Url) -> dict[str, Any]:
-    """An answer with the sealed id of its point in time, the total as it was asked for, and no stops in its fragments."""
+    """An answer with the sealed id of its point in time, the total as it was asked for, no position in the index in its
+    order, and no stops in its fragments."""
     take_stops(answer)
+    if found.point is not None:
+        without_positions(answer, found.body)
     if found.point is not None and "pit_id" in answer:
         if found.point.keep_alive is not None:
             services().points.keep(caller().tenant, found.point.id, answer["pit_id"], found.point.keep_alive)
@@ -149,7 +160,7 @@ def _finished(answer: dict[str, Any], found: body.Search, url: parameters.Url) -
 def count() -> Response:
     url = _url("count")
     tenant = caller().tenant
-    answer = services().store.index.count(body.count(_object(), tenant), tenant)
+    answer = services().store.index.count(body.count(_object(), tenant), tenant, client=connection())
     return _answer(json.loads(answer), url) if url.pretty or url.filter_path else _send(answer)
 
 
@@ -188,16 +199,21 @@ def _searches(*, named: bool) -> Response:
         except PointMissing as error:
             ready.append(error)
     sent = [each for each in ready if isinstance(each, dict)]
-    index = services().store.index
-    answers: dict[str, Any] = {"took": 0, "responses": []}
-    if sent:
-        answers = index.ask_several(sent, tenant, typed_keys=url.typed_keys)
-    came = iter(answers["responses"])
-    answers["responses"] = [
-        _item(next(came) if isinstance(each, dict) else {"error": each}, found, url)
-        for each, found in zip(ready, wanted, strict=True)
-    ]
-    return _answer(answers, url)
+
+    def finish(answers: dict[str, Any]) -> bytes:
+        came = iter(answers["responses"])
+        answers["responses"] = [
+            _item(next(came) if isinstance(each, dict) else {"error": each}, found, url)
+            for each, found in zip(ready, wanted, strict=True)
+        ]
+        return parameters.rendered(answers, url)
+
+    if not sent:
+        return _send(finish({"took": 0, "responses": []}))
+    answer = services().store.index.ask_several(
+        sent, tenant, typed_keys=url.typed_keys, client=connection(), finish=finish
+    )
+    return _send(answer)
 
 
 def _item(answer: dict[str, Any], found: body.Search, url: parameters.Url) -> dict[str, Any]:

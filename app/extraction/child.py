@@ -1,58 +1,86 @@
-"""The process that reads one document, started by app/extraction/sandbox.py; it imports nothing of the application.
+"""The process that reads one document, started by app/extraction/sandbox.py; of the application it has what reads.
 
-    python -I child.py KIND MEDIA_TYPE LIMIT MEMORY SECONDS
+    python -I child.py KIND MEDIA_TYPE LIMIT MEMORY SECONDS PARENT RESULT UNFIT INNER FOLDER LANGUAGES PAGE BYTES FILES BATCH
 
-The document is standard input, the text goes to standard output in UTF-8, at most LIMIT bytes of it, and a JSON object to
-descriptor 3. Before it looks at the document it gives up what it does not need: memory, time, files, the network, and
-where it runs as root, that.
+The document is standard input, the text goes to standard output in UTF-8, at most LIMIT bytes of it, a JSON object to the
+descriptor RESULT, and the files inside of the document to INNER (`app.extraction.inner` says how), at most FILES of them
+with BYTES together. PAGE: the one that is read, 0 for all. With BATCH, standard input is several small documents of one
+kind in that form, and so are their texts in INNER, each behind a line of what is told of it. Everything that it loads lies
+in the environment that it was started from, and in FOLDER, which holds the data of recognition ('' for none) in its
+LANGUAGES ('' for all): no library is unpacked or looked for anywhere else, and nothing is written but the text and those
+files.
+
+Before it looks at the document it gives up all that it does not need, which is all but memory, processor time and what is
+open: it has loaded its libraries, and read a small document of the same kind, so that whatever a library loads or starts
+with the first one is there. What keeps it from getting so far is the machine's doing and goes to the descriptor UNFIT,
+which is closed then: nothing that a document brings about can be told there.
 """
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import ctypes
-import encodings.aliases
-import io
+import importlib
+import importlib.util
 import json
 import os
 import re
 import resource
 import signal
 import sys
-import zipfile
-from typing import Any
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, cast
 
-RESULT = 3
+
+def _application() -> None:
+    """Make the application's folder a package, without making the folder that it is in one where modules are looked for."""
+    folder = Path(__file__).parents[1]
+    spec = importlib.util.spec_from_file_location(
+        "app", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    assert spec is not None
+    sys.modules["app"] = importlib.util.module_from_spec(spec)
+
+
+if __name__ == "__main__":
+    _application()
+
+from app import confinement, systemcalls  # noqa: E402
+from app.extraction import inner, kinds, samples  # noqa: E402
+from app.extraction.parts import MOST_PARTS, MOST_TITLE, Part  # noqa: E402
+from app.extraction.readers import encoding  # noqa: E402
+from app.extraction.readers.base import Inner, Omitted, Options, Page, Unfit, Unreadable  # noqa: E402
+
 NOBODY = 65534
-#: Bytes from which the encoding of a text is told.
-SAMPLE = 256 * 1024
 #: Characters that a cut goes back at most, so as not to end within a word.
 BACK = 200
+#: Characters of text that are put together at most, whatever a document may unfold to; or as many as are kept, if that is
+#: more.
+MOST_CHARACTERS = 16 * 1024 * 1024
+#: Bytes of what is told of reading.
+MOST_TOLD = 1024 * 1024
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
-_MARKS: tuple[tuple[bytes, str], ...]
-_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"))
-_MARKS += ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-# Where in each unit of four bytes most texts have NUL, in encodings that write no mark.
-_WIDE: tuple[tuple[tuple[int, ...], str], ...]
-_WIDE = (((1, 2, 3), "utf-32-le"), ((0, 1, 2), "utf-32-be"), ((1, 3), "utf-16-le"), ((0, 2), "utf-16-be"))
-#: Blocks of Unicode that a wrong guess among those encodings also has.
-_WESTERN = ("Basic Latin", "Latin-1", "Control", "Spacing Modifier", "General Punctuation", "Currency", "Mathematical")
 # What no text has: it would only be in the way of who shows it.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]+")
 
 
-class Unreadable(Exception):
-    """The document is damaged, encrypted, or not what its media type says."""
-
-
-def give_up(memory: int, seconds: int, limit: int, parent: int) -> None:
-    """Take this process's rights away; none of it comes back."""
+def give_up(
+    memory: int,
+    seconds: int,
+    written: int,
+    parent: int,
+    read: Iterable[str] = (),
+    last: Callable[[], object] = lambda: None,
+) -> None:
+    """Take this process's rights away; none of it comes back. `written`: bytes of a file at most. `read`: folders that
+    `last` needs. `last`: what is done with the network gone, files confined and another user, but before system calls are
+    confined: with what it loads and what threads it starts this process gets along from then on."""
     libc = ctypes.CDLL(None, use_errno=True)
     root = os.geteuid() == 0
-    # Where neither is allowed the process keeps the network: it has nothing to say there, but nothing stops it.
+    # One wall more, where one of the two is allowed.
     if libc.unshare(_CLONE_NEWNET) != 0:
         libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
     os.nice(10)
@@ -69,96 +97,15 @@ def give_up(memory: int, seconds: int, limit: int, parent: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit + 65536, limit + 65536))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (written, written))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-
-
-def load(kind: str) -> Any:
-    """Import what this kind needs, while there are rights to read it: the interpreter may lie where nobody else reads."""
-    if kind in ("text", "html"):
-        # Those that `decoded` names; they are modules too.
-        for name in (*(each for _, each in _MARKS), *(each for _, each in _WIDE)):
-            codecs.lookup(name)
-        try:
-            beginning(os.pread(0, SAMPLE, 0))
-        except UnicodeDecodeError:
-            import charset_normalizer.api  # noqa: F401
-
-            for name in set(encodings.aliases.aliases.values()):
-                with contextlib.suppress(LookupError):
-                    codecs.lookup(name)
-    if kind == "odp":
-        import xml.etree.ElementTree
-        import xml.parsers.expat
-
-        codecs.lookup("cp437")
-        return xml.etree.ElementTree
-    if kind == "text":
-        return None
-    import kreuzberg
-
-    if kind == "image":
-        import tempfile
-
-        # It looks for tesseract's data now and not again, and finds it only where it can make a folder for a cache, which
-        # it is told not to use.
-        with tempfile.TemporaryDirectory() as folder:
-            os.putenv("XDG_CACHE_HOME", folder)
-            kreuzberg.list_ocr_backends()
-    return kreuzberg
-
-
-def wide(sample: bytes) -> str | None:
-    """The encoding of two or four bytes for each character that `sample` is in, as its NULs tell; None when it is none.
-
-    A quarter of the places is enough: a text in Chinese has them in its blanks and its punctuation only.
-    """
-    units = len(sample) // 4
-    nuls = [sample[: 4 * units][place::4].count(0) for place in range(4)]
-    for places, encoding in _WIDE:
-        if all(nuls[place] > units / 4 if place in places else nuls[place] == 0 for place in range(4)):
-            return encoding
-    return None
-
-
-def beginning(content: bytes) -> str:
-    """The text that `content` begins in UTF-8: the read may have ended within a character. Raises UnicodeDecodeError."""
-    return codecs.getincrementaldecoder("utf-8")().decode(content)
-
-
-def decoded(content: bytes) -> str:
-    """Text in any encoding. Raises Unreadable when it is none."""
-    for mark, encoding in _MARKS:
-        if content.startswith(mark):
-            return content.decode(encoding, errors="replace")
-    if (found := wide(content[:SAMPLE])) is not None:
-        return content.decode(found, errors="replace")
-    try:
-        return beginning(content)
-    except UnicodeDecodeError:
-        from charset_normalizer import from_bytes
-
-        best = from_bytes(content[:SAMPLE]).best()
-        if best is None:
-            raise Unreadable("not a text in any known encoding") from None
-        # Of the many for western languages that differ in a few letters, one is the most likely by far.
-        western = all(each.startswith(_WESTERN) for each in best.alphabets)
-        return content.decode("cp1252" if western else best.encoding, errors="replace")
-
-
-def slides(xml: Any, document: bytes) -> str:
-    """The paragraphs of an OpenDocument presentation."""
-    names = ("{urn:oasis:names:tc:opendocument:xmlns:text:1.0}p", "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}h")
-    found = []
-    try:
-        with zipfile.ZipFile(io.BytesIO(document)) as archive, archive.open("content.xml") as content:
-            for _, element in xml.iterparse(content):
-                if element.tag in names:
-                    found.append("".join(element.itertext()))
-                    element.clear()
-    except (zipfile.BadZipFile, KeyError, xml.ParseError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise Unreadable(str(error)) from None
-    return "\n".join(found)
+    # Each thread has its own.
+    confinement.confine(read=read)
+    last()
+    # No descriptor, process or thread more; where the kernel does not confine system calls, that is what is left of it.
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+    systemcalls.confine()
 
 
 def as_it_is(content: bytes, limit: int) -> tuple[str, bool] | None:
@@ -167,71 +114,218 @@ def as_it_is(content: bytes, limit: int) -> tuple[str, bool] | None:
     most = 4 * limit + 4
     kept = content[:most]
     try:
-        text = content.decode() if len(content) <= most else beginning(kept)
+        found = content.decode() if len(content) <= most else encoding.beginning(kept)
     except UnicodeDecodeError:
         return None
-    return None if content.startswith(b"%PDF-") or _CONTROLS.search(text) else (text, len(content) <= most)
+    return None if content.startswith(b"%PDF-") or _CONTROLS.search(found) else (found, len(content) <= most)
 
 
-def extracted(kind: str, media_type: str, library: Any, limit: int) -> tuple[str, bool]:
-    """The text, and whether it is the whole one. Raises Unreadable, MemoryError."""
-    if kind == "text":
-        # No character has more than four bytes in any encoding.
-        content = sys.stdin.buffer.read(4 * limit + 4)
-        return decoded(content), not sys.stdin.buffer.read(1)
-    content = sys.stdin.buffer.read()
+def extracted(kind: str, media_type: str, reader: Any, options: Options, files: inner.Writer) -> Assembly:
+    """The text. Raises Unreadable, MemoryError, OSError."""
+    most = reader.most_read(options) if hasattr(reader, "most_read") else options.size
+    assembly = text_of(kind, media_type, reader, taken(most), options.limit, files)
+    assembly.whole = assembly.whole and most == options.size
+    return assembly
+
+
+def text_of(
+    kind: str, media_type: str, reader: Any, content: bytes, limit: int, files: inner.Writer | None = None
+) -> Assembly:
+    """The text in a document, or the text that it is in spite of its name. Raises Unreadable, MemoryError."""
     try:
-        return form_read(kind, media_type, library, content), True
-    except Unreadable:
-        found = as_it_is(content, limit)
+        return form_read(reader, media_type, content, files, max(limit, MOST_CHARACTERS))
+    except Unreadable as error:
+        found = as_it_is(content, limit) if error.reason == "damaged" and kind != "text" else None
         if found is None:
             raise
-        return found
+        return Assembly(*found)
 
 
-def form_read(kind: str, media_type: str, library: Any, content: bytes) -> str:
-    """The text in a document of this form. Raises Unreadable, MemoryError."""
-    if kind == "odp":
-        return slides(library, content)
-    if kind == "html":
-        content, media_type = decoded(content).encode(errors="replace"), "text/html"
-    options: dict[str, Any] = {"use_cache": False, "enable_quality_processing": False}
-    if kind == "image":
-        options["ocr"] = library.OcrConfig(backend="tesseract", language="eng")
-    try:
-        result = library.extract_bytes_sync(content, media_type, library.ExtractionConfig(**options))
-    except library.KreuzbergError as error:
-        raise Unreadable(str(error)) from None
-    return str(result.content)
+def batch_read(kind: str, reader: Any, options: Options, files: inner.Writer) -> dict[str, Any]:
+    """Read each of the documents in standard input. Raises OSError."""
+    for each in inner.files(0, options.size):
+        content = b""
+
+        def read(document: Inner = each) -> dict[str, Any]:
+            nonlocal content
+            content, told = text_of(kind, document.media_type, reader, document.content, options.limit).kept(
+                options.limit
+            )
+            return told
+
+        told = json.dumps(result_of(read)).encode()
+        files.write(Inner("", told + b"\n" + content))
+    return {}
 
 
-def cut(text: str, limit: int) -> tuple[bytes, bool]:
-    """The beginning of `text` that has at most `limit` bytes in UTF-8, and whether there was more."""
-    content = text[: limit + 1].encode(errors="replace")
-    if len(text) <= limit and len(content) <= limit:
+def taken(most: int) -> bytes:
+    """The first `most` bytes of the document. Raises OSError."""
+    pieces = []
+    while most and (piece := os.read(0, most)):
+        pieces.append(piece)
+        most -= len(piece)
+    return b"".join(pieces)
+
+
+class Assembly:
+    """A text as it comes together. `whole`: whether that is all there is."""
+
+    def __init__(self, content: str = "", whole: bool = True) -> None:
+        self.whole = whole
+        self._pieces: list[str] = []
+        self._length = 0
+        #: Where each page begins, in characters, and its title.
+        self._pages: list[tuple[int, str]] = []
+        #: The numbers of those that are pictures.
+        self._pictures: set[int] = set()
+        if content:
+            self.add(content)
+
+    def add(self, piece: str | Page) -> None:
+        if isinstance(piece, Page):
+            piece, title, is_picture = piece
+            self._put("\n" if self._pieces else "")
+            self._pages.append((self._length, title))
+            if is_picture:
+                self._pictures.add(len(self._pages))
+            piece = f"{title}\n{piece}" if title else piece
+        self._put(_CONTROLS.sub(" ", piece) + "\n")
+
+    def _put(self, characters: str) -> None:
+        self._pieces.append(characters)
+        self._length += len(characters)
+
+    def full(self, most: int) -> bool:
+        """Whether it has more than so many characters, and is not the whole one then."""
+        if self._length <= most:
+            return False
+        self.whole = False
+        return True
+
+    def text(self) -> str:
+        return "".join(self._pieces).strip()
+
+    def kept(self, limit: int) -> tuple[bytes, dict[str, Any]]:
+        """At most `limit` bytes of it, and what is told of them."""
+        joined = "".join(self._pieces)
+        found = joined.strip()
+        content, more = cut(found, limit)
+        before = len(joined) - len(joined.lstrip())
+        parts, end, at, place = [], len(content.decode()), 0, 0
+        for number, (begins, title) in enumerate(self._pages[:MOST_PARTS], 1):
+            # What is stripped at the end may be all that a last page has.
+            begins = min(max(0, begins - before), len(found))
+            if begins > end or (begins == end and more):
+                break
+            at, place = at + len(found[place:begins].encode(errors="replace")), begins
+            parts.append(Part(at, number, title[:MOST_TITLE]).to_record())
+        return content, {
+            "cut": more or not self.whole,
+            "characters": len(found) if self.whole else None,
+            "parts": parts,
+            "pictures": sorted(self._pictures & {each["page"] for each in parts}),
+        }
+
+
+def form_read(
+    reader: Any,
+    media_type: str,
+    content: bytes,
+    files: inner.Writer | inner.Collector | None = None,
+    most: int = MOST_CHARACTERS,
+) -> Assembly:
+    """The text in a document of this form, as far as it was read when it had more than `most` characters; the files in it
+    go to `files`. Raises Unreadable, MemoryError."""
+    assembly = Assembly()
+    for piece in reader.read(content, media_type):
+        if isinstance(piece, Inner):
+            if files is not None:
+                files.write(piece)
+        elif isinstance(piece, Omitted):
+            assembly.whole = False
+        else:
+            assembly.add(piece)
+            if assembly.full(most):
+                break
+    assembly.whole = assembly.whole and not (files is not None and files.full)
+    return assembly
+
+
+def cut(whole: str, limit: int) -> tuple[bytes, bool]:
+    """The beginning of a text that has at most `limit` bytes in UTF-8, and whether there was more."""
+    content = whole[: limit + 1].encode(errors="replace")
+    if len(whole) <= limit and len(content) <= limit:
         return content, False
     kept = content[:limit].decode(errors="ignore")
     border = max(kept.rfind(blank, len(kept) - BACK) for blank in " \n\t")
     return (kept[:border] if border > 0 else kept).encode(), True
 
 
-def main() -> None:
-    kind, media_type, limit, memory, seconds, parent = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:7])
-    library = load(kind)
-    give_up(memory, seconds, limit, parent)
-    result: dict[str, Any] = {}
+def rehearse(reader: Any, media_type: str, content: bytes) -> None:
+    """Read the small document of the reader's kind. Raises Unfit where its word is not found."""
+    inside = inner.Collector()
+    found = form_read(reader, media_type, content, inside).text()
+    if not samples.found(found, inside.files):
+        raise Unfit("a small known document was read, and its word is not in the text")
+    for more in getattr(reader, "rehearsals", list)():
+        # Whatever comes of it: what it starts or loads is there from here on.
+        with contextlib.suppress(Unreadable):
+            form_read(reader, *more)
+
+
+def result_of(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What is told of reading: what it returns, or why it failed."""
     try:
-        text, whole = extracted(kind, media_type, library, limit)
-        text = _CONTROLS.sub(" ", text).strip()
-        content, more = cut(text, limit)
+        return read()
+    except Unreadable as error:
+        return {"reason": error.reason, "detail": str(error)}
+    except MemoryError:
+        return {"reason": "memory"}
+    except OSError as error:
+        return {"reason": "environment", "detail": str(error)}
+
+
+def main() -> None:
+    kind, media_type, folder, languages = sys.argv[1], sys.argv[2], sys.argv[10], sys.argv[11]
+    limit, memory, seconds, parent, told, unfit, inside = map(int, sys.argv[3:10])
+    page, most_bytes, most_files, batch = map(int, sys.argv[12:16])
+    options = Options(limit, os.fstat(0).st_size, folder, tuple(languages.split()), page)
+    files = inner.Writer(inside, most_bytes, most_files)
+
+    def read() -> dict[str, Any]:
+        if batch:
+            return batch_read(kind, reader, options, files)
+        content, told_of_it = extracted(kind, media_type, reader, options, files).kept(limit)
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
-        result = {"cut": more or not whole, "characters": len(text) if whole else None}
-    except Unreadable as error:
-        result = {"reason": "unreadable", "detail": str(error)}
+        return told_of_it
+
+    most = max(limit, MOST_TOLD)
+    if batch or kind in kinds.HOLDERS:
+        most = max(most, most_bytes)
+    else:
+        os.close(inside)
+    try:
+        reader = importlib.import_module(f"app.extraction.readers.{kind}")
+        reader.load(options)
+        known = samples.sample(cast(kinds.Kind, kind))
+        give_up(
+            memory,
+            seconds,
+            most + 65536,
+            parent,
+            [folder] if folder else [],
+            lambda: rehearse(reader, *known),
+        )
     except MemoryError:
-        result = {"reason": "memory"}
-    os.write(RESULT, json.dumps(result).encode())
+        result: dict[str, Any] = {"reason": "memory"}
+    except Exception as error:
+        os.write(unfit, f"{type(error).__name__}: {error}".encode())
+        os._exit(0)
+    else:
+        os.close(unfit)
+        result = result_of(read)
+    os.write(told, json.dumps(result).encode())
     # The library's threads have nothing more to do, and may be waited for at an orderly end.
     os._exit(0)
 

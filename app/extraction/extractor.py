@@ -5,6 +5,14 @@ with the text, searchable -> queue entry away. Whatever is killed in between, th
 once. A delete that comes meanwhile wins: its removal has a higher version than any document, and who finds the record
 gone takes away the text that it just wrote.
 
+There are two lanes, each with slots and turns of its own: in the first one documents are read, in the second one the text
+in pictures is recognized, which takes seconds for each. A picture goes on to the second one at once; a document with
+pictures inside, or with pages that are pictures, when the rest of its text can be found. There it is read once more,
+pictures and all; where that fails, the text that it has stays, and is told as cut.
+
+Where this machine is the reason that a document could not be read (app/extraction/control.py), the outcome says so and the
+entry stays: it is tried again later and later, and at the next start.
+
 A text that Elasticsearch won't take, though it takes the document without it, is tried again later and later, and has failed
 in the end; the others go on. One that it refuses for good has failed at once.
 """
@@ -18,18 +26,22 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from app.attachment import Attachment, now
 from app.blobs.filesystem import StagedText
 from app.document import TEXT_FIELDS, document_of
-from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable
-from app.extraction import sandbox
+from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, StorageFailed, StoreError
+from app.extraction import reading, sandbox
+from app.extraction.control import DOCUMENTS, Controls
+from app.extraction.kinds import READERS, RECOGNIZED, Kind, forms
 from app.extraction.queue import Entry, Queue
 from app.extraction.record import Extraction, Reason
 from app.extraction.sandbox import Limits, Verdict
+from app.extraction.slots import Slot, Slots
+from app.extraction.turns import LOOK, QUICK, Turns
 from app.monitoring import measures
 from app.settings import Settings
 from app.store import Store
@@ -49,6 +61,25 @@ INTERRUPTIONS = 10
 SLOT_SECONDS = 0.05
 
 
+@dataclass(frozen=True)
+class Lane:
+    """Documents that wait for each other. `fresh`: those of which this process knows without a look, with their tenants."""
+
+    name: str
+    slots: Slots
+    turns: Turns
+    fresh: queue.Queue[tuple[str, str | None]]
+
+    def hear(self) -> bool:
+        """Take up the fresh ones; whether there were any."""
+        found = False
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self.turns.add(*self.fresh.get_nowait())
+                found = True
+        return found
+
+
 class Extractor:
     """Works through the queue of one store until stopped."""
 
@@ -56,13 +87,28 @@ class Extractor:
         self._store = store
         self._queue: Queue = store.queue
         self._settings = settings
-        self._limits = Limits(settings.extraction_timeout, settings.extraction_memory, settings.max_indexed_text)
+        self._limits = Limits(
+            settings.extraction_timeout,
+            settings.extraction_memory,
+            settings.max_indexed_text,
+            settings.recognition_languages,
+        )
+        self._controls = Controls(self._limits)
+        self._began = time.time()
         self._turnstile = Turnstile(settings.data)
+        self._reading = self._lane("", settings.extraction_workers, self._queue.fresh)
+        self._recognizing = self._lane("pictures", settings.recognition_workers, queue.Queue())
         self._stop = threading.Event()
         self._threads = [
-            threading.Thread(target=self._run, args=(number == 0,), name=f"extractor-{number}", daemon=True)
-            for number in range(settings.extraction_workers)
+            threading.Thread(target=self._run, args=(lane, number == 0), name=f"{lane.name}-{number}", daemon=True)
+            for lane in (self._reading, self._recognizing)
+            for number in range(lane.slots.count)
         ]
+
+    def _lane(self, name: str, count: int, fresh: queue.Queue[tuple[str, str | None]]) -> Lane:
+        slots = Slots(self._queue.folder, count, name)
+        turns = Turns(self._queue, slots, self._tenant_of, pictures=name == "pictures")
+        return Lane(f"extractor-{name or 'texts'}", slots, turns, fresh)
 
     def start(self) -> None:
         for thread in self._threads:
@@ -76,15 +122,42 @@ class Extractor:
 
     def work(self) -> int:
         """Do what can be done of the queue now, in this thread; how many were done."""
-        return sum(self._one(each) for each in self._ids())
+        return self._work(self._reading) + self._work(self._recognizing)
 
-    def _run(self, first: bool) -> None:
+    def _work(self, lane: Lane) -> int:
+        done = 0
+        lane.turns.look(again=True)
+        while not self._stop.is_set() and (lane.hear() or lane.turns.waits()):
+            with lane.slots.free() as slot:
+                if slot is not None:
+                    begun = lane.turns.begin(slot, lambda entry: not _too_soon(entry, self._began))
+                    if begun is None:
+                        return done
+                    with contextlib.closing(begun[0]):
+                        done += self._one(*begun, lane, slot)
+                    if lane is self._reading and begun[0].pictures:
+                        self._recognizing.fresh.put((begun[0].id, begun[1]))
+            if slot is None:
+                self._stop.wait(SLOT_SECONDS)
+        return done
+
+    def _tenant_of(self, attachment_id: str) -> str:
+        try:
+            attachment = self._store.attachment(attachment_id)
+        except StorageFailed:
+            return ""
+        return "" if attachment is None else attachment.tenant
+
+    def _run(self, lane: Lane, first: bool) -> None:
         while not self._stop.is_set():
             try:
-                if first:
+                if first and lane is self._reading:
                     self._scan()
-                    first = False
-                self.work()
+                if first and lane is self._recognizing:
+                    # Of each kind one: seconds in all, for which no text is to wait.
+                    self._control()
+                first = False
+                self._work(lane)
             except IndexUnavailable:
                 # It is said by every request and by /health; here it only means: later.
                 pass
@@ -94,59 +167,83 @@ class Extractor:
                 log.exception("extracting failed; it goes on")
             # Wakes up at once for an upload of this process.
             with contextlib.suppress(queue.Empty):
-                self._wake(self._queue.fresh.get(timeout=self._settings.reconcile_interval))
-
-    def _wake(self, attachment_id: str) -> None:
-        with contextlib.suppress(queue.Full):
-            self._queue.fresh.put_nowait(attachment_id)
-
-    def _ids(self) -> Iterator[str]:
-        """Fresh uploads before everything that lies in the queue."""
-        for each in self._queue.ids():
-            yield from self._fresh()
-            yield each
-        yield from self._fresh()
-
-    def _fresh(self) -> Iterator[str]:
-        while not self._stop.is_set():
-            try:
-                yield self._queue.fresh.get_nowait()
-            except queue.Empty:
-                return
+                lane.turns.add(*lane.fresh.get(timeout=self._settings.reconcile_interval))
 
     def _scan(self) -> None:
-        with self._queue.scan(f"recognition={self._store.recognition}") as due:
-            if due:
-                count = self._store.queue_missing()
+        with self._queue.scan(forms(), f"{READERS} recognition={self._store.recognition}") as due:
+            if due is not None:
+                count = self._store.queue_missing(failed=due == "failed")
                 log.info("looked through all records: %d to extract", count)
 
-    def _one(self, attachment_id: str) -> bool:
-        """Extract one if it is to be done now and nobody does it; whether its entry is gone."""
-        while not self._stop.is_set():
-            with self._queue.slot(self._settings.extraction_workers) as free:
-                if free:
-                    entry = self._queue.take(attachment_id)
-                    if entry is None or _too_soon(entry):
-                        if entry is not None:
-                            entry.close()
-                        return False
-                    with contextlib.closing(entry):
-                        return self._extract(entry)
-            self._stop.wait(SLOT_SECONDS)
-        return False
+    def _control(self) -> None:
+        """See whether this machine can read documents, before any comes."""
+        for kind in DOCUMENTS:
+            if kind not in RECOGNIZED or self._store.recognition:
+                self._unfit(kind)
+            else:
+                # Nobody recognizes text here, so none fails.
+                self._queue.note_unfit(kind, None)
 
-    def _extract(self, entry: Entry) -> bool:
+    def _unfit(self, kind: Kind) -> str | None:
+        """What keeps this machine from reading documents of this kind, noted for everybody; None when nothing does."""
+        detail = self._controls.failing(kind, self._stop.is_set)
+        if detail is not None and kind not in self._queue.unfit():
+            log.error("this machine can't read documents of the kind %s: %s", kind, detail)
+        self._queue.note_unfit(kind, detail)
+        return detail
+
+    def _one(self, entry: Entry, tenant: str, lane: Lane, slot: Slot) -> bool:
+        """Extract it unless it has to give way to others; whether its entry is gone."""
+        began = looked = time.monotonic()
+
+        def stopping() -> bool:
+            nonlocal looked
+            if self._stop.is_set():
+                return True
+            now = time.monotonic()
+            if now - began < QUICK or now - looked < LOOK:
+                return False
+            looked = now
+            lane.hear()
+            return lane.turns.gives_way(entry, tenant, slot)
+
+        try:
+            return self._extract(entry, stopping)
+        except sandbox.Stopped:
+            if self._stop.is_set():
+                raise
+            entry.begun -= 1
+            entry.put_back += 1
+            entry.save()
+            return False
+        finally:
+            with contextlib.suppress(StoreError):
+                lane.turns.end(tenant, time.monotonic() - began)
+
+    def _extract(self, entry: Entry, stopping: Callable[[], bool]) -> bool:
         attachment = self._store.attachment(entry.id)
         if attachment is None:
             self._forget(entry)
             return True
-        if entry.again or self._store.extraction(entry.id) is None:
-            outcome = self._outcome(entry, attachment)
-            if outcome is None:
+        way = self._store.way(attachment)
+        if not entry.pictures and way is not None and way.kind == "image":
+            entry.pictures = True
+            entry.save()
+            return False
+        known = self._store.extraction(entry.id)
+        if entry.again or entry.unfit or entry.pictures or known is None:
+            has_text = entry.pictures and known is not None and known.size > 0
+            outcome = self._outcome(entry, attachment, stopping)
+            if outcome is None or (has_text and outcome[0].reason == "environment"):
                 return False
+            if has_text and outcome[0].reason is not None:
+                with self._change():
+                    return not self._changed(attachment) and self._index(entry, attachment)
             extraction, text = self._later(entry, outcome[0]), outcome[1]
             # The files and the document change together: a rebuild has both or none.
             with contextlib.nullcontext() if text is None else contextlib.closing(text), self._change():
+                if self._changed(attachment):
+                    return False
                 entry.secure()
                 self._store.blobs.keep_extraction(entry.id, extraction.to_record(), text)
                 measures.extracted(extraction.reason or "completed")
@@ -155,7 +252,12 @@ class Extractor:
                     entry.save()
                 return self._index(entry, attachment)
         with self._change():
-            return self._index(entry, attachment)
+            return not self._changed(attachment) and self._index(entry, attachment)
+
+    def _changed(self, attachment: Attachment) -> bool:
+        """Whether the record was written anew since, so that its text may be another. Nobody does that within `_change`."""
+        present = self._store.attachment(attachment.id)
+        return present is not None and present.updated != attachment.updated
 
     def _later(self, entry: Entry, extraction: Extraction) -> Extraction:
         """`extraction`, later than the one before it, whatever the clock says: its time is the document's version."""
@@ -178,6 +280,8 @@ class Extractor:
             return False
         if self._store.attachment(entry.id) is None:
             self._forget(entry)
+        elif entry.unfit or entry.moved:
+            return False
         else:
             entry.done()
         return True
@@ -219,7 +323,9 @@ class Extractor:
         self._store.index.remove([entry.id])
         entry.done()
 
-    def _outcome(self, entry: Entry, attachment: Attachment) -> tuple[Extraction, StagedText | None] | None:
+    def _outcome(
+        self, entry: Entry, attachment: Attachment, stopping: Callable[[], bool]
+    ) -> tuple[Extraction, StagedText | None] | None:
         """How it ended, with the text; None when it is to be tried again."""
         if entry.begun - entry.tried >= INTERRUPTIONS:
             return self._failed(entry, "interrupted", "the server ended each time"), None
@@ -227,7 +333,7 @@ class Extractor:
             return self._failed(entry, "too-large", f"{attachment.size} bytes"), None
         way = self._store.way(attachment)
         if way is None:
-            return Extraction(now(), entry.tried), None
+            return self._failed(entry, "unsupported" if attachment.size else "empty", ""), None
         document = self._store.blobs.open(entry.id)
         if document is None:
             return self._failed(entry, "missing-bytes", ""), None
@@ -237,38 +343,80 @@ class Extractor:
             text = self._store.blobs.stage_text()
             try:
                 with measures.step("extract"):
-                    verdict = sandbox.run(way, document, text.file, self._limits, self._stop.is_set)
+                    verdict = reading.read(way, document, text.file, self._limits, stopping, pictures=entry.pictures)
                 if verdict.reason is None:
-                    return _completed(entry, verdict, text), text
+                    entry.unfit = 0
+                    if verdict.waits:
+                        entry.pictures = entry.moved = True
+                        entry.save()
+                        verdict = replace(verdict, cut=True, characters=None)
+                    # Whatever was wrong before, this machine reads them now.
+                    self._queue.note_unfit(way.kind, None)
+                    completed = _completed(entry, verdict, text)
+                    if completed is not None:
+                        return completed, text
+                    text.close()
+                    if entry.moved:
+                        return None
+                    entry.tried += 1
+                    return self._failed(entry, "empty", ""), None
             except BaseException:
                 text.close()
                 raise
             text.close()
-        entry.tried += 1
         log.info("extracting %s failed: %s %s", entry.id, verdict.reason, verdict.detail)
+        detail = verdict.detail if verdict.reason == "environment" else self._unfit(way.kind)
+        if detail is not None:
+            return self._of_the_machine(entry, detail)
+        entry.tried += 1
         if verdict.reason is not None and (verdict.final or entry.tried >= self._settings.extraction_attempts):
             return self._failed(entry, verdict.reason, verdict.detail), None
         entry.save()
         return None
 
+    def _of_the_machine(self, entry: Entry, detail: str) -> tuple[Extraction, None] | None:
+        """The outcome when the machine is the reason; None when it is known already. The entry stays."""
+        entry.begun -= 1
+        entry.unfit += 1
+        entry.again = False
+        entry.save()
+        known = self._store.extraction(entry.id)
+        if known is not None and known.reason == "environment":
+            return None
+        return Extraction(now(), entry.tried, "environment", detail), None
+
     def _failed(self, entry: Entry, reason: Reason, detail: str) -> Extraction:
+        """The outcome when the document is the reason: it waits for no machine any more."""
+        entry.unfit = 0
         return Extraction(now(), entry.tried, reason, detail)
 
 
-def _completed(entry: Entry, verdict: Verdict, text: StagedText) -> Extraction:
+def _completed(entry: Entry, verdict: Verdict, text: StagedText) -> Extraction | None:
+    """The outcome where there is a text; None where it is blank."""
     content = text.content()
-    # What the process wrote is not believed to be text.
-    content.decode()
-    digest = hashlib.sha256(content).hexdigest() if content else None
+    if not content.strip():
+        return None
+    digest = hashlib.sha256(content).hexdigest()
     return Extraction(
-        now(), entry.tried + 1, size=len(content), sha256=digest, characters=verdict.characters, cut=verdict.cut
+        now(),
+        entry.tried + 1,
+        size=len(content),
+        sha256=digest,
+        characters=verdict.characters,
+        cut=verdict.cut,
+        parts=verdict.parts,
     )
 
 
-def _too_soon(entry: Entry) -> bool:
-    """Whether it failed just now, and is to be left alone for a while."""
-    if entry.tried == entry.refused == 0:
+def _too_soon(entry: Entry, began: float) -> bool:
+    """Whether it failed just now, and is to be left alone for a while. `began`: when this process did; a machine may have
+    been put right since."""
+    doubled = min(max(entry.tried, entry.refused, entry.unfit), 10)
+    if doubled == 0:
         return False
-    wait = max(RETRY_SECONDS * entry.tried, min(MOST_SECONDS, RETRY_SECONDS * 2**entry.refused) if entry.refused else 0)
+    wait = min(MOST_SECONDS, RETRY_SECONDS * 2**doubled)
+    saved = os.fstat(entry.descriptor).st_mtime
+    if entry.unfit and saved < began:
+        return False
     # A time to come is one of a clock that was put back since: nobody waits until it is reached again.
-    return 0 <= time.time() - os.fstat(entry.descriptor).st_mtime < wait
+    return bool(0 <= time.time() - saved < wait)

@@ -6,38 +6,104 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-#: text: its own bytes, decoded. html: decoded, then without its tags. document: what the library reads by its media
-#: type. odp: the one OpenDocument form that the library does not read. image: optical character recognition.
-Kind = Literal["text", "html", "document", "odp", "image"]
+#: text: its own bytes, decoded. html: what is shown of it. xml: its text and attributes. json, properties: decoded, with the
+#: characters that escapes mean. folded: calendars, cards and directories, unfolded. office: Office Open XML. opendocument:
+#: OpenDocument. document: what the library reads by its media type. pdf: page by page. image: optical character recognition.
+#: mail, msg, tnef: mails and mailboxes; as Outlook keeps them; as it packs them. signed: what is signed and carries it.
+#: archive: zip, tar and what is compressed. sevenzip: those of 7-Zip. scan: one page of a PDF, as a picture.
+#: doc, xls, ppt: of Office until 2003. iwork: of Apple's programs. visio: of 2013 and later.
+Kind = Literal[
+    "text", "html", "xml", "json", "properties", "folded", "office", "opendocument", "document", "pdf", "image",
+    "mail", "msg", "tnef", "signed", "archive", "sevenzip", "scan",
+    "doc", "xls", "ppt", "rtf", "epub", "iwork", "visio",
+]  # fmt: skip
+
+#: Raised when the readers of a release read more than those before: what these made nothing of is read again then.
+READERS = 2
+
+#: Kinds of documents that may have files inside.
+HOLDERS: frozenset[Kind] = frozenset((
+    "office", "opendocument", "pdf", "mail", "msg", "tnef", "signed", "archive", "sevenzip", "doc", "xls", "ppt", "rtf",
+))  # fmt: skip
+#: Kinds whose text is recognized, for which the data of recognition has to be there.
+RECOGNIZED: frozenset[Kind] = frozenset({"image", "scan"})
+#: Kinds that are so quick to read that most of the time goes to starting a process: small files of them in one archive or
+#: mail are read together.
+BATCHED: frozenset[Kind] = frozenset({"text", "html", "xml", "json", "properties", "folded"})
 
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 _ODF = "application/vnd.oasis.opendocument"
+_MS = "application/vnd.ms-{}.macroEnabled.12"
+_SUN = "application/vnd.sun.xml"
+_ODF_FORMS = ("text", "text-master", "text-web", "spreadsheet", "presentation", "graphics", "chart", "formula")
+_SUN_FORMS = ("writer", "writer.global", "calc", "impress", "draw", "math")
 
 _KINDS: dict[str, Kind] = {
-    "application/pdf": "document",
-    f"{_OFFICE}.wordprocessingml.document": "document",
-    f"{_OFFICE}.spreadsheetml.sheet": "document",
-    f"{_OFFICE}.presentationml.presentation": "document",
-    "application/msword": "document",
-    "application/vnd.ms-excel": "document",
-    "application/vnd.ms-powerpoint": "document",
-    "application/vnd.ms-outlook": "document",
-    f"{_ODF}.text": "document",
-    f"{_ODF}.spreadsheet": "document",
-    f"{_ODF}.presentation": "odp",
-    "application/epub+zip": "document",
-    "message/rfc822": "document",
-    "application/rtf": "document",
-    "text/rtf": "document",
-    "application/xml": "document",
-    "text/xml": "document",
-    "image/svg+xml": "document",
+    "application/pdf": "pdf",
+    **dict.fromkeys((f"{_OFFICE}.wordprocessingml.{each}" for each in ("document", "template")), "office"),
+    **dict.fromkeys((f"{_OFFICE}.spreadsheetml.{each}" for each in ("sheet", "template")), "office"),
+    **dict.fromkeys(
+        (f"{_OFFICE}.presentationml.{each}" for each in ("presentation", "slideshow", "template", "slide")), "office"
+    ),
+    **dict.fromkeys((_MS.format(f"word.{each}") for each in ("document", "template")), "office"),
+    **dict.fromkeys((_MS.format(f"excel.{each}") for each in ("sheet", "sheet.binary", "template", "addin")), "office"),
+    **dict.fromkeys(
+        (_MS.format(f"powerpoint.{each}") for each in ("presentation", "slideshow", "template", "slide", "addin")),
+        "office",
+    ),
+    "application/msword": "doc",
+    "application/vnd.ms-excel": "xls",
+    "application/vnd.ms-powerpoint": "ppt",
+    "application/vnd.ms-outlook": "msg",
+    **dict.fromkeys((f"{_ODF}.{each}" for each in _ODF_FORMS), "opendocument"),
+    **dict.fromkeys((f"{_ODF}.{each}-template" for each in _ODF_FORMS), "opendocument"),
+    **dict.fromkeys((f"{_ODF}.{each}-flat-xml" for each in _ODF_FORMS), "opendocument"),
+    **dict.fromkeys((f"{_SUN}.{each}" for each in _SUN_FORMS), "opendocument"),
+    **dict.fromkeys((f"{_SUN}.{each}.template" for each in _SUN_FORMS), "opendocument"),
+    # One of Office Open XML that needs a password, by a name that says no more.
+    "application/encrypted": "office",
+    "application/epub+zip": "epub",
+    "message/rfc822": "mail",
+    "message/x-emlx": "mail",
+    "application/mbox": "mail",
+    "multipart/related": "mail",
+    "application/vnd.ms-tnef": "tnef",
+    "application/pkcs7-mime": "signed",
+    "application/x-pkcs7-mime": "signed",
+    "application/pkcs7-signature": "signed",
+    "application/x-pkcs7-signature": "signed",
+    "application/zip": "archive",
+    "application/x-tar": "archive",
+    "application/gzip": "archive",
+    "application/x-bzip2": "archive",
+    "application/x-xz": "archive",
+    "application/x-lzma": "archive",
+    "application/zstd": "archive",
+    "application/x-7z-compressed": "sevenzip",
+    "application/rtf": "rtf",
+    "text/rtf": "rtf",
+    "application/xml": "xml",
+    "text/xml": "xml",
+    "text/calendar": "folded",
+    "text/x-vcalendar": "folded",
+    "text/vcard": "folded",
+    "text/x-vcard": "folded",
+    "text/directory": "folded",
+    "text/x-ldif": "folded",
+    "text/x-java-properties": "properties",
+    "application/vnd.apple.pages": "iwork",
+    "application/vnd.apple.numbers": "iwork",
+    "application/vnd.apple.keynote": "iwork",
+    "application/vnd.visio": "visio",
+    "application/vnd.ms-visio.drawing.main+xml": "visio",
+    "application/vnd.wordperfect": "document",
+    "application/x-hwp": "document",
     "text/html": "html",
     "application/xhtml+xml": "html",
-    "application/json": "text",
+    "application/json": "json",
     "application/yaml": "text",
     "application/toml": "text",
-    "application/x-ndjson": "text",
+    "application/x-ndjson": "json",
     "application/javascript": "text",
     "application/sql": "text",
     "application/postscript": "text",
@@ -48,6 +114,7 @@ _KINDS: dict[str, Kind] = {
     "application/x-setupscript": "text",
     "application/x-wine-extension-ini": "text",
     "application/x-mswinurl": "text",
+    "application/x-subrip": "text",
     "image/x-xpmi": "text",
     "image/png": "image",
     "image/jpeg": "image",
@@ -55,12 +122,29 @@ _KINDS: dict[str, Kind] = {
     "image/webp": "image",
     "image/tiff": "image",
     "image/bmp": "image",
+    "image/x-ms-bmp": "image",
+    "image/heic": "image",
+    "image/heif": "image",
+    "image/heic-sequence": "image",
+    "image/heif-sequence": "image",
+    "image/avif": "image",
+    "image/jp2": "image",
+    "image/jpx": "image",
+    "image/jpm": "image",
+    "image/x-portable-bitmap": "image",
+    "image/x-portable-greymap": "image",
+    "image/x-portable-graymap": "image",
+    "image/x-portable-pixmap": "image",
+    "image/x-portable-anymap": "image",
+    "image/x-pcx": "image",
+    "image/vnd.zbrush.pcx": "image",
+    "image/x-tga": "image",
+    "image/vnd.adobe.photoshop": "image",
+    "image/vnd.microsoft.icon": "image",
+    "image/x-icon": "image",
 }
 
-# By name, where libmagic knows no more than the outer form: text in an encoding that it takes for binary data, office
-# files whose parts come in an unusual order, mails that begin with an unusual header.
-_OUTER = {"application/octet-stream", "application/zip", "text/plain"}
-_NAMES: dict[str, str] = {
+_PACKED: dict[str, str] = {
     "docx": f"{_OFFICE}.wordprocessingml.document",
     "xlsx": f"{_OFFICE}.spreadsheetml.sheet",
     "pptx": f"{_OFFICE}.presentationml.presentation",
@@ -68,10 +152,14 @@ _NAMES: dict[str, str] = {
     "ods": f"{_ODF}.spreadsheet",
     "odp": f"{_ODF}.presentation",
     "epub": "application/epub+zip",
-    "eml": "message/rfc822",
-    "html": "text/html",
-    "htm": "text/html",
 }
+_COMPOUND = {
+    "doc": "application/msword",
+    "xls": "application/vnd.ms-excel",
+    "ppt": "application/vnd.ms-powerpoint",
+    "msg": "application/vnd.ms-outlook",
+}
+_NAMES: dict[str, str] = {"eml": "message/rfc822", "html": "text/html", "htm": "text/html"}
 # Names of files that people read as they are, so all that stands in them is text.
 _NOTES = {"txt", "text", "csv", "tsv", "md", "markdown", "rst", "log", "srt", "vtt", "tex", "diff", "patch"}
 _VALUES = {"json", "jsonl", "ndjson", "yaml", "yml", "toml", "ini", "conf", "cfg"}
@@ -79,11 +167,29 @@ _SCRIPTS = {"sh", "bat", "py", "rb", "php", "pl", "sql"}
 _SOURCES = {"js", "ts", "tsx", "jsx", "css", "vue", "c", "h", "cpp", "hpp", "cs", "java", "go", "rs"}
 _PLAIN = frozenset(_NOTES | _VALUES | _SCRIPTS | _SOURCES)
 _NAMES |= dict.fromkeys(_PLAIN, "text/plain")
+# Forms of text in which not every character is written as itself.
+_NAMES |= dict.fromkeys(("json", "geojson", "ipynb", "har", "boxnote", "webmanifest"), "application/json")
+_NAMES |= {"jsonl": "application/x-ndjson", "ndjson": "application/x-ndjson", "properties": "text/x-java-properties"}
+_NAMES |= {"ics": "text/calendar", "vcs": "text/x-vcalendar", "vcf": "text/vcard", "ldif": "text/x-ldif"}
+#: By how the media type ends, of those that are not listed.
+_SUFFIXES: dict[str, Kind] = {"json": "json", "xml": "xml"}
+#: By name, where the content says no more than the outer form: text in an encoding that nobody knows, containers that are
+#: damaged. (The last two are what earlier versions stored of all compound files over 16 KiB.)
+_OUTER: dict[str, dict[str, str]] = {
+    "application/octet-stream": _PACKED | _NAMES,
+    "application/zip": _PACKED,
+    "text/plain": _NAMES,
+    "application/x-ole-storage": _COMPOUND,
+    "application/CDFV2": _COMPOUND,
+    "application/vnd.ms-office": _COMPOUND,
+}
 #: Forms that are recognised by how a text begins, which says nothing of the rest of it: a note about HTML, a template, a
 #: chat that begins with `From:`. Read as that form, what is no text there (scripts, comments, headers) would be lost.
-_MARKUP = {"text/html", "application/xhtml+xml", "text/xml", "application/xml", "image/svg+xml", "message/rfc822"}
+_MARKUP = {"text/html", "application/xhtml+xml", "text/xml", "application/xml", "image/svg+xml"}
+_MARKUP |= {"message/rfc822", "application/mbox", "message/x-emlx"}
 
-
+#: Data of recognition that is of no language: how a page is turned, and formulas.
+_NO_LANGUAGES = {"osd", "equ"}
 #: Where the library looks for the data of recognition.
 RECOGNITION_DATA = tuple(
     Path(folder)
@@ -98,23 +204,51 @@ RECOGNITION_DATA = tuple(
 
 @dataclass(frozen=True)
 class Way:
-    """How text is taken out: the kind, and the media type that the library is told."""
+    """How text is taken out: the kind, the media type that the library is told, and the page, from 1, where only that is
+    read."""
 
     kind: Kind
     media_type: str
+    page: int = 0
 
 
 def way_of(media_type: str, extension: str, *, recognition: bool) -> Way | None:
     """How the text of such a file is taken out; None when there is none. `recognition`: whether images are read."""
-    if media_type in _OUTER or (media_type in _MARKUP and extension in _PLAIN):
-        media_type = _NAMES.get(extension, media_type)
-    kind = _KINDS.get(media_type, "text" if media_type.startswith("text/") or media_type.endswith("+json") else None)
+    if media_type in _MARKUP and extension in _PLAIN:
+        media_type = "text/plain"
+    media_type = _OUTER.get(media_type, {}).get(extension, media_type)
+    kind = _KINDS.get(media_type) or _SUFFIXES.get(media_type.partition("+")[2])
+    if kind is None and media_type.startswith("text/"):
+        kind = "text"
+    if kind == "image" and not recognition:
+        kind = None
     if kind is None and extension in _PLAIN:
         # Begins like a picture or a program, and is called a text: the child process sees whether it is one.
         kind = "text"
-    return None if kind is None or (kind == "image" and not recognition) else Way(kind, media_type)
+    return None if kind is None else Way(kind, media_type)
+
+
+def forms() -> str:
+    """A digest of which files are read, by type and name: another one when there are more, or others."""
+    # Here, not above: this module is loaded for each document, and that takes milliseconds.
+    import hashlib
+
+    tables = (sorted(_KINDS.items()), sorted(_PLAIN), sorted((form, sorted(_OUTER[form].items())) for form in _OUTER))
+    return hashlib.sha256(repr(tables).encode()).hexdigest()[:16]
+
+
+def recognition_folder() -> Path | None:
+    """The folder with the data that recognition needs; None where it is not installed. The program is in the library."""
+    return next((each for each in RECOGNITION_DATA if (each / "eng.traineddata").is_file()), None)
+
+
+def recognition_languages(folder: Path) -> tuple[str, ...]:
+    """The languages of which the folder has data, in the order of their names."""
+    found = (each.stem for each in folder.glob("*.traineddata"))
+    # What is written from top to bottom belongs to its language, which loads it.
+    return tuple(sorted(each for each in found if each not in _NO_LANGUAGES and not each.endswith("_vert")))
 
 
 def recognition_installed() -> bool:
-    """Whether the data that recognition needs is installed on this machine. The program itself is in the library."""
-    return any((folder / "eng.traineddata").is_file() for folder in RECOGNITION_DATA)
+    """Whether recognition can be used on this machine."""
+    return recognition_folder() is not None

@@ -6,10 +6,34 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-EXTRACTION_FORMAT = 1
+from app.extraction import parts
+from app.extraction.parts import Part
 
-#: Why there is no text. `timeout`, `memory` and `crashed` were tried again before; the others never change.
-Reason = Literal["timeout", "memory", "crashed", "interrupted", "unreadable", "too-large", "missing-bytes"]
+#: 1 did not say where the pages begin.
+EXTRACTION_FORMAT = 2
+_FORMATS = (1, 2)
+
+#: Why there is no text. `timeout`, `memory` and `crashed` were tried again before. `environment`: this machine could not
+#: read it (a library is missing, no space, no permission), and it is tried again. `unsupported`: nobody reads such a file.
+#: `empty`: there is nothing but blanks. The others never change, until there are other readers. `unreadable`: what earlier
+#: versions said of what is `damaged`, `encrypted` or `unsupported` now.
+Reason = Literal[
+    "timeout",
+    "memory",
+    "crashed",
+    "interrupted",
+    "damaged",
+    "encrypted",
+    "unsupported",
+    "empty",
+    "unreadable",
+    "too-large",
+    "missing-bytes",
+    "environment",
+]
+
+#: Those that other readers would not change.
+NO_READERS_DOING: frozenset[Reason] = frozenset({"too-large", "missing-bytes", "environment"})
 
 Json = dict[str, Any]
 
@@ -17,7 +41,8 @@ Json = dict[str, Any]
 @dataclass(frozen=True)
 class Extraction:
     """The outcome. `reason` None: completed. `size`: bytes of the text kept, which is what is indexed; `cut`: there was
-    more; `characters`: of the whole text, None when only its beginning was looked at; `sha256`: of the text kept."""
+    more; `characters`: of the whole text, None when only its beginning was looked at; `sha256`: of the text kept; `parts`:
+    where its pages begin, and the files inside of the document; None where an earlier version took the text out."""
 
     at: datetime
     attempts: int
@@ -27,6 +52,7 @@ class Extraction:
     sha256: str | None = None
     characters: int | None = None
     cut: bool = False
+    parts: tuple[Part, ...] | None = ()
 
     @property
     def state(self) -> Literal["completed", "failed"]:
@@ -45,13 +71,14 @@ class Extraction:
             "sha256": self.sha256,
             "characters": self.characters,
             "cut": self.cut,
+            "parts": None if self.parts is None else [each.to_record() for each in self.parts],
         }
 
     @classmethod
     def from_record(cls, record: Json) -> Extraction:
         """The outcome that a file tells. Raises ValueError when it is none of a known format."""
         try:
-            if record["format"] != EXTRACTION_FORMAT:
+            if record["format"] not in _FORMATS:
                 raise ValueError(f"extraction format {record['format']!r} is not known to this version")
             if record["reason"] not in (None, *get_args(Reason)):
                 raise ValueError("unknown reason")
@@ -64,6 +91,7 @@ class Extraction:
                 sha256=record["sha256"],
                 characters=record["characters"],
                 cut=record["cut"],
+                parts=None if record.get("parts") is None else parts.from_records(record["parts"]),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not an extraction: {error!r}") from None

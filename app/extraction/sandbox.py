@@ -14,39 +14,54 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, get_args
 
-from app.extraction.kinds import Way
+from app.extraction import inner, parts
+from app.extraction.kinds import RECOGNIZED, Kind, Way, recognition_folder
+from app.extraction.parts import Part
+from app.extraction.readers.base import Inner
 from app.extraction.record import Reason
+
+#: Seconds that must be left for another page, or another file inside of a document, to be begun.
+LEAST_SECONDS = 1.0
 
 _CHILD = Path(__file__).with_name("child.py")
 _POLL = 0.1
-_TOLD = 4096
+_TOLD = 2 * 1024 * 1024
+_PIECE = 1 << 20
 #: Characters of a detail that are kept.
 _DETAIL = 300
 
-# Nothing of the server's own environment, which has keys in it. One thread each, or the memory goes to their stacks.
+# Nothing of the server's own environment, which has keys in it. One thread each, or the memory goes to their stacks; of
+# tokio's one is busy with a document, and the other has something to do all the same (app/extraction/readers/document.py).
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "/nonexistent",
+    # Nothing is unpacked, and what somebody left in a shared folder is not taken for it.
+    "TMPDIR": "/nonexistent",
     "LANG": "C.UTF-8",
     "MALLOC_ARENA_MAX": "2",
     "OMP_THREAD_LIMIT": "1",
     "RAYON_NUM_THREADS": "1",
-    "TOKIO_WORKER_THREADS": "1",
+    "TOKIO_WORKER_THREADS": "2",
 }
 
 
 @dataclass(frozen=True)
 class Limits:
-    """`seconds` of wall clock and of processor time, `memory` of address space and `text` of output in bytes."""
+    """`seconds` of wall clock and of processor time, `memory` of address space and `text` of output in bytes. `languages`
+    in which text is recognized; empty: all that are installed."""
 
     seconds: float
     memory: int
     text: int
+    languages: tuple[str, ...] = ()
+    #: Of the files inside of it: bytes of all together, and how many.
+    inner_bytes: int = inner.MOST_BYTES
+    inner_files: int = inner.MOST_FILES
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,14 @@ class Verdict:
     detail: str = ""
     cut: bool = False
     characters: int | None = None
+    #: Where its pages begin in the text.
+    parts: tuple[Part, ...] = ()
+    #: The numbers of those pages, from 1, whose text has to be recognized.
+    pictures: tuple[int, ...] = ()
+    #: Whether there are pictures in it, or pages that are some, whose text was not recognized yet.
+    waits: bool = False
+    #: The files inside of the document, where its text could be read.
+    files: tuple[Inner, ...] = field(default=(), repr=False)
 
     @property
     def final(self) -> bool:
@@ -75,21 +98,89 @@ def run(
     limits: Limits,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Verdict:
-    """Write the text of `document` to `output`, both open files. Raises Stopped, or OSError when no process starts.
+    """Write the text of `document` to `output`, both open files. Raises Stopped.
 
-    The process is gone on return, and with it everything that it started.
+    The process is gone on return, and with it everything that it started. That none could be started, or that the text can't
+    be written, is a verdict too. The process itself has only memory to write to: what is wrong with a disk is seen here, and
+    not told by it.
     """
+    try:
+        with memory_file("text") as text:
+            verdict = _run(way, document, text, limits, stopping)
+            verdict, content = _believed(verdict, os.pread(text.fileno(), limits.text, 0))
+            output.write(content)
+            output.flush()
+    except OSError as error:
+        return Verdict("environment", f"no process could be started, or its text not be written: {error}")
+    return verdict
+
+
+def run_batch(
+    kind: Kind, documents: Sequence[tuple[str, bytes]], limits: Limits, stopping: Callable[[], bool]
+) -> list[tuple[Verdict, bytes]]:
+    """The texts of several small documents of one kind, which one process reads: each as `run` would tell and write it, from
+    the first on, as far as it got. `documents`: media type and content. Raises Stopped, OSError.
+
+    They can change what is told of one another, so all of them have to be parts of one document.
+    """
+    size = limits.text + sum(inner.MOST_HEAD + len(content) for _, content in documents)
+    limits = replace(limits, inner_bytes=size, inner_files=len(documents))
+    with memory_file("batch") as file, memory_file("text") as text:
+        writer = inner.Writer(file.fileno(), size, len(documents))
+        for media_type, content in documents:
+            writer.write(Inner("", content, media_type))
+        file.seek(0)
+        verdict = _run(Way(kind, ""), file, text, limits, stopping, batch=True)
+    found = []
+    for each in verdict.files:
+        told, _, content = each.content.partition(b"\n")
+        each_verdict, text_of_it = _believed(_told(told), content[: limits.text])
+        # A process that was reading knows nothing of the machine.
+        blamed = each_verdict.reason == "environment"
+        found.append((Verdict("crashed", each_verdict.detail) if blamed else each_verdict, text_of_it))
+    return found
+
+
+def _believed(verdict: Verdict, content: bytes) -> tuple[Verdict, bytes]:
+    """What a process says of a text, where it can be so, and the text where there is one."""
+    if verdict.reason is not None:
+        return verdict, b""
+    try:
+        # What the process wrote is not believed to be text.
+        content.decode()
+        parts.check(verdict.parts, content)
+    except ValueError as error:
+        return Verdict("crashed", str(error)), b""
+    return verdict, content
+
+
+def _run(
+    way: Way, document: BinaryIO, text: BinaryIO, limits: Limits, stopping: Callable[[], bool], *, batch: bool = False
+) -> Verdict:
     # At the end of processor time the kernel kills: a second more for the wall clock to be first where both run out.
     numbers = (limits.text, limits.memory, math.ceil(limits.seconds) + 1, os.getpid())
-    with _memory_file("result") as result, _memory_file("errors") as errors:
+    folder = recognition_folder() if way.kind in RECOGNIZED else None
+    with (
+        memory_file("result") as result,
+        memory_file("unfit") as unfit,
+        memory_file("inner") as inside,
+        memory_file("errors") as errors,
+    ):
+        handed = [each.fileno() for each in (result, unfit, inside)]
         process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _bootstrap(result), str(_CHILD), way.kind, way.media_type, *map(str, numbers)],
+            # Isolated: from no folder but those of the interpreter's environment, without bytecode left behind.
+            [
+                *(sys.executable, "-I", "-B", str(_CHILD), way.kind, way.media_type),
+                *(str(each) for each in (*numbers, *handed, folder or "")),
+                *(" ".join(limits.languages), str(way.page)),
+                *(str(each) for each in (limits.inner_bytes, limits.inner_files, int(batch))),
+            ],
             stdin=document,
-            stdout=output,
+            stdout=text,
             stderr=errors,
             cwd="/",
             env=_ENVIRONMENT,
-            pass_fds=[result],
+            pass_fds=handed,
             start_new_session=True,
         )
         try:
@@ -99,28 +190,30 @@ def run(
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        told, said = os.pread(result, _TOLD, 0), os.pread(errors, _TOLD, 0)
+        told, kept_back, said = (os.pread(each.fileno(), _TOLD, 0) for each in (result, unfit, errors))
+        files = tuple(inner.files(inside.fileno()))
+    if kept_back:
+        return Verdict("environment", _shown(kept_back.decode(errors="replace")))
     if not ended:
         return Verdict("timeout", f"not done after {limits.seconds:g} s")
-    return _verdict(process.returncode, told, said)
+    verdict = _verdict(process.returncode, told, said)
+    if verdict.reason is None:
+        return replace(verdict, files=files)
+    return _checked(verdict, document) if verdict.reason == "environment" else verdict
 
 
-def _bootstrap(result: int) -> str:
-    # As a program of its own, with the result at the descriptor that it expects.
-    return (
-        f"import os, runpy, sys; result = {result}; result == 3 or (os.dup2(result, 3), os.close(result)); "
-        "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
-    )
+def _checked(verdict: Verdict, document: BinaryIO) -> Verdict:
+    """What a process that was reading says of the machine: a document may have made it say so. It can only be that the
+    document's bytes can't be read, which is looked at. Raises OSError, which says so."""
+    place = 0
+    while piece := os.pread(document.fileno(), _PIECE, place):
+        place += len(piece)
+    return Verdict("crashed", verdict.detail)
 
 
-@contextlib.contextmanager
-def _memory_file(name: str) -> Iterator[int]:
-    # Not a pipe: who fills it up gets an error, and nobody has to read along.
-    descriptor = os.memfd_create(name)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+def memory_file(name: str) -> BinaryIO:
+    """An open file in memory: who fills it up gets an error, and nobody has to read along as with a pipe."""
+    return os.fdopen(os.memfd_create(name, os.MFD_CLOEXEC), "w+b")
 
 
 def _wait(process: subprocess.Popen[bytes], seconds: float, stopping: Callable[[], bool]) -> bool:
@@ -145,18 +238,40 @@ def _verdict(status: int, told: bytes, said: bytes) -> Verdict:
         return Verdict("timeout", "used up its processor time") if status == -signal.SIGXCPU else Verdict("crashed")
     if status != 0:
         return Verdict("crashed", f"signal {-status}" if status < 0 else f"exit status {status}")
+    return _told(told)
+
+
+def _told(told: bytes) -> Verdict:
+    """What a process told of a document."""
     try:
         content: dict[str, Any] = json.loads(told)
-    except ValueError:
+    except (ValueError, RecursionError):
+        content = None  # type: ignore[assignment]
+    if not isinstance(content, dict):
         return Verdict("crashed", "no result")
     reason = content.get("reason")
     if reason not in (None, *get_args(Reason)):
         return Verdict("crashed", "no known result")
-    detail = "".join(each if each.isprintable() else " " for each in str(content.get("detail", "")))
     characters = content.get("characters")
+    try:
+        found = parts.from_records(content.get("parts", []))
+    except ValueError as error:
+        return Verdict("crashed", str(error))
     return Verdict(
         reason,
-        detail[:_DETAIL],
+        _shown(str(content.get("detail", ""))),
         bool(content.get("cut", False)),
         characters if isinstance(characters, int) else None,
+        found,
+        _pictures(content.get("pictures"), found),
     )
+
+
+def _pictures(told: Any, pages: tuple[Part, ...]) -> tuple[int, ...]:
+    """Those of the pages that are told to be pictures."""
+    numbers = {each for each in told if type(each) is int} if isinstance(told, list) else set()
+    return tuple(each.page for each in pages if each.page in numbers)
+
+
+def _shown(detail: str) -> str:
+    return "".join(each if each.isprintable() else " " for each in detail)[:_DETAIL]

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from flask import Flask, Request, g
 
 from app.errors import MissingScope
-from app.tokens import Token
+from app.tokens import NOBODY, Token
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -41,6 +41,12 @@ def caller() -> Token:
     """The token of the request at hand."""
     token: Token = g.caller
     return token
+
+
+def tenant() -> str:
+    """Whose the request at hand is, which was let through; NOBODY's where its route is for everybody."""
+    token: Token | None = g.get("caller")
+    return NOBODY if token is None else token.tenant
 
 
 def bearer(request: Request) -> str | None:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from flask import Request, Response
 from werkzeug.http import http_date, is_resource_modified, parse_range_header
 
-from app.attachment import Attachment
+from app.attachment import Attachment, microseconds
 from app.errors import BytesMissing
 from app.http.describe import ANYTHING, TEXT, Answer, Parameter
 from app.http.names import content_disposition
@@ -67,8 +67,16 @@ INLINE_TYPES = frozenset(
 
 
 def etag(attachment: Attachment) -> str:
-    """The strong entity tag: the digest of the bytes."""
-    return f'"{attachment.sha256}"'
+    """The strong entity tag."""
+    return f'"{_tag(attachment)}"'
+
+
+def _tag(attachment: Attachment) -> str:
+    """The digest of the bytes; and when its record was changed, where it was: the answer has another type since, which no
+    cache takes over with a 304 (RFC 9110, 8.8.1)."""
+    if attachment.updated == attachment.created:
+        return attachment.sha256
+    return f"{attachment.sha256}-{microseconds(attachment.updated):x}"
 
 
 def _described(attachment: Attachment, disposition: str | None, status: int, *more: tuple[str, str]) -> Response:
@@ -111,7 +119,7 @@ def send(request: Request, opened: Opened, *, disposition: str | None = None) ->
         opened.close()
         return describe(status, ("Content-Length", "0")) if status == 412 else describe(status)
     prefix = services().settings.accel_redirect
-    if prefix is not None and request.method == "GET" and attachment.size:
+    if prefix is not None and request.method == "GET" and attachment.size and opened.location:
         opened.close()
         return _handed_over(describe(200), prefix + opened.location)
     start, stop = 0, attachment.size
@@ -125,6 +133,9 @@ def send(request: Request, opened: Opened, *, disposition: str | None = None) ->
         response = describe(206, part, ("Content-Length", str(stop - start)))
     else:
         response = describe(200, ("Content-Length", str(stop)))
+    if opened.content is not None and request.method != "HEAD":
+        response.response = [opened.content[start:stop]]
+        return response
     if request.method == "HEAD" or start == stop or file is None:
         opened.close()
         return response
@@ -160,7 +171,7 @@ def _conditional_status(request: Request, attachment: Attachment) -> int | None:
     # Without If-Match, which is decided: werkzeug would take the `*` in it for an entity tag.
     environ = {name: value for name, value in request.environ.items() if name != "HTTP_IF_MATCH"}
     modified = is_resource_modified(
-        environ, etag=attachment.sha256, last_modified=attachment.updated, ignore_if_range=True
+        environ, etag=_tag(attachment), last_modified=attachment.updated, ignore_if_range=True
     )
     return None if modified else 304
 
@@ -169,7 +180,7 @@ def _precondition_fails(request: Request, attachment: Attachment) -> bool:
     """Whether the caller wants a version that this is not (RFC 9110, 13.2.2, steps 1 and 2)."""
     if "If-Match" in request.headers:
         wanted = request.if_match
-        return not (wanted.star_tag or wanted.is_strong(attachment.sha256))
+        return not (wanted.star_tag or wanted.is_strong(_tag(attachment)))
     since = request.if_unmodified_since
     return since is not None and attachment.updated.replace(microsecond=0) > since
 

@@ -21,6 +21,7 @@ from app.errors import (
     IndexUnavailable,
     InvalidName,
     InvalidRequest,
+    LengthRequired,
     MalformedForm,
     RequestTimeout,
     RequestTooLarge,
@@ -91,6 +92,13 @@ def check_length(request: Request, limit: int) -> int | None:
     if length is not None and length > limit:
         raise RequestTooLarge(limit)
     return length
+
+
+def check_announced(request: Request, limit: int) -> None:
+    """Raises LengthRequired for a body that does not announce its length, RequestTooLarge for one past `limit` bytes."""
+    if "Transfer-Encoding" in request.headers:
+        raise LengthRequired()
+    check_length(request, limit)
 
 
 def check_single_file_length(request: Request, max_file_size: int) -> int | None:

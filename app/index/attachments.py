@@ -12,21 +12,26 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from app import processing
 from app.attachment import Attachment
-from app.errors import IndexMoved, IndexUnavailable, StoreError
+from app.errors import ClientGone, IndexMoved, IndexOutcomeUnknown, IndexUnavailable, SearchTimedOut, StoreError
 from app.index import mappings
-from app.index.connection import Connection, to_json, typed_errors
+from app.index.connection import Connection, slow_gate, to_json, typed_errors
 from app.index.documents import REMOVAL_VERSION, Documents, Write
 from app.index.envelope import Envelope
 from app.index.gate import Gate, time_left
 from app.index.lane import Lane
 from app.index.refusals import of_error
+from app.index.slots import Slots
 from app.monitoring import measures
+from app.monitoring.observation import request_id
+from app.search.constant import without_statistics
 from app.settings import Settings
 
 #: Letters (those of a content and of its words) from which on a text is large: what takes about as long as a refresh.
@@ -37,11 +42,24 @@ LARGE_TIMES = 4
 HEAVY_PAGE = 100
 
 
+#: Of the time that a request has left, what Elasticsearch is told to end a search within.
+WITHIN = 0.9
+Made = TypeVar("Made")
+#: Makes of what Elasticsearch answered what the caller is told. It has the place and the time of the search.
+Finish = Callable[[bytes], Made]
+
+
+def _as_it_is(answer: bytes) -> bytes:
+    return answer
+
+
 @dataclass(frozen=True)
 class IndexHealth:
-    """`status` is Elasticsearch's word for the shards behind the alias: green, yellow or red."""
+    """`status` is Elasticsearch's word for the shards behind the alias: green, yellow or red. `blocks`: what the index is,
+    besides, as `Connection.blocks` has it."""
 
     status: str
+    blocks: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -69,19 +87,14 @@ class AttachmentIndex:
         self._texts = Documents(self.connection, self.alias, text_seconds, lane)
         # For all who extract, and the reconciler.
         self._text_gate = Gate(text_seconds, settings.extraction_workers + 1, unattended=0.0)
-        # Searches that may be slow by their own doing: marks, many hits with large texts, and those that callers wrote. They
-        # wait in a place of their own, and by their time-outs nobody is to believe that Elasticsearch stands still. With
-        # two workers, one for each processor, one tenant holds two of the four threads that a node searches with; and with
-        # slow ones half of a worker's threads do other things, whoever waits.
-        threads = settings.web_threads
-        self._slow_gate = Gate(
-            self._seconds,
-            max(1, threads // 8),
-            each=max(1, threads // 16),
-            patient=max(1, threads * 3 // 8),
-            telling=False,
-        )
+        # Searches that may be slow by their own doing: marks, many hits with large texts, and those that callers wrote.
+        self._slow_gate = slow_gate(settings)
+        # Those that may be by what is in the texts, which are most of what people type: apart from both, few of one tenant.
+        self._doubtful_gate = slow_gate(settings, at_once=max(1, settings.web_threads // 4))
         self._envelope = Envelope(self.alias)
+        # Of the threads that a node on so many processors searches with, at least one is for what is quick.
+        self._slots = Slots(settings.data, settings.worker_processes * 3 // 2)
+        self._scored = without_statistics if settings.scores == "constant" else dict
         #: Where documents are written to; None until it is known that the index is this store's.
         self._target: str | None = None
         self._preparing = threading.Lock()
@@ -172,68 +185,165 @@ class AttachmentIndex:
             self._target = None
             raise
 
-    def search(self, body: Mapping[str, Any], tenant: str = "") -> bytes:
-        """The answer of Elasticsearch to a search body, in the documented envelope. `tenant`: who asks."""
-        heavy = "highlight" in body or body.get("size", 0) > HEAVY_PAGE
-        with (self._slow_gate if heavy else self.connection.gate).passage(tenant=tenant):
+    def search(
+        self,
+        body: Mapping[str, Any],
+        tenant: str = "",
+        finish: Finish[bytes] = _as_it_is,
+        *,
+        client: socket.socket | None = None,
+        slow: bool = False,
+        doubtful: bool = False,
+    ) -> bytes:
+        """What `finish` makes of the answer to a search body, in the documented envelope. `tenant`: who asks. `client`: its
+        connection, with whose end the search ends. `slow`: whether the query may take long by its own doing;
+        `doubtful`: by what is in the texts.
+
+        Raises what Elasticsearch raises, AnswerTooLarge, and what `processing.spend` and `finish` raise.
+        """
+        heavy = slow or "highlight" in body or body.get("size", 0) > HEAVY_PAGE
+        path = f"/{self.alias}/_search?allow_partial_search_results=false"
+        with self._passage(tenant, slow=heavy, doubtful=doubtful):
             try:
                 self.prepare()
                 with measures.step("search"):
-                    answer = self.connection.undecoded(f"/{self.alias}/_search", body)
+                    answer = self.connection.undecoded(path, self._timed(body), client if heavy or doubtful else None)
+                _check_whole(answer)
+            except SearchTimedOut:
+                raise
             except IndexUnavailable:
                 self._target = None
                 raise
-        return self._envelope.documented(answer)
+            return self._finished(self._envelope.documented(answer), finish)
 
-    def ask(self, search: Mapping[str, Any], tenant: str = "", *, typed_keys: bool = False) -> bytes:
-        """The answer to a body that `search.language` made, in the index or in the point in time that the body names.
-        `tenant`: who asks, here and below.
+    def _passage(self, tenant: str, *, slow: bool, doubtful: bool) -> contextlib.AbstractContextManager[None]:
+        if slow:
+            return self._slowly(tenant)
+        if doubtful:
+            return self._through(self._doubtful_gate, tenant, contextlib.nullcontext(contextlib.ExitStack()))
+        return self.connection.gate.passage(tenant=tenant)
 
-        Whole or not at all. Raises SearchRefused, PointMissing and the errors of `health`.
+    def _slowly(self, tenant: str) -> contextlib.AbstractContextManager[None]:
+        """A passage for a search that may take long."""
+        return self._through(self._slow_gate, tenant, self._slots.place(lambda: time_left(self._seconds)))
+
+    @contextlib.contextmanager
+    def _through(
+        self, gate: Gate, tenant: str, waiting: contextlib.AbstractContextManager[contextlib.ExitStack]
+    ) -> Iterator[None]:
+        """A passage whose place stays taken until Elasticsearch is done with the search, also where nobody waits for it any
+        more: it can't be stopped in the middle of a phrase."""
+        with gate.passage(tenant=tenant), waiting as place:
+            try:
+                yield
+            except (IndexOutcomeUnknown, ClientGone):
+                place.callback(gate.hold(tenant))
+                self.connection.when_done(request_id(), place.pop_all().close)
+                raise
+
+    def _timed(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """A body to send: with the scores of the settings, and the time after which Elasticsearch ends it by itself, a
+        little before nobody waits any more."""
+        return {**self._scored(body), "timeout": _span(time_left(self._seconds) * WITHIN)}
+
+    def ask(
+        self,
+        search: Mapping[str, Any],
+        tenant: str = "",
+        *,
+        typed_keys: bool = False,
+        client: socket.socket | None = None,
+        finish: Finish[bytes] = _as_it_is,
+    ) -> bytes:
+        """What `finish` makes of the answer to a body that `search.language` made, in the index or in the point in time that
+        the body names. `tenant`: who asks, `client`: its connection, here and below.
+
+        Whole or not at all. Raises SearchRefused, PointMissing, the errors of `health`, and as `search`.
         """
         target = "/_search" if "pit" in search else f"/{self.alias}/_search"
         options = f"?allow_partial_search_results=false{_typed(typed_keys)}"
-        return self._envelope.plain(self._asked("POST", target + options, search, json.dumps(search), tenant))
+        with self._asking(tenant):
+            answer = self.connection.plain("POST", target + options, self._timed(search), json.dumps(search), client)
+            _check_whole(answer)
+            return self._finished(self._envelope.plain(answer), finish)
 
     def ask_several(
-        self, searches: Sequence[Mapping[str, Any]], tenant: str = "", *, typed_keys: bool = False
-    ) -> dict[str, Any]:
-        """The answers to several of such bodies: an `error` is a StoreError in the place of what Elasticsearch said."""
-        lines = []
-        for each in searches:
-            header = {} if "pit" in each else {"index": self.alias}
-            lines += [{**header, "allow_partial_search_results": False}, each]
+        self,
+        searches: Sequence[Mapping[str, Any]],
+        tenant: str = "",
+        *,
+        typed_keys: bool = False,
+        client: socket.socket | None = None,
+        finish: Callable[[dict[str, Any]], Made],
+    ) -> Made:
+        """What `finish` makes of the answers to several of such bodies: an `error` is a StoreError in the place of what
+        Elasticsearch said. Errors as in `ask`."""
         # One after the other: together they would take all of the few threads that a node searches with.
         path = f"/_msearch?max_concurrent_searches=1{_typed(typed_keys)}"
-        answer = self._asked("POST", path, [to_json(line) for line in lines], "", tenant)
-        found: dict[str, Any] = json.loads(self._envelope.plain(answer))
-        for response, each in zip(found["responses"], searches, strict=True):
-            if "error" in response:
-                error = of_error(response.get("status", 500), response["error"], json.dumps(each))
-                response.clear()
-                response["error"] = error
-        return found
 
-    def count(self, body: Mapping[str, Any], tenant: str = "") -> bytes:
+        def finished(answer: bytes) -> Made:
+            found: dict[str, Any] = json.loads(self._envelope.plain(answer))
+            for response, each in zip(found["responses"], searches, strict=True):
+                error: StoreError | None = None
+                if response.get("timed_out"):
+                    error = SearchTimedOut()
+                elif "error" in response:
+                    error = of_error(response.get("status", 500), response["error"], json.dumps(each))
+                if error is not None:
+                    response.clear()
+                    response["error"] = error
+            return finish(found)
+
+        with self._asking(tenant):
+            lines = []
+            for each in searches:
+                header = {} if "pit" in each else {"index": self.alias}
+                lines += [{**header, "allow_partial_search_results": False}, self._timed(each)]
+            answer = self.connection.plain("POST", path, [to_json(line) for line in lines], "", client)
+            return self._finished(answer, finished)
+
+    def count(self, body: Mapping[str, Any], tenant: str = "", *, client: socket.socket | None = None) -> bytes:
         """The answer to a count. Errors as in `ask`."""
-        return self._asked("POST", f"/{self.alias}/_count", body, json.dumps(body), tenant)
+        return self._asked("POST", f"/{self.alias}/_count", body, json.dumps(body), tenant, _as_it_is, client)
 
     def open_point(self, seconds: float, tenant: str = "") -> str:
         """Open a point in time; Elasticsearch's id of it. Errors as in `ask`."""
-        answer = self._asked("POST", f"/{self.alias}/_pit?keep_alive={_span(seconds)}", {}, "", tenant)
-        return str(json.loads(answer)["id"])
+        path = f"/{self.alias}/_pit?keep_alive={_span(seconds)}"
+        return self._asked("POST", path, {}, "", tenant, lambda answer: str(json.loads(answer)["id"]))
 
     def close_point(self, point: str, tenant: str = "") -> None:
         """Close a point in time, by Elasticsearch's id. Raises PointMissing when it has expired; errors as in `ask`."""
-        self._asked("DELETE", "/_pit", {"id": point}, "", tenant)
+        self._asked("DELETE", "/_pit", {"id": point}, "", tenant, _as_it_is)
 
     def _asked(
-        self, method: str, path: str, body: Mapping[str, Any] | Sequence[bytes], asked: str, tenant: str
-    ) -> bytes:
-        with self._slow_gate.passage(tenant=tenant), self._looking_again(IndexUnavailable):
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any],
+        asked: str,
+        tenant: str,
+        finish: Finish[Made],
+        client: socket.socket | None = None,
+    ) -> Made:
+        with self._asking(tenant):
+            return self._finished(self.connection.plain(method, path, body, asked, client), finish)
+
+    @contextlib.contextmanager
+    def _asking(self, tenant: str) -> Iterator[None]:
+        """What is around a call that a caller wrote."""
+        with self._slowly(tenant), self._looking_again(IndexUnavailable):
             self.prepare()
             with measures.step("search"):
-                return self.connection.plain(method, path, body, asked)
+                yield
+
+    def _finished(self, answer: bytes, finish: Finish[Made]) -> Made:
+        """What `finish` makes of an answer, in what is left of the time of its search."""
+        left = 0.0
+        # Elasticsearch has answered: that its time is over is not told of it.
+        with contextlib.suppress(IndexUnavailable):
+            left = time_left(self._seconds)
+        with processing.within(left):
+            return finish(answer)
 
     def health(self) -> IndexHealth:
         """The state of the index. Raises the same errors as a write that could not be done."""
@@ -242,7 +352,7 @@ class AttachmentIndex:
             with typed_errors():
                 # Without `timeout` it waits half a minute for an index that is missing.
                 answer = self.connection.client.cluster.health(index=self.alias, filter_path="status", timeout="1s")
-        return IndexHealth(str(answer["status"]))
+            return IndexHealth(str(answer["status"]), self.connection.blocks(self.alias))
 
     def refreshes(self) -> Refreshes:
         """What Elasticsearch itself says of the refreshes of the index. Raises the same errors as `health`."""
@@ -265,6 +375,12 @@ class AttachmentIndex:
 
     def close(self) -> None:
         self.connection.close()
+
+
+def _check_whole(answer: bytes) -> None:
+    """Raise SearchTimedOut for an answer that Elasticsearch ended at its time limit and gave all the same."""
+    if b'"timed_out":true' in answer[:100]:
+        raise SearchTimedOut()
 
 
 def _typed(typed_keys: bool) -> str:

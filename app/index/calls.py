@@ -23,7 +23,16 @@ from urllib.parse import urlsplit
 import certifi
 import httptools
 
-from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, StoreError, WrongIndex
+from app.errors import (
+    AnswerTooLarge,
+    ClientGone,
+    IndexOutcomeUnknown,
+    IndexRejected,
+    IndexUnavailable,
+    SearchTimedOut,
+    StoreError,
+    WrongIndex,
+)
 from app.settings import Settings
 
 #: Bytes that are taken from a connection at once, and bytes of an answer's head, which Elasticsearch's never comes near.
@@ -31,6 +40,8 @@ PIECE = 256 * 1024
 MAX_HEAD = 64 * 1024
 #: Said by a server that is fine but will not do it now; the request had no effect. 404: the index is missing.
 _REFUSED_FOR_NOW = {403, 408, 429}
+#: Said of a search that Elasticsearch ended at the time limit that came with it.
+TIMED_OUT = 504
 NOT_TRUSTED = "The certificate of Elasticsearch is not trusted"
 NOT_ELASTICSEARCH = "the server at ELASTICSEARCH_URL is not Elasticsearch"
 
@@ -43,13 +54,16 @@ def refusal(status: int) -> StoreError:
         return IndexUnavailable("Elasticsearch does not accept the user and password, or the API key")
     if status in _REFUSED_FOR_NOW:
         return IndexUnavailable()
+    if status == TIMED_OUT:
+        return SearchTimedOut()
     return IndexOutcomeUnknown() if status >= 500 else IndexRejected()
 
 
 class _Answer:
-    """An answer as it comes in; what is called `on_...` is called by the parser."""
+    """An answer as it comes in; what is called `on_...` is called by the parser. `most`: bytes that it may have."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self.status = 0
         #: Header fields, their names in lower case.
         self.fields: dict[bytes, bytes] = {}
@@ -60,10 +74,13 @@ class _Answer:
         self._headed = self._whole = False
         self._parser = httptools.HttpResponseParser(self)
 
-    def read(self, connection: socket.socket) -> None:
-        """Read one answer. Raises OSError or HttpParserError when none came whole."""
+    def read(self, connection: socket.socket, wait: Callable[[], None] | None = None) -> None:
+        """Read one answer. `wait`: called before each look for more. Raises OSError or HttpParserError when none came
+        whole, AnswerTooLarge once it has too much, and what `wait` raises."""
         received = 0
         while not self._whole:
+            if wait is not None:
+                wait()
             data = connection.recv(PIECE)
             if not data:
                 if not self._ends_with_connection():
@@ -73,6 +90,8 @@ class _Answer:
             received += len(data)
             if not self._headed and received > MAX_HEAD:
                 raise httptools.HttpParserError("the head of the answer is too long")
+            if received > self._most + MAX_HEAD:
+                raise AnswerTooLarge(self._most)
         self.content = b"".join(self._pieces)
 
     def _ends_with_connection(self) -> bool:
@@ -119,6 +138,7 @@ class Calls:
             self._tls = ssl.create_default_context(cafile=str(settings.elasticsearch_ca_certs or certifi.where()))
         self._head = f"Host: {parts.netloc}\r\nAccept-Encoding: identity\r\n{_authorization(settings)}"
         self._most_idle = settings.elasticsearch_connections
+        self._most_bytes = settings.max_answer_size
         self._idle: list[socket.socket] = []
 
     def ask(
@@ -132,13 +152,16 @@ class Calls:
         *,
         method: str = "POST",
         refused: Callable[[int, bytes], StoreError] = lambda status, _: refusal(status),
+        client: socket.socket | None = None,
     ) -> bytes:
         """Send `body` and return the bytes of a successful answer. `path` and the types are the store's own text.
 
-        `left` says how many seconds the connecting, and then each wait for bytes, may take.
+        `left` says how many seconds the connecting, and then each wait for bytes, may take. `client`: for whom; when that
+        connection ends, the call is given up. Elasticsearch stops a search whose connection is closed.
 
         Raises IndexUnavailable or IndexRejected when it certainly had no effect, IndexOutcomeUnknown when nobody knows,
-        WrongIndex when something else answered. `refused` makes another error of an answer that is none.
+        WrongIndex when something else answered, ClientGone, AnswerTooLarge when the answer has more bytes than one may have:
+        it is not read to its end. `refused` makes another error of an answer that is none.
         """
         lines = f"{method} {self._prefix}{path} HTTP/1.1\r\n{self._head}"
         lines += f"Accept: {accept}\r\nContent-Type: {media_type}\r\n"
@@ -146,11 +169,11 @@ class Calls:
             lines += f"X-Opaque-Id: {opaque_id}\r\n"
         request = f"{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
         connection = self._connect(left())
-        answer = _Answer()
+        answer = _Answer(self._most_bytes)
         try:
             self._limit(connection, left())
             connection.sendall(request)
-            answer.read(connection)
+            answer.read(connection, None if client is None else lambda: _await(connection, client, left))
         except BaseException as error:
             connection.close()
             self._drop_dead()
@@ -217,6 +240,22 @@ class Calls:
     def close(self) -> None:
         while self._idle:
             self._idle.pop().close()
+
+
+def _await(connection: socket.socket, client: socket.socket, left: Callable[[], float]) -> None:
+    """Wait until there is something to read. Raises ClientGone when `client` ends before, and TimeoutError."""
+    if isinstance(connection, ssl.SSLSocket) and connection.pending():
+        return
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    with contextlib.suppress(ValueError):
+        # Its end alone: what it sends meanwhile is its next request.
+        poll.register(client, select.POLLRDHUP)
+    ready = dict(poll.poll(left() * 1000))
+    if not ready:
+        raise TimeoutError("no answer in time")
+    if connection.fileno() not in ready:
+        raise ClientGone()
 
 
 def _dropped(connection: socket.socket) -> bool:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import socket
 import ssl
+import threading
+import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import urllib3
@@ -39,6 +42,9 @@ log = logging.getLogger(__name__)
 OLDEST_MAJOR = 8
 
 _FOREVER = 86_400.0
+#: Seconds between two looks whether a search has ended that nobody waits for, until one that can't be seen is taken to have
+#: ended, and until any is.
+LOOK, UNKNOWN, LONGEST = 0.25, 30.0, 600.0
 
 
 class _BoundedNode(Urllib3HttpNode):
@@ -88,6 +94,15 @@ def to_json(value: Mapping[str, Any]) -> bytes:
     return _encode(value).encode("utf-8", "surrogatepass")
 
 
+def _block(description: str, levels: Sequence[str]) -> str:
+    """A block of `_cluster/state/blocks` in words."""
+    if description == "index closed":
+        return "closed"
+    if "read" in levels or "metadata_read" in levels:
+        return "blocked"
+    return "read-only because Elasticsearch's disk is nearly full" if "flood-stage" in description else "read-only"
+
+
 def _not_trusted(error: BaseException | None) -> bool:
     """Whether the connection ended at the server's certificate, before anything was sent."""
     if error is None:
@@ -95,6 +110,23 @@ def _not_trusted(error: BaseException | None) -> bool:
     inner = (*getattr(error, "errors", ()), *error.args, error.__cause__)
     return isinstance(error, ssl.SSLCertVerificationError) or any(
         _not_trusted(each) for each in inner if isinstance(each, BaseException)
+    )
+
+
+def slow_gate(settings: Settings, at_once: int | None = None) -> Gate:
+    """A gate of its own for what may be slow by its own doing, in Elasticsearch or in what is made of its answers.
+
+    By its time-outs nobody is to believe that Elasticsearch stands still. With two workers, one for each processor, one
+    tenant holds two of the four threads that a node searches with; and with slow ones half of a worker's threads do other
+    things, whoever waits. `at_once`: how many at once of all tenants, in the place of an eighth of the threads.
+    """
+    threads = settings.web_threads
+    return Gate(
+        settings.elasticsearch_timeout,
+        at_once or max(1, threads // 8),
+        each=max(1, threads // 16),
+        patient=max(1, threads * 3 // 8),
+        telling=False,
     )
 
 
@@ -153,21 +185,78 @@ class Connection:
                 raise
             return str(self.client.info()["version"]["number"])
 
-    def undecoded(self, path: str, body: Mapping[str, Any]) -> bytes:
+    def when_done(self, asking: str | None, then: Callable[[], None]) -> None:
+        """Call `then`, from a thread of its own, once Elasticsearch has no search under way for the request `asking`; after
+        `UNKNOWN` seconds where it may not be asked for that, and `LONGEST` at most."""
+
+        def wait() -> None:
+            end = time.monotonic() + (LONGEST if asking else UNKNOWN)
+            try:
+                while time.monotonic() < end:
+                    time.sleep(LOOK)
+                    # While it does not answer, nothing is known.
+                    with contextlib.suppress(TransportError):
+                        if asking is not None and not self._is_asked(asking):
+                            break
+            except ApiError:
+                time.sleep(UNKNOWN)
+            finally:
+                then()
+
+        threading.Thread(target=wait, name="when-done", daemon=True).start()
+
+    def _is_asked(self, asking: str) -> bool:
+        # By its path, as the client warns of its own method for it.
+        path = "/_tasks?actions=indices:data/read/*&filter_path=nodes.*.tasks.*.headers"
+        answer: Any = self._decoded.perform_request("GET", path, headers={"Accept": "application/json"})
+        return any(
+            task.get("headers", {}).get("X-Opaque-Id") == asking
+            for node in answer.body.get("nodes", {}).values()
+            for task in node.get("tasks", {}).values()
+        )
+
+    def blocks(self, alias: str) -> list[str]:
+        """What keeps Elasticsearch from doing all with the index behind `alias`, each as what can be said of that index.
+
+        Someone closed it or made it read-only, or Elasticsearch did as its disk is full: its health is green all the same.
+        """
+        with typed_errors():
+            answer = self.client.cluster.state(
+                index=alias,
+                metric="blocks,metadata",
+                filter_path="blocks,metadata.indices.*.state",
+                ignore_unavailable=True,
+                expand_wildcards="all",
+            )
+        found = answer.get("blocks", {})
+        # The blocks are those of all indices, whichever were asked for; the metadata are of these.
+        own = answer.get("metadata", {}).get("indices", {})
+        of_indices = (blocks for name, blocks in found.get("indices", {}).items() if name in own)
+        blocks = [block for each in (found.get("global", {}), *of_indices) for block in each.values()]
+        return sorted({_block(each.get("description", ""), each.get("levels", ())) for each in blocks})
+
+    def undecoded(self, path: str, body: Mapping[str, Any], client: socket.socket | None = None) -> bytes:
         """POST `body` as JSON to `path` and return the answer's bytes as they came.
 
-        `path` is the store's own text, never a caller's.
+        `path` is the store's own text, never a caller's. `client`: as in `Calls.ask`.
         """
-        return self._post(path, to_json(body), "application/json", "application/json")
+        return self._post(path, to_json(body), "application/json", "application/json", client)
 
     def bulk(self, path: str, lines: Sequence[bytes]) -> bytes:
         """The same with `lines` of JSON, for a bulk."""
         return self._post(path, b"\n".join([*lines, b""]), "application/x-ndjson", "application/json")
 
-    def _post(self, path: str, body: bytes, media_type: str, accept: str) -> bytes:
-        return self._calls.ask(path, body, media_type, accept, request_id(), self._left)
+    def _post(self, path: str, body: bytes, media_type: str, accept: str, client: socket.socket | None = None) -> bytes:
+        return self._calls.ask(path, body, media_type, accept, request_id(), self._left, client=client)
 
-    def plain(self, method: str, path: str, body: Mapping[str, Any] | Sequence[bytes], asked: str = "") -> bytes:
+    def plain(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | Sequence[bytes],
+        asked: str = "",
+        client: socket.socket | None = None,
+    ) -> bytes:
         """The answer's bytes in the form of version 8, which 9 speaks too. A sequence: lines of several searches.
 
         `path` is the store's own text. What Elasticsearch refuses is raised as `refusals.refusal` has it for `asked`.
@@ -183,7 +272,10 @@ class Connection:
         def refused(status: int, answer: bytes) -> StoreError:
             return refusals.refusal(status, answer, asked)
 
-        return self._calls.ask(path, content, form, accept, request_id(), self._left, method=method, refused=refused)
+        left = self._left
+        return self._calls.ask(
+            path, content, form, accept, request_id(), left, method=method, refused=refused, client=client
+        )
 
     def _left(self) -> float:
         return time_left(self._seconds)

@@ -27,10 +27,10 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
-from app.errors import IndexUnavailable
+from app.errors import IndexUnavailable, SearchTimedOut
 
 #: Seconds without an answer after which Elasticsearch counts as slow. A healthy one answers in a hundredth of that.
 SLOW = 1.0
@@ -110,8 +110,8 @@ class Gate:
         failed = False
         try:
             yield
-        except IndexUnavailable:
-            failed = True
+        except IndexUnavailable as error:
+            failed = not isinstance(error, SearchTimedOut)
             raise
         finally:
             _deadline.reset(token)
@@ -120,6 +120,18 @@ class Gate:
                 _less(self._inside, tenant)
                 self._stalled = self._telling and failed and took >= self._slow
                 self._changed.notify_all()
+
+    def hold(self, tenant: str) -> Callable[[], None]:
+        """Keep the place of a tenant that is within a passage, also after that, until what is returned is called."""
+        with self._changed:
+            self._inside[tenant] += 1
+
+        def release() -> None:
+            with self._changed:
+                _less(self._inside, tenant)
+                self._changed.notify_all()
+
+        return release
 
     def _enter(self, key: object, end: float, probe: bool, tenant: str) -> None:
         with self._changed:
@@ -131,7 +143,8 @@ class Gate:
                     self._begun[key] = self._asked = now
                     self._inside[tenant] += 1
                     return
-                slow = next(iter(self._begun.values())) + self._slow
+                # Nobody is within where a place is held: that is slow already.
+                slow = next(iter(self._begun.values()), now - self._slow) + self._slow
                 if self._stalled or now >= end or (now >= slow and self._crowded(tenant)):
                     raise IndexUnavailable()
                 if now < slow:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from app.errors import (
@@ -17,16 +18,22 @@ from app.errors import (
     IndexUnavailable,
     PointMissing,
     SearchRefused,
+    SearchTimedOut,
     StoreError,
 )
 
 _QUOTED = re.compile(r"\[([^\[\]]*)\]|\"([^\"]*)\"|'([^']*)'")
 _KIND = re.compile(r"[a-z_]{3,60}")
-#: What no sentence may hold, wherever it stands: names of classes, nodes and addresses are of use to nobody.
-_INTERNAL = re.compile(r"\b(?:[a-z]+\.){2,}\w+|\b\d+\.\d+\.\d+\.\d+\b|\{[^{}]*\}")
+#: What no sentence may hold, wherever it stands: names of classes, nodes and addresses are of use to nobody,
+#: and a number may be the place of a document among everybody's.
+_INTERNAL = re.compile(r"\b(?:[a-z]+\.){2,}\w+|\b\d+\.\d+\.\d+\.\d+\b|\{[^{}]*\}|\b\d+\b")
 _LONGEST = 500
+#: Characters of a sentence, without what is not told, of which more is not looked at.
+_MOST = 4 * _LONGEST
 #: Sentences that hold no name: they say what to do.
 _KNOWN = {"index.highlight.max_analyzed_offset", "search.max_buckets", "10000", "65536"}
+#: What is wrong with the search, though Elasticsearch says 500 where it finds out late, as in an aggregation.
+_OF_THE_SEARCH = {"too_complex_to_determinize_exception"}
 _GENERIC = "Elasticsearch refused this search"
 
 
@@ -53,9 +60,11 @@ def of_error(status: int, error: Any, asked: str) -> StoreError:
     if status == 404:
         # The index behind the alias, or behind a point in time, is gone.
         return IndexUnavailable("The index is missing")
-    if status >= 500:
+    if kind == "search_timeout_exception":
+        return SearchTimedOut()
+    if status >= 500 and kind not in _OF_THE_SEARCH:
         return IndexOutcomeUnknown()
-    if status != 400:
+    if 400 < status < 500:
         return IndexRejected()
     return SearchRefused(kind if _KIND.fullmatch(kind) else "illegal_argument_exception", readable(why, asked))
 
@@ -82,5 +91,17 @@ def readable(sentence: str, asked: str) -> str:
     def internal(match: re.Match[str]) -> str:
         return match[0] if match[0] in _KNOWN or match[0] in asked else "..."
 
-    found = _INTERNAL.sub(internal, _QUOTED.sub(masked, " ".join(sentence.split())))
+    found = _INTERNAL.sub(internal, _first(_QUOTED, masked, " ".join(sentence.split())))
     return found[:_LONGEST] or _GENERIC
+
+
+def _first(pattern: re.Pattern[str], replaced: Callable[[re.Match[str]], str], sentence: str) -> str:
+    """The beginning of `sentence` with each match replaced, far longer than what is shown. A sentence may quote all of what
+    was asked, and to look for each word of it in that would take time by its square."""
+    made, position = "", 0
+    for match in pattern.finditer(sentence):
+        made += sentence[position : match.start()] + replaced(match)
+        position = match.end()
+        if len(made) > _MOST:
+            return made[:_MOST]
+    return (made + sentence[position:])[:_MOST]

@@ -1,15 +1,26 @@
-"""`GET /health` and `/health/ready`: whether an upload would be accepted now, and if not, why. `/health/live`: alive."""
+"""`GET /health` and `/health/ready`: whether an upload would be accepted now, and if not, why. `/health/live`: alive.
+
+Both name as warnings what does not stop uploads but is not as it should be on this machine.
+"""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
+from app import confined
 from app.errors import IndexUnavailable, StoreError
 from app.http.access import public
-from app.http.describe import JSON, TEXT, Answer, array, describes, obj
+from app.http.describe import JSON, TEXT, Answer, Schema, array, describes, obj
 from app.services import services
+from app.store import Store
 
 blueprint = Blueprint("health", __name__)
+
+
+def _told(**properties: Schema) -> Schema:
+    """The schema of an answer with these properties, and with warnings where there are any."""
+    required = obj(**properties)
+    return {**required, "properties": {**required["properties"], "warnings": array(TEXT)}}
 
 
 @blueprint.get("/health/live")
@@ -26,25 +37,39 @@ def live() -> Response:
 @describes(
     "Whether an upload would be accepted now",
     {
-        200: Answer("It would", {JSON: obj(status={"enum": ["green", "yellow"]})}),
-        503: Answer("It would not, and why", {JSON: obj(status={"const": "red"}, reasons=array(TEXT))}),
+        200: Answer("It would", {JSON: _told(status={"enum": ["green", "yellow"]})}),
+        503: Answer("It would not, and why", {JSON: _told(status={"const": "red"}, reasons=array(TEXT))}),
     },
 )
 def health() -> Response:
-    """200 with `green` or `yellow`, or 503 with `red` and the reasons. Says nothing about contents."""
+    """200 with `green` or `yellow`, or 503 with `red` and the reasons; with either, warnings. Nothing about contents."""
     store = services().store
     reasons = []
     status = "red"
     try:
-        status = store.index.health().status
+        found = store.index.health()
+        status = found.status
         if status == "red":
             reasons.append("the index has shards that are not available")
+        reasons += [f"the index is {each}" for each in found.blocks]
+        reasons += [f"the index of chats is {each}" for each in services().chats.blocks()]
     except StoreError as error:
         reasons.append(str(error) if isinstance(error, IndexUnavailable) else f"the index can't be used: {error}")
     try:
         store.check_writable()
     except StoreError as error:
         reasons.append(str(error))
-    response = jsonify(status="red" if reasons else status, **({"reasons": reasons} if reasons else {}))
+    told = {"reasons": reasons, "warnings": [*confined.missing(services().settings), *_unfit(store)]}
+    response = jsonify(status="red" if reasons else status, **{name: texts for name, texts in told.items() if texts})
     response.status_code = 503 if reasons else 200
     return response
+
+
+def _unfit(store: Store) -> list[str]:
+    """What can't be read, though uploads are taken. The log has the details, which are not for everybody."""
+    if not store.extracts:
+        return []
+    try:
+        return [f"documents of the kind {kind} can't be read on this machine" for kind in store.queue.unfit()]
+    except StoreError as error:
+        return [str(error)]

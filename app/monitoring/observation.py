@@ -24,8 +24,8 @@ class Observation:
 _current: ContextVar[Observation | None] = ContextVar("observation", default=None)
 
 
-def observe(observation: Observation) -> None:
-    """Make `observation` that of the request which this thread handles from here on."""
+def observe(observation: Observation | None) -> None:
+    """Make `observation` that of the request which this thread handles from here on; None: it handles none."""
     _current.set(observation)
 
 

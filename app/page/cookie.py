@@ -15,6 +15,7 @@ import ipaddress
 from flask import Request, Response
 
 from app.errors import Refused, Unauthenticated
+from app.http.client import client_address, is_one_of, is_unnamed_proxy
 from app.page.signins import SignIn, SignIns
 
 #: The header in which the page shows its proof.
@@ -55,9 +56,19 @@ def is_own(request: Request) -> bool:
     return origin is None or origin.partition("://")[2] == request.host
 
 
-def check_connection(request: Request) -> None:
-    """Raises Refused where a sign-in would send the secret over the network in the clear."""
-    if not request.is_secure and not _is_loopback(request):
+def check_connection(request: Request, proxies: str, plain: str) -> None:
+    """Raises Refused where a sign-in would send the secret over the network in the clear.
+
+    `proxies`: those who are believed what they say of their clients. `plain`: addresses of clients whose requests cross no
+    network that others could listen to. Of a client on this machine Host has to be the machine's own as well: else it is
+    a proxy that says nothing of its clients.
+    """
+    if request.is_secure:
+        return
+    if is_unnamed_proxy(request, proxies):
+        raise Refused("The request came through a proxy that FORWARDED_ALLOW_IPS does not name")
+    address = client_address(request, proxies)
+    if address is None or not is_one_of(address, plain) or (address.is_loopback and not _names_loopback(request)):
         raise Refused("Signing in needs HTTPS: over plain HTTP others on the network could read the token")
 
 
@@ -88,7 +99,7 @@ def _name(request: Request, sign_ins: SignIns) -> str:
     return f"{'__Host-' if request.is_secure else ''}attachments-{sign_ins.label}"
 
 
-def _is_loopback(request: Request) -> bool:
+def _names_loopback(request: Request) -> bool:
     host = request.host.rpartition(":")[0] if ":" in request.host.rpartition("]")[2] else request.host
     if host == "localhost" or host.endswith(".localhost"):
         return True

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from app.errors import (
     InvalidParameter,
     InvalidRequest,
+    LengthRequired,
     NotFound,
     Refused,
     RequestTooLarge,
@@ -19,10 +20,11 @@ from app.errors import (
     Unauthenticated,
 )
 from app.http.access import public
+from app.http.client import client_network
 from app.http.describe import ANYTHING, JSON, TEXT, Answer, Parameter, array, describes, obj
 from app.http.parameters import json_object
 from app.page import cookie
-from app.page.failures import TooManyFailures, address_of
+from app.page.attempts import TooManyFailures
 from app.page.files import read
 from app.page.signins import SignIn
 from app.services import services
@@ -80,8 +82,15 @@ def root() -> AnyResponse:
     return answer
 
 
+#: Characters of an Accept that are looked at: no browser's has a quarter of them.
+MAX_ACCEPT = 2000
+
+
 def prefers_html() -> bool:
     """Whether the request at hand is a browser's that wants a page: it names text/html, and before JSON."""
+    if len(request.headers.get("Accept", "")) > MAX_ACCEPT:
+        # What reads it takes time by the square of its blanks.
+        return False
     accepted = request.accept_mimetypes
     named = any(value == "text/html" for value, _ in accepted)
     return named and accepted["text/html"] >= accepted["application/json"]
@@ -123,16 +132,17 @@ def _send(name: str, headers: dict[str, str]) -> Response:
 @describes(
     "Sign a browser in with a token: sets a cookie",
     _SIGNED_IN,
-    errors=(Refused, Unauthenticated, RequestTooLarge, TooManyFailures, StorageFailed, StorageFull),
+    errors=(Refused, Unauthenticated, LengthRequired, RequestTooLarge, TooManyFailures, StorageFailed, StorageFull),
     body={JSON: _SIGN_IN},
 )
 def sign_in() -> Response:
     found = services()
     if not cookie.is_own(request):
         raise Refused("A sign-in from another site")
-    cookie.check_connection(request)
-    address = address_of(request, found.settings.forwarded_allow_ips)
-    found.failures.check(address)
+    proxies = found.settings.forwarded_allow_ips
+    cookie.check_connection(request, proxies, found.settings.plain_sign_in)
+    client = client_network(request, proxies)
+    moment = found.attempts.begin(client)
     if request.mimetype != JSON:
         # What a form of another site can send without asking is never JSON.
         raise InvalidRequest(f"the Content-Type must be {JSON}")
@@ -143,11 +153,8 @@ def sign_in() -> Response:
     token = content.get("token")
     if not isinstance(token, str):
         raise InvalidParameter("token", "must be a string")
-    try:
-        secret, begun = found.sign_ins.begin(token)
-    except Unauthenticated:
-        found.failures.add(address)
-        raise
+    secret, begun = found.sign_ins.begin(token)
+    found.attempts.succeeded(client, moment)
     before = cookie.secret_of(request, found.sign_ins)
     if before is not None:
         found.sign_ins.end(before)

@@ -1,4 +1,4 @@
-"""Where the words of a query are in a text: fragments of the content by Elasticsearch, the name by ourselves. Pure.
+"""Where the words of a query are in a content: what Elasticsearch is asked, to mark them in fragments of it. Pure.
 
 The index holds the words of a content folded, and the text as it is, split by the `standard` analyser with the places of
 its words. A folded word becomes a regular expression that matches every spelling which folds to it: for each letter the
@@ -6,24 +6,25 @@ class of letters that become it, then any combining marks. Elasticsearch matches
 document (a term vector lists them, the postings have the offsets), so nothing is analysed again, and never more of a text
 than `budget` says.
 
-A name is short, and `standard` takes `Adaptive_searching.pdf` for a single word: so names are marked here, by the
-functions that made their words.
+A name is short, and `standard` takes `Adaptive_searching.pdf` for a single word: so names are marked by ourselves
+(`app.search.names`).
 
 Rejected: highlighting the folded words (nobody wants to read them); an analyser that folds (not in Elasticsearch's core);
-all of it here, from the files (a third of a second for each text of a megabyte).
+marking here, from the files (a third of a second for each text of a megabyte).
 """
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import islice
 from typing import Any
 
-from app.search.stops import LONGEST, take_stops
+from app.search.expansions import MOST_LOOKS, bounded, looks
+from app.search.stops import LONGEST
 from app.search.syntax import Item, Node, positive
-from app.search.words import fold, parts_of, places_of
+from app.search.words import fold
 
 Dsl = dict[str, Any]
 
@@ -35,8 +36,10 @@ FRAGMENT_SIZE = 150
 BUDGET = 5_000_000
 #: Characters of a regular expression; Elasticsearch takes 1,000 (`index.regex_max_length`).
 LONGEST_EXPRESSION = 900
-#: Words and phrases that are marked; of a query of more, the first ones.
+#: Words and phrases that are marked, and the words in these; of a query of more, the first ones. On large pages they are
+#: fewer, as each is a look through each text.
 MOST_MARKED = 32
+MOST_MARKED_WORDS = 64
 
 #: What `standard` leaves within a word, between letters or digits, and we split at.
 _JOINTS = "[_.:,;'\u2019\u00b7\u2027]"
@@ -51,7 +54,7 @@ def budget(size: int) -> int:
 
 def highlight(node: Node | None, size: int) -> Dsl | None:
     """The `highlight` of a search body; None when there is nothing to mark."""
-    marked = spelled(node)
+    marked = spelled([node], size)
     if not marked:
         return None
     return {
@@ -70,19 +73,31 @@ def highlight(node: Node | None, size: int) -> Dsl | None:
     }
 
 
-def spelled(node: Node | None) -> list[Dsl]:
-    """Queries on `content` that find what is to be marked there, in every spelling."""
-    return [_spelled(item) for item in list(positive(node))[:MOST_MARKED]]
+def spelled(nodes: Iterable[Node | None], size: int) -> list[Dsl]:
+    """Queries on `content` that find what is to be marked there on a page of `size`, in every spelling: the first that may
+    be marked together."""
+    found: list[Dsl] = []
+    left = min(MOST_MARKED_WORDS, MOST_LOOKS // max(size, 1))
+    for item in islice((item for node in nodes for item in positive(node)), MOST_MARKED):
+        made = _spelled(item, left)
+        left -= looks(made, _FIELD)
+        if left < 0:
+            break
+        found.append(made)
+        if not left:
+            break
+    return bounded(found, _FIELD, size)
 
 
-def _spelled(item: Item) -> Dsl:
+def _spelled(item: Item, most: int) -> Dsl:
+    """The query for an item; of a phrase of more than `most` words, for the first ones."""
     if item.edits:
         value = {"value": item.words[0], "fuzziness": item.edits, "prefix_length": 1}
         return {"fuzzy": {_FIELD: value}}
     units = list(_units(item.words))
     last = len(units) - 1
     open_ended = item.prefix or item.typed_on
-    found = [expression(unit, open_ended and position == last) for position, unit in enumerate(units)]
+    found = [expression(unit, open_ended and position == last) for position, unit in enumerate(units[:most])]
     clauses = [{"regexp": {_FIELD: {"value": each, "flags": "NONE"}}} for each in found]
     if len(clauses) == 1:
         return clauses[0]
@@ -167,76 +182,3 @@ def _ranges(letters: set[str]) -> str:
         found += first if first == last else f"{first}-{last}"
         first = last = letter
     return found
-
-
-# Names
-
-
-def marked_name(name: str, node: Node | None) -> str | None:
-    """`name` as HTML with what `node` finds in it marked; None when that is nothing."""
-    spans: list[tuple[int, int]] = []
-    tokens = list(places_of(name))
-    for item in positive(node):
-        spans += _found(item, tokens)
-        if len(item.words) == 1:
-            spans += [(start, end) for word, start, end in parts_of(name) if _matches(item, word)]
-    if not spans:
-        return None
-    pieces, position = [], 0
-    for start, end in _merged(spans):
-        pieces += [html.escape(name[position:start]), MARK[0], html.escape(name[start:end]), MARK[1]]
-        position = end
-    return "".join(pieces) + html.escape(name[position:])
-
-
-def _found(item: Item, tokens: list[tuple[str, int, int]]) -> Iterator[tuple[int, int]]:
-    count = len(item.words)
-    for first in range(len(tokens) - count + 1):
-        window = tokens[first : first + count]
-        same = all(word == token[0] for word, token in zip(item.words[:-1], window[:-1], strict=True))
-        if same and _matches(item, window[-1][0]):
-            yield from ((start, end) for _, start, end in window)
-
-
-def _matches(item: Item, word: str) -> bool:
-    wanted = item.words[-1]
-    if item.edits:
-        return word[:1] == wanted[:1] and _within(word, wanted, item.edits)
-    return word.startswith(wanted) if item.prefix or item.typing else word == wanted
-
-
-def _within(one: str, other: str, edits: int) -> bool:
-    """Whether so many insertions, deletions, replacements and swaps of neighbours make one of the other."""
-    if abs(len(one) - len(other)) > edits:
-        return False
-    before, row = list(range(len(other) + 1)), list(range(len(other) + 1))
-    for i, mine in enumerate(one, 1):
-        older, before, row = before, row, [i, *[0] * len(other)]
-        for j, theirs in enumerate(other, 1):
-            row[j] = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (mine != theirs))
-            if i > 1 and j > 1 and mine == other[j - 2] and one[i - 2] == theirs:
-                row[j] = min(row[j], older[j - 2] + 1)
-    return row[-1] <= edits
-
-
-def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
-
-
-def mark_names(answer: Dsl, node: Node | None, source: tuple[str, ...]) -> None:
-    """Mark the names of the hits of an answer of Elasticsearch; take the name away where `source` has it not, and the
-    stops of its fragments."""
-    take_stops(answer)
-    for hit in answer["hits"]["hits"]:
-        name = hit["_source"].get("name", "")
-        if "name" not in source:
-            hit["_source"].pop("name", None)
-        marked = marked_name(name, node)
-        if marked is not None:
-            hit["highlight"] = {"name": [marked], **hit.get("highlight", {})}

@@ -159,7 +159,8 @@ def _choice(values: Mapping[str, str], name: str, allowed: tuple[str, ...], defa
 def _names(values: Mapping[str, str], name: str, allowed: tuple[str, ...], default: tuple[str, ...]) -> tuple[str, ...]:
     if name not in values:
         return default
-    names = tuple(values[name].split(","))
+    # A name twice is the name: each costs Elasticsearch, and us.
+    names = tuple(dict.fromkeys(values[name].split(",")))
     if not set(names) <= set(allowed):
         raise InvalidParameter(name, f"must be of: {', '.join(allowed)}")
     return names

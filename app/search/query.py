@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.search.facets import aggregations, collected
-from app.search.marking import highlight, mark_names
+from app.search.marking import highlight
 from app.search.matching import ranked
+from app.search.names import mark_names
 from app.search.params import SearchParams
-from app.search.syntax import Node, parse
+from app.search.syntax import Item, Node, Pattern, leaves, parse
 
 Dsl = dict[str, Any]
 
@@ -81,6 +82,21 @@ def answered(params: SearchParams, answer: bytes) -> bytes:
 
 def _tree(params: SearchParams) -> Node | None:
     return None if params.query is None else parse(params.query)
+
+
+def slow(params: SearchParams) -> bool:
+    """Whether the query may take long: it has words that stand for any that begin so, or are nearly so, or fit a pattern."""
+    return any(map(_expands, leaves(_tree(params))))
+
+
+def doubtful(params: SearchParams) -> bool:
+    """Whether the query, though people ask such all the time, may take long by what is in the texts: it has a word that is
+    being typed, or words that have to follow each other."""
+    return any(isinstance(node, Item) and (node.typed_on or len(node.words) > 1) for node in leaves(_tree(params)))
+
+
+def _expands(node: Node) -> bool:
+    return isinstance(node, Pattern) or (isinstance(node, Item) and (node.prefix or node.edits > 0))
 
 
 def _own_filters(params: SearchParams, clauses: Mapping[str, Dsl]) -> dict[str, Dsl]:

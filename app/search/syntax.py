@@ -25,6 +25,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from app.search import phrases
 from app.search.words import content_words, fold
 
 #: Words of a query in all; those after them are not looked for. Each costs several clauses, and Elasticsearch takes at
@@ -32,6 +33,8 @@ from app.search.words import content_words, fold
 MAX_WORDS = 64
 #: Of these, how many phrases may end in a beginning and how many words may be nearly there: each stands for several.
 MAX_EXPANDED = 4
+#: Of these, how many single words may be a beginning.
+MAX_BEGINNINGS = 16
 #: How many may have `*` elsewhere than at their end: for each, all names are looked through.
 MAX_PATTERNS = 2
 #: Deeper brackets are taken as if they were not there.
@@ -99,7 +102,25 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-_ENDING = re.compile(r"(?P<text>.*?)(?:(?P<prefix>\*+)|~(?P<edits>\d{0,9}))?\Z", re.DOTALL)
+_NEARLY = re.compile(r"~(\d{0,9})\Z")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A word without what stands at its end: stars, or a tilde with the number behind it (None: no tilde)."""
+
+    text: str
+    stars: str = ""
+    edits: str | None = None
+
+    @classmethod
+    def of(cls, text: str) -> Ending:
+        # Not by one expression for both: that takes time by the square of how many stars are anywhere else.
+        plain = text.rstrip("*")
+        if plain != text:
+            return cls(plain, stars=text[len(plain) :])
+        nearly = _NEARLY.search(text)
+        return cls(text) if nearly is None else cls(text[: nearly.start()], edits=nearly[1])
 
 
 @dataclass
@@ -134,6 +155,7 @@ class _Parser:
         self.words_left = MAX_WORDS
         self.expanded_left = MAX_EXPANDED
         self.patterns_left = MAX_PATTERNS
+        self.beginnings_left = MAX_BEGINNINGS
         self.levels = [_Level()]
         self.negative = False
         #: Opened brackets that count for nothing.
@@ -178,32 +200,35 @@ class _Parser:
             self.levels[-1].add(node, level.negative)
 
     def _phrase(self, text: str, slop: str | None) -> Node | None:
-        words = self._taken(text)
-        return Item(words, slop=min(int(slop or 0), MAX_SLOP)) if words else None
+        words, apart = phrases.bounded(self._taken(text), min(int(slop or 0), MAX_SLOP))
+        return Item(words, slop=apart) if words else None
 
     def _word(self, text: str) -> Node | None:
         if text.strip("*") == "":
             return Everything()
-        ending = _ENDING.match(text)
-        assert ending is not None
-        words = self._taken(ending["text"])
+        ending = Ending.of(text)
+        words, _ = phrases.bounded(self._taken(ending.text), 0)
         if not words:
             return Everything() if "*" in text else None
         item = self._item(words, ending)
-        if "*" in ending["text"]:
-            pattern = re.sub(r"\*+", "*", fold(ending["text"] + (ending["prefix"] or "")))
+        if "*" in ending.text:
+            pattern = re.sub(r"\*+", "*", fold(ending.text + ending.stars))
             if len(pattern) <= LONGEST_PATTERN and self.patterns_left:
                 self.patterns_left -= 1
                 # A content may have these words, with a star between or not.
                 return Group((Pattern(pattern), item), every=False)
         return item
 
-    def _item(self, words: tuple[str, ...], ending: re.Match[str]) -> Item:
-        if ending["prefix"]:
-            return Item(words, prefix=len(words) == 1 or self._expand())
-        if ending["edits"] is not None and len(words) == 1 and self._expand():
-            return Item(words, edits=min(int(ending["edits"] or MAX_EDITS), MAX_EDITS))
+    def _item(self, words: tuple[str, ...], ending: Ending) -> Item:
+        if ending.stars:
+            return Item(words, prefix=self._begin() if len(words) == 1 else self._expand())
+        if ending.edits is not None and len(words) == 1 and self._expand():
+            return Item(words, edits=min(int(ending.edits or MAX_EDITS), MAX_EDITS))
         return Item(words)
+
+    def _begin(self) -> bool:
+        self.beginnings_left -= 1
+        return self.beginnings_left >= 0
 
     def _expand(self) -> bool:
         self.expanded_left -= 1
@@ -243,6 +268,15 @@ def _typing(node: Node, expandable: bool) -> Node:
     if isinstance(node, Group) and node.members and not node.excluded:
         return replace(node, members=(*node.members[:-1], _typing(node.members[-1], expandable)))
     return node
+
+
+def leaves(node: Node | None) -> Iterator[Node]:
+    """All that is looked for, or excluded."""
+    if isinstance(node, Group):
+        for each in (*node.members, *node.excluded):
+            yield from leaves(each)
+    elif node is not None:
+        yield node
 
 
 def positive(node: Node | None) -> Iterator[Item]:

@@ -66,14 +66,16 @@ _FOLDER = re.compile(r"[0-9a-f]{3}")
 #: Of the files of an attachment, beside each other.
 SUFFIXES = frozenset([".json", ".bytes", ".text", ".extraction"])
 _TEMPORARY = re.compile(r"[0-9a-f]{32}")
-_ENTRY = re.compile(r"[0-9a-f]{32}\.(upload|delete|new|spare)")
+_ENTRY = re.compile(r"[0-9a-f]{32}\.(upload|delete|change|new|spare)")
 # What earlier versions wrote beside the file that it was to replace; now it is in `incoming`.
 _REPLACEMENT = re.compile(r"\.[\w.-]+\.new")
 _ROOT = {"store.json", "tokens.json", "attachments", "incoming", "journal", "extraction", "sign-ins", "points"}
-_ROOT |= {"elasticsearch", "sign-in-failures.json"}
+# The second is what earlier versions wrote.
+_ROOT |= {"elasticsearch", "sign-in-attempts", "sign-in-failures.json"}
 _ROOT |= {".lock", ".tokens.lock", ".door.lock", ".work.lock", ".rebuild.lock", ".points.lock"}
 _ROOT |= {".bulk.lock", ".text.lock"}
-_WORK = re.compile(r"\.slot-\d+|\.scanned")
+_PLACE = re.compile(r"\.search-\d+\.lock")
+_WORK = re.compile(r"\.slot(-pictures)?-\d+|\.turns(-pictures)?|\.scanned|\.readers|\.unfit-\w+")
 _SIGN_IN = re.compile(r"[0-9a-f]{64}")
 _POINT = re.compile(r"[\w-]{43}", re.ASCII)
 
@@ -283,7 +285,7 @@ class Checker:
     def _known(self) -> Iterator[Finding]:
         """What does not belong where it is, and temporary files that nobody needs; the embedded node's data is its own."""
         root, points = self._blobs.root, self._blobs.root / "points"
-        yield from self._unknown(root, lambda name: name in _ROOT)
+        yield from self._unknown(root, lambda name: name in _ROOT or _PLACE.fullmatch(name))
         yield from self._unknown(self._blobs.attachments, _FOLDER.fullmatch)
         yield from self._unknown(self._blobs.incoming, lambda name: False, temporary=_TEMPORARY)
         yield from self._unknown(self._queue.folder, lambda name: is_id(name) or _WORK.fullmatch(name))

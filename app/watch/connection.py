@@ -14,8 +14,9 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
 from app.watch.repository import Repository
+from app.watch.unread import Unread
 
-#: Seconds between pings; a client that lets two go unanswered is gone.
+#: Seconds between pings; a client that lets two go unanswered, or does not read for so long, is gone.
 PING_INTERVAL = 15.0
 #: Longest message of a client, in bytes.
 MAX_MESSAGE = 64 * 1024
@@ -29,17 +30,24 @@ class Connection(asyncio.Protocol):
     """`refresh` is called for each refresh; `allowed` says whether the watcher still may; `gone` when it has ended."""
 
     def __init__(
-        self, refresh: Callable[[], None], allowed: Callable[[], bool], gone: Callable[[Connection], None]
+        self,
+        refresh: Callable[[], None],
+        allowed: Callable[[], bool],
+        gone: Callable[[Connection], None],
+        unread: Unread,
     ) -> None:
+        self._unread = unread
         self._refresh = refresh
         self._allowed = allowed
         self._gone = gone
         self._protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=MAX_MESSAGE)
         self._message = bytearray()
-        self._told: Mapping[str, Repository] = {}
+        # Digests: a state that is kept would be the whole diff of everything.
+        self._told: dict[str, bytes] = {}
         self._latest: tuple[str, Mapping[str, Repository]] | None = None
         self._paused = False
         self._unanswered = 0
+        self._unsent = 0
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
 
@@ -63,6 +71,7 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._transport = None
+        self._unread.release(self)
         self._gone(self)
 
     def pause_writing(self) -> None:
@@ -73,6 +82,8 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._paused = False
+        self._unanswered = 0
+        self._unread.release(self)
         if self._transport is not None:
             self._transport.resume_reading()
         self._tell()
@@ -95,6 +106,8 @@ class Connection(asyncio.Protocol):
     def _tell(self) -> None:
         if self._latest is None or self._paused or self._protocol.state is not State.OPEN:
             return
+        if not self._unread.admits(self, self._tell):
+            return
         if not self._allowed():
             self.close(CloseCode.POLICY_VIOLATION)
             return
@@ -108,30 +121,39 @@ class Connection(asyncio.Protocol):
                 "unified_diff": each.unified_diff,
             }
             for root, each in repositories.items()
-            if self._told.get(root) != each
+            if self._told.get(root) != each.digest
         ]
         changes += [{"repo_root": root, "removed": True} for root in self._told if root not in repositories]
-        self._told = repositories
+        self._told = {root: each.digest for root, each in repositories.items()}
         if changes:
             self._send({"type": "changes", "scanned_at": scanned_at, "repositories": changes})
 
     def _send(self, message: dict[str, Any]) -> None:
         if self._protocol.state is State.OPEN:
-            self._protocol.send_text(json.dumps(message, separators=(",", ":")).encode())
+            content = json.dumps(message, separators=(",", ":")).encode()
+            self._protocol.send_text(content)
             self._flush()
+            if self._paused:
+                self._unread.hold(self, len(content))
 
     def _ping(self) -> None:
         if self._transport is None:
             return
         self._timer = asyncio.get_running_loop().call_later(PING_INTERVAL, self._ping)
+        unsent = self._transport.get_write_buffer_size()
+        if unsent < self._unsent:
+            # It reads, if slowly.
+            self._unanswered = 0
+        self._unsent = unsent
         if self._unanswered >= 2:
             self._transport.abort()
         elif not self._allowed():
             self.close(CloseCode.POLICY_VIOLATION)
-        elif self._protocol.state is State.OPEN and not self._paused:
+        elif self._protocol.state is State.OPEN:
             self._unanswered += 1
-            self._protocol.send_ping(b"")
-            self._flush()
+            if not self._paused:
+                self._protocol.send_ping(b"")
+                self._flush()
 
     def _events(self) -> None:
         for event in self._protocol.events_received():

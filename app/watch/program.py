@@ -1,21 +1,30 @@
 """The git program, run on repositories that nobody trusts: no system or user configuration, no network, bounded.
 
-A repository's own configuration is the dangerous part (filters, drivers, hooks, monitors are commands). It is never in force
-where content is read: app.watch.repository gives git a private git directory instead. What is switched off here is so for
-the few questions that are asked of the repository's own git directory.
+A repository's own configuration is the dangerous part (filters, drivers, hooks, monitors are commands). It is never in
+force: app.watch.repository gives git a private git directory instead. What is switched off here would be so besides.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import functools
 import os
+import re
+import resource
 import selectors
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_CPUCLOCK_SCHED = 2
+_libc = ctypes.CDLL(None)
 
 _ENVIRONMENT = {
     "PATH": os.defpath,
@@ -35,14 +44,27 @@ _ENVIRONMENT = {
     "GIT_LITERAL_PATHSPECS": "1",
     "GIT_PAGER": "cat",
 }
-_OPTIONS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "protocol.allow=never")
-#: Bytes from which a file is not loaded to be compared, but shown as binary.
-_BIG_FILE = ("-c", "core.bigFileThreshold=32m")
+_OPTIONS = (
+    "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "protocol.allow=never",
+    # One thread: there may be no more, for the limit of processes counts both.
+    "-c", "core.preloadIndex=false", "-c", "index.threads=1", "-c", "pack.threads=1",
+    # Packs are mapped, by default without an end.
+    "-c", "core.packedGitWindowSize=32m", "-c", "core.packedGitLimit=256m",
+    # From so many bytes on a file is not loaded to be compared, but shown as binary.
+    "-c", "core.bigFileThreshold=32m",
+)  # fmt: skip
 _PIECE = 256 * 1024
+#: Seconds for which git may neither print anything nor use the processor: it waits for somebody, as at a named pipe.
+MAX_WAIT = 3.0
+_LOOK = 0.5
 
 
 class GitFailed(Exception):
-    """git refused, was missing, or took too long."""
+    """git was missing, took too long, or ended in another way but well."""
+
+
+class GitRefused(GitFailed):
+    """git ended with a status of its own: that is its answer."""
 
 
 @dataclass(frozen=True)
@@ -56,20 +78,25 @@ class Output:
 def run(
     *arguments: str, cwd: Path, environment: Mapping[str, str], deadline: float, keep: int = 1 << 20, stdin: bytes = b""
 ) -> Output:
-    """Run git until `deadline` (of time.monotonic()). Raises GitFailed when it ends in any way but well."""
-    program = shutil.which("git", path=os.defpath)
+    """Run git until `deadline` (of time.monotonic()). Raises GitFailed when it ends in any way but well.
+
+    For a process of one thread, which app.watch.reader is: what runs between fork and exec is Python.
+    """
+    program = installed()
     if program is None:
         raise GitFailed("git is not installed")
-    with tempfile.TemporaryFile() as given:
-        given.write(stdin)
-        given.seek(0)
+    with tempfile.TemporaryFile() if stdin else contextlib.nullcontext(subprocess.DEVNULL) as given:
+        if not isinstance(given, int):
+            given.write(stdin)
+            given.seek(0)
         process = subprocess.Popen(
-            [program, *_OPTIONS, *_BIG_FILE, *arguments],
+            [program, *_OPTIONS, *arguments],
             cwd=cwd,
             env={**_ENVIRONMENT, **environment},
             stdin=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            preexec_fn=_give_up,
         )
     try:
         output = _read(process, deadline, keep)
@@ -82,9 +109,24 @@ def run(
             process.wait()
         assert process.stdout is not None
         process.stdout.close()
+    if status < 0:
+        raise GitFailed(f"git was ended by signal {-status}")
     if status != 0:
-        raise GitFailed(f"git ended with {status}")
+        raise GitRefused(f"git ended with {status}")
     return output
+
+
+@functools.cache
+def installed() -> str | None:
+    """The absolute path of git; None where there is none."""
+    found = shutil.which("git", path=os.defpath)
+    return os.path.realpath(found) if found else None
+
+
+def _give_up() -> None:
+    # No process and no thread besides it; it ends with the one that started it.
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _read(process: subprocess.Popen[bytes], deadline: float, keep: int) -> Output:
@@ -92,14 +134,43 @@ def _read(process: subprocess.Popen[bytes], deadline: float, keep: int) -> Outpu
     descriptor = process.stdout.fileno()
     kept = bytearray()
     size = 0
+    used, since = -1.0, time.monotonic()
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
         while True:
-            left = deadline - time.monotonic()
-            if left <= 0 or not selector.select(left):
+            now = time.monotonic()
+            if now >= deadline:
                 raise GitFailed("git took too long")
+            if not selector.select(min(_LOOK, deadline - now)):
+                if (until_now := _processor_time(process.pid)) != used:
+                    used, since = until_now, now
+                elif now - since >= MAX_WAIT:
+                    raise GitFailed("git waits for something that does not come")
+                continue
             piece = os.read(descriptor, _PIECE)
             if not piece:
                 return Output(bytes(kept), size)
+            used, since = -1.0, now
             size += len(piece)
             kept += piece[: max(0, keep - len(kept))]
+
+
+def _processor_time(pid: int) -> float:
+    """Seconds that a child has used of the processor. Source: clock_getcpuclockid(3), which Python has not."""
+    return time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED)
+
+
+@functools.cache
+def libraries() -> tuple[str, ...]:
+    """What git loads at its start, as absolute paths, the loader among it; folders where that can't be told.
+
+    Source: ld.so(8), LD_TRACE_LOADED_OBJECTS, which glibc's loader knows and others ignore.
+    """
+    program = installed()
+    if program is None:
+        return ()
+    environment = {**_ENVIRONMENT, "LD_TRACE_LOADED_OBJECTS": "1"}
+    told = subprocess.run([program], env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False).stdout
+    found = re.findall(rb"^\s(?:\S+ => )?(/\S+) \(0x[0-9a-f]+\)$", told, re.MULTILINE)
+    candidates = [os.fsdecode(each) for each in found] or ["/lib", "/lib64", "/usr/lib", "/usr/lib64"]
+    return tuple(each for each in (*candidates, "/etc/ld.so.cache") if os.path.exists(each))

@@ -1,12 +1,12 @@
 """One repository's state: branch, origin, and everything that differs from the last commit, untracked files included.
 
-The content is read by git under a private git directory, made anew for each scan: its configuration is ours, its index is a
-copy, its objects are a folder of its own with the repository's as an alternate. So no filter, driver, hook or monitor of the
-repository is defined at all, whatever its attributes name, and nothing of the repository is written. Of the repository's own
-git directory only questions are asked that run nothing and read no content: where it is, which branch, which commit.
+git reads it under a private git directory, made anew for each scan: its configuration is ours; HEAD, what that refers to and
+the index are copies; objects a folder of its own with the repository's as an alternate. So no filter, driver, hook, monitor
+or included file of the repository is defined at all, whatever its attributes name, and nothing of the repository is written.
 
 What leads out of the workspace (git directory, common directory, objects, alternates, any link among them) makes a
-repository a sentence instead of a diff. `core.worktree` has no say: the work tree is the folder that `.git` is in.
+repository a sentence instead of a diff. `core.worktree` has no say: the work tree is the folder that `.git` is in. That is
+the second wall: app.watch.reader runs all of this where the kernel opens nothing beside the workspace.
 
 Rejected: overriding each dangerous setting by `-c` (a new git brings new ones), and a Git library (what it runs and reads is
 its own choice and harder to fence in than a program, whose environment is ours).
@@ -15,24 +15,34 @@ its own choice and harder to fence in than a program, whose environment is ours)
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import os
-import shutil
-import stat
+import re
 import tempfile
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.watch.program import GitFailed, run
+from app.watch.plain import copy, text_of
+from app.watch.program import GitFailed, GitRefused, run
 from app.watch.remote import without_credentials
-from app.watch.tree import leads_out
+from app.watch.tree import inside, lead_out
 
 #: Longest diff, in bytes, and the seconds that one repository's scan may take.
 MAX_DIFF = 3 * 1024**2
 MAX_SECONDS = 15.0
 _MAX_INDEX = 256 * 1024**2
+#: Largest file that is written meanwhile: a new index, with the untracked files.
+MAX_FILE = 2 * _MAX_INDEX
 _MAX_UNTRACKED = 16 * 1024**2
+#: Bytes of a file that names a place, and of one of settings or patterns.
+_MAX_POINTER = 4096
+_MAX_SETTINGS = 1024**2
+#: Bytes of a file of refs, and refs that name another.
+_MAX_REFS = 64 * 1024**2
+_MAX_STEPS = 5
 
 _EMPTY_TREE = {
     "sha1": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
@@ -44,7 +54,13 @@ _EMPTY_BLOB = {
 }
 # The settings of a repository that say how its files are written; none of them names a command.
 _KEPT = {"core.autocrlf", "core.eol", "core.filemode", "core.symlinks", "core.ignorecase"}
-_WANTED = r"^(core\.(autocrlf|eol|filemode|symlinks|ignorecase)|remote\.origin\.url)$"
+_WANTED = (
+    r"^(core\.(autocrlf|eol|filemode|symlinks|ignorecase)|extensions\.(objectformat|refstorage)|remote\.origin\.url)$"
+)
+#: The name of the copy of the repository's own settings, which git does not look for.
+_THEIRS = "theirs"
+_REF = re.compile(r"ref:\s*(refs/.+)")
+_HEAD = re.compile(r"ref:\s*refs/|[0-9a-f]{40}")
 
 OUTSIDE = "This repository is not shown: a part of it lies outside of the workspace."
 UNREADABLE = "This repository is not shown: git could not read it."
@@ -61,14 +77,27 @@ class Repository:
     #: Whether it was refused for what leads out of the workspace.
     refused: bool = False
 
+    @functools.cached_property
+    def digest(self) -> bytes:
+        """What two that are equal have in common."""
+        told = (self.repo_root, self.branch, self.remote_origin, self.unified_diff)
+        return hashlib.sha256("\0".join(told).encode(errors="surrogatepass")).digest()
+
 
 @dataclass(frozen=True)
 class _Places:
+    """Where the repository keeps what: `git` is the work tree's own, `common` that of all its work trees."""
+
     git: Path
     common: Path
-    objects: Path
-    index: Path
-    format: str
+
+    @property
+    def objects(self) -> Path:
+        return self.common / "objects"
+
+    def are_within(self, workspace: Path) -> bool:
+        """Whether neither they nor any link in them leads out of `workspace`."""
+        return not lead_out([self.git, self.common, self.objects, self.common / "refs"], workspace)
 
 
 def scan(root: Path, workspace: Path, refused: Collection[str]) -> Repository | None:
@@ -77,50 +106,68 @@ def scan(root: Path, workspace: Path, refused: Collection[str]) -> Repository | 
     `refused`: roots of repositories that lead out of the workspace; no submodule is looked into when one is below `root`.
     """
     deadline = time.monotonic() + MAX_SECONDS
+    outside = Repository(str(root), unified_diff=OUTSIDE, refused=True)
     try:
-        resolved = run(
-            "rev-parse", "--resolve-git-dir", str(root / ".git"), cwd=root, environment={}, deadline=deadline
-        )
-    except (GitFailed, OSError):
+        places = _places(root, workspace)
+        head = None if places is None else _head(places)
+    except (OSError, ValueError):
         return None
+    if places is not None and head is None:
+        return None
+    if places is None or not places.are_within(workspace):
+        return outside
+    assert head is not None
     try:
-        git = Path(os.path.join(root, os.fsdecode(resolved.text.removesuffix(b"\n"))))
-        if leads_out(git, workspace):
-            return Repository(str(root), unified_diff=OUTSIDE, refused=True)
-        places = _places(root, git, deadline)
-        if any(leads_out(each, workspace) for each in (places.common, places.objects, places.index.parent)):
-            return Repository(str(root), unified_diff=OUTSIDE, refused=True)
-        own = {"GIT_DIR": str(git), "GIT_WORK_TREE": str(root)}
-        branch = _ask(root, own, deadline, "symbolic-ref", "-q", "--short", "HEAD")
-        commit = _ask(root, own, deadline, "rev-parse", "-q", "--verify", "HEAD")
-        settings = _settings(root, places.common / "config", deadline)
-        origin = without_credentials(settings.pop("remote.origin.url", ""))
-        known = Repository(str(root), branch or commit[:12], origin)
         with tempfile.TemporaryDirectory(prefix="watch-") as folder:
-            environment = _private(Path(folder), root, places, settings)
+            environment = _private(Path(folder), root, places, head)
+            settings = _settings(root, Path(folder), environment, deadline)
+            object_format = settings.pop("extensions.objectformat", "sha1")
+            _configure(Path(folder), object_format, environment, settings)
+            branch = _ask(root, environment, deadline, "symbolic-ref", "-q", "--short", "HEAD")
+            commit = _ask(root, environment, deadline, "rev-parse", "-q", "--verify", "HEAD")
+            origin = without_credentials(settings.get("remote.origin.url", ""))
             if _alternates_lead_out(root, places, workspace, environment, deadline):
-                return Repository(str(root), unified_diff=OUTSIDE, refused=True)
-            _add_untracked(root, places, environment, deadline)
+                return outside
+            _add_untracked(root, object_format, environment, deadline)
             below = any(Path(each).is_relative_to(root) for each in refused)
-            diff = _diff(root, commit or _EMPTY_TREE[places.format], environment, deadline, below)
+            diff = _diff(root, commit or _EMPTY_TREE[object_format], environment, deadline, below)
         # Folders may have been exchanged for links while git was at it; then nothing of it is told.
-        if root.resolve() != root or any(leads_out(each, workspace) for each in (git, places.common, places.objects)):
-            return Repository(str(root), unified_diff=OUTSIDE, refused=True)
-        return Repository(known.repo_root, known.branch, known.remote_origin, diff)
+        if root.resolve() != root or _places(root, workspace) != places or not places.are_within(workspace):
+            return outside
+        return Repository(str(root), branch or commit[:12], origin, diff)
     except (GitFailed, OSError, ValueError):
         return Repository(str(root), unified_diff=UNREADABLE)
 
 
-def _places(root: Path, git: Path, deadline: float) -> _Places:
-    answer = run(
-        "rev-parse", "--path-format=absolute", "--git-common-dir", "--git-path", "objects", "--git-path", "index",
-        "--show-object-format",
-        cwd=root, environment={"GIT_DIR": str(git), "GIT_WORK_TREE": str(root)}, deadline=deadline,
-    )  # fmt: skip
-    common, objects, index, object_format = os.fsdecode(answer.text).rstrip("\n").split("\n")
-    if object_format not in _EMPTY_TREE:
-        raise ValueError(object_format)
-    return _Places(git, Path(common), Path(objects), Path(index), object_format)
+def _places(root: Path, workspace: Path) -> _Places | None:
+    """Where the parts of the repository are; None when that is not in the workspace.
+
+    Source: gitrepository-layout(5). Raises ValueError or OSError for what is no repository.
+    """
+    git = root / ".git"
+    if git.is_symlink() or git.is_dir():
+        git = git.resolve()
+    else:
+        git = root / text_of(git, _MAX_POINTER).removeprefix("gitdir:").strip()
+    if not inside(git, workspace):
+        return None
+    common = git
+    if os.path.lexists(git / "commondir"):
+        common = git / text_of(git / "commondir", _MAX_POINTER).strip()
+    return _Places(git, common) if inside(common, workspace) else None
+
+
+def _head(places: _Places) -> str | None:
+    """What HEAD says; None where there is no repository. Source: git's is_git_directory and validate_headref.
+
+    Raises ValueError or OSError for what is none either.
+    """
+    if not (places.objects.is_dir() and (places.common / "refs").is_dir()):
+        return None
+    head = places.git / "HEAD"
+    # A link is how old versions of git made it.
+    text = f"ref: {os.readlink(head)}" if head.is_symlink() else text_of(head, _MAX_POINTER)
+    return text if _HEAD.match(text) else None
 
 
 def _ask(root: Path, environment: dict[str, str], deadline: float, *question: str) -> str:
@@ -129,34 +176,35 @@ def _ask(root: Path, environment: dict[str, str], deadline: float, *question: st
         return (
             run(*question, cwd=root, environment=environment, deadline=deadline).text.decode(errors="replace").strip()
         )
-    except GitFailed:
+    except GitRefused:
         return ""
 
 
-def _settings(root: Path, config: Path, deadline: float) -> dict[str, str]:
-    """The few settings that are taken over, read as a file: nothing that it includes is."""
+def _settings(root: Path, folder: Path, environment: dict[str, str], deadline: float) -> dict[str, str]:
+    """The few settings that are taken over, from the copied file: nothing that it includes is."""
     found: dict[str, str] = {}
-    with contextlib.suppress(GitFailed):
-        question = ("config", "--file", str(config), "--no-includes", "-z", "--get-regexp", _WANTED)
-        for each in run(*question, cwd=root, environment={}, deadline=deadline).text.split(b"\0"):
+    question = ("config", "--file", str(folder / _THEIRS), "--no-includes", "-z", "--get-regexp", _WANTED)
+    with contextlib.suppress(GitRefused):
+        for each in run(*question, cwd=root, environment=environment, deadline=deadline).text.split(b"\0"):
             name, _, value = each.decode(errors="replace").partition("\n")
             if name:
                 found[name] = value
     return found
 
 
-def _private(folder: Path, root: Path, places: _Places, settings: dict[str, str]) -> dict[str, str]:
+def _private(folder: Path, root: Path, places: _Places, head: str) -> dict[str, str]:
     """Make a git directory of our own in `folder`; the environment in which git uses it."""
-    for each in ("refs", "objects", "info"):
+    for each in ("objects", "info", "refs", "reftable"):
         (folder / each).mkdir()
-    (folder / "HEAD").write_text("ref: refs/heads/none\n")
-    lines = ["[core]", "repositoryformatversion = 1", "bare = false", "[extensions]", f"objectformat = {places.format}"]
-    (folder / "config").write_text("\n".join(lines) + "\n")
-    for index in [places.index, *places.index.parent.glob("sharedindex.*")]:
-        _copy(index, folder / index.name, _MAX_INDEX)
-    _copy(places.common / "info" / "exclude", folder / "info" / "exclude", 1 << 20)
+    (folder / "HEAD").write_bytes(os.fsencode(head))
+    _copy_ref(folder, places.common, head)
+    left = _MAX_INDEX
+    for index in [places.git / "index", *places.git.glob("sharedindex.*")]:
+        left -= copy(index, folder / index.name, left)
+    copy(places.common / "info" / "exclude", folder / "info" / "exclude", _MAX_SETTINGS)
+    copy(places.common / "config", folder / _THEIRS, _MAX_SETTINGS)
     quoted = str(places.objects).replace("\\", "\\\\").replace('"', '\\"')
-    environment = {
+    return {
         "GIT_DIR": str(folder),
         "GIT_WORK_TREE": str(root),
         "GIT_INDEX_FILE": str(folder / "index"),
@@ -164,26 +212,39 @@ def _private(folder: Path, root: Path, places: _Places, settings: dict[str, str]
         "GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{quoted}"',
         "HOME": str(folder),
     }
+
+
+def _copy_ref(folder: Path, common: Path, head: str) -> None:
+    """Copy what it takes to know which commit `head` is. Raises ValueError for a name that is none."""
+    for table in (common / "reftable").glob("*"):
+        copy(table, folder / "reftable" / table.name, _MAX_REFS)
+    for _ in range(_MAX_STEPS):
+        named = _REF.fullmatch(head.strip())
+        if named is None:
+            return
+        name = Path(named[1])
+        if ".." in name.parts:
+            raise ValueError(named[1])
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if (common / name).is_dir() or not copy(common / name, folder / name, _MAX_POINTER):
+            copy(common / "packed-refs", folder / "packed-refs", _MAX_REFS)
+            return
+        head = text_of(folder / name, _MAX_POINTER)
+
+
+def _configure(folder: Path, object_format: str, environment: dict[str, str], settings: dict[str, str]) -> None:
+    """Put in force what is taken over of `settings`. Raises ValueError for objects of a form that is not known."""
+    if object_format not in _EMPTY_TREE:
+        raise ValueError(object_format)
+    lines = ["[core]", "repositoryformatversion = 1", "bare = false", "[extensions]", f"objectformat = {object_format}"]
+    if settings.get("extensions.refstorage") == "reftable":
+        lines.append("refstorage = reftable")
+    (folder / "config").write_text("\n".join(lines) + "\n")
     kept = [(name, value) for name, value in settings.items() if name in _KEPT]
     for number, (name, value) in enumerate(kept):
         environment[f"GIT_CONFIG_KEY_{number}"] = name
         environment[f"GIT_CONFIG_VALUE_{number}"] = value
     environment["GIT_CONFIG_COUNT"] = str(len(kept))
-    return environment
-
-
-def _copy(source: Path, target: Path, limit: int) -> None:
-    """Copy a regular file, with its time: git compares the index's with those of the files in it."""
-    try:
-        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    with open(descriptor, "rb") as file, target.open("wb") as copy:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
-            raise ValueError(source.name)
-        shutil.copyfileobj(file, copy)
-    os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
 def _alternates_lead_out(
@@ -196,10 +257,10 @@ def _alternates_lead_out(
     del looking["GIT_ALTERNATE_OBJECT_DIRECTORIES"]
     answer = os.fsdecode(run("count-objects", "-v", cwd=root, environment=looking, deadline=deadline).text)
     found = [line.removeprefix("alternate: ") for line in answer.splitlines() if line.startswith("alternate: ")]
-    return any(each.startswith('"') or leads_out(Path(root, each), workspace) for each in found)
+    return any(each.startswith('"') or lead_out([Path(root, each)], workspace) for each in found)
 
 
-def _add_untracked(root: Path, places: _Places, environment: dict[str, str], deadline: float) -> None:
+def _add_untracked(root: Path, object_format: str, environment: dict[str, str], deadline: float) -> None:
     """Name the untracked files in the copied index, as empty: so they are new files of the diff."""
     question = ("ls-files", "-z", "--others", "--exclude-standard")
     listed = run(*question, cwd=root, environment=environment, deadline=deadline, keep=_MAX_UNTRACKED)
@@ -208,7 +269,7 @@ def _add_untracked(root: Path, places: _Places, environment: dict[str, str], dea
     # A repository below is listed with a slash; it is scanned on its own.
     paths = [path for path in listed.text.split(b"\0") if path and not path.endswith(b"/")]
     if paths:
-        entry = f"100644 {_EMPTY_BLOB[places.format]}\t".encode()
+        entry = f"100644 {_EMPTY_BLOB[object_format]}\t".encode()
         run(
             "update-index", "-z", "--replace", "--index-info",
             cwd=root, environment=environment, deadline=deadline, stdin=b"".join(entry + path + b"\0" for path in paths),
@@ -222,5 +283,10 @@ def _diff(root: Path, base: str, environment: dict[str, str], deadline: float, l
         cwd=root, environment=environment, deadline=deadline, keep=MAX_DIFF,
     )  # fmt: skip
     if found.size > MAX_DIFF:
-        return f"Total diff too large to show. Size: {found.size / 1024**2:.1f} MiB ({found.size} bytes)."
+        return too_large(found.size)
     return found.text.decode(errors="replace")
+
+
+def too_large(size: int) -> str:
+    """What is told instead of a diff of `size` bytes."""
+    return f"Total diff too large to show. Size: {size / 1024**2:.1f} MiB ({size} bytes)."

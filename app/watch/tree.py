@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 #: Folders that are watched at most; changes in the rest are found by the scan that comes anyway.
 MAX_FOLDERS = 20_000
 MAX_REPOSITORIES = 100
+#: Characters of the names of these folders together, and seconds for finding them.
+MAX_NAMES = 16 * 1024**2
+MAX_SECONDS = 15.0
 
 # Within a git directory: they change all the time, and never without something else changing too.
 _UNWATCHED = {"objects", "logs", "hooks", "lfs"}
@@ -18,36 +23,53 @@ _UNWATCHED = {"objects", "logs", "hooks", "lfs"}
 class Survey:
     """`repositories` are work trees, the deepest first; `folders` those to watch."""
 
-    repositories: list[Path] = field(default_factory=list)
+    repositories: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
 
 
-def survey(workspace: Path) -> Survey:
-    """Look at all of `workspace`; what can't be read is passed over."""
+def survey(workspace: str) -> Survey:
+    """Look at all of `workspace`; what can't be read, and what can't be seen in `MAX_SECONDS`, is passed over."""
+    deadline = time.monotonic() + MAX_SECONDS
     found = Survey()
-    waiting = [(str(workspace), False)]
-    while waiting and len(found.folders) < MAX_FOLDERS:
+    waiting = [(workspace, False)]
+    names = 0
+    while waiting and len(found.folders) < MAX_FOLDERS and names < MAX_NAMES and time.monotonic() < deadline:
         folder, within_git = waiting.pop()
+        below = []
         try:
             with os.scandir(folder) as entries:
-                listed = sorted(entries, key=lambda entry: entry.name, reverse=True)
+                for entry in entries:
+                    is_git = entry.name == ".git" and not within_git
+                    if is_git:
+                        found.repositories.append(folder)
+                    if entry.is_dir(follow_symlinks=False) and not (within_git and entry.name in _UNWATCHED):
+                        below.append((entry.path, within_git or is_git))
+                    if time.monotonic() > deadline:
+                        break
         except OSError:
             continue
         found.folders.append(folder)
-        for entry in listed:
-            is_git = entry.name == ".git" and not within_git
-            if is_git:
-                found.repositories.append(Path(folder))
-            if entry.is_dir(follow_symlinks=False) and not (within_git and entry.name in _UNWATCHED):
-                waiting.append((entry.path, within_git or is_git))
-    found.repositories.sort(key=lambda path: (-len(path.parts), path))
+        names += len(folder)
+        waiting += sorted(below, reverse=True)
+    found.repositories.sort(key=lambda path: (-path.count("/"), path))
     del found.repositories[MAX_REPOSITORIES:]
     return found
 
 
-def leads_out(folder: Path, workspace: Path) -> bool:
-    """Whether `folder`, or any link below it, leads out of `workspace`."""
-    if not _inside(folder, workspace):
+def lead_out(folders: Iterable[Path], workspace: Path) -> bool:
+    """Whether one of `folders`, or any link below it, leads out of `workspace`."""
+    known: list[Path] = []
+    for folder in folders:
+        place = folder.resolve()
+        if not any(place.is_relative_to(each) for each in known):
+            if _leads_out(place, workspace):
+                return True
+            known.append(place)
+    return False
+
+
+def _leads_out(folder: Path, workspace: Path) -> bool:
+    if not inside(folder, workspace):
         return True
     waiting = [str(folder)]
     while waiting:
@@ -55,7 +77,7 @@ def leads_out(folder: Path, workspace: Path) -> bool:
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
                     if entry.is_symlink():
-                        if not _inside(Path(entry.path), workspace):
+                        if not inside(Path(entry.path), workspace):
                             return True
                     elif entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
@@ -64,7 +86,8 @@ def leads_out(folder: Path, workspace: Path) -> bool:
     return False
 
 
-def _inside(path: Path, workspace: Path) -> bool:
+def inside(path: Path, workspace: Path) -> bool:
+    """Whether `path` is in `workspace` once all links are followed."""
     try:
         return path.resolve().is_relative_to(workspace)
     except (OSError, RuntimeError):

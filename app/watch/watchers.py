@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,25 +21,28 @@ from websockets.frames import CloseCode
 
 from app.watch.connection import CLOSE_SECONDS, Connection
 from app.watch.events import FileEvents
-from app.watch.repository import Repository, scan
-from app.watch.tree import survey
+from app.watch.places import Place, Places
+from app.watch.repository import Repository
+from app.watch.scan import Locate, Scan, ScanFailed
+from app.watch.turns import AwaitedTurns
+from app.watch.unread import Unread
 
 log = logging.getLogger(__name__)
 
 #: Seconds after which a workspace is scanned in any case, and that lie between two scans at least.
 MAX_PAUSE = 30.0
 MIN_PAUSE = 1.0
-#: Scans that one process runs at once.
-_SCANS = 2
-
-#: The real folder of a workspace, asked for each scan; None when there is none any more.
-Locate = Callable[[], Path | None]
+#: Workspaces that one process looks at at once, and those of one tenant among them: whatever its repositories do, another
+#: tenant finds a place, and another workspace of its own one that no single workspace can hold.
+_SCANS = 3
+_SCANS_OF_ONE = 2
 
 
 @dataclass
 class _Workspace:
     """A workspace while somebody watches it."""
 
+    tenant: str
     locate: Locate
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     connections: set[Connection] = field(default_factory=set)
@@ -50,8 +53,12 @@ class _Workspace:
 class Watchers:
     """Starts nothing until the first watcher comes, so it may be made before a fork."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: int, places: Places) -> None:
+        self.places = places
+        self._memory = memory
         self._lock = threading.Lock()
+        self._unread: dict[str, Unread] = {}
+        self._turns = AwaitedTurns(_SCANS, _SCANS_OF_ONE)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._pool: ThreadPoolExecutor | None = None
@@ -59,14 +66,17 @@ class Watchers:
         self._workspaces: dict[Path, _Workspace] = {}
         self._closing = False
 
-    def add(self, connected: socket.socket, folder: Path, locate: Locate, allowed: Callable[[], bool]) -> None:
-        """Take over a socket whose handshake is done. `folder` is what `locate` gives now."""
+    def add(
+        self, connected: socket.socket, place: Place, folder: Path, locate: Locate, allowed: Callable[[], bool]
+    ) -> None:
+        """Take over a socket whose handshake is done, and its place. `folder` is what `locate` gives now."""
         with self._lock:
             if self._closing:
                 connected.close()
+                place.give_back()
                 return
             loop = self._loop or self._start()
-        asyncio.run_coroutine_threadsafe(self._add(connected, folder, locate, allowed), loop)
+        asyncio.run_coroutine_threadsafe(self._add(connected, place, folder, locate, allowed), loop)
 
     def close(self) -> None:
         """Tell all watchers that the server goes away, and wait for their sockets to end; seconds at most."""
@@ -100,25 +110,29 @@ class Watchers:
         if folder in self._workspaces:
             self._workspaces[folder].wake.set()
 
-    async def _add(self, connected: socket.socket, folder: Path, locate: Locate, allowed: Callable[[], bool]) -> None:
+    async def _add(
+        self, connected: socket.socket, place: Place, folder: Path, locate: Locate, allowed: Callable[[], bool]
+    ) -> None:
         workspace = self._workspaces.get(folder)
         if workspace is None:
-            workspace = self._workspaces[folder] = _Workspace(locate)
-        connection = Connection(workspace.wake.set, allowed, lambda gone: self._gone(folder, gone))
+            workspace = self._workspaces[folder] = _Workspace(place.tenant, locate)
+        unread = self._unread.setdefault(place.tenant, Unread())
+        connection = Connection(workspace.wake.set, allowed, lambda gone: self._gone(folder, gone, place), unread)
         workspace.connections.add(connection)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, connected)
         except OSError:
             connected.close()
-            self._gone(folder, connection)
+            self._gone(folder, connection, place)
             return
         if workspace.state is not None:
             connection.show(*workspace.state)
         workspace.wake.set()
-        if workspace.task is None:
+        if workspace.task is None and workspace.connections:
             workspace.task = asyncio.get_running_loop().create_task(self._follow(folder, workspace))
 
-    def _gone(self, folder: Path, connection: Connection) -> None:
+    def _gone(self, folder: Path, connection: Connection, place: Place) -> None:
+        place.give_back()
         workspace = self._workspaces.get(folder)
         if workspace is None:
             return
@@ -132,7 +146,6 @@ class Watchers:
 
     async def _follow(self, folder: Path, workspace: _Workspace) -> None:
         """Scan when something changed, was asked for, or at the latest after `MAX_PAUSE`; forever."""
-        loop = asyncio.get_running_loop()
         last = -MAX_PAUSE
         while True:
             with contextlib.suppress(TimeoutError):
@@ -140,16 +153,37 @@ class Watchers:
             await asyncio.sleep(max(0.0, last + MIN_PAUSE - time.monotonic()))
             workspace.wake.clear()
             last = time.monotonic()
+            scan = Scan(folder, workspace.locate, self._memory)
             try:
-                found, folders = await loop.run_in_executor(self._pool, _look, folder, workspace.locate)
-            except Exception as error:
-                log.error("a workspace could not be scanned: %s", type(error).__name__)
+                while not await self._turn(workspace.tenant, scan):
+                    pass
+            except (ScanFailed, OSError) as error:
+                log.error("a workspace could not be scanned: %s", error)
                 continue
             if self._events is not None and workspace.connections:
-                self._events.watch(folder, folders)
-            workspace.state = (_now(), found)
+                self._events.watch(folder, scan.folders)
+            workspace.state = (_now(), scan.repositories)
             for connection in list(workspace.connections):
                 connection.show(*workspace.state)
+
+    async def _turn(self, tenant: str, scan: Scan) -> bool:
+        """One turn of `scan`, when it is its tenant's; whether it was the last."""
+        # The place is free when the process has ended, not when nobody waits for it any more.
+        give_back = await self._turns.take(tenant)
+        loop = asyncio.get_running_loop()
+        assert self._pool is not None
+
+        def ended(_: Future[bool]) -> None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(give_back)
+
+        turn = self._pool.submit(scan.turn)
+        turn.add_done_callback(ended)
+        try:
+            return await asyncio.wrap_future(turn)
+        except asyncio.CancelledError:
+            scan.stop()
+            raise
 
     async def _close_all(self) -> None:
         for workspace in list(self._workspaces.values()):
@@ -158,20 +192,6 @@ class Watchers:
         end = time.monotonic() + CLOSE_SECONDS + 1
         while self._workspaces and time.monotonic() < end:
             await asyncio.sleep(0.02)
-
-
-def _look(folder: Path, locate: Locate) -> tuple[Mapping[str, Repository], list[str]]:
-    """The repositories in `folder` by their roots, and the folders to watch."""
-    if locate() != folder:
-        return {}, []
-    found = survey(folder)
-    repositories: dict[str, Repository] = {}
-    for root in found.repositories:
-        refused = [each.repo_root for each in repositories.values() if each.refused]
-        repository = scan(root, folder, refused)
-        if repository is not None:
-            repositories[repository.repo_root] = repository
-    return repositories, found.folders
 
 
 def _now() -> str:

@@ -3,8 +3,9 @@
     python -m early_server ARGUMENTS-OF-GUNICORN
 
 Most of what the server does until it answers is importing, and the node beside it takes seconds of one core to start. So
-this process imports while the node starts, waits for the node's address as a line on its standard input, and becomes
-gunicorn, whose workers find everything imported. Where no line comes, because who started it has ended, it ends too.
+this process imports while the node starts, waits for the node's address (with the login to it) as a line on its standard
+input, and becomes gunicorn, whose workers find everything imported. Where no line comes, because who started it has ended,
+it ends too.
 
 Rejected: gunicorn forked from `scripts/serve` itself, which would have imported everything (the child inherits the pipe
 whose end ends the node, so that the node outlives `scripts/serve`), and gunicorn's `preload_app` (one application, with
@@ -23,6 +24,7 @@ import app.extraction.extractor
 import app.upkeep.reconciler
 import app.wiring
 import app.worker  # noqa: F401
+from app.root import reaching
 
 
 def main() -> None:
@@ -30,7 +32,9 @@ def main() -> None:
     address = sys.stdin.readline().strip()
     if not address:
         raise SystemExit(1)
-    os.environ["ELASTICSEARCH_URL"] = address
+    found = reaching(address, os.environ)
+    os.environ.clear()
+    os.environ.update(found)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, sys.stdin.fileno())
     os.close(nothing)

@@ -20,6 +20,7 @@ from embedded_node.artifacts import ArtifactError
 from embedded_node.node import NodeError
 
 from app.errors import StoreError
+from app.extraction.kinds import recognition_folder, recognition_languages
 from app.root import open_root, telling_node_url
 from app.settings import Settings, in_force
 from app.tokens import Tokens
@@ -56,9 +57,14 @@ def _die_with_parent() -> None:
         signal.signal(each, signal.SIG_DFL)
 
 
+def _authority(host: str, port: int) -> str:
+    """As in a URL: an IPv6 address stands in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _start_server(host: str, port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """The server's process, which waits for `_tell_server`."""
-    command = [sys.executable, "-m", "early_server", "-c", "python:app.server", "--bind", f"{host}:{port}"]
+    command = [sys.executable, "-m", "early_server", "-c", "python:app.server", "--bind", _authority(host, port)]
     # A session of its own: a Ctrl-C at the terminal is for this process, which stops the server in order.
     return subprocess.Popen(
         [*command, "app.wiring:create_app()"],
@@ -167,6 +173,22 @@ def _environment(data: Path) -> dict[str, str]:
     return environment
 
 
+def _recognition(settings: Settings) -> str:
+    """What is said of recognition: in which languages, and how there are more."""
+    folder = recognition_folder()
+    more = "apt-get install tesseract-ocr-"
+    if folder is None:
+        return f"Text in pictures and scans is not recognized: there is no data ({more}eng)."
+    there = recognition_languages(folder)
+    chosen = settings.recognition_languages
+    missing = [each for each in chosen if each not in there]
+    used = ", ".join([each for each in chosen if each in there] or there)
+    said = (
+        f"Text in pictures and scans is recognized in these languages: {used} (more: {more}deu, for German, and so on)."
+    )
+    return f"{said} Not installed: {', '.join(missing)}." if missing else said
+
+
 def run(host: str, port: int, data: Path, heap: str) -> int:
     """Serve until stopped; the exit status."""
     environment = _environment(data)
@@ -189,10 +211,11 @@ def run(host: str, port: int, data: Path, heap: str) -> int:
             stack.enter_context(telling_node_url(data, node.url))
         say("Starting the server ...")
         _tell_server(server, elasticsearch_url)
-        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        url = f"http://{_authority(host, port)}"
         if not _await_answer(url, server):
             say(f"Not everything is well yet: see {url}/health")
         say(f"The attachment store is ready: {url}")
+        say(_recognition(settings))
         if token:
             say(f"API token (shown only this once): {token}")
         return _watch(server, node)
@@ -205,7 +228,7 @@ def main() -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, _stop)
     try:
-        status = run(arguments.host, arguments.port, arguments.data.absolute(), arguments.heap)
+        status = run(arguments.host.strip("[]"), arguments.port, arguments.data.absolute(), arguments.heap)
     except _Stopped:
         say("Stopped.")
         status = 0

@@ -44,7 +44,8 @@ def text(random: Random, limit: int = 40) -> str:
 
 
 SEGMENTS = [
-    "/attachment/{}", "/attachment/{}/status", "/attachment/_search", "/attachment/_status", "/attachment/_upload",
+    "/attachment/{}", "/attachment/{}/status", "/attachment/{}/text", "/attachment/{}/parts",
+    "/attachment/_search", "/attachment/_status", "/attachment/_upload",
     "/chat/{}/_upload", "/attachment/v1/upload", "/api/public/attachment/v1/{}", "/api/public/{}",
     "/apps/{}/environments/{}/attachments/upload", "/api/v2/apps/{}/environments/{}/attachments/{}",
     "/api/v2/chats/files", "/api/v2/chats/files/{}", "/api/v2/chats", "/api/v2/chats/{}", "/api/v2/chats/{}/archive",

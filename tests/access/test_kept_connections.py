@@ -117,10 +117,12 @@ def test_an_older_version_with_the_same_fields(server: Server, connection: socke
 
 def test_an_older_version_is_not_told_to_go_on(server: Server, connection: socket.socket) -> None:
     """Its clients know no interim answer (RFC 9110, 10.1.1)."""
-    fields = ("Host: localhost", "Content-Length: 2", "Expect: 100-continue", "", "")
-    for version, statuses in (("1.1", [b"100", b"200"]), ("1.0", [b"200"])):
-        connection.sendall("\r\n".join([f"GET /health/live HTTP/{version}", *fields]).encode() + b"{}")
-        for status in statuses:
+    fields = ("Host: localhost", of(server), "Content-Length: 2", "Expect: 100-continue", "", "")
+    for version, statuses in (("1.1", [b"100", b"400"]), ("1.0", [b"400"])):
+        connection.sendall("\r\n".join([f"POST {IDS} HTTP/{version}", *fields]).encode())
+        for number, status in enumerate(statuses):
+            if number == len(statuses) - 1:
+                connection.sendall(b"{}")
             head = b""
             while not head.endswith(b"\r\n\r\n"):
                 head += (received := connection.recv(1))
@@ -129,6 +131,29 @@ def test_an_older_version_is_not_told_to_go_on(server: Server, connection: socke
         size = int(re.search(rb"(?i)content-length: (\d+)", head)[1])  # type: ignore[index]
         while size:
             size -= len(connection.recv(size))
+
+
+@pytest.mark.parametrize(
+    ("line", "fields", "status"),
+    [
+        ("POST /attachment/_upload", ("X-API-TOKEN: wrong",), b"401"),
+        ("POST /attachment/a/b", (), b"404"),
+        ("PATCH /attachment/_upload", (), b"405"),
+        ("GET /health/live", (), b"200"),
+    ],
+)
+def test_who_is_refused_is_not_told_to_go_on(
+    connection: socket.socket, line: str, fields: tuple[str, ...], status: bytes
+) -> None:
+    given = ("Host: localhost", "Content-Type: application/json", "Content-Length: 100", "Expect: 100-continue")
+    connection.sendall("\r\n".join([f"{line} HTTP/1.1", *given, *fields, "", ""]).encode())
+    received = b""
+    # Whether it will send the body nobody knows, so nothing else comes on this connection.
+    while piece := connection.recv(65536):
+        received += piece
+    assert received.split(b" ")[1] == status
+    assert b"\r\nConnection: close\r\n" in received
+    assert received.count(b"HTTP/1.1 ") == 1
 
 
 def test_chunks_of_an_older_version_are_refused_after_the_same_fields(

@@ -12,12 +12,14 @@ import pytest
 import requests
 
 from app.attachment import now
+from app.extraction.parts import Part
 from app.http.access import PUBLIC, required_scope
 from app.settings import Settings
 from app.tokens import SCOPES
 from app.wiring import create_app, dialect_of
 from tests.support.app import Server
 from tests.support.browsers import sign_in
+from tests.support.texts import keep_text
 
 UNKNOWN_UUID = "497f6eca-6276-4993-bfeb-53cbbbba6f08"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(32)
@@ -66,6 +68,8 @@ ROUTES = [
     Route("GET", "/attachment/_search", "/attachment/_search?session=matrix"),
     Route("POST", "/attachment/_search", "/attachment/_search", options={"json": {"attachments": []}}),
     Route("GET", "/attachment/<attachment_id>/status", "/attachment/{id}/status", made="coco"),
+    Route("GET", "/attachment/<attachment_id>/text", "/attachment/{id}/text", made="coco text"),
+    Route("GET", "/attachment/<attachment_id>/parts", "/attachment/{id}/parts", made="coco text"),
     Route("GET", "/attachment/_status", "/attachment/_status?attachments=x"),
     Route("POST", "/attachment/_status", "/attachment/_status", options={"json": {"attachments": []}}),
     Route("POST", "/attachment/v1/upload", "/attachment/v1/upload", options=FILE),
@@ -125,6 +129,7 @@ PUBLIC_RULES = {
 #: What a route is about -> where it is made, with what, and the key of its id in the answer.
 MAKERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "coco": ("/chat/matrix/_upload", "attachments", FILES),
+    "coco text": ("/chat/matrix/_upload", "attachments", FILES),
     "kore": (f"{KORE}/upload", "fileId", KORE_UPLOAD),
     "coder chat": ("/api/v2/chats", "id", CODER_CHAT),
     "coder file": (CODER_FILES, "id", CODER_UPLOAD),
@@ -144,7 +149,10 @@ def make(server: Server, kind: str, token: str) -> str:
     )
     assert answer.status_code < 300, answer.text
     found = answer.json()[key]
-    return str(found[0] if isinstance(found, list) else found)
+    made = str(found[0] if isinstance(found, list) else found)
+    if kind == "coco text":
+        keep_text(server.data, made, b"some text", Part(0, 1))
+    return made
 
 
 def call(

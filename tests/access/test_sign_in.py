@@ -7,7 +7,11 @@ import itertools
 import json
 import os
 import secrets
+import socket
+import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,13 +21,21 @@ from requests.adapters import HTTPAdapter
 
 from app.attachment import now
 from app.page import signins
-from app.page.failures import MAX_ADDRESSES, WINDOW, Failures, TooManyFailures
+from app.page.attempts import RECORDS, WINDOW, Attempts, TooManyFailures
 from app.page.routes import MAX_SIGN_IN_SIZE
 from app.page.signins import SignIns
 from app.settings import Settings
 from app.tokens import Tokens
-from tests.support.app import Server
+from tests.support.app import Server, running_server
 from tests.support.browsers import Browser, morsel, post_token, sign_in, signed_in
+
+
+@pytest.fixture(scope="module")
+def behind_proxy(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> Iterator[Server]:
+    """A server that takes this machine for a proxy in front of it."""
+    folder = tmp_path_factory.mktemp("behind-proxy")
+    with running_server(folder, elasticsearch_url, FORWARDED_ALLOW_IPS="127.0.0.1, 10.0.0.0/8") as running:
+        yield running
 
 
 def session_of(browser: Browser, server: Server) -> requests.Response:
@@ -60,7 +72,8 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(server: Server) -
     assert again.headers["Cache-Control"] == "private, no-cache"
 
 
-def test_behind_tls_it_is_secure_and_of_this_host_alone(server: Server) -> None:
+def test_behind_tls_it_is_secure_and_of_this_host_alone(behind_proxy: Server) -> None:
+    server = behind_proxy
     https = {"X-Forwarded-Proto": "https", "Host": "files.example.org", "Origin": "https://files.example.org"}
     browser = sign_in(server.url, server.make_token(), headers=https)
     cookie = morsel(browser.answer)
@@ -208,40 +221,175 @@ def test_an_address_fails_so_often_and_the_others_are_not_shut_out(server: Serve
         ]
     assert [answer.status_code for answer in answers] == [401] * limit + [429]
     assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
-    kept = server.data / "sign-in-failures.json"
+    kept = server.data / "sign-in-attempts"
     assert kept.stat().st_mode & 0o777 == 0o600
-    assert len(json.loads(kept.read_bytes())["127.0.0.9"]) == limit
     sign_in(server.url, server.make_token())
 
 
-def test_failures_are_counted_by_address_and_forgotten(tmp_path: Path) -> None:
+def post(body: bytes, *fields: str) -> bytes:
+    """An attempt to sign in, as it goes over the wire."""
+    head = (
+        "POST /page/sign-in HTTP/1.1",
+        "Host: localhost",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+        *fields,
+    )
+    return "\r\n".join([*head, "", ""]).encode() + body
+
+
+def connect(server: Server, address: str) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=60, source_address=(address, 0))
+
+
+def test_attempts_count_when_they_begin(server: Server) -> None:
+    """As many as there may be at once, not so many that are over."""
+    limit = Settings().sign_in_failures
+    request = post(b'{"token": "wrong"}')
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(connect(server, "127.0.0.10")) for _ in range(limit + 40)]
+        # Held at their last byte, so that all are under way when the first one is over.
+        for each in connections:
+            each.sendall(request[:-1])
+        together = threading.Barrier(len(connections))
+        statuses: list[bytes] = []
+
+        def end(each: socket.socket) -> None:
+            together.wait(60)
+            each.sendall(request[-1:])
+            statuses.append(each.recv(12)[-3:])
+
+        threads = [threading.Thread(target=end, args=(each,)) for each in connections]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(90)
+    assert Counter(statuses) == {b"401": limit, b"429": 40}
+
+
+def test_who_signs_in_has_not_failed(server: Server) -> None:
+    limit = Settings().sign_in_failures
+    with requests.Session() as session:
+        session.mount("http://", From("127.0.0.11"))
+        token = server.make_token()
+        for text, status in [(token, 200)] * (limit + 1) + [("wrong", 401)] * limit + [(token, 429)]:
+            answer = session.post(f"{server.url}/page/sign-in", json={"token": text}, timeout=30)
+            assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"X-Forwarded-For": "{}"},
+        {"X-Real-IP": "{}"},
+        {"Forwarded": "for={}"},
+        {"Via": "1.1 {}"},
+        {"X-Forwarded-Proto": "https", "Host": "evil.example"},
+        {"X-Forwarded-Ssl": "on", "X-Forwarded-Protocol": "ssl", "Host": "evil.example"},
+    ],
+    ids=" ".join,
+)
+def test_a_peer_that_is_no_named_proxy_says_nothing_of_others(server: Server, fields: dict[str, str]) -> None:
+    """Neither for whom it asks nor how that one came: nobody gets attempts of their own by it, or a cookie."""
+    for number in range(Settings().sign_in_failures + 5):
+        headers = {name: value.format(f"203.0.113.{number}") for name, value in fields.items()}
+        answer = post_token(server.url, server.make_token() if number == 0 else "wrong", headers=headers)
+        assert (answer.status_code, "Set-Cookie" in answer.headers) == (403, False)
+
+
+def test_the_last_address_that_is_no_proxy_counts(behind_proxy: Server) -> None:
+    """What stands before it in X-Forwarded-For, its client may have written there."""
+    limit = Settings().sign_in_failures
+
+    def status(forwarded: str) -> int:
+        headers = {"X-Forwarded-For": forwarded, "X-Forwarded-Proto": "https"}
+        return post_token(behind_proxy.url, "wrong", headers=headers).status_code
+
+    spoofed = [f"198.51.100.{number}, 203.0.113.7, 10.0.0.{number}" for number in range(limit + 1)]
+    assert [status(each) for each in spoofed] == [401] * limit + [429]
+    assert status("203.0.113.7:4711") == status("unknown, ::ffff:203.0.113.7") == 429
+    assert status("203.0.113.7, 203.0.113.8") == 401
+    # One network, whoever in it.
+    networks = [f"2001:db8:0:1::{number:x}" for number in range(limit + 1)]
+    assert [status(each) for each in networks] == [401] * limit + [429]
+    assert status("[2001:db8:0:1:ffff::]:443") == 429
+    assert status("2001:db8:0:2::1") == 401
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:9000", "files.example.org"])
+def test_a_client_of_a_proxy_is_not_on_this_machine(behind_proxy: Server, host: str) -> None:
+    """Whatever its Host says: from the proxy on it was plain HTTP over a network."""
+    token = behind_proxy.make_token()
+    for forwarded, status in (("203.0.113.20", 403), ("127.0.0.1", 403 if host[0] == "f" else 200)):
+        answer = post_token(behind_proxy.url, token, headers={"Host": host, "X-Forwarded-For": forwarded})
+        assert answer.status_code == status
+
+
+def test_plain_sign_in_over_a_network_that_is_trusted(tmp_path: Path, elasticsearch_url: str) -> None:
+    settings = {"FORWARDED_ALLOW_IPS": "127.0.0.1", "PLAIN_SIGN_IN": "192.0.2.0/28"}
+    with running_server(tmp_path, elasticsearch_url, **settings) as server:
+        token = server.make_token()
+        for address, status in (("192.0.2.15", 200), ("192.0.2.16", 403), ("127.0.0.1", 403)):
+            headers = {"Host": "files.example.org", "X-Forwarded-For": address}
+            assert post_token(server.url, token, headers=headers).status_code == status
+
+
+def test_a_body_in_chunks_is_not_waited_for(server: Server) -> None:
+    head = post(b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+    with connect(server, "127.0.0.1") as connection:
+        connection.sendall(head + b"5\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 411"
+
+
+def test_attempts_are_counted_by_client_and_forgotten(tmp_path: Path) -> None:
     moment = 1000.0
-    failures, other = (Failures(tmp_path, 3, lambda: moment) for _ in range(2))
-    for each in (failures, other, failures):
-        each.check("a")
-        each.add("a")
-    for each in (failures, other):
+    attempts, other = (Attempts(tmp_path, 3, lambda: moment) for _ in range(2))
+    for each in (attempts, other, attempts):
+        each.begin("a")
+    for each in (attempts, other):
         with pytest.raises(TooManyFailures) as refused:
-            each.check("a")
+            each.begin("a")
         assert refused.value.retry_after == WINDOW
-    failures.check("b")
-    moment += WINDOW
-    failures.check("a")
-    for number in range(MAX_ADDRESSES + 1):
-        failures.add(str(number))
-    # Those of earlier are forgotten, and the oldest that is too many.
-    kept = tmp_path / "sign-in-failures.json"
-    assert list(json.loads(kept.read_bytes())) == [str(number + 1) for number in range(MAX_ADDRESSES)]
-
-
-@pytest.mark.parametrize("content", ["", '{"a": [999.0, 99', "[]", '{"a": 1}', '{"a": [null]}', "\0" * 100])
-def test_a_damaged_count_starts_again(tmp_path: Path, content: str) -> None:
-    (tmp_path / "sign-in-failures.json").write_text(content)
-    failures = Failures(tmp_path, 1, lambda: 1000.0)
-    failures.check("a")
-    failures.add("a")
+    attempts.begin("b")
+    moment += WINDOW / 2
+    other.succeeded("a", attempts.begin("b"))
     with pytest.raises(TooManyFailures):
-        failures.check("a")
+        other.begin("a")
+    moment += WINDOW / 2
+    attempts.begin("a")
+    # A clock that is put back shuts nobody out.
+    moment = 10.0
+    for _ in range(3):
+        attempts.begin("a")
+
+
+def test_nobody_is_forgotten_for_another(tmp_path: Path) -> None:
+    """However many others try: what is kept has its size, and each keeps their count."""
+    attempts = Attempts(tmp_path, 2, lambda: 1000.0)
+    attempts.begin("mine")
+    attempts.begin("mine")
+    let_through = 0
+    for number in range(4000):
+        with contextlib.suppress(TooManyFailures):
+            attempts.begin(f"another-{number}")
+            let_through += 1
+    with pytest.raises(TooManyFailures):
+        attempts.begin("mine")
+    # They share records by chance alone.
+    assert let_through > 3500
+    assert (tmp_path / "sign-in-attempts").stat().st_size <= 32 + RECORDS * 2 * 8
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": [999.0, 99', b"\xff" * 100, b"\0" * 100])
+def test_a_damaged_count_starts_again(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "sign-in-attempts").write_bytes(content)
+    attempts = Attempts(tmp_path, 1, lambda: 1000.0)
+    attempts.begin("a")
+    with pytest.raises(TooManyFailures):
+        attempts.begin("a")
+    # So does one of another limit.
+    Attempts(tmp_path, 2, lambda: 1000.0).begin("a")
 
 
 def grown_older(folder: Path) -> None:
@@ -314,12 +462,3 @@ def test_the_page_and_its_files_are_under_a_strict_policy(server: Server) -> Non
         assert requests.get(f"{server.url}/page/static/{name}", headers=known, timeout=30).status_code == 304
     for name in ("..%2froutes.py", "../routes.py", "js", "js/", "", "pdfjs/LICENSE", "js%2fmain.js%00", "__init__.py"):
         assert requests.get(f"{server.url}/page/static/{name}", timeout=30).status_code == 404, name
-
-
-def test_addresses_behind_a_proxy(server: Server) -> None:
-    """What a trusted proxy says of its client is believed, so that one client does not use up another's attempts."""
-    limit = Settings().sign_in_failures
-    one, other = ({"X-Forwarded-For": f"203.0.113.{last}"} for last in (7, 8))
-    answers = [post_token(server.url, "wrong", headers=one).status_code for _ in range(limit + 1)]
-    assert answers == [401] * limit + [429]
-    assert post_token(server.url, "wrong", headers=other).status_code == 401

@@ -55,6 +55,9 @@ def page_server(tmp_path_factory: pytest.TempPathFactory, node: Proxy) -> Iterat
         MAX_FILE_SIZE=str(MAX_FILE_SIZE),
         ELASTICSEARCH_TIMEOUT="20",
         WORKSPACE_ROOT=str(tmp_path_factory.mktemp("workspaces").resolve()),
+        # A test is another client by saying so, as a proxy in front would.
+        FORWARDED_ALLOW_IPS="127.0.0.1",
+        PLAIN_SIGN_IN="127.0.0.0/8,::1,203.0.113.0/24",
     ) as server:
         yield server
         # The index is removed through it.

@@ -17,9 +17,11 @@ from pathlib import Path
 import pytest
 from fpdf import FPDF
 from PIL import Image
-from playwright.sync_api import Error, Response, expect
+from playwright.sync_api import Error, Locator, Response, expect
 
 from tests.browser.conftest import Screen
+
+MIB = 1024 * 1024
 
 
 def png() -> bytes:
@@ -101,20 +103,42 @@ def test_a_damaged_pdf(screen: Screen) -> None:
     expect(screen.preview.get_by_role("link", name="Download")).to_be_visible()
 
 
+def to_the_end(text: Locator) -> None:
+    """Scroll through a text until there is no more of it."""
+    text.evaluate(
+        """async (text) => {
+          const more = text.parentElement.querySelector("button");
+          while (!more.hidden) {
+            text.scrollTop = text.scrollHeight;
+            await new Promise((done) => setTimeout(done, 20));
+          }
+        }"""
+    )
+
+
 def test_a_text_and_where_it_was_cut(screen: Screen) -> None:
+    # So many lines that pieces begin within a letter.
     content = ("zeile mit ümlaut\n" * 20_000).encode()
-    screen.upload(("long.txt", content), ("empty.txt", b""))
+    large = b"nothing but lines\n" * 150_000
+    screen.upload(("long.txt", content), ("large.txt", large), ("empty.txt", b""))
     screen.open()
     screen.row("long.txt").click()
     text = screen.preview.get_by_role("region", name="The text of long.txt")
     expect(text).to_contain_text("zeile mit ümlaut")
-    expect(screen.preview.get_by_text("The first 256 KB are shown.")).to_be_visible()
     shown = text.text_content() or ""
     assert content.decode().startswith(shown)
-    assert 256 * 1024 - 4 < len(shown.encode()) <= 256 * 1024
+    assert 0 < len(shown.encode()) <= 128 * 1024
+    to_the_end(text)
+    assert text.text_content() == content.decode()
+    assert text.evaluate("each => Math.max(...[...each.children].map((piece) => piece.textContent.length))") <= 8192
+    screen.row("large.txt").click()
+    text = screen.preview.get_by_role("region", name="The text of large.txt")
+    expect(text).to_contain_text("nothing but lines")
+    to_the_end(text)
+    expect(screen.preview.get_by_text("The first 2.0 MB are shown.")).to_be_visible()
+    assert text.text_content() == large[: 2 * MIB].decode()
 
 
-MIB = 1024 * 1024
 #: Thirty seconds of 160 by 90 points in VP8, made by FFmpeg's libraries (PyAV) from moving noise.
 FILM = (Path(__file__).parent / "film.webm").read_bytes()
 
@@ -209,6 +233,20 @@ def copied(screen: Screen, beginning: str) -> str:
     )
 
 
+def test_why_nothing_in_a_file_is_found(new_screen: Callable[..., Screen]) -> None:
+    screen = new_screen()
+    files = {
+        "sound.mp3": (b"ID3\x04" + bytes(100), "not searchable: files of this kind are not read"),
+        "empty.txt": (b"", "nothing to search: there is no text in it"),
+        "broken.pdf": (b"%PDF-1.7\nbroken", "could not be read: the file is damaged"),
+    }
+    screen.upload(*((name, content) for name, (content, _) in files.items()))
+    screen.open()
+    for name, (_, sentence) in files.items():
+        screen.row(name).click()
+        expect(screen.preview.locator(".extraction")).to_have_text(sentence, timeout=60_000)
+
+
 def test_details_and_what_can_be_copied(new_screen: Callable[..., Screen], tmp_path: Path) -> None:
     screen = new_screen(permissions=["clipboard-read", "clipboard-write"])
     (attachment_id,) = screen.upload(("it's $HOME.txt", b"details"), session="a session")
@@ -285,7 +323,10 @@ def test_deleting_asks_first(screen: Screen) -> None:
 )
 def test_texts_in_the_encoding_that_they_are_in(screen: Screen, content: bytes, said: str) -> None:
     screen.open()
-    read = "(module, bytes) => module.decoded(new Uint8Array(bytes).buffer)"
+    read = """(module, given) => {
+      const bytes = new Uint8Array(given);
+      return new TextDecoder(module.encodingOf(bytes)).decode(bytes);
+    }"""
     assert screen.module("encoding", read, list(content)) == said
 
 

@@ -50,7 +50,7 @@ def test_signing_in_and_out(new_screen: Callable[..., Screen]) -> None:
 
 
 def test_who_failed_too_often_is_told_how_long_to_wait(new_screen: Callable[..., Screen]) -> None:
-    # Loopback is trusted to say whose request it hands on: an address of its own, or no other test could sign in.
+    # An address of its own, or no other test could sign in.
     address = {"X-Forwarded-For": "203.0.113.20"}
     screen = new_screen(sign_in=False, extra_http_headers=address)
     screen.page.goto(f"{screen.server.url}/page/")

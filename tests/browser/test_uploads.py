@@ -160,7 +160,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield tmp_path
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small file system")
+@pytest.mark.needs("root")
 def test_refusals_as_the_server_gives_them(
     new_screen: Callable[..., Screen], small_disk: Path, elasticsearch_url: str
 ) -> None:

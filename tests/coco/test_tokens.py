@@ -8,6 +8,7 @@ import requests
 
 from app.attachment import now
 from tests.support.app import Server
+from tests.support.texts import keep_text
 
 UNKNOWN = "cu737jrq50kcaicgn7p0"
 
@@ -21,6 +22,8 @@ ROUTES: list[tuple[str, str, str, dict[str, object]]] = [
     ("GET", "/attachment/_search", "search", {}),
     ("POST", "/attachment/_search", "search", {"json": {"attachments": ["{}"]}}),
     ("GET", "/attachment/{}/status", "read", {}),
+    ("GET", "/attachment/{}/text", "read", {}),
+    ("GET", "/attachment/{}/parts", "read", {}),
     ("GET", "/attachment/_status?attachments={}", "read", {}),
     ("POST", "/attachment/_status", "read", {"json": {"attachments": ["{}"]}}),
 ]
@@ -70,6 +73,7 @@ def test_a_token_is_in_force_and_out_of_it_at_once(server: Server) -> None:
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route[0]} {route[1]}")
 def test_scopes(server: Server, route: tuple[str, str, str, dict[str, object]]) -> None:
     (attachment_id,) = server.upload(("mine.txt", b"mine"))
+    keep_text(server.data, attachment_id, b"mine")
     others = [scope for scope in ("read", "search", "write", "delete", "admin") if scope != route[2]]
     answer = call(server, route, attachment_id, server.make_token(*others))
     assert answer.status_code == 403
@@ -86,6 +90,7 @@ def comparable(answer: requests.Response, attachment_id: str) -> tuple[object, .
 @pytest.mark.parametrize("route", ROUTES[2:], ids=lambda route: f"{route[0]} {route[1]}")
 def test_what_is_anothers_looks_like_nothing(server: Server, route: tuple[str, str, str, dict[str, object]]) -> None:
     (attachment_id,) = server.upload(("secret.txt", b"secret"), session="theirs")
+    keep_text(server.data, attachment_id, b"secret")
     stranger = server.make_token(tenant=f"stranger-{attachment_id}")
     foreign = call(server, route, attachment_id, stranger)
     unknown = call(server, route, UNKNOWN, stranger)

@@ -99,6 +99,28 @@ def test_pages(server: Server, query: str) -> None:
     assert [each["field"] for each in answer.json()["validations"]] == [query.partition("=")[0]]
 
 
+def test_a_list_of_large_chats_comes_in_pages(start_server: ServerFactory) -> None:
+    """It ends where its bytes do, says where it goes on, and leaves nothing out."""
+    size = 1024 * 1024
+    server = start_server(MAX_ANSWER_SIZE=str(size))
+    text = "é" * 30_000
+    made = [chat(server, content=[{"type": "text", "text": f"{n} {text}"}])["id"] for n in range(5)]
+    made += [chat(server, content=[])["id"] for _ in range(3)]
+    found: list[str] = []
+    pages, path = 0, f"{CHATS}?q=archived:false&limit=7"
+    while path:
+        answer = call(server, "GET", path)
+        assert len(answer.content) <= size // 8 + len(text) * 6 + 1000
+        found += [each["id"] for each in answer.json()]
+        path = answer.links["next"]["url"] if "next" in answer.links else ""
+        pages += 1
+        assert pages < 20
+    assert found == made[::-1]
+    assert pages > 1
+    assert listed(server, "?limit=7&offset=7") == made[:1]
+    assert "Link" not in call(server, "GET", f"{CHATS}?limit=3").headers
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

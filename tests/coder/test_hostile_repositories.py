@@ -1,6 +1,7 @@
 """Repositories made to run something or to show what lies outside of their workspace: they do neither.
 
-`scan` is what every scan of a watcher calls; tests/coder/test_watch.py has it behind the WebSocket.
+Each is looked at as every watcher's scan does, by a process that the kernel confines, and once more without it, by the check
+alone. tests/coder/test_watch.py has it behind the WebSocket.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from app import confinement
 from app.watch.remote import without_credentials
 from app.watch.repository import OUTSIDE, Repository, scan
+from app.watch.scan import Scan
 from tests.coder.watching import git, repository
 
 pytestmark = pytest.mark.needs("git")
 
+MEMORY = 512 * 1024**2
 SECRET = "SECRET OF THE NEIGHBOUR\n"
 
 
@@ -50,10 +54,32 @@ def repo(workspace: Path) -> Path:
     return made
 
 
-def look(root: Path, workspace: Path, *refused: str) -> Repository:
-    found = scan(root, workspace, refused)
+Look = Callable[..., Repository | None]
+
+
+def confined(root: Path, workspace: Path, *_: str) -> Repository | None:
+    """What a watcher of the workspace is told."""
+    found = Scan(workspace, lambda: workspace, MEMORY)
+    while not found.turn():
+        pass
+    return found.repositories.get(str(root))
+
+
+def by_the_check_alone(root: Path, workspace: Path, *refused: str) -> Repository | None:
+    return scan(root, workspace, refused)
+
+
+def seen(found: Repository | None) -> Repository:
     assert found is not None
     return found
+
+
+@pytest.fixture(params=[confined, by_the_check_alone], ids=["confined", "unconfined"])
+def look(request: pytest.FixtureRequest) -> Look:
+    if request.param is confined and confinement.offered().missing:
+        pytest.skip("landlock missing")
+    made: Look = request.param
+    return made
 
 
 def fingerprint(folder: Path) -> dict[str, str]:
@@ -113,13 +139,13 @@ def commands(repo: Path, marker: Path) -> None:
             shutil.copy(trap, folder / hook)
 
 
-def test_no_command_of_a_repository_runs(repo: Path, workspace: Path, tmp_path: Path) -> None:
+def test_no_command_of_a_repository_runs(look: Look, repo: Path, workspace: Path, tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     commands(repo, marker)
     # Its time differs from the index's, so git must look into it.
     os.utime(repo / "a", (1, 1))
     before = fingerprint(repo)
-    found = look(repo, workspace)
+    found = seen(look(repo, workspace))
     assert not marker.exists()
     assert fingerprint(repo) == before
     for line in ("+staged", "+unstaged", "+untracked"):
@@ -131,24 +157,24 @@ def test_no_command_of_a_repository_runs(repo: Path, workspace: Path, tmp_path: 
     assert marker.exists()
 
 
-def test_no_command_of_a_missing_object_runs(repo: Path, workspace: Path, tmp_path: Path) -> None:
+def test_no_command_of_a_missing_object_runs(look: Look, repo: Path, workspace: Path, tmp_path: Path) -> None:
     commands(repo, tmp_path / "marker")
     shutil.rmtree(repo / ".git" / "objects")
     (repo / ".git" / "objects").mkdir()
-    assert "not shown" in look(repo, workspace).unified_diff
+    assert "not shown" in seen(look(repo, workspace)).unified_diff
     assert not (tmp_path / "marker").exists()
 
 
-def test_nothing_is_written(repo: Path, workspace: Path) -> None:
+def test_nothing_is_written(look: Look, repo: Path, workspace: Path) -> None:
     before = fingerprint(repo)
-    found = look(repo, workspace)
+    found = seen(look(repo, workspace))
     assert fingerprint(repo) == before
     assert found.unified_diff.count("diff --git") == 3
 
 
-def test_a_work_tree_set_elsewhere_has_no_say(repo: Path, workspace: Path, outside: Path) -> None:
+def test_a_work_tree_set_elsewhere_has_no_say(look: Look, repo: Path, workspace: Path, outside: Path) -> None:
     git(repo, "config", "core.worktree", str(outside))
-    found = look(repo, workspace)
+    found = seen(look(repo, workspace))
     assert "+untracked" in found.unified_diff
     assert "SECRET" not in found.unified_diff
 
@@ -210,13 +236,15 @@ def with_index_link(repo: Path, outside: Path) -> None:
     ],
 )
 def test_what_leads_out_is_a_sentence(
-    trick: Callable[[Path, Path], None], repo: Path, workspace: Path, outside: Path
+    look: Look, trick: Callable[[Path, Path], None], repo: Path, workspace: Path, outside: Path
 ) -> None:
     trick(repo, outside)
     assert look(repo, workspace) == Repository(str(repo), unified_diff=OUTSIDE, refused=True)
 
 
-def test_included_settings_and_files_behind_links_stay_outside(repo: Path, workspace: Path, outside: Path) -> None:
+def test_included_settings_and_files_behind_links_stay_outside(
+    look: Look, repo: Path, workspace: Path, outside: Path
+) -> None:
     (outside / "config").write_text(f'[remote "origin"]\n\turl = https://example.com/{SECRET.split()[0]}\n')
     git(repo, "config", "include.path", str(outside / "config"))
     (repo / "d").mkdir()
@@ -226,52 +254,52 @@ def test_included_settings_and_files_behind_links_stay_outside(repo: Path, works
     (repo / "d").symlink_to(outside)
     (repo / "a").unlink()
     (repo / "a").symlink_to(outside / "secret")
-    found = look(repo, workspace)
+    found = seen(look(repo, workspace))
     assert "+staged" not in found.unified_diff
     assert f"+{outside / 'secret'}" in found.unified_diff
     assert "SECRET" not in str(found)
     assert "committed secret" not in str(found)
 
 
-def test_a_submodule_that_leads_out_is_not_looked_into(repo: Path, workspace: Path, outside: Path) -> None:
+def test_a_submodule_that_leads_out_is_not_looked_into(look: Look, repo: Path, workspace: Path, outside: Path) -> None:
     commit = git(outside, "rev-parse", "HEAD").strip()
     sub = repo / "sub"
     sub.mkdir()
     git(repo, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},sub")
     (sub / ".git").write_text(f"gitdir: {outside / '.git'}\n")
-    below = look(sub, workspace)
+    below = seen(look(sub, workspace))
     assert below.unified_diff == OUTSIDE
-    found = look(repo, workspace, below.repo_root)
+    found = seen(look(repo, workspace, below.repo_root))
     assert commit not in found.unified_diff
     assert "SECRET" not in found.unified_diff
     assert "+unstaged" in found.unified_diff
 
 
-def test_a_submodules_commands_do_not_run(repo: Path, workspace: Path, tmp_path: Path) -> None:
+def test_a_submodules_commands_do_not_run(look: Look, repo: Path, workspace: Path, tmp_path: Path) -> None:
     sub = repository(repo / "sub", a="a\n", b="b\n")
     git(repo, "add", "sub")
     commands(sub, tmp_path / "marker")
     (sub / "a").write_text("changed\n")
-    assert "+Subproject commit" in look(repo, workspace).unified_diff
-    assert "+changed" in look(sub, workspace).unified_diff
+    assert "+Subproject commit" in seen(look(repo, workspace)).unified_diff
+    assert "+changed" in seen(look(sub, workspace)).unified_diff
     assert not (tmp_path / "marker").exists()
 
 
-def test_alternates_within_the_workspace_are_used(repo: Path, workspace: Path) -> None:
+def test_alternates_within_the_workspace_are_used(look: Look, repo: Path, workspace: Path) -> None:
     git(workspace, "clone", "-q", "--shared", str(repo), "clone")
     (workspace / "clone" / "a").write_text("changed\n")
-    assert "+changed" in look(workspace / "clone", workspace).unified_diff
+    assert "+changed" in seen(look(workspace / "clone", workspace)).unified_diff
 
 
-def test_a_head_elsewhere_makes_no_repository(repo: Path, workspace: Path, outside: Path) -> None:
+def test_a_head_elsewhere_makes_no_repository(look: Look, repo: Path, workspace: Path, outside: Path) -> None:
     (repo / ".git" / "HEAD").unlink()
     (repo / ".git" / "HEAD").symlink_to(outside / ".git" / "HEAD")
-    assert scan(repo, workspace, ()) is None
+    assert look(repo, workspace) is None
 
 
-def test_no_repository(workspace: Path) -> None:
+def test_no_repository(look: Look, workspace: Path) -> None:
     (workspace / ".git").mkdir()
-    assert scan(workspace, workspace, ()) is None
+    assert look(workspace, workspace) is None
 
 
 @pytest.mark.parametrize(

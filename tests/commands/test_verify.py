@@ -174,6 +174,7 @@ PLACEHOLDERS = {
     "<64 hex>": "[0-9a-f]{64}",
     "<43 characters>": "[A-Za-z0-9_-]{43}",
     "<n>": "[0-9]+",
+    "<kind>": "[a-z]+",
     "<tenant>": "[a-z0-9._-]+",
 }
 
@@ -211,14 +212,20 @@ def test_what_the_store_writes_is_documented_and_known_and_nothing_else_is(start
     assert [name for name, pattern in names.items() if not any(map(pattern.fullmatch, found))] == [
         # Those that are there for a moment, or with an embedded node.
         "extraction/<id>",
+        # Of pictures, where there are some and text is recognized in them.
+        "extraction/.slot-pictures-<n>",
+        "extraction/.turns-pictures",
+        # There while something is wrong with the machine.
+        "extraction/.unfit-<kind>",
         "incoming/<32 hex>",
         "journal/<32 hex>.upload",
         "journal/<32 hex>.delete",
+        "journal/<32 hex>.change",
         "journal/<32 hex>.new",
         "elasticsearch/url",
         "elasticsearch/",
     ]
-    modes = {"tokens.json": 0o600, "sign-in-failures.json": 0o600}
+    modes = {"tokens.json": 0o600, "sign-in-attempts": 0o600}
     for name, mode in found.items():
         path = server.data / name
         if path.is_dir():

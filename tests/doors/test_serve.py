@@ -163,8 +163,18 @@ def test_the_life_of_a_store(serve: Callable[..., Served]) -> None:
     second.await_ready()
     assert "API token" not in second.output
     assert second.found(token) == acknowledged
-    # The commands find the node, which answers at another port after each start.
+    # The commands find the node, which answers at another port and to another login after each start.
     assert second.findings() == (0, "0 findings, 0 repaired, 3 attachments, 3 documents\n")
+    told = second.data / "elasticsearch" / "url"
+    assert told.stat().st_mode & 0o777 == 0o600
+    node_url = told.read_text()
+    assert requests.get(f"{node_url}/_search", timeout=60).ok
+    plain = re.sub("//.*@", "//", node_url)
+    assert requests.get(f"{plain}/_search", timeout=60).status_code == 401
+    assert requests.post(f"{plain}/coco_attachment/_close", timeout=60).status_code == 401
+    assert "is asked without" not in second.output
+    password = node_url.split("@")[0].rpartition(":")[2]
+    assert password not in second.output
 
     (node,) = second.processes(b"embedded_node.bridge")
     os.kill(node, signal.SIGKILL)

@@ -1,5 +1,6 @@
 """Calls that fail hold nothing: neither their own descriptor nor those of connections that died with them."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.errors import IndexOutcomeUnknown
+from app.errors import ClientGone, IndexOutcomeUnknown
 from app.index.calls import Calls, _dropped
 from app.settings import Settings
 from tests.support.breaking import Fault, Proxy
@@ -100,3 +101,36 @@ def test_connections_that_live_are_kept(calls: Calls, proxy: Proxy) -> None:
         with pytest.raises(IndexOutcomeUnknown):
             answer.result()
     assert calls._idle == [alive]
+
+
+def test_who_leaves_takes_the_call_along(calls: Calls, proxy: Proxy) -> None:
+    """The connection to Elasticsearch is closed at once: by that it stops a search."""
+    before = sockets()
+    proxy.fault = Fault(hold_answer_until=threading.Event())
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ThreadPoolExecutor(1) as pool:
+        path = "/_cluster/health?filter_path=status"
+        answer = pool.submit(
+            calls.ask, path, b"", "application/json", "application/json", None, lambda: 120.0, method="GET", client=ours
+        )
+        assert proxy.fault.through.wait(60)
+        # What it sends meanwhile is no end.
+        theirs.sendall(b"GET / HTTP/1.1\r\n")
+        with pytest.raises(TimeoutError):
+            answer.result(0.2)
+        theirs.close()
+        with pytest.raises(ClientGone):
+            answer.result(60)
+    assert proxy.fault.hold_answer_until is not None
+    proxy.fault.hold_answer_until.set()
+    await_descriptors(before, proxy)
+
+
+def test_who_stays_has_the_answer(calls: Calls) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        path = "/_cluster/health?filter_path=status"
+        answer = calls.ask(
+            path, b"", "application/json", "application/json", None, lambda: 30.0, method="GET", client=ours
+        )
+    assert b"status" in answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,10 +14,15 @@ from typing import Any
 
 import pytest
 
-from app.errors import IndexUnavailable
+from app import processing
+from app.errors import ClientGone, IndexUnavailable, TooLate
 from app.index import gate
 from app.index.attachments import HEAVY_PAGE, LARGE, AttachmentIndex
+from app.index.connection import UNKNOWN
 from app.index.documents import Write
+from app.index.gate import time_left
+from app.monitoring.observation import Observation, observe
+from app.processing import LOOK, Processing
 from app.root import open_root
 from app.settings import Settings
 from tests.support.app import delete_index, unique_index
@@ -30,11 +36,19 @@ SLOW: dict[str, Callable[[AttachmentIndex, str], Any]] = {
     "marks": lambda index, tenant: index.search({**EVERYTHING, "highlight": {"fields": {"content": {}}}}, tenant),
     "a large page": lambda index, tenant: index.search({**EVERYTHING, "size": HEAVY_PAGE + 1}, tenant),
     "a caller's own": lambda index, tenant: index.ask(EVERYTHING, tenant),
-    "several of a caller's own": lambda index, tenant: index.ask_several([EVERYTHING] * 2, tenant),
+    "several of a caller's own": lambda index, tenant: index.ask_several([EVERYTHING] * 2, tenant, finish=dict),
     "a count": lambda index, tenant: index.count(EVERYTHING, tenant),
 }
 #: What Elasticsearch is asked, where it is no search.
 ASKED = {"several of a caller's own": "_msearch?max_concurrent_searches=1", "a count": "_count"}
+
+
+@pytest.fixture(autouse=True)
+def no_request_at_hand() -> Iterator[None]:
+    """Whatever another test left."""
+    observe(None)
+    yield
+    observe(None)
 
 
 @pytest.fixture
@@ -106,6 +120,111 @@ def test_slow_searches_take_few_places_and_none_of_others(
         for each in (first, second, third):
             each.result()
     assert sum(each.exception() is None for each in own) == patient
+    assert not index.connection.gate.stalled
+
+
+def test_what_people_type_has_places_of_its_own(opened: Callable[[], AttachmentIndex], proxy: Proxy) -> None:
+    """While one is kept back, its tenant has no other on its way; slow searches and quick ones are not kept up by it."""
+    index = opened()
+    index.search({**EVERYTHING, "size": 1})
+    fault = proxy.fault = Fault("_search", hold_until=threading.Event())
+    assert fault.hold_until is not None
+    with ThreadPoolExecutor(THREADS) as pool:
+        try:
+            first = pool.submit(index.search, EVERYTHING, "one", doubtful=True)
+            until(lambda: fault.hit == 1, first)
+            second = pool.submit(index.search, EVERYTHING, "one", doubtful=True)
+            other = pool.submit(index.search, EVERYTHING, "other", doubtful=True)
+            until(lambda: fault.hit == 2, first, second, other)
+            proxy.fault = None
+            for found in (index.search(EVERYTHING, "one"), index.search(EVERYTHING, "one", slow=True)):
+                assert json.loads(found)["hits"]["total"]["value"] == 0
+            assert not second.done()
+        finally:
+            fault.hold_until.set()
+        for each in (first, second, other):
+            each.result()
+
+
+@pytest.mark.parametrize("kind", ["slow", "doubtful"])
+def test_a_place_is_given_back_once_elasticsearch_is_done(
+    opened: Callable[[], AttachmentIndex], proxy: Proxy, kind: str
+) -> None:
+    """Its tasks say that there is no such search any more, long before the time of what nobody can see is over."""
+    index = opened()
+    index.search({**EVERYTHING, "size": 1})
+    proxy.fault = Fault("_search", reset_after=True)
+    observe(Observation("a-request"))
+    began = time.monotonic()
+    with pytest.raises(IndexUnavailable):
+        index.search(EVERYTHING, "one", slow=kind == "slow", doubtful=True)
+    place = index._slow_gate if kind == "slow" else index._doubtful_gate
+    until(lambda: not place._inside)
+    assert time.monotonic() - began < UNKNOWN
+
+
+@pytest.mark.parametrize("kind", ["slow", "doubtful"])
+def test_a_place_stays_taken_when_nobody_waits_any_more(
+    opened: Callable[[], AttachmentIndex], proxy: Proxy, kind: str
+) -> None:
+    """Whether Elasticsearch is done with the search is not known here, as no request asks."""
+    index = opened()
+    index.search({**EVERYTHING, "size": 1})
+    fault = proxy.fault = Fault("_search", hold_until=threading.Event())
+    assert fault.hold_until is not None
+    here, there = socket.socketpair()
+    with here, ThreadPoolExecutor(1) as pool:
+        try:
+            left = pool.submit(index.search, EVERYTHING, "one", client=here, slow=kind == "slow", doubtful=True)
+            until(lambda: fault.hit == 1, left)
+            there.close()
+            with pytest.raises(ClientGone):
+                left.result()
+        finally:
+            fault.hold_until.set()
+    place = index._slow_gate if kind == "slow" else index._doubtful_gate
+    assert place._inside == {"one": 1}
+
+
+@pytest.mark.parametrize("kind", ["ask", "search", "several"])
+def test_what_is_made_of_an_answer_has_the_place_and_the_time_of_its_search(
+    opened: Callable[[], AttachmentIndex], kind: str
+) -> None:
+    index, working, done = opened(), threading.Event(), threading.Event()
+    marks = {**EVERYTHING, "highlight": {"fields": {"content": {}}}}
+
+    def finish(answer: Any) -> bytes:
+        working.set()
+        assert done.wait(SECONDS)
+        return b"made"
+
+    asks: dict[str, Callable[[Callable[[Any], bytes]], bytes]] = {
+        "ask": lambda finish: index.ask(EVERYTHING, "one", finish=finish),
+        "search": lambda finish: index.search(marks, "one", finish),
+        "several": lambda finish: index.ask_several([EVERYTHING], "one", finish=finish),
+    }
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            first = pool.submit(asks[kind], finish)
+            until(working.is_set, first)
+            # Another one of the tenant waits for that, though Elasticsearch has answered.
+            second = pool.submit(index.ask, EVERYTHING, "one")
+            assert index._slow_gate._inside["one"] == 1
+        finally:
+            done.set()
+        assert first.result() == b"made"
+        second.result()
+
+    def too_long(answer: Any) -> bytes:
+        processing.begin(Processing(lambda: False))
+        with processing.within(time_left(0.0) - 60.0):
+            processing.spend(LOOK)
+        return b""
+
+    with pytest.raises(TooLate):
+        asks[kind](too_long)
+    processing.begin(None)
+    # That is not Elasticsearch's fault.
     assert not index.connection.gate.stalled
 
 

@@ -1,20 +1,26 @@
 """Helpers for the tests of the embedded node: plain HTTP, and waiting for something to become true."""
 
+import base64
 import json
 import time
 import urllib.request
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 
 def _request(url: str, method: str = "GET", body: object = None) -> Any:
+    # A login in it is for the header; urllib would take it for a part of the host's name.
+    parts = urlsplit(url)
+    login, _, address = parts.netloc.rpartition("@")
+    headers = {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"} if login else {}
     request = urllib.request.Request(
-        url,
+        parts._replace(netloc=address).geturl(),
         method=method,
         data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
+        headers={"Content-Type": "application/json", **headers},
     )
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=120) as answer:
         return json.load(answer)

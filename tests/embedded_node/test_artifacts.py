@@ -2,7 +2,6 @@
 
 import dataclasses
 import http.server
-import os
 import shutil
 import threading
 
@@ -12,9 +11,9 @@ from embedded_node import DEFAULT_VERSION, ArtifactError, artifacts, manifest
 
 @pytest.fixture
 def store(tmp_path):
-    """A store with a home of its own: hard links to the real one's files, so that a test replaces and never changes one."""
+    """A store with a home of its own: copies of the real one's files."""
     home = artifacts.prepare(DEFAULT_VERSION).path
-    shutil.copytree(home, tmp_path / DEFAULT_VERSION, copy_function=os.link, ignore=shutil.ignore_patterns("*.jsa"))
+    shutil.copytree(home, tmp_path / DEFAULT_VERSION, ignore=shutil.ignore_patterns("*.jsa"))
     return tmp_path
 
 

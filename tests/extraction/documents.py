@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import tarfile
 import zipfile
 from collections.abc import Callable
 from email.message import EmailMessage
@@ -10,6 +12,7 @@ from email.message import EmailMessage
 import docx
 import openpyxl
 import pptx
+import py7zr
 from fpdf import FPDF
 from PIL import Image, ImageDraw, ImageFont
 
@@ -30,6 +33,21 @@ def pdf(pages: int = 60, phrase_on: int = 40) -> bytes:
         text = f"A phrase: {PHRASE}." if number == phrase_on else f"Ordinary page {number} of the report."
         made.multi_cell(0, 8, text)
     return bytes(made.output())
+
+
+def endless_pdf() -> bytes:
+    """A small PDF that is read for hours: ten thousand times the same page, which has ten thousand words."""
+    made = FPDF()
+    made.set_font("helvetica", size=1)
+    made.add_page()
+    made.multi_cell(0, 1, "word " * 10_000)
+    content = bytes(made.output())
+    page = re.search(rb"/Kids \[(\d+ 0 R)\]", content)
+    assert page is not None
+    # Longer than it was; a reader looks for the objects where they are not as said.
+    return content.replace(page[0], b"/Kids [" + b" ".join([page[1]] * 10_000) + b"]").replace(
+        b"/Count 1", b"/Count 10000"
+    )
 
 
 def _saved(save: Callable[[io.BytesIO], object]) -> bytes:
@@ -108,6 +126,27 @@ def mail() -> bytes:
     return bytes(made)
 
 
+def mailbox() -> bytes:
+    return b"".join(b"From a@example.org Mon Jan  1 10:00:00 2024\n" + each + b"\n" for each in (mail(), mail()))
+
+
+def packed_tar() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        content = mail()
+        entry = tarfile.TarInfo("folder/letter.eml")
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def sevenzip() -> bytes:
+    buffer = io.BytesIO()
+    with py7zr.SevenZipFile(buffer, "w") as archive:
+        archive.writestr(f"In an archive: {PHRASE}", "folder/note.txt")
+    return buffer.getvalue()
+
+
 def picture() -> bytes:
     made = Image.new("RGB", (900, 120), "white")
     ImageDraw.Draw(made).text((20, 30), PHRASE, fill="black", font=ImageFont.load_default(48))
@@ -134,6 +173,10 @@ DOCUMENTS: dict[str, Callable[[], bytes]] = {
     ),
     "book.epub": epub,
     "message.eml": mail,
+    "old.mbox": mailbox,
+    "files.zip": lambda: _package("text/plain", {"folder/note.txt": PHRASE, "folder/sheet.csv": "1,2"}),
+    "files.tar.gz": packed_tar,
+    "files.7z": sevenzip,
     "page.html": lambda: (
         f"<html><script>var no=1</script><body><p>ü {PHRASE.replace(' ', '&#32;')}</p></html>".encode()
     ),
@@ -141,11 +184,18 @@ DOCUMENTS: dict[str, Callable[[], bytes]] = {
     "table.csv": lambda: f"name,size\n{PHRASE},1\n".encode(),
     "data.json": lambda: f'{{"a": {{"b": "{PHRASE}"}}}}'.encode(),
     "data.xml": lambda: f"<?xml version='1.0'?><a><b>{PHRASE}</b></a>".encode(),
+    "latin2.xml": lambda: f"<?xml version='1.0' encoding='iso-8859-2'?><a b='{PHRASE}'>Łódź</a>".encode("iso-8859-2"),
+    "broken.xml": lambda: f"<?xml version='1.0'?><a><b>x</a><c>{PHRASE}".encode(),
+    "escapes.json": lambda: f'{{"a": "x\\n{PHRASE.replace("o", chr(92) + "u006f")}"}}'.encode(),
+    "texts.properties": lambda: f"a={PHRASE[:5]}\\\n  {PHRASE[5:].replace('o', chr(92) + 'u006f')}".encode(),
+    "dates.ics": lambda: f"BEGIN:VCALENDAR\r\nSUMMARY:{PHRASE[:6]}\r\n {PHRASE[6:]}\r\nEND:VCALENDAR".encode(),
     "code.py": lambda: f'def f() -> str:\n    return "{PHRASE}"\n'.encode(),
     "letter.rtf": lambda: rf"{{\rtf1\ansi {PHRASE}}}".encode(),
     "drawing.svg": lambda: f"<svg xmlns='http://www.w3.org/2000/svg'><text>{PHRASE}</text></svg>".encode(),
     "plain.txt": lambda: f"größer {PHRASE} 日本".encode(),
     "utf16.txt": lambda: f"größer {PHRASE}".encode("utf-16"),
     "latin1.txt": lambda: f"Die Größe der Straße über {PHRASE}, müde und fröhlich".encode("latin-1"),
+    "latin2.txt": lambda: f"Příští údržba: {PHRASE}, žádost".encode("iso-8859-2"),
+    "iso-2022.txt": lambda: f"これは日本語の文章です。 {PHRASE}".encode("iso-2022-jp"),
     "shift-jis.txt": lambda: f"これは日本語の文章です。東京で桜が咲きました。 {PHRASE}".encode("shift-jis"),
 }

@@ -93,7 +93,8 @@ def test_the_text_of_every_kind_is_found(start_server: ServerFactory) -> None:
     decided(server, *ids.values())
     assert {name for name, each in ids.items() if state(server, each) != "completed"} == set()
     assert {name for name, each in ids.items() if each not in by_phrase(server)} == set()
-    assert set(found(server, {"match_phrase": {"content": PHRASE}})) == set(ids.values())
+    marked = found(server, {"match_phrase": {"content": PHRASE}})
+    assert {name for name, each in ids.items() if each not in marked} == set()
     assert ids["shift-jis.txt"] in by_phrase(server, "桜 が 咲")
     assert ids["latin1.txt"] in by_phrase(server, "grosse der strasse uber")
     assert {outcome(server, each)["attempts"] for each in ids.values()} == {1}
@@ -147,10 +148,14 @@ def test_an_upload_does_not_wait_for_it(extracting: Server) -> None:
     assert by_phrase(extracting) == {attachment_id}
 
 
-def test_what_has_no_text_is_completed_at_once(extracting: Server) -> None:
-    (attachment_id,) = extracting.upload(("data.bin", bytes(range(256)) * 10))
-    assert state(extracting, attachment_id) == "completed"
+def test_what_nobody_reads_has_failed_at_once(extracting: Server) -> None:
+    ids = extracting.upload(("data.bin", bytes(range(256)) * 10), ("empty.txt", b""), session="s")
     assert queued(extracting) == []
+    for attachment_id, reason in zip(ids, ("unsupported", "empty"), strict=True):
+        answer = extracting.get(f"/attachment/{attachment_id}/status")
+        assert answer.json() == {"initial_parsing": "failed"}
+        assert answer.headers["Extraction-Reason"] == reason
+        assert found(extracting, {"term": {"extraction.reason": reason}}) == [attachment_id]
 
 
 @pytest.mark.needs("tesseract-data")
@@ -176,7 +181,7 @@ def test_a_bad_document_fails_with_its_reason_and_the_others_go_on(start_server:
     bad, large, good = server.upload(("a.pdf", pdf()[:3000]), ("b.txt", b"x " * 30_000), ("c.txt", PHRASE.encode()))
     decided(server, bad, large, good)
     assert [state(server, each) for each in (bad, large, good)] == ["failed", "failed", "completed"]
-    assert server.get(f"/attachment/{bad}/status").headers["Extraction-Reason"] == "unreadable"
+    assert server.get(f"/attachment/{bad}/status").headers["Extraction-Reason"] == "damaged"
     assert server.get(f"/attachment/{large}/status").headers["Extraction-Reason"] == "too-large"
     assert outcome(server, bad)["attempts"] == 1
     assert sorted(found(server, {"term": {"extraction.state": "failed"}})) == sorted([bad, large])

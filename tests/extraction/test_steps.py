@@ -19,7 +19,7 @@ import requests
 
 from app.attachment import Attachment, now
 from app.document import document_of
-from app.errors import IndexRejected
+from app.errors import IndexRejected, IndexUnavailable
 from app.extraction import extractor
 from app.extraction.extractor import Extractor
 from app.extraction.record import Extraction
@@ -29,6 +29,7 @@ from app.index.documents import Write
 from app.root import open_root
 from app.settings import Settings
 from app.store import Draft, Store
+from tests.extraction.documents import picture
 from tests.support.app import delete_index, unique_index
 from tests.support.breaking import Fault, Proxy
 
@@ -157,10 +158,10 @@ def test_a_failure_in_the_future_is_tried_again_at_once(store: Store) -> None:
     with contextlib.closing(entry):
         entry.tried = 1
         entry.save()
-        assert extractor._too_soon(entry)
+        assert extractor._too_soon(entry, time.time())
         later = time.time() + 86_400
         os.utime(entry.descriptor, (later, later))
-        assert not extractor._too_soon(entry)
+        assert not extractor._too_soon(entry, time.time())
 
 
 def test_an_entry_is_worked_on_by_one(store: Store) -> None:
@@ -176,16 +177,19 @@ def test_an_entry_is_worked_on_by_one(store: Store) -> None:
 
 
 def test_the_records_are_looked_through_once_a_boot_and_condition(store: Store) -> None:
-    for condition, due in (("a", True), ("a", False), ("b", True), ("b", False)):
-        with store.queue.scan(condition) as wanted:
-            assert wanted is due
+    for condition, readers, due in (
+        *(("a", "1", "failed"), ("a", "1", None), ("b", "1", "missing"), ("b", "1", None)),
+        *(("b", "2", "failed"), ("b", "2", None), ("c", "1", "failed")),
+    ):
+        with store.queue.scan(condition, readers) as wanted:
+            assert wanted == due
     store.queue.forget_scan()
-    with store.queue.scan("b") as wanted:
-        assert wanted
-    with pytest.raises(RuntimeError), store.queue.scan("c"):
+    with store.queue.scan("c", "1") as wanted:
+        assert wanted == "missing"
+    with pytest.raises(RuntimeError), store.queue.scan("d", "2"):
         raise RuntimeError
-    with store.queue.scan("c") as wanted:
-        assert wanted
+    with store.queue.scan("d", "2") as wanted:
+        assert wanted == "failed"
 
 
 def test_what_lost_its_entry_is_found_by_its_missing_outcome(store: Store, worker: Extractor) -> None:
@@ -198,6 +202,160 @@ def test_what_lost_its_entry_is_found_by_its_missing_outcome(store: Store, worke
     assert store.extraction(binary.id) is None
     assert store.queue_missing() == 1
     assert list(store.queue.ids()) == [lost.id]
+
+
+def test_other_readers_read_what_the_ones_before_made_nothing_of(store: Store, worker: Extractor) -> None:
+    """What failed, what was called completed without a text, and what was not looked at; and nothing else."""
+    kept = {
+        "damaged": Extraction(now(), 1, "damaged"),
+        "unreadable": Extraction(now(), 1, "unreadable"),
+        "blank": Extraction(now(), 1),
+        "large": Extraction(now(), 1, "too-large"),
+        "read": Extraction(now(), 1, size=6, sha256=hashlib.sha256(b"quokka").hexdigest()),
+    }
+    ids = {}
+    for name, known in kept.items():
+        ids[name] = upload(store, f"heliotrope {name}".encode()).id
+        entry = store.queue.take(ids[name])
+        assert entry is not None
+        entry.done()
+        text = store.blobs.stage_text()
+        text.file.write(b"quokka"[: known.size])
+        store.blobs.keep_extraction(ids[name], known.to_record(), text)
+        text.close()
+    assert store.queue_missing() == 0
+    assert store.queue_missing(failed=True) == 3
+    assert set(store.queue.ids()) == {ids["damaged"], ids["unreadable"], ids["blank"]}
+    assert store.extraction_state(attachment_of(store, ids["blank"]))[0] == "pending"
+    assert worker.work() == 3
+    assert {name: (known := store.extraction(each)) and known.reason for name, each in ids.items()} == {
+        **dict.fromkeys(("damaged", "unreadable", "blank", "read")),
+        "large": "too-large",
+    }
+    assert found(store, "heliotrope") == 3
+
+
+def attachment_of(store: Store, attachment_id: str) -> Attachment:
+    attachment = store.attachment(attachment_id)
+    assert attachment is not None
+    return attachment
+
+
+def source(store: Store, attachment_id: str) -> dict[str, Any]:
+    base = store.index.connection.client.transport.node_pool.all()[0].base_url
+    answer = requests.get(f"{base}/{store.index.alias}/_source/{attachment_id}", timeout=30)
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "reason"),
+    [(bytes(range(256)), "a.bin", "unsupported"), (b"", "a.txt", "empty"), (b"", "a.pdf", "empty")],
+)
+def test_what_nobody_reads_has_failed_at_once(store: Store, content: bytes, name: str, reason: str) -> None:
+    attachment = upload(store, content, name)
+    assert list(store.queue.ids()) == []
+    assert store.extraction(attachment.id) is None
+    state, known = store.extraction_state(attachment)
+    assert (state, known and known.reason) == ("failed", reason)
+    told = source(store, attachment.id)
+    assert told["extraction"] == {"state": "failed", "size": 0, "cut": False, "reason": reason}
+    # From the files alone, as a rebuild makes it.
+    again = document_of(store.blobs, attachment_of(store, attachment.id)).source
+    assert again is not None
+    assert told == {key: value for key, value in again.items() if key in told}
+
+
+@pytest.mark.parametrize("content", [b" \n\t\r\n ", "\u00a0\u2003\n\ufeff".encode(), b"\x00\x01\x02   "])
+def test_a_blank_text_is_none(store: Store, worker: Extractor, content: bytes) -> None:
+    attachment = upload(store, content)
+    assert worker.work() == 1
+    state, known = store.extraction_state(attachment)
+    assert (state, known and known.reason, known and known.attempts) == ("failed", "empty", 1)
+    assert source(store, attachment.id)["extraction"]["reason"] == "empty"
+    assert not store.blobs.text_path(attachment.id).exists()
+
+
+def test_pictures_are_read_as_soon_as_recognition_is_there(store: Store) -> None:
+    store.recognition = False
+    attachment = upload(store, picture(), "a.png")
+    state, known = store.extraction_state(attachment)
+    assert (state, known and known.reason) == ("failed", "unsupported")
+    assert store.queue_missing() == 0
+    store.recognition = True
+    assert store.extraction_state(attachment)[0] == "pending"
+    assert store.queue_missing() == 1
+    assert list(store.queue.ids()) == [attachment.id]
+
+
+def test_what_earlier_versions_stored_of_it_says_the_same(store: Store) -> None:
+    """Their records do not say that nobody reads it; and where nothing is read, nothing is said."""
+    attachment = replace(upload(store, bytes(range(256)), "a.bin"), unread=None)
+    store.blobs.commit(attachment.id, attachment.to_record())
+    assert "unread" not in (store.blobs.record(attachment.id) or {})
+    state, known = store.extraction_state(attachment_of(store, attachment.id))
+    assert (state, known and known.reason) == ("failed", "unsupported")
+    store.extracts = False
+    assert store.extraction_state(attachment_of(store, attachment.id)) == ("completed", None)
+    off = upload(store, bytes(range(256)), "a.bin")
+    assert (store.extraction_state(off)[0], off.unread) == ("completed", None)
+
+
+def test_a_record_that_changes_while_its_file_is_read(
+    store: Store, worker: Extractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read by the old type is not kept, nor does it bring the old type back into the index."""
+    attachment = upload(store)
+    read = extractor.reading.read
+
+    def overtaken(*arguments: Any, **options: Any) -> Any:
+        verdict = read(*arguments, **options)
+        monkeypatch.setattr(extractor.reading, "read", read)
+        assert len(store.retype({attachment.id: "text/x-other"})) == 1
+        return verdict
+
+    monkeypatch.setattr(extractor.reading, "read", overtaken)
+    assert worker.work() == 0 or store.extraction(attachment.id) is not None
+    worker.work()
+    assert source(store, attachment.id)["media_type"] == "text/x-other"
+    assert found(store, "heliotrope") == 1
+    known = store.extraction(attachment.id)
+    assert known is not None
+    assert known.at > attachment_of(store, attachment.id).updated
+    assert list(store.queue.ids()) == []
+
+
+def test_a_change_that_was_interrupted_is_finished(store: Store, worker: Extractor) -> None:
+    attachment = upload(store)
+    assert worker.work() == 1
+    gone = upload(store)
+    put = store.index.put_documents
+
+    def unreachable(documents: Any) -> None:
+        raise IndexUnavailable()
+
+    store.index.put_documents = unreachable  # type: ignore[method-assign]
+    with pytest.raises(IndexUnavailable):
+        store.retype({attachment.id: "text/x-other", gone.id: "text/x-other", new_xid(): "text/plain"})
+    store.index.put_documents = put  # type: ignore[method-assign]
+    assert attachment_of(store, attachment.id).media_type == "text/x-other"
+    assert source(store, attachment.id)["media_type"] == "text/plain"
+    assert store.undecided() == 1
+    store.delete(gone.id, "default")
+    assert store.settle() == 1
+    assert (store.undecided(), source(store, attachment.id)["media_type"]) == (0, "text/x-other")
+    assert store.attachment(gone.id) is None
+    assert "error" in source(store, gone.id) or not source(store, gone.id)
+    assert attachment.id in set(store.queue.ids())
+
+
+def test_what_is_about_to_be_deleted_is_not_changed(store: Store) -> None:
+    attachment = upload(store)
+    with contextlib.closing(store.journal.begin("delete", [attachment.id], durable=True)):
+        pass
+    assert store.retype({attachment.id: "text/x-other"}) == []
+    assert store.settle() == 1
+    assert store.blobs.record(attachment.id) is None
 
 
 #: Seconds: what a busy machine needs for an upload, too.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from tests.support.app import Server, running_server
 SIZE = 24 * 1024 * 1024
 PAGE = 4096
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small file system")
+pytestmark = pytest.mark.needs("root")
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ Device-mapper, which has a target for this, is not in every kernel; what is used
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -81,7 +80,7 @@ def test_delete_with_an_io_error_at_every_call(server: Server, tmp_path: Path, c
         pytest.fail("there is always one call more")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a file system of its own")
+@pytest.mark.needs("root")
 def test_a_device_that_takes_no_more(tmp_path: Path, elasticsearch_url: str) -> None:
     """A file system on a device whose medium is used up: its writes fail only when they are synced."""
     medium, disk = tmp_path / "medium", tmp_path / "disk"

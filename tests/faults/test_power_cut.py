@@ -8,7 +8,6 @@ whatever its own cache would lose is not part of this. Elasticsearch keeps runni
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -20,7 +19,7 @@ from tests.support.app import running_server
 
 MIB = 1024 * 1024
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a file system of its own")
+pytestmark = pytest.mark.needs("root")
 
 
 def test_acknowledged_before_the_power_goes(tmp_path: Path, elasticsearch_url: str) -> None:

@@ -23,7 +23,7 @@ from app.index import generations
 from app.index.attachments import AttachmentIndex
 from app.index.connection import Connection
 from app.index.documents import Write
-from app.root import open_root
+from app.root import open_root, reaching
 from app.settings import Settings
 from app.store import Draft, Store
 from tests.faults.conftest import await_settled, undecided
@@ -80,7 +80,8 @@ def test_too_much_to_do(server: Server, node: EmbeddedNode) -> None:
 
 def test_a_text_that_is_never_taken(node: EmbeddedNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is tried again later, so many times, and the others are not kept waiting; found by its name it is all the while."""
-    settings = Settings(data=tmp_path / "data", index=unique_index(), elasticsearch_url=node.url, disk_reserve=0)
+    environment = {"DATA": str(tmp_path / "data"), "INDEX": unique_index(), "DISK_RESERVE": "0"}
+    settings = Settings.from_environ(reaching(node.url, environment))
     store = Store(settings, AttachmentIndex(settings, open_root(settings.data)))
     worker = Extractor(store, settings)
 
@@ -123,7 +124,7 @@ def test_no_state_yet(server: Server, node: EmbeddedNode) -> None:
     node._settings["gateway.recover_after_data_nodes"] = "2"
     node.launch()
     try:
-        node._ports = node._report(time.monotonic() + NODE_SECONDS)
+        node._http_port = node._report(time.monotonic() + NODE_SECONDS)
         said = requests.post(f"{node.url}/{server.index}/_search", timeout=30)
         assert said.status_code == 503, said.text
         for method, path, options in (
@@ -152,7 +153,7 @@ def test_what_is_poured_is_counted_when_all_before_it_is_there(
     how far it came loses nothing to a kill."""
     monkeypatch.setattr(generations, "RETRY_SECONDS", 0.2)
     monkeypatch.setattr(generations, "RETRIES", 8)
-    connection = Connection(Settings(elasticsearch_url=node.url))
+    connection = Connection(Settings.from_environ(reaching(node.url, {})))
     definition = {"settings": {"number_of_shards": 8, "number_of_replicas": 0}, "mappings": {"_meta": {}}}
     made = generations.Generations(connection, unique_index(), definition, new_uuid())
     name = made.create({})

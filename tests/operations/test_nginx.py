@@ -9,6 +9,7 @@ import json
 import os
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,8 @@ def behind(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> 
             MAX_REQUEST_SIZE="110MiB",
             MAX_FILE_SIZE="110MiB",
             WORKSPACE_ROOT=str(workspaces),
+            # So that whatever the server would believe a proxy, it would believe whoever asks here.
+            FORWARDED_ALLOW_IPS="127.0.0.1",
         ) as server,
         running_nginx(folder, server.port, server.data / "attachments") as url,
     ):
@@ -256,6 +259,162 @@ def test_no_second_request_is_smuggled_to_the_store(behind: tuple[Server, str]) 
     assert all(seen.count(f"outer-{number}") <= 1 for number in range(len(DISAGREEMENTS)))
     left = [server.get(f"/attachment/{each}").status_code for each in ids]
     assert left == [200] * len(DISAGREEMENTS) + [404]
+
+
+def chunks(body: str) -> str:
+    """To a route that reads it."""
+    fields = ("X-API-TOKEN: {token}", "Content-Type: application/json", "Transfer-Encoding: chunked")
+    return live(*fields, line="POST /attachment/_status HTTP/1.1") + body
+
+
+def live(*fields: str, line: str = "GET /health/live HTTP/1.1", host: str = "Host: x") -> str:
+    return "\r\n".join([line, *([host] if host else []), *fields, "", ""])
+
+
+#: Requests that servers read in more than one way: refused by the store and by nginx, with one answer and an end.
+REFUSED = {
+    "a length that begins with a zero": live("Content-Length: 00"),
+    "a length of twenty digits": live("Content-Length: 99999999999999999999"),
+    "a length with a sign": live("Content-Length: +0"),
+    "no length": live("Content-Length:"),
+    "two lengths": live("Content-Length: 0", "Content-Length: 0"),
+    "lengths in one field": live("Content-Length: 0, 0"),
+    "identity, then chunked": live("Transfer-Encoding: identity, chunked") + "0\r\n\r\n",
+    "chunked after a tab": live("Transfer-Encoding:\tchunked") + "0\r\n\r\n",
+    "chunked with a parameter": live("Transfer-Encoding: chunked;a=b") + "0\r\n\r\n",
+    "chunked twice": live("Transfer-Encoding: chunked", "Transfer-Encoding: chunked") + "0\r\n\r\n",
+    "no coding": live("Transfer-Encoding:") + "0\r\n\r\n",
+    "chunked and a length": live("Transfer-Encoding: chunked", "Content-Length: 5") + "0\r\n\r\n",
+    "chunks in the older version": live("Transfer-Encoding: chunked", line="GET /health/live HTTP/1.0") + "0\r\n\r\n",
+    "a folded field": live("X-A: b", " c"),
+    "a carriage return alone": live("X-A: b\rc"),
+    "a chunk size that no body has": chunks("ffffffffffffffff0\r\n"),
+    "a chunk size with 0x": chunks("0x0\r\n\r\n"),
+    "a negative chunk size": chunks("-0\r\n\r\n"),
+    "a chunk longer than its size": chunks("1\r\nab\r\n0\r\n\r\n"),
+    "a host in the target": live(line="GET http://evil.example/health/live HTTP/1.1"),
+    "the same host in the target": live(line="GET http://x/health/live HTTP/1.1"),
+    "a fragment": live(line="GET /health/live#a HTTP/1.1"),
+    "an asterisk": live(line="OPTIONS * HTTP/1.1"),
+    "a tunnel": live(line="CONNECT x:80 HTTP/1.1"),
+    "a method in small letters": live(line="get /health/live HTTP/1.1"),
+    "a tab in the request line": live(line="GET\t/health/live HTTP/1.1"),
+    "version 1.2": live(line="GET /health/live HTTP/1.2"),
+    "version 2.0": live(line="PRI * HTTP/2.0"),
+    "version 0.9": "GET /health/live\r\n\r\n",
+    "no host": live(host=""),
+    "two hosts": live("Host: y"),
+}
+#: The same for what both take in one way, each with the path and answer that it comes to; and why that is right.
+TAKEN = {
+    # Names of codings are the same in large letters (RFC 9112, 7).
+    "chunked in large letters": (live("Transfer-Encoding: CHUNKED") + "0\r\n\r\n", 200),
+    # Such fields are dropped by both, so they are nobody's.
+    "a length with an underscore": (live("Content_Length: 7"), 200),
+    "SCRIPT_NAME": (live("SCRIPT_NAME: /x", line="GET /x/health/live HTTP/1.1"), 404),
+    "PATH_INFO": (live("PATH_INFO: /metrics"), 200),
+    # Nobody here knows the protocol, so nobody follows (RFC 9110, 7.8): the next request is one of HTTP/1.1.
+    "an upgrade to HTTP/2": (live("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMA"), 200),
+}
+#: What the store refuses and nginx takes, as it may (RFC 9112, 2.2 and 7.1): it reads the request alone and makes another
+#: of it, at which `test_nginx_passes_on_what_it_read_in_a_form_of_its_own` looks. So there is no second reading.
+NORMALIZED = {
+    "lines that end in line feeds": live().replace("\r\n", "\n"),
+    "one line that ends in a line feed": live("X-A: b\nX-C: d"),
+    "a line feed that ends the head": "GET /health/live HTTP/1.1\r\nHost: x\r\n\n",
+    "a line feed before chunked": live("X-A: b\nTransfer-Encoding: chunked") + "0\r\n\r\n",
+    "empty lines before the request": "\r\n\r\n" + live(),
+    "a line feed before the request": "\n" + live(),
+    "chunks that end in line feeds": chunks("1\na\n0\n\n"),
+    "a blank after a chunk size": chunks("1 \r\na\r\n0\r\n\r\n"),
+    "an extension with a line feed": chunks("1;a\na\r\n0\r\n\r\n"),
+    "a length in the trailers": chunks("1\r\na\r\n0\r\nContent-Length: 9\r\n\r\n"),
+}
+
+
+def statuses(port: int | None, request: str, token: str = "") -> list[int]:
+    """Of all answers to a request and a next one, behind which the connection ends."""
+    request = request.replace("{token}", token)
+    with socket.create_connection(("127.0.0.1", port), 60) as connection:
+        connection.sendall((request + live("Connection: close")).encode("latin-1"))
+        received = b""
+        with contextlib.suppress(ConnectionResetError):
+            while piece := connection.recv(65536):
+                received += piece
+    found = [int(each) for each in re.findall(rb"HTTP/1\.[01] (\d\d\d) ", received)]
+    # To a request of version 0.9 nginx answers without a status.
+    return found or [int(each) for each in re.findall(rb"<title>(\d\d\d) ", received)]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_can_be_read_in_two_ways_is_refused(behind: tuple[Server, str], name: str) -> None:
+    server, url = behind
+    for port in (server.port, urlsplit(url).port):
+        (status,) = statuses(port, REFUSED[name], server.token)
+        assert status in (400, 501)
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_what_both_read_in_one_way(behind: tuple[Server, str], name: str) -> None:
+    server, url = behind
+    request, status = TAKEN[name]
+    for port in (server.port, urlsplit(url).port):
+        assert statuses(port, request) == [status, 200]
+
+
+@pytest.mark.parametrize("name", NORMALIZED)
+def test_what_nginx_alone_reads(behind: tuple[Server, str], name: str) -> None:
+    server, url = behind
+    assert statuses(server.port, NORMALIZED[name], server.token) == [400]
+    # The body of some is no JSON.
+    first, second = statuses(urlsplit(url).port, NORMALIZED[name], server.token)
+    assert (first in (200, 400), second) == (True, 200)
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[bytes]]]:
+    """The URL of an nginx, and what it passes on: to a server that ends each connection after a moment."""
+    passed_on: list[bytes] = []
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.settimeout(0.5)
+                    received = b""
+                    with contextlib.suppress(TimeoutError):
+                        while piece := connection.recv(65536):
+                            received += piece
+                    passed_on.append(received)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+
+    folder = tmp_path_factory.mktemp("upstream")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        with running_nginx(folder, listener.getsockname()[1], folder) as url:
+            yield url, passed_on
+
+
+@pytest.mark.parametrize("name", NORMALIZED)
+def test_nginx_passes_on_what_it_read_in_a_form_of_its_own(upstream: tuple[str, list[bytes]], name: str) -> None:
+    url, passed_on = upstream
+    passed_on.clear()
+    assert statuses(urlsplit(url).port, NORMALIZED[name]) == [200, 200]
+    first, second = passed_on
+    head, _, body = first.partition(b"\r\n\r\n")
+    assert second.startswith(b"GET /health/live HTTP/1.1\r\n")
+    # Lines as they should be, and at most one of them says where the body ends.
+    assert b"\n" not in head.replace(b"\r\n", b"")
+    assert re.match(rb"(GET /health/live|POST /attachment/_status) HTTP/1\.1\r\n", head)
+    framed = [line for line in head.lower().split(b"\r\n") if line.startswith((b"content-length", b"transfer-"))]
+    assert (framed, body) in (
+        ([], b""),
+        ([b"content-length: 0"], b""),
+        ([b"content-length: 1"], b"a"),
+        ([b"transfer-encoding: chunked"], b"0\r\n\r\n"),
+        ([b"transfer-encoding: chunked"], b"1\r\na\r\n0\r\n\r\n"),
+    )
 
 
 def directive(name: str) -> str:

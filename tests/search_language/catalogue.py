@@ -17,6 +17,9 @@ _SPAN: Json = {"span_term": {F: V}}
 _POINT = {"lat": 1, "lon": 1}
 _SHAPE = {"type": "point", "coordinates": [1, 1]}
 
+#: Has no value for a file of less than a million bytes.
+_NEGATIVE: Json = {"field_value_factor": {"field": "size", "factor": 1e-6, "modifier": "ln"}}
+
 #: Type -> bodies of it.
 QUERIES: dict[str, list[Any]] = {
     "bool": [
@@ -37,6 +40,10 @@ QUERIES: dict[str, list[Any]] = {
         {"query": _ALL, "script_score": {"script": _SCRIPT}},
         {"functions": [{"filter": _TERM, "weight": 2}], "min_score": 1.5},
         {"field_value_factor": {"field": F, "missing": 1}},
+        {"query": _ALL, **_NEGATIVE, "min_score": 0, "boost_mode": "replace"},
+        {"query": _TERM, "functions": [_NEGATIVE, {"filter": _TERM, "weight": 2}], "min_score": 0},
+        {"field_value_factor": {"field": "extraction.size"}, "min_score": 0},
+        {"field_value_factor": {"field": "size", "modifier": "reciprocal"}, "boost_mode": "replace"},
         {"gauss": {F: {"origin": 10, "scale": 5}}},
         {"random_score": {}},
     ],
@@ -281,7 +288,10 @@ KEYS: dict[str, list[Any]] = {
     "profile": [True],
     "version": [True],
     "seq_no_primary_term": [True],
-    "rescore": [{"window_size": 10, "query": {"rescore_query": _TERM}}],
+    "rescore": [
+        {"window_size": 10, "query": {"rescore_query": _TERM}},
+        {"window_size": 1000, "query": {"rescore_query": {"function_score": {**_NEGATIVE, "min_score": 0}}}},
+    ],
     "post_filter": [_TERM, {"bool": {"must_not": _TERM}}],
     "highlight": [
         {"fields": {"*": {}}, "require_field_match": False},

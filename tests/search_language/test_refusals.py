@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from app.errors import IndexOutcomeUnknown, IndexUnavailable, PointMissing, SearchRefused
+from app.errors import IndexOutcomeUnknown, IndexUnavailable, PointMissing, SearchRefused, SearchTimedOut
 from app.index.envelope import Envelope
 from app.index.refusals import readable, refusal
 
@@ -22,6 +22,7 @@ from app.index.refusals import readable, refusal
         ('For input string: "abc"', '{"size":"abc"}', 'For input string: "abc"'),
         ('For input string: "secret"', '{"size":"abc"}', 'For input string: "..."'),
         ("at node {n1}{10.0.0.1} of 10.0.0.1", "", "at node ...... of ..."),
+        ("invalid score: NaN for doc: 4711", '{"boost":4}', "invalid score: NaN for doc: ..."),
         ("java.lang.IllegalStateException: no", "", "...: no"),
         ("", "", "Elasticsearch refused this search"),
     ],
@@ -37,6 +38,14 @@ def test_kinds() -> None:
     made = refusal(400, json.dumps({"error": error, "status": 400}).encode(), '"x"')
     assert isinstance(made, SearchRefused)
     assert (made.kind, str(made)) == ("parse_exception", "failed to parse [x]")
+    # Told as 500 where it is found out late.
+    complex_ = {
+        "error": {"root_cause": [{"type": "too_complex_to_determinize_exception", "reason": "more than 10000"}]}
+    }
+    assert isinstance(refusal(500, json.dumps(complex_).encode(), ""), SearchRefused)
+    # The node is there, and ended the search itself.
+    late = {"error": {"root_cause": [{"type": "search_timeout_exception", "reason": "Time exceeded"}]}}
+    assert isinstance(refusal(504, json.dumps(late).encode(), ""), SearchTimedOut)
     gone = {"error": {"root_cause": [{"type": "search_context_missing_exception", "reason": "id [5]"}]}}
     assert isinstance(refusal(404, json.dumps(gone).encode(), ""), PointMissing)
     assert isinstance(refusal(404, b"{}", ""), IndexUnavailable)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
+import string
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.errors import SearchRefused
-from app.search.language import aggregations, body, fields, limits, parameters, queries
+from app.search.expansions import MOST_LOOKS, MOST_NAMED, named
+from app.search.language import aggregations, body, fields, limits, parameters, queries, reading, weights
 from app.search.language.refused import REASONS
 from app.search.marking import spelled
 from app.search.params import MAX_HIGHLIGHTED, MAX_WINDOW, SOURCE_FIELDS
@@ -170,7 +174,7 @@ def test_full_text_is_folded_as_the_index_is() -> None:
     made = searched(query={"match_phrase": {"content": "Große Prüfung"}}, highlight={"fields": {"content": {}}}).body
     assert made["query"]["bool"]["must"] == [{"match_phrase": {"content_words": {"query": "grosse prufung"}}}]
     marks = made["highlight"]["fields"][0]["content"]["highlight_query"]["bool"]["should"]
-    assert marks == spelled(parse('"Große Prüfung"'))
+    assert marks == spelled([parse('"Große Prüfung"')], 10)
     assert asked({"match_phrase": {"name": "Große_Prüfung"}}) == {
         "match_phrase": {"name_text": {"query": "grosse prufung"}}
     }
@@ -407,6 +411,48 @@ def test_groups_are_asked_for_one_after_the_other() -> None:
         assert made.get("max_concurrent_group_searches") == asked_for
 
 
+def test_no_number_is_drawn_from_a_place_in_the_index() -> None:
+    for options, drawn in (({}, {"field": "id"}), ({"seed": 5}, {"field": "id", "seed": 5}), ({"field": "name"},) * 2):
+        for form in ({"random_score": options}, {"functions": [{"random_score": options, "weight": 2}]}):
+            made = asked({"function_score": form})["function_score"]
+            assert made.get("functions", [made])[0]["random_score"] == drawn
+
+
+def test_an_order_ends_with_the_id_in_a_point_in_time() -> None:
+    last = {"id": {"order": "asc"}}
+    created = {"created": {"unmapped_type": "date"}}
+    for point, content, made in (
+        (False, {"sort": ["created"]}, [created]),
+        (False, {"sort": ["_doc", "_score"]}, [{"id": {}}, "_score"]),
+        (False, {"sort": [{"_doc": "desc"}]}, [{"id": {"order": "desc"}}]),
+        (True, {"sort": ["created"]}, [created, last]),
+        (True, {"sort": ["_score"]}, ["_score", last]),
+        (True, {"sort": ["_shard_doc"]}, [{"id": {}}]),
+        (True, {"sort": [{"_doc": "desc"}, "created"]}, [{"id": {"order": "desc"}}, created]),
+        (True, {"sort": ["created"], "search_after": [5]}, [created]),
+        (True, {"sort": ["created"], "search_after": [5, "x"]}, [created, last]),
+        (True, {"sort": ["created"], "collapse": {"field": "session"}}, [created]),
+        (True, {"sort": ["_score"], "rescore": {"query": {"rescore_query": {"match_all": {}}}}}, ["_score"]),
+        (True, {"sort": []}, []),
+        (True, {}, None),
+    ):
+        found = searched(**content, **({"pit": {"id": "x"}} if point else {})).body
+        assert found.get("sort") == made, content
+    for content, said in (
+        ({"sort": ["_shard_doc"]}, "needs a point in time"),
+        ({"aggs": {"a": {"top_hits": {"sort": ["_shard_doc"]}}}}, "needs a point in time"),
+        ({"sort": ["_doc"], "search_after": [7]}, "begin the walk anew"),
+        ({"sort": ["created"], "search_after": [5, 7], "pit": {"id": "x"}}, "begin the walk anew"),
+        ({"sort": ["id"], "search_after": ["x", 7], "pit": {"id": "x"}}, "search_after has 2 value(s) but sort has 1."),
+        ({"sort": [], "search_after": [7], "pit": {"id": "x"}}, "needs a [sort]"),
+        (
+            {"sort": ["_score"], "search_after": [1], "rescore": {"query": {"rescore_query": {"match_all": {}}}}},
+            "[rescore]",
+        ),
+    ):
+        assert said in refused(**content), content
+
+
 def test_deep_paging_names_the_way() -> None:
     said = refused(from_=MAX_WINDOW, size=1)
     assert "search_after" in said
@@ -520,3 +566,264 @@ def test_paths_that_can_be_walked_in_many_ways_cost_no_more_than_others() -> Non
         parameters.filtered(answer, tuple(f"-{path}" for path in found))
     with pytest.raises(SearchRefused, match="filter_path"):
         parsed(filter_path=".".join(["**"] * (steps + 1)))
+
+
+def weighing(count: int, clause: dict[str, Any]) -> dict[str, Any]:
+    return {"query": {"bool": {"should": [clause] * count}}}
+
+
+@pytest.mark.parametrize(
+    ("clause", "weight"),
+    [
+        ({"prefix": {"content": "a"}}, 1),
+        ({"fuzzy": {"content": "abcdefg"}}, 1),
+        ({"fuzzy": {"name": "a" * 15}}, 1),
+        ({"fuzzy": {"name": "a" * 64}}, 5),
+        ({"fuzzy": {"content": "\u4e00" * 100}}, 19),
+        ({"match": {"content": {"query": f"one {'a' * 64}", "fuzziness": 1}}}, 6),
+        ({"prefix": {"content": ""}}, 4),
+        ({"match": {"content": {"query": "one two", "fuzziness": 1}}}, 2),
+        ({"match": {"session": {"query": "one", "fuzziness": 1}}}, 1),
+        ({"match_bool_prefix": {"content": "one tw"}}, 1),
+        ({"multi_match": {"query": "one two", "fuzziness": 1, "fields": ["name", "content"]}}, 4),
+        ({"simple_query_string": {"query": "on* tw* three", "fields": ["content"]}}, 2),
+        ({"range": {"session": {"gte": "a"}}}, 2),
+        ({"wildcard": {"content": "*a*"}}, 4),
+        ({"wildcard": {"content": "a??????????*"}}, 4),
+        ({"wildcard": {"content": "*a????????"}}, 7),
+        ({"regexp": {"content": ".*a"}}, 4),
+    ],
+)
+def test_clauses_that_stand_for_all_words_which_fit(clause: dict[str, Any], weight: int) -> None:
+    most = limits.MAX_EXPANSIONS // weight
+    found = searched(**weighing(most, clause))
+    assert found.expansions == most * weight
+    assert "all words which fit" in refused(**weighing(most + 1, clause))
+    # Wherever they stand, and in a count.
+    with pytest.raises(SearchRefused):
+        body.count(weighing(most + 1, clause), "mine")
+    assert "fit" in refused(**weighing(most, clause), rescore={"query": {"rescore_query": clause}})
+    assert "fit" in refused(**weighing(most, clause), aggs={"a": {"filter": clause}})
+    assert "fit" in refused(**weighing(most, clause), highlight={"fields": {"content": {"highlight_query": clause}}})
+
+
+def test_what_stands_for_itself_weighs_nothing() -> None:
+    for clause in ({"term": {"session": "a"}}, {"range": {"size": {"gte": 1}}}, {"match": {"content": "a b"}}):
+        assert searched(query=clause).expansions == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ({"match_phrase": {"content": "a b " * 5}}, "more than 4 times"),
+        ({"match_phrase": {"content": {"query": "a b a", "slop": 1}}}, "may lie apart"),
+        ({"multi_match": {"query": "a b a", "type": "phrase", "slop": 2}}, "may lie apart"),
+        ({"simple_query_string": {"query": '"a b a"~3'}}, "may lie apart"),
+        ({"simple_query_string": {"query": r'\"x" "a b a"~3'}}, "may lie apart"),
+        ({"simple_query_string": {"query": "a-b-" * 5}}, "more than 4 times"),
+        ({"bool": {"should": [{"match_phrase": {"content": f"a{n} b"}} for n in range(65)]}}, "one too many"),
+    ],
+)
+def test_phrases_that_take_long(query: dict[str, Any], why: str) -> None:
+    assert why in refused(query=query)
+
+
+def test_phrases_that_do_not() -> None:
+    for options in ("a b a", {"query": "a b c", "slop": 1000}):
+        assert searched(query={"match_phrase": {"content": options}}).expansions == 2
+    assert searched(query={"match_phrase": {"content": "word"}}).expansions == 0
+
+
+def test_patterns_of_aggregations() -> None:
+    def made(count: int) -> dict[str, Any]:
+        return {f"a{number}": {"terms": {"field": "session", "include": "a.*"}} for number in range(count)}
+
+    most = limits.MAX_EXPANSIONS // 8
+    # Tried on the values of what was found.
+    assert all(each["terms"]["execution_hint"] == "map" for each in searched(aggs=made(most)).body["aggs"].values())
+    assert "fit" in refused(aggs=made(most + 1))
+    assert "execution_hint" not in searched(aggs={"a": {"terms": {"field": "session"}}}).body["aggs"]["a"]["terms"]
+
+
+def test_expressions_share_what_their_automata_may_cost() -> None:
+    def of(count: int) -> list[Any]:
+        found = searched(**weighing(count, {"regexp": {"content": "a.*"}})).body["query"]["bool"]["must"][0]
+        return [each["regexp"]["content"].get("max_determinized_states") for each in found["bool"]["should"]]
+
+    most = limits.MAX_DETERMINIZED // limits.DETERMINIZED
+    assert of(most) == [None] * most
+    assert of(most + 1) == [limits.MAX_DETERMINIZED // (most + 1)] * (most + 1)
+
+
+def test_groups_and_several_searches_count_too() -> None:
+    groups = {"field": "session", "inner_hits": {"name": "x", "size": 1}}
+    most = limits.MAX_GROUPED_EXPANSIONS // 11
+    assert searched(**weighing(most, {"prefix": {"name": "a"}}), collapse=groups)
+    assert "in every group" in refused(**weighing(most + 1, {"prefix": {"name": "a"}}), collapse=groups)
+    lines = ["{}", json.dumps(weighing(64, {"prefix": {"name": "a"}}))]
+    assert len(body.searches("\n".join([*lines * 2, ""]).encode(), "mine", PAGE, named=True)) == 2
+    with pytest.raises(SearchRefused, match="expanded words"):
+        body.searches("\n".join([*lines * 3, ""]).encode(), "mine", PAGE, named=True)
+
+
+def test_what_marks_words_is_bounded() -> None:
+    prefix = {"prefix": {"content": "a"}}
+    own = {"content": {"require_field_match": False}, "name": {"highlight_query": prefix, "require_field_match": False}}
+    for highlight in (
+        {"fields": {"content": {}}},
+        {"fields": own},
+        {"fields": {"content": {"require_field_match": False}}, "highlight_query": prefix},
+        {"fields": {"content": {}}, "require_field_match": False},
+        {"fields": {"content": {"require_field_match": False}}},
+        {"fields": {"content": {}}, "highlight_query": prefix, "require_field_match": False},
+        {"fields": {"content": {"highlight_query": prefix, "require_field_match": False}}},
+    ):
+        for clause in (prefix, {"function_score": {"query": prefix}}, {"bool": {"must": [prefix]}}):
+            marking = searched(query=clause, highlight=highlight).body["highlight"]
+            written = json.dumps(marking)
+            assert written.count('"prefix"') == written.count("top_terms_boost_") > 0
+            assert "tenant" not in written
+            assert all(each["require_field_match"] for entry in marking["fields"] for each in entry.values())
+    # The query itself finds all that fits.
+    assert asked(prefix) == {"prefix": {"content": {"value": "a"}}}
+
+
+#: What marks, and how often it looks through each text.
+LOOKING: list[tuple[dict[str, Any], int]] = [
+    ({"prefix": {"content": "a"}}, 2),
+    ({"wildcard": {"content": "*a*"}}, 2),
+    ({"regexp": {"content": "a.*"}}, 2),
+    ({"fuzzy": {"content": "a" * 7}}, 2),
+    ({"fuzzy": {"content": {"value": "a" * 60}}}, 16),
+    ({"bool": {"should": [{"prefix": {"content": "a"}}, {"bool": {"must": [{"prefix": {"content": "b"}}]}}]}}, 4),
+    ({"prefix": {"name": "a"}}, 0),
+    ({"fuzzy": {"name": "a" * 200}}, 6),
+    ({"term": {"content": "a"}}, 0),
+]
+
+
+@pytest.mark.parametrize(("clause", "count"), LOOKING, ids=lambda each: json.dumps(each)[:60])
+def test_what_marks_weighs_for_each_hit(clause: dict[str, Any], count: int) -> None:
+    plain: dict[str, Any] = {"fields": {"content": {}, "name": {}}}
+    own = {"fields": {"content": {"highlight_query": clause}, "name": {"highlight_query": clause}}}
+    for highlight, query in ((plain, clause), ({**plain, "highlight_query": clause}, {}), (own, {})):
+        asked_for = {"query": query or {"match_all": {}}, "highlight": highlight}
+        for size in (0, 1, 10, 25):
+            assert searched(**asked_for, size=size).looks == count * size, highlight
+    if not count:
+        return
+    many = {"bool": {"should": [clause] * (MOST_LOOKS // count // 25)}}
+    assert searched(query=many, highlight=plain, size=25).looks <= MOST_LOOKS
+    more = {"bool": {"should": [*many["bool"]["should"], clause]}}
+    assert "take a smaller [size]" in refused(query=more, highlight=plain, size=25)
+    # Without marks, and on a smaller page, it may be asked.
+    assert searched(query=more, size=25).looks == 0
+    assert searched(query=more, highlight=plain, size=12).looks <= MOST_LOOKS
+
+
+def test_what_people_type_is_marked_on_every_page() -> None:
+    words = " ".join(f"word{number}" for number in range(100))
+    for clause in (
+        {"match_bool_prefix": {"content": "the quarterly rep"}},
+        {"match": {"content": words}},
+        {"match_phrase": {"content": words}},
+        {"multi_match": {"query": words[:300], "fields": ["name", "content"]}},
+        {"simple_query_string": {"query": f'{"x" * 80}~ {"y" * 255}~ rep* "{words[:500]}"'}},
+        {"bool": {"should": [{"match_phrase": {"content": " ".join(f"a{n} b{n}" for n in range(8))}}] * 31}},
+    ):
+        for size in (10, PAGE):
+            made = searched(query=clause, highlight={"fields": {"content": {}, "name": {}}}, size=size)
+            assert made.looks <= MOST_LOOKS
+            assert made.body["highlight"]["fields"][0]["content"]["highlight_query"]["bool"]["should"]
+    lines = [
+        "{}",
+        json.dumps({"query": {"match": {"content": "one two thr"}}, "highlight": {"fields": {"content": {}}}}),
+    ]
+    assert len(body.searches("\n".join([*lines * 32, ""]).encode(), "mine", PAGE, named=True)) == 32
+    marked = {"highlight": {"fields": {"content": {}}}, "size": 50}
+    lines = ["{}", json.dumps(weighing(12, {"prefix": {"content": "a"}}) | marked)]
+    assert len(body.searches("\n".join([*lines * 2, ""]).encode(), "mine", PAGE, named=True)) == 2
+    with pytest.raises(SearchRefused, match="looks through texts for marks"):
+        body.searches("\n".join([*lines * 3, ""]).encode(), "mine", PAGE, named=True)
+
+
+#: Queries of which Elasticsearch marks no other words than those that they name, and how many.
+NAMED = {
+    "match_all": ({}, 0),
+    "match_none": ({}, 0),
+    "ids": ({"values": ["a"]}, 0),
+    "exists": ({"field": "content"}, 0),
+    "distance_feature": ({"field": "created", "origin": "now", "pivot": "1d"}, 0),
+    "term": ({"content": "a"}, 1),
+    "terms": ({"content": ["a", "b"], "boost": 2}, 2),
+    "match": ({"name": {"query": "a b"}}, 2),
+    "match_phrase": ({"content": "a b"}, 2),
+    "multi_match": ({"query": "a b", "fields": ["name", "content"]}, 4),
+    "combined_fields": ({"query": "a b", "fields": ["name"]}, 2),
+    "simple_query_string": ({"query": "a b"}, 2),
+    "bool": ({"must": [{"term": {"name": "a"}}], "should": {"match": {"name": "b"}}, "minimum_should_match": 1}, 2),
+    "boosting": ({"positive": {"term": {"name": "a"}}, "negative": {"match_all": {}}, "negative_boost": 0.5}, 1),
+    "constant_score": ({"filter": {"term": {"name": "a"}}, "boost": 2}, 1),
+    "dis_max": ({"queries": [{"term": {"name": "a"}}, {"term": {"name": "b"}}]}, 2),
+    "function_score": (
+        {"query": {"term": {"name": "a"}}, "functions": [{"filter": {"prefix": {"name": "a"}}, "weight": 2}]},
+        1,
+    ),
+}
+#: Those that stand for words which they do not name.
+OPEN: dict[str, list[Any]] = {
+    "prefix": [{"name": "a"}],
+    "wildcard": [{"name": "a*"}],
+    "regexp": [{"name": "a.*"}],
+    "fuzzy": [{"name": "a"}],
+    "range": [{"name": {"gte": "a"}}, {"session": {"lt": "z"}}],
+    "match_bool_prefix": [{"name": "a"}],
+    "match": [{"name": {"query": "a", "fuzziness": 1}}, {"session": {"query": "a", "fuzziness": "AUTO"}}],
+    "term": [{"name": {"value": "a", "case_insensitive": True}}],
+    "multi_match": [{"query": "a", "type": "bool_prefix"}, {"query": "a", "fields": ["name"], "fuzziness": 1}],
+    "simple_query_string": [{"query": "a*"}, {"query": "b \u0915\u093f*"}],
+}
+
+
+def test_only_what_names_its_words_marks_them_in_other_fields() -> None:
+    assert {*NAMED, *OPEN} == {*queries.QUERIES}
+
+    def made(name: str, said: Any) -> Any:
+        return queries.query(reading.Where("query", marking=True), {name: said})
+
+    for name, (said, words) in NAMED.items():
+        assert named(made(name, said)) == words, name
+    openly = [(name, said) for name, each in OPEN.items() for said in each]
+    for name, said in openly:
+        assert named(made(name, said)) == math.inf, (name, said)
+        for holding in ({"bool": {"filter": [{name: said}]}}, {"constant_score": {"filter": {name: said}}}):
+            for highlight in (
+                {"fields": {"content": {"require_field_match": False}}},
+                {"fields": {"content": {"highlight_query": holding, "require_field_match": False}}},
+            ):
+                marking = searched(query=holding, highlight=highlight).body["highlight"]
+                assert marking["fields"][0]["content"]["require_field_match"] is True
+    plain = {"fields": {"content": {"require_field_match": False}}}
+    marking = searched(query={"match": {"name": "a"}}, highlight=plain).body["highlight"]
+    assert marking["fields"] == [{"content": {"require_field_match": False}}]
+
+
+def test_every_beginning_has_its_weight() -> None:
+    """Whatever it ends with, in fields of words and exact ones."""
+    for field, beginnings in (("content", ["a*", "\u0915\u093f*"]), ("session", ["a*", "a.*", "\u0915\u093f*"])):
+        for typed in beginnings:
+            where = reading.Where("query")
+            queries.query(where, {"simple_query_string": {"query": f"{typed} {typed}", "fields": [field]}})
+            assert where.budget.expansions == 2 * weights.BEGINNING, typed
+
+
+def test_more_words_than_are_looked_for_are_not_marked_in_other_fields() -> None:
+    def strict(count: int) -> Any:
+        letters = map("".join, itertools.product(string.ascii_lowercase, repeat=3))
+        words = [{"match": {"name": " ".join(itertools.islice(letters, limits.MAX_WORDS))}} for _ in range(count)]
+        highlight = {"fields": {"content": {"require_field_match": False}}}
+        marking = searched(query={"bool": {"should": words}}, highlight=highlight).body["highlight"]
+        return marking["fields"][0]["content"]["require_field_match"]
+
+    assert strict(MOST_NAMED // limits.MAX_WORDS) is False
+    assert strict(MOST_NAMED // limits.MAX_WORDS + 1) is True

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import requests
 
+from app.root import reaching
 from app.settings import Settings
 from app.tokens import DEFAULT_TENANT, SCOPES, Tokens
 
@@ -41,6 +42,9 @@ class Server:
     #: What gunicorn is told to run.
     application: str = "app.wiring:create_app()"
     token: str = ""
+    #: A command that the server is started by, such as one that takes something of the machine away, or that of
+    #: tests/support/namespaces.py.
+    launcher: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     tokens: Tokens = field(init=False)
 
@@ -63,9 +67,9 @@ class Server:
         """Start gunicorn on the listener, which outlives restarts: the port stays the same. `wait`: until it answers."""
         descriptor = self.listener.fileno()
         with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "gunicorn", "-c", "python:app.server", "--bind", f"fd://{descriptor}"]
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", "python:app.server", "--bind", f"fd://{descriptor}"]
-                + [self.application],
+                [*self.launcher, *command, self.application],
                 cwd=ROOT,
                 env={**os.environ, **self.environment},
                 pass_fds=[descriptor],
@@ -117,6 +121,19 @@ class Server:
         assert self.process is not None
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [int(each) for each in children.split()]
+
+    def accepted(self) -> list[int]:
+        """The connections that each worker has accepted."""
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        ours = {fields[9] for fields in lines if fields[1].endswith(f":{self.port:04X}") and fields[3] == "01"}
+        counts = []
+        for pid in self.worker_pids():
+            links = []
+            for each in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    links.append(os.readlink(each))
+            counts.append(sum(each.removeprefix("socket:[").removesuffix("]") in ours for each in links))
+        return counts
 
     def stop(self) -> int:
         """End the server in order; its exit status."""
@@ -204,7 +221,13 @@ def delete_index(elasticsearch_url: str, alias: str) -> None:
 
 @contextlib.contextmanager
 def running_server(
-    folder: Path, elasticsearch_url: str, *, start: bool = True, application: str = "", **environment: str
+    folder: Path,
+    elasticsearch_url: str,
+    *,
+    start: bool = True,
+    application: str = "",
+    launcher: tuple[str, ...] = (),
+    **environment: str,
 ) -> Iterator[Server]:
     """A server on data in `folder`, ended and its index removed at the end. `environment`: settings by their names."""
     alias = environment.get("INDEX") or unique_index()
@@ -213,7 +236,6 @@ def running_server(
     settings = {
         "DATA": str(data),
         "INDEX": alias,
-        "ELASTICSEARCH_URL": elasticsearch_url,
         "RECONCILE_INTERVAL": "0.2",
         "DISK_RESERVE": "0",
         # The machine may be busy, and Elasticsearch with what others ask of it: a test that is about the time says its own.
@@ -222,9 +244,11 @@ def running_server(
         "EXTRACTION": "off",
         **environment,
     }
+    settings = reaching(settings.get("ELASTICSEARCH_URL", elasticsearch_url), settings)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = Server(data, alias, elasticsearch_url, settings, listener)
         server.application = application or server.application
+        server.launcher = launcher
         server.token = server.make_token(name="all")
         try:
             if start:

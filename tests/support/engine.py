@@ -108,7 +108,11 @@ def _started() -> Iterator[Source]:
         with _container(image) as url:
             yield Source(url, f"container of {image}", is_container=True)
     else:
-        with tempfile.TemporaryDirectory(prefix="elasticsearch-") as data, EmbeddedNode(Path(data)) as node:
+        # As open as a container of it is here: what tests send it is theirs, and goes through proxies of theirs.
+        with (
+            tempfile.TemporaryDirectory(prefix="elasticsearch-") as data,
+            EmbeddedNode(Path(data), open_to_all=True) as node,
+        ):
             yield Source(node.url, "embedded node")
 
 

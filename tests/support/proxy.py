@@ -18,13 +18,14 @@ READY_SECONDS = 60.0
 
 
 @contextlib.contextmanager
-def running_nginx(folder: Path, upstream_port: int, attachments: Path) -> Iterator[str]:
-    """nginx in front of 127.0.0.1:`upstream_port`; the URL. Only addresses and paths of its configuration are changed."""
+def running_nginx(folder: Path, upstream_port: int, attachments: Path, *, more: str = "") -> Iterator[str]:
+    """nginx in front of 127.0.0.1:`upstream_port`; the URL. Only addresses and paths of its configuration are changed, and
+    `more` added to its server."""
     with reserved_port() as port:
         text = CONFIGURATION.read_text()
         for shipped, here in (
             ("server store:9000;", f"server 127.0.0.1:{upstream_port};"),
-            ("listen 8080;", f"listen 127.0.0.1:{port};"),
+            ("listen 8080;", f"listen 127.0.0.1:{port}; {more}"),
             ("alias /data/attachments/;", f"alias {attachments}/;"),
             ("/tmp/nginx", f"{folder}/nginx"),
         ):

@@ -1,5 +1,7 @@
 """A test whose tool is missing is counted as not run, and is a failure in continuous integration."""
 
+import os
+
 import pytest
 
 SUITE = """
@@ -59,3 +61,12 @@ def test_module_that_is_skipped_whole_fails_in_continuous_integration(
     result = pytester.runpytest_subprocess("-p", "tests.support.tools")
     result.assert_outcomes(errors=1)
     assert result.ret != pytest.ExitCode.OK
+
+
+def test_what_only_root_can_do_is_run_by_root(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In continuous integration everything runs as root, and some of it a second time as another user."""
+    monkeypatch.setenv("CI", "true")
+    pytester.makepyfile("import os, pytest\n@pytest.mark.needs('root')\ndef test_it():\n    assert os.geteuid() == 0\n")
+    result = pytester.runpytest_subprocess("-p", "tests.support.tools")
+    result.assert_outcomes(**{"passed" if os.geteuid() == 0 else "skipped": 1})
+    assert result.ret == pytest.ExitCode.OK

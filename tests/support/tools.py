@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 
 import pytest
 
+from app import confinement, systemcalls
 from app.extraction.kinds import recognition_installed
 from tests.support import containers
 
@@ -20,11 +21,19 @@ _COMMANDS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
 }
 
+# The one thing that is no tool. In continuous integration all tests run as root, and some a second time as another user.
+ROOT = "root"
+
 # Tools that are more than a command.
 _PROBES: dict[str, Callable[[], bool]] = {
     "docker": containers.engine_answers,
+    # All that the product uses of it.
+    "landlock": lambda: not confinement.offered().missing,
+    "seccomp": lambda: not systemcalls.missing(),
     "elasticsearch-image": lambda: containers.elasticsearch_image() is not None,
     "tesseract-data": recognition_installed,
+    # To mount a file system, and to see what is given up.
+    ROOT: lambda: os.geteuid() == 0,
 }
 
 
@@ -65,7 +74,9 @@ def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
 
 def _fail_if_not_run(report: pytest.TestReport | pytest.CollectReport) -> None:
     """Turn a skip, whoever asked for it, into a failure where nothing may be missing. Expected failures stay."""
-    if report.skipped and not hasattr(report, "wasxfail") and nothing_may_be_missing():
+    if not report.skipped or hasattr(report, "wasxfail") or _reason(report) == f"{ROOT} missing":
+        return
+    if nothing_may_be_missing():
         report.outcome = "failed"
         report.longrepr = f"not run: {_reason(report)}"
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import main
+from benchmarks import main, parts
 from benchmarks.client import Sample
-from benchmarks.lines.base import Line
-from benchmarks.parts import Parts
+from benchmarks.lines.base import Group, Line
+from benchmarks.parts import Missing, Parts
 
 
 def test_every_line_is_of_a_group_and_every_group_has_a_line() -> None:
@@ -54,3 +54,38 @@ def test_nothing_is_started_before_it_is_needed(tmp_path: Path) -> None:
     with Parts(tmp_path, optimized=False):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def without_nginx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(parts, "SYSTEM_PATH", str(tmp_path))
+
+
+@pytest.mark.usefixtures("without_nginx")
+def test_what_needs_nginx_says_so_each_time(tmp_path: Path) -> None:
+    with Parts(tmp_path, optimized=False) as found:
+        for _ in range(2):
+            with pytest.raises(Missing, match="nginx is missing .*apt-get install nginx-light"):
+                _ = found.nginx
+        assert list(found.folder.iterdir()) == []
+
+
+@pytest.mark.usefixtures("without_nginx")
+def test_what_is_missing_is_named_and_the_other_lines_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beside = Group("beside", lambda found, form: {"nginx": lambda seconds: Sample(len(found.nginx))})
+    alone = Group("alone", lambda found, form: {"store": lambda seconds: Sample(1.0)})
+    sides = (("beside", "nginx"), ("alone", "store"))
+    lines = tuple(Line(f"the {name} line", name, side, None, "rate", "/s") for name, side in sides)
+    monkeypatch.setattr(main, "GROUPS", (beside, alone))
+    monkeypatch.setattr(main, "LINES", lines)
+    monkeypatch.setattr("sys.argv", ["run", "--short", "--json", str(tmp_path / "found.json")])
+    assert main.main() == 1
+    told = capsys.readouterr()
+    assert "beside: not measured, as nginx is missing" in told.err
+    assert "could not be measured: beside" in told.err
+    assert "Traceback" not in told.err
+    assert "the alone line" in told.out
+    assert "the beside line" not in told.out

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.ids import is_id, new_uuid, new_xid
+from app.ids import is_id, new_uuid, new_xid, new_xids
 
 
 def test_forms() -> None:
@@ -58,21 +58,69 @@ def test_unique_across_threads() -> None:
     assert len({each for some in found for each in some}) == 16_000
 
 
-def test_a_fork_draws_its_own_process_part() -> None:
+def number_of(xid: str) -> int:
+    """The 96 bits of an xid."""
+    found = 0
+    for each in xid:
+        found = found << 5 | "0123456789abcdefghijklmnopqrstuv".index(each)
+    return found >> 4
+
+
+def test_a_fork_draws_others() -> None:
+    new_xid()
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
-        os.write(write, new_xid().encode())
+        os.write(write, " ".join(new_xids(100)).encode())
         os._exit(0)
     os.waitpid(child, 0)
-    theirs = os.read(read, 100).decode()
+    theirs = os.read(read, 10_000).decode().split()
     os.close(read)
     os.close(write)
-    # Characters 7 to 14 lie wholly within the process part.
-    assert theirs[7:14] != new_xid()[7:14]
+    random = [{number_of(each) & (1 << 44) - 1 for each in ids} for ids in (theirs, new_xids(100))]
+    # One at most by chance: of 10,000 pairs one in two thousand million is.
+    assert len(random[0] & random[1]) <= 1
+
+
+def test_those_of_one_request_are_in_order() -> None:
+    ids = new_xids(100)
+    assert ids == sorted(set(ids))
+    assert len(ids) == 100
+    assert new_xids(0) == []
+
+
+def test_an_id_says_when_it_was_made() -> None:
+    before = time.time_ns() // 1000
+    number = number_of(new_xid())
+    after = time.time_ns() // 1000
+    assert before <= (number >> 64) * 1_000_000 + (number >> 44 & (1 << 20) - 1) <= after
+
+
+@pytest.mark.parametrize("between", [0, 1, 7])
+def test_nothing_counts_the_ids_of_others(between: int) -> None:
+    """Two ids of one tenant, and some of others between them: the bits that are no time say nothing of how many."""
+    differences = []
+    for _ in range(200):
+        mine = number_of(new_xid())
+        for _ in range(between):
+            new_xid()
+        differences.append((number_of(new_xid()) ^ mine) & (1 << 44) - 1)
+    # Each bit differs as often as not: of 200 within 50 of 100, which chance leaves once in 10^12.
+    for bit in range(44):
+        assert 50 <= sum(each >> bit & 1 for each in differences) <= 150, bit
 
 
 def test_sortable_by_the_second() -> None:
     first = new_xid()
     time.sleep(1.01)
     assert first < new_xid()
+
+
+def test_sortable_by_the_microsecond() -> None:
+    made = []
+    for _ in range(1000):
+        made.append(new_xid())
+        began = time.time_ns() // 1000
+        while time.time_ns() // 1000 <= began:
+            pass
+    assert made == sorted(made)

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.root import node_url, telling_node_url
+from app.root import node_url, reaching, telling_node_url
+from app.settings import Settings
 
 URL = "http://127.0.0.1:4711"
 KILLED = """
@@ -46,3 +47,30 @@ def test_what_a_killed_one_leaves_is_not_believed(tmp_path: Path) -> None:
     assert node_url(tmp_path) is None
     with telling_node_url(tmp_path, URL):
         assert node_url(tmp_path) == URL
+
+
+def test_it_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """It has the login to the node in it. Also where an older version left the file, which others could read."""
+    (tmp_path / "elasticsearch").mkdir()
+    path = tmp_path / "elasticsearch" / "url"
+    path.touch()
+    path.chmod(0o644)
+    with telling_node_url(tmp_path, URL):
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_login_takes_the_place_of_another_elasticsearchs() -> None:
+    for given in (
+        {},
+        {"ELASTICSEARCH_API_KEY": "b3RoZXI="},
+        {"ELASTICSEARCH_USERNAME": "other", "ELASTICSEARCH_PASSWORD": "other"},
+    ):
+        settings = Settings.from_environ(reaching("http://store:se-c%20ret@127.0.0.1:4711", given))
+        assert settings.elasticsearch_url == "http://127.0.0.1:4711"
+        assert (settings.elasticsearch_username, settings.elasticsearch_password) == ("store", "se-c ret")
+        assert settings.elasticsearch_api_key is None
+
+
+def test_a_url_without_a_login_leaves_that_of_the_environment() -> None:
+    given = {"ELASTICSEARCH_API_KEY": "b3RoZXI=", "INDEX": "files"}
+    assert reaching("https://search.example/es", given) == {**given, "ELASTICSEARCH_URL": "https://search.example/es"}

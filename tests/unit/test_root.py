@@ -15,6 +15,14 @@ def test_an_empty_folder_becomes_a_store_once(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "data" / "store.json").read_text()) == {"format": STORE_FORMAT, "id": store_id}
 
 
+@pytest.mark.parametrize("mode", [0o777, 0o755, 0o770, 0o750, 0o700])
+def test_the_folder_is_closed_to_others(tmp_path: Path, mode: int) -> None:
+    """The group may read, as nginx does; what its owner took from that stays taken."""
+    tmp_path.chmod(mode)
+    open_root(tmp_path)
+    assert tmp_path.stat().st_mode & 0o777 == mode & 0o750
+
+
 def test_a_store_without_its_identity_gets_no_other_one(tmp_path: Path) -> None:
     """With another id the index would be refused as another store's."""
     (tmp_path / "attachments").mkdir()

@@ -27,7 +27,8 @@ NEW = "9.5.3"
 
 @contextlib.contextmanager
 def node(folder: Path, version: str) -> Iterator[str]:
-    with EmbeddedNode(folder / "node", version=version, archived=False) as made:
+    # The old one is only there to be refused, and too old to be guarded.
+    with EmbeddedNode(folder / "node", version=version, archived=False, open_to_all=version == OLD) as made:
         nodes = requests.get(f"{made.url}/_nodes", timeout=60).json()["nodes"]
         assert [each["version"] for each in nodes.values()] == [version]
         yield made.url

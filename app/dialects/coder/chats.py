@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NoReturn
+from urllib.parse import urlencode
 
-from flask import Response, jsonify, request
+from flask import Response, current_app, jsonify, request
 
-from app import workspaces
+from app import processing, workspaces
 from app.attachment import now
 from app.chats import AlreadySo, Chat
 from app.dialects.coder.base import PREFIX, BadRequest, CoderError, TooLarge, Validation, blueprint, parse_uuid
@@ -22,6 +23,8 @@ from app.ids import new_uuid
 from app.services import services
 
 MAX_PARTS = 100
+#: What it costs to look whether a file is there, in steps of `app.processing`.
+STEPS_A_FILE = 40
 MAX_TITLE = 100
 
 _TIME: Schema = {"type": "string", "format": "date-time"}
@@ -57,6 +60,13 @@ _QUERY = (
     Parameter("limit", "query", "Chats at most, from 1.", {"type": "integer", "minimum": 1}),
     Parameter("offset", "query", "Chats to pass over.", {"type": "integer", "minimum": 0}),
 )
+_LISTED = {
+    200: Answer(
+        "The newest first; fewer than were asked for when they are large, with `Link` to the next page then",
+        {JSON: array(_CHAT)},
+        {"Link": TEXT},
+    )
+}
 _ARCHIVED = re.compile(r"archived:(true|false)")
 
 
@@ -187,9 +197,9 @@ def get_chat(chat: str) -> Response:
 
 @blueprint.get(PREFIX)
 @requires("search")
-@describes("List chats", {200: Answer("The newest first", {JSON: array(_CHAT)})}, errors=_ASKING, parameters=_QUERY)
+@describes("List chats", _LISTED, errors=_ASKING, parameters=_QUERY)
 def list_chats() -> Response:
-    """Chats that are not archived, or those that are."""
+    """Chats that are not archived, or those that are; as many of them as a page may have bytes, and then where to go on."""
     settings = services().settings
     archived = _ARCHIVED.fullmatch(request.args.get("q", "archived:false").strip() or "archived:false")
     if archived is None:
@@ -198,8 +208,18 @@ def list_chats() -> Response:
         )
     size = _number("limit", settings.max_page_size, 1, settings.max_page_size)
     start = _number("offset", 0, 0, 10_000 - size)
-    found = services().chats.list(caller().tenant, archived=archived[1] == "true", size=size, start=start)
-    return jsonify([_described(each) for each in found])
+    page = services().chats.page(caller().tenant, _written, archived=archived[1] == "true", size=size, start=start)
+    # As jsonify writes them.
+    response = Response(b"[%b]\n" % b",".join(page.chats), content_type=JSON)
+    if not page.whole:
+        start += len(page.chats)
+        following = urlencode({"q": archived[0], "limit": min(size, 10_000 - start), "offset": start})
+        response.headers["Link"] = f'<{PREFIX}?{following}>; rel="next"'
+    return response
+
+
+def _written(chat: Chat) -> bytes:
+    return current_app.json.dumps(_described(chat)).encode()
 
 
 def _number(name: str, default: int, least: int, most: int) -> int:
@@ -240,6 +260,7 @@ def _set_archived(chat: str, archived: bool, already: str) -> tuple[str, int]:
 def _described(chat: Chat) -> dict[str, Any]:
     files = []
     for file_id in chat.files:
+        processing.spend(STEPS_A_FILE)
         try:
             attachment = services().store.find(file_id, chat.tenant)
         except NotFound:

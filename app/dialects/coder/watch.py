@@ -15,7 +15,16 @@ from websockets.server import ServerProtocol
 from app import workspaces
 from app.dialects.coder.base import PREFIX, BadRequest, CoderError, blueprint, credentials
 from app.dialects.coder.chats import find_chat
-from app.errors import IndexRejected, IndexUnavailable, NotFound, Refused, StorageFailed, StoreError
+from app.errors import (
+    IndexRejected,
+    IndexUnavailable,
+    NotFound,
+    Refused,
+    StorageFailed,
+    StoreError,
+    TooManyWebSockets,
+    WebSocketsFull,
+)
 from app.http.access import caller, requires
 from app.http.describe import Answer, describes
 from app.services import services
@@ -31,13 +40,14 @@ class UpgradeRequired(CoderError):
 
 _WATCHING = {101: Answer("A WebSocket: JSON in text frames, as docs/coder.md describes them")}
 _ERRORS = (BadRequest, UpgradeRequired, Refused, NotFound, IndexUnavailable, IndexRejected, StorageFailed)
+_FULL = (TooManyWebSockets, WebSocketsFull)
 
 
 # A request with the handshake's headers matches the second rule only, one without them the first.
 @blueprint.get(f"{PREFIX}/<chat>/git/watch")
 @blueprint.get(f"{PREFIX}/<chat>/git/watch", websocket=True)
 @requires("read")
-@describes("Watch git changes for a chat", _WATCHING, errors=_ERRORS)
+@describes("Watch git changes for a chat", _WATCHING, errors=(*_ERRORS, *_FULL))
 def watch_git(chat: str) -> Response:
     """101 and a WebSocket, or the error that any other route would give."""
     found, held, token = find_chat(chat), services(), caller()
@@ -64,7 +74,9 @@ def watch_git(chat: str) -> Response:
     connection = request.environ.get("gunicorn.socket")
     if not isinstance(connection, socket.socket) or isinstance(connection, ssl.SSLSocket):
         raise CoderError(500, "An internal server error occurred.", "This server can't take over the connection.")
-    response.call_on_close(lambda: held.watchers.add(take_over(connection), folder, locate, allowed))
+    # Last: nothing that is refused has taken it.
+    place = held.watchers.places.take(tenant)
+    response.call_on_close(lambda: held.watchers.add(take_over(connection), place, folder, locate, allowed))
     return response
 
 

@@ -1,10 +1,11 @@
 """Elasticsearch's own query language, as much of it as may be asked here: from untrusted JSON to a search body. Pure.
 
 Every name that may occur is in a table, with the check that its value goes through: `queries` and `fulltext` (query
-clauses), `aggregations`, `hits` (sort, source, highlight, collapse), `body` (top-level keys), `parameters` (the query
-string of the URL), over `fields` (which fields there are, and what each is good for) and `reading` (the checks of plain
-values, and what a whole body may cost). What leaves this room is built anew from what was recognised; nothing of a
-caller's body is passed on because nobody objected. `refused` only gives reasons to names that are known and left out.
+clauses), `aggregations`, `order` (sort, search_after), `hits` (source, highlight, collapse), `body` (top-level keys),
+`parameters` (the query string of the URL), over `fields` (which fields there are, and what each is good for) and `reading`
+(the checks of plain values, and what a whole body may cost). What leaves this room is built anew from what was recognised;
+nothing of a caller's body is passed on because nobody objected. `refused` only gives reasons to names that are known and
+left out.
 
 The tenant is put around what was built, by `body`, in filter context: scores stay those of the caller's own query.
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from app.search.language import limits
+from app.search.language import limits, weights
 from app.search.language.fields import EXACT, NUMERIC, field_of
 from app.search.language.hits import inner_hits
 from app.search.language.queries import query
@@ -36,6 +36,7 @@ from app.search.language.reading import (
     text,
     whole,
 )
+from app.search.language.tenant import owned
 
 _NESTED = ("aggs", "aggregations")
 #: How many buckets is a matter of what is found; and as how many they count where each has hits.
@@ -147,7 +148,12 @@ def _terms(where: Where, value: Any) -> Dsl:
         **_MISSING,
         **_FORMAT,
     }
-    return dict(record(table, "field")(where, value))
+    made = dict(record(table, "field")(where, value))
+    if any(isinstance(made.get(name), str) for name in ("include", "exclude")):
+        # The pattern is tried on the values of what was found, not on those of all tenants.
+        made["execution_hint"] = "map"
+        weights.spend(where, weights.INCLUDED * sum(isinstance(made.get(name), str) for name in ("include", "exclude")))
+    return made
 
 
 def _several_ranges(bound: Check) -> Check:
@@ -319,10 +325,10 @@ _BUCKETS = {
 #: Everything that may be asked.
 AGGREGATIONS: dict[str, Check] = {
     "terms": _terms,
-    "filter": query,
+    "filter": owned(query),
     "filters": record(
         {
-            "filters": _keyed("filters", query),
+            "filters": _keyed("filters", owned(query)),
             "other_bucket": boolean,
             "other_bucket_key": given_name,
             "keyed": boolean,

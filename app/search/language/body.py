@@ -1,7 +1,7 @@
 """Whole bodies: of a search, a count, the lines of an msearch, and of opening and closing a point in time.
 
-The tenant's filter is put around a body's query here and nowhere else. A body without a query finds all of the tenant's
-documents, each with the score 1 that `match_all` gives.
+The tenant's filter is put around a body's query here (`tenant` says where else it is). A body without a query finds all of
+the tenant's documents, each with the score 1 that `match_all` gives.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import SearchRefused
-from app.search.language import limits
+from app.search.expansions import MOST_LOOKS, MOST_NAMED, bounded, looks, named
+from app.search.language import limits, weights
 from app.search.language.aggregations import aggregations
 from app.search.language.hits import (
     collapse,
@@ -22,10 +23,9 @@ from app.search.language.hits import (
     min_score,
     most_marked,
     rescore,
-    search_after,
-    sort,
     source,
 )
+from app.search.language.order import search_after, settle, sort
 from app.search.language.queries import query
 from app.search.language.reading import (
     Check,
@@ -40,8 +40,10 @@ from app.search.language.reading import (
     text,
     whole,
 )
-from app.search.marking import budget
+from app.search.language.tenant import filtered, owned
+from app.search.marking import budget, spelled
 from app.search.params import MAX_HIGHLIGHTED, MAX_WINDOW
+from app.search.syntax import parse
 
 #: The name under which the index is known to clients, whatever it is called in Elasticsearch.
 PUBLIC_INDEX = "coco_attachment"
@@ -58,12 +60,15 @@ class Point:
 @dataclass(frozen=True)
 class Search:
     """A search body that is safe to send. `point`: where it searches, the index itself without one. `hits`, and `marked`
-    characters of their contents: how many it may be told."""
+    characters of their contents: how many it may be told. `expansions`: what clauses weigh that stand for all words which
+    fit; `looks` through the words of texts: what those take that mark."""
 
     body: Dsl
     point: Point | None = None
     hits: int = 0
     marked: int = 0
+    expansions: int = 0
+    looks: int = 0
 
 
 def _timeout(where: Where, value: Any) -> Any:
@@ -89,7 +94,7 @@ def _top_level(max_page_size: int) -> dict[str, Check]:
     return {
         "query": query,
         "rescore": rescore,
-        "post_filter": query,
+        "post_filter": owned(query),
         "from": whole(0, 2**31 - 1),
         "size": whole(0, max_page_size),
         "sort": sort,
@@ -115,18 +120,13 @@ def _top_level(max_page_size: int) -> dict[str, Check]:
 TOP_LEVEL = tuple(_top_level(1))
 
 
-def filtered(asked: Dsl | None, tenant: str) -> Dsl:
-    """A query's own score, of the tenant's documents alone."""
-    return {"bool": {"must": [asked or {"match_all": {}}], "filter": [{"term": {"tenant": tenant}}]}}
-
-
 def search(content: Mapping[str, Any], tenant: str, max_page_size: int, url: Mapping[str, Any] | None = None) -> Search:
     """A search body, checked and built anew, for `tenant`. `url`: what the URL says in place of the body.
 
     Raises SearchRefused, naming the clause.
     """
     table = _top_level(max_page_size)
-    where = Where("search")
+    where = Where("search", tenant=tenant)
     given = {**content, **(url or {})}
     for name in given:
         known(where, name, table, "unknown key")
@@ -138,12 +138,22 @@ def search(content: Mapping[str, Any], tenant: str, max_page_size: int, url: Map
     made["query"] = filtered(made.get("query"), tenant)
     made.setdefault("_source", source(where, None))
     _check_window(where, made, point)
+    settle(where, made, point is not None)
     hits = _hits(where, made)
+    weights.share(where.budget)
     marked = 0
+    looked = 0
     if "highlight" in made:
         size = made.get("size", 10)
         if size > MAX_HIGHLIGHTED:
             where.inside("highlight").refuse(f"is for a [size] of at most {MAX_HIGHLIGHTED}")
+        looked = size * _bound_marks(where, made, given.get("query"), size)
+        if looked > MOST_LOOKS:
+            where.inside("highlight").refuse(
+                f"may look {looked} times through the words of a text, for each hit of the page and each beginning, "
+                f"pattern, expression or fuzzy word that marks; {MOST_LOOKS} times are allowed: take a smaller [size], or a "
+                "[highlight_query] with fewer of them"
+            )
         made["highlight"]["max_analyzed_offset"] = budget(size)
         marked = size * most_marked(made["highlight"], budget(size))
         if marked > limits.MAX_MARKED:
@@ -151,13 +161,52 @@ def search(content: Mapping[str, Any], tenant: str, max_page_size: int, url: Map
                 f"of [content] may make {marked} characters, tags and all, of which {limits.MAX_MARKED} are allowed: take a "
                 "smaller [size], [number_of_fragments] or [fragment_size], or shorter tags"
             )
-    return Search(made, point, hits, marked)
+    return Search(made, point, hits, marked, where.budget.expansions, looked)
+
+
+#: What is written for Elasticsearch, and may fit many words, takes twice as long as a word that somebody typed.
+_WRITTEN = 2
+
+
+def _bound_marks(where: Where, made: Dsl, asked: Any, size: int) -> int:
+    """Let what marks words stand for a bounded number of them: what highlights name, and without that the query itself; in
+    `content`, in every spelling, what full-text clauses look for. Returns how often that looks through the words of a text.
+    """
+    marking: Dsl = made["highlight"]
+    typed = spelled(map(parse, where.budget.marks), size) if "highlight_query" not in marking else []
+    common = marking.pop("highlight_query", None)
+    if common is None and asked is not None:
+        # Of the query only what finds words; it was spent once already.
+        marks = query(Where("highlight", tenant=where.tenant, marking=True), asked)
+        common = marks if named(marks) > MOST_NAMED else None
+    found = 0
+    for field, options in (each for entry in marking["fields"] for each in entry.items()):
+        marks = options.get("highlight_query", common)
+        if field == "content" and typed and "highlight_query" not in options:
+            # Never more than there may be: so many words of them were taken.
+            marks = {"bool": {"should": typed}}
+            found += looks(typed, field)
+        elif marks is not None:
+            found += _WRITTEN * looks(marks, field)
+        if marks is None:
+            continue
+        options["highlight_query"] = bounded(marks, field, size)
+        if named(marks) > MOST_NAMED:
+            # Said for each field, as that counts more than what is said of all. Without it Elasticsearch does not keep to
+            # the bound.
+            options["require_field_match"] = True
+    return found
 
 
 def _hits(where: Where, made: Dsl) -> int:
     """How many a body may be told: its page, with those in each group, and those in all buckets. Raises SearchRefused."""
     size = made.get("size", 10)
-    inside = sum(each.get("size", 3) for each in made.get("collapse", {}).get("inner_hits", ()))
+    groups = made.get("collapse", {}).get("inner_hits", ())
+    inside = sum(each.get("size", 3) for each in groups)
+    if where.budget.expansions * (1 + size * len(groups)) > limits.MAX_GROUPED_EXPANSIONS and groups:
+        where.inside("collapse").refuse(
+            "with [inner_hits] looks for words in every group: take fewer groups, or fewer beginnings and patterns"
+        )
     hits: int = size * (1 + inside) + where.budget.hits
     if hits > limits.MAX_HITS:
         where.inside("size").refuse(
@@ -174,8 +223,6 @@ def _check_window(where: Where, made: Dsl, point: Point | None) -> None:
             f"plus [size] must be at most {MAX_WINDOW} but was {reach}: for more, take [search_after] with the [sort] "
             "of the last hit, and a point in time (POST /coco_attachment/_pit) so that nothing moves meanwhile"
         )
-    if "search_after" in made and "sort" not in made and point is None:
-        where.inside("search_after").refuse("needs a [sort]")
     if "search_after" in made and made.get("from", 0) > 0:
         where.inside("from").refuse("must be 0 or missing with [search_after]", "action_request_validation_exception")
     if "collapse" in made and "search_after" in made and len(made.get("sort", ())) != 1:
@@ -183,15 +230,15 @@ def _check_window(where: Where, made: Dsl, point: Point | None) -> None:
     inner = made.get("collapse", {}).get("inner_hits")
     if inner and made.get("size", 10) > limits.MAX_GROUPS_WITH_HITS:
         where.inside("collapse").refuse(f"with [inner_hits] is for a [size] of at most {limits.MAX_GROUPS_WITH_HITS}")
-    if point is None and any(
-        "_shard_doc" in (each if isinstance(each, dict) else [each]) for each in made.get("sort", ())
-    ):
+    if point is None and where.budget.shard_order:
         where.inside("sort").refuse("by [_shard_doc] needs a point in time")
 
 
 def count(content: Mapping[str, Any], tenant: str) -> Dsl:
     """The body of a count. Raises SearchRefused."""
-    made = record({"query": query})(Where("count"), content)
+    where = Where("count", tenant=tenant)
+    made = record({"query": query})(where, content)
+    weights.share(where.budget)
     return {"query": filtered(made.get("query"), tenant)}
 
 
@@ -226,6 +273,8 @@ def searches(lines: bytes, tenant: str, max_page_size: int, *, named: bool) -> l
     for what, told, most in (
         ("hits", sum(each.hits for each in found), limits.MAX_HITS),
         ("marked characters", sum(each.marked for each in found), limits.MAX_MARKED),
+        ("expanded words", sum(each.expansions for each in found), limits.MAX_EXPANSIONS),
+        ("looks through texts for marks", sum(each.looks for each in found), 2 * MOST_LOOKS),
     ):
         if told > most:
             raise SearchRefused(

@@ -12,10 +12,10 @@ knows Elasticsearch expects of an analysed field. Clauses on exact values (`term
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from app.search.language import limits
+from app.search.language import limits, weights
 from app.search.language.fields import ANY, EXACT, FIELDS, TEXT, field_of, matching
 from app.search.language.reading import (
     Check,
@@ -34,6 +34,7 @@ from app.search.language.reading import (
     text,
     whole,
 )
+from app.search.language.tenant import within
 from app.search.words import content_words, words
 
 #: The field named -> the field of words that is searched, and what makes them.
@@ -98,14 +99,25 @@ def _one(where: Where, clause: str, field: str, options: Dsl) -> Dsl:
     if field not in WORDS:
         if clause == "match_bool_prefix":
             where.refuse(f"needs a field of words: {', '.join(WORDS)}")
+        if "fuzziness" in made:
+            weights.fuzzy(where, str(made["query"]))
         # An exact field has no phrases: Elasticsearch takes the whole text as its value.
         return {clause: {field: made}}
     target, make = (ORDERED if clause == "match_phrase" else WORDS)[field]
     query = made["query"]
     made["query"] = _wordy(where, query, make)
+    if "fuzziness" in made:
+        weights.fuzzy(where, made["query"])
+    if clause == "match_bool_prefix":
+        weights.spend(where, weights.BEGINNING)
+    if clause == "match_phrase":
+        weights.phrase(where, made["query"], made.get("slop", 0))
     if target == "content_words":
         where.budget.marks.append(_marked(clause, made["query"], made.get("slop", 0)))
-    return {clause: {target: made}}
+    built = {clause: {target: made}}
+    # Whether words follow each other takes time for each document that has them all. Where the clause is all that is asked,
+    # it has the tenant beside it.
+    return built if where.depth < 2 or clause != "match_phrase" or " " not in made["query"] else within(where, built)
 
 
 def _marked(clause: str, found: str, slop: int) -> str:
@@ -185,7 +197,7 @@ def multi_match(where: Where, value: Any) -> Dsl:
     each = []
     for field, boost in named:
         where.budget.clauses += 1
-        each.append(_one(where, clause, field, {**usable, **({} if boost is None else {"boost": boost})}))
+        each.append(_one(where.deeper(), clause, field, {**usable, **({} if boost is None else {"boost": boost})}))
     if kind in ("most_fields", "bool_prefix"):
         return {"bool": {"should": each, "minimum_should_match": 1, **outer}}
     return {"dis_max": {"queries": each, **({} if tie is None else {"tie_breaker": tie}), **outer}}
@@ -222,6 +234,16 @@ def combined_fields(where: Where, value: Any) -> Dsl:
 _TOKEN = re.compile(r'[^\s"()|+*~\\-][^\s"()|+*~\\]*')
 #: What of the language is in force: all but fuzzy words, which expand to a limited number of words.
 _FLAGS = "AND|NOT|OR|PHRASE|PRECEDENCE|ESCAPE|WHITESPACE|PREFIX|SLOP"
+
+
+def _phrases(asked: str) -> Iterator[tuple[str, int]]:
+    """What is quoted in a query of the little language, and how far its words may lie apart. Where a quote may be escaped,
+    everything between quotes is taken for quoted."""
+    parts = asked.split('"')
+    for at, part in enumerate(parts):
+        if at % 2 or "\\" in asked:
+            apart = re.match(r"~(\d{1,9})", parts[at + 1]) if at + 1 < len(parts) else None
+            yield part, int(apart[1]) if apart else 0
 
 
 def _folded(typed: str) -> str:
@@ -275,6 +297,9 @@ def simple_query_string(where: Where, value: Any) -> Dsl:
         # A word of a name may be a part of one; a phrase needs them in their order.
         for table in (WORDS, ORDERED):
             targets[table[field][0] if field in table else field] = boost
+    weights.beginnings(where, made["query"], len(targets))
+    for phrase, apart in _phrases(made["query"]):
+        weights.phrase(where, phrase, apart, len(targets))
     if "content_words" in targets:
         where.budget.marks.append(typed)
     return {

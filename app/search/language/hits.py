@@ -1,4 +1,4 @@
-"""What is told of a hit: its `_source`, order, highlights and grouping."""
+"""What is told of a hit: its `_source`, highlights and grouping."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from app.search.language.fields import (
     matching,
     refuse_field,
 )
+from app.search.language.order import sort
 from app.search.language.queries import query
 from app.search.language.reading import (
     Check,
@@ -23,17 +24,14 @@ from app.search.language.reading import (
     boolean,
     choice,
     given_name,
-    known,
     mapping,
     number,
     record,
-    scalar,
     several,
     text,
     whole,
 )
-from app.search.marking import MOST_MARKED, spelled
-from app.search.syntax import parse
+from app.search.language.tenant import owned
 
 _NOTHING = "-"
 
@@ -82,7 +80,12 @@ def fields(where: Where, value: Any) -> list[Dsl]:
                 found.append({"field": name, "format": made["format"]})
             else:
                 found.append({"field": name})
-    return found
+    return _each_once(found)
+
+
+def _each_once(found: list[Dsl]) -> list[Dsl]:
+    """Without repetitions, each of which would be looked up for each hit."""
+    return [dict(each) for each in dict.fromkeys(tuple(entry.items()) for entry in found)]
 
 
 def docvalue_fields(where: Where, value: Any) -> list[Dsl]:
@@ -95,14 +98,14 @@ def docvalue_fields(where: Where, value: Any) -> list[Dsl]:
         formatted = {"format": made["format"]} if "format" in made else {}
         for name in matching(where, made["field"], exact):
             found.append({"field": name, **(formatted if FIELDS[name] in NUMERIC else {})})
-    return found
+    return _each_once(found)
 
 
 def rescore(where: Where, value: Any) -> list[Dsl]:
     """Another query for the order of the best hits."""
     inner = record(
         {
-            "rescore_query": query,
+            "rescore_query": owned(query),
             "query_weight": number(0, 1e6),
             "rescore_query_weight": number(0, 1e6),
             "score_mode": choice("total", "multiply", "avg", "max", "min"),
@@ -112,49 +115,6 @@ def rescore(where: Where, value: Any) -> list[Dsl]:
     return list(
         several(record({"window_size": whole(1, limits.MAX_RESCORED), "query": inner}, "query"), 4)(where, value)
     )
-
-
-def sort(where: Where, value: Any) -> list[Any]:
-    """The order: fields that have one, `_score`, and `_doc` or `_shard_doc`, the index's own."""
-    return [_sort(where, each) for each in several(lambda inner, item: item, limits.MAX_SORTS)(where, value)]
-
-
-_ORDER: dict[str, Check] = {
-    "order": choice("asc", "desc"),
-    "missing": scalar,
-    "mode": choice("min", "max"),
-    "format": text(limits.MAX_NAME),
-    "numeric_type": choice("long", "double", "date"),
-    # Fields that the index has no value of yet are no error, as all are known here.
-    "unmapped_type": choice("keyword", "long", "date", "boolean"),
-}
-_OWN = ("_score", "_doc", "_shard_doc")
-
-
-def _sort(where: Where, value: Any) -> Any:
-    if isinstance(value, str):
-        value = {value: {}}
-    found = mapping(where, value)
-    if len(found) != 1:
-        where.refuse("requires one field in each entry", "parsing_exception")
-    ((name, options),) = found.items()
-    if isinstance(options, str):
-        options = {"order": options}
-    if name in _OWN:
-        made = record({"order": _ORDER["order"]})(where.inside(f"sort.{name}"), options)
-        return {name: made} if made else name
-    if name.startswith("_"):
-        known(where, name, _OWN, "can't sort by")
-    field = field_of(*EXACT)(where, name)
-    made = record(_ORDER)(where.inside(f"sort.{field}"), options)
-    made.setdefault("unmapped_type", FIELDS[field])
-    return {field: made}
-
-
-def search_after(where: Where, value: Any) -> list[Any]:
-    if not isinstance(value, list) or not 0 < len(value) <= limits.MAX_SORTS + 1:
-        where.refuse(f"must be a list of 1 to {limits.MAX_SORTS + 1} values, those of the last hit's [sort]")
-    return [None if each is None else scalar(where, each) for each in value]
 
 
 # The text, its words, and what a name may be found by.
@@ -170,17 +130,15 @@ _HIGHLIGHT: dict[str, Check] = {
     "post_tags": _tags,
     "order": choice("score", "none"),
     "require_field_match": boolean,
-    "highlight_query": query,
+    "highlight_query": lambda where, value: query(where.for_marks(), value),
     "boundary_scanner": choice("sentence", "word"),
     "boundary_scanner_locale": text(20),
 }
 
 
 def highlight(where: Where, value: Any) -> Dsl:
-    """Fragments. In `content` what the full-text clauses look for is marked in every spelling of it.
-
-    How much of a text is read follows from the size of the page, in `body`.
-    """
+    """Fragments. What they mark without a query of their own, and how much of a text is read, follows from the rest of the
+    body (`body`)."""
     found = dict(mapping(where, value))
     named = found.pop("fields", None)
     table = {**_HIGHLIGHT, "encoder": choice("default", "html"), "tags_schema": choice("styled")}
@@ -194,9 +152,6 @@ def highlight(where: Where, value: Any) -> Dsl:
                 built[field] = dict(own)
     if not built:
         where.refuse("requires [fields]", "parsing_exception")
-    marked = [each for typed in where.budget.marks for each in spelled(parse(typed))][:MOST_MARKED]
-    if "content" in built and "highlight_query" not in made and marked:
-        built["content"].setdefault("highlight_query", {"bool": {"should": marked}})
     return {
         **made,
         "type": "unified",

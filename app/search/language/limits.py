@@ -12,6 +12,15 @@ MAX_TEXT = 1024
 MAX_PATTERN = 128
 #: Words of a full-text clause, each of which is a clause of its own for Elasticsearch.
 MAX_WORDS = 128
+#: What clauses may weigh together that stand for every word which fits (`weights`): 32 patterns, or 128 beginnings. In an
+#: index with 1.7 million different words one pattern takes 0.1 to 0.2 seconds.
+MAX_EXPANSIONS = 128
+#: The same with the groups of a page, for each of which Elasticsearch asks the query once more.
+MAX_GROUPED_EXPANSIONS = 512
+#: Work of making one regular expression an automaton, as Elasticsearch counts it, and of all that a body has: a tenth of a
+#: second for each 10,000, in which it can't be stopped.
+DETERMINIZED = 10_000
+MAX_DETERMINIZED = 40_000
 #: Aggregations in a body, all levels together, and how deep one may be in another.
 MAX_AGGREGATIONS = 64
 MAX_AGGREGATION_DEPTH = 4
@@ -38,7 +47,7 @@ MAX_FRAGMENTS = 50
 #: Characters of all fragments of `content` that one request may be told, with the tags of as many marks as there may be in
 #: them; of an msearch all together, as all of it is in memory at once.
 MAX_MARKED = 2_000_000
-#: Steps of all paths of a `filter_path`: each is looked for at each place of the answer.
+#: Steps of all paths of a `filter_path`: each is compared with each name that is in the answer.
 MAX_PATH_STEPS = 64
 #: Searches in one msearch.
 MAX_SEARCHES = 32

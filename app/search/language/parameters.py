@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
-from functools import lru_cache
 from typing import Any
 
 from app.errors import SearchRefused
 from app.search.language import limits
+from app.search.language.filtering import filtered
 from app.search.language.reading import Check, Dsl, Where, boolean, choice, seconds, text, whole
 from app.search.language.refused import reason
 
@@ -153,82 +152,21 @@ def _source_of(made: Dsl) -> Any:
     return found
 
 
+#: Bytes of an answer up to which line breaks are put into it. They are for people; Python makes them ten times as slowly
+#: as the rest.
+MOST_PRETTY = 1_000_000
+
+
 def rendered(answer: Any, url: Url) -> bytes:
-    """`answer` as JSON, as much of it as the URL asks for, and with line breaks where it asks for them."""
+    """`answer` as JSON, as much of it as the URL asks for, and with line breaks where it asks for them and is not long.
+
+    Raises what `processing.spend` raises.
+    """
     if url.filter_path:
         answer = filtered(answer, url.filter_path)
-    if url.pretty:
+    made = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    if url.pretty and len(made) <= MOST_PRETTY:
         return json.dumps(answer, ensure_ascii=False, indent=2).encode("utf-8", "surrogatepass") + b"\n"
-    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-
-
-def filtered(answer: Any, patterns: tuple[str, ...]) -> Any:
-    """What of `answer` the patterns name: paths with `*` for one step and `**` for any; those with `-` are left out.
-
-    Source: https://www.elastic.co/docs/reference/elasticsearch/rest-apis/common-options#common-options-response-filtering
-    """
-    steps = [_steps(each) for each in patterns if not each.startswith("-")]
-    without = [_steps(each[1:]) for each in patterns if each.startswith("-")]
-    kept = _only(answer, steps) if steps else answer
-    kept = {} if kept is _GONE else kept
-    return _less(kept, without) if without else kept
-
-
-_GONE = object()
-#: What is left of a path that names all that is below.
-_ENDS: tuple[tuple[str, ...], ...] = ((), ("**",))
-
-
-Path = tuple[str, ...]
-
-
-def _steps(pattern: str) -> Path:
-    """The steps of a path; of several `**` beside each other, which mean no more than one, the first."""
-    steps = pattern.split(".")
-    return tuple(each for at, each in enumerate(steps) if not (at and each == steps[at - 1] == "**"))
-
-
-@lru_cache(maxsize=4096)
-def _matches(pattern: str, name: str) -> bool:
-    return fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))
-
-
-def _next(paths: list[Path], name: str) -> list[Path]:
-    """What is left of the paths after the step `name`, each once: with `**` the same rest is reached in many ways."""
-    found: dict[Path, None] = {}
-    for path in paths:
-        if path and path[0] == "**":
-            found[path] = None
-            # Also for no step at all.
-            path = path[1:]
-        if path and _matches(path[0], name):
-            found[path[1:]] = None
-    return list(found)
-
-
-def _only(value: Any, paths: list[Path]) -> Any:
-    if any(path in _ENDS for path in paths):
-        return value
-    if isinstance(value, list):
-        kept = [each for each in (_only(item, paths) for item in value) if each is not _GONE]
-        return kept or _GONE
-    if not isinstance(value, dict):
-        return _GONE
-    made = {name: _only(item, after) for name, item in value.items() if (after := _next(paths, name))}
-    made = {name: item for name, item in made.items() if item is not _GONE}
-    return made or _GONE
-
-
-def _less(value: Any, paths: list[Path]) -> Any:
-    if isinstance(value, list):
-        return [_less(item, paths) for item in value]
-    if not isinstance(value, dict):
-        return value
-    made = {}
-    for name, item in value.items():
-        after = _next(paths, name)
-        if not any(path in _ENDS for path in after):
-            made[name] = _less(item, after) if after else item
     return made
 
 

@@ -6,11 +6,13 @@ is said where it is left out (`refused`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from app.search.language import limits
-from app.search.language.fields import ANY, EXACT, NUMERIC, field_of
+from app.search.language import limits, weights
+from app.search.language.fields import ANY, EXACT, FIELDS, field_of
 from app.search.language.fulltext import NAMED, combined_fields, multi_match, simple_query_string, single
+from app.search.language.functions import function_score
 from app.search.language.reading import (
     Check,
     Dsl,
@@ -101,6 +103,26 @@ def _ids(where: Where, value: Any) -> Dsl:
     return {"ids": made}
 
 
+def _expanding(check: Check, key: str, spend: Callable[[Where, Any], None]) -> Check:
+    """A clause on one field that stands for every word which fits; `spend` takes its options' `key`, or all without one."""
+
+    def build(where: Where, value: Any) -> Dsl:
+        made: Dsl = check(where, value)
+        for content in made.values():
+            for options in content.values():
+                spend(where, options[key] if key else options)
+        return made
+
+    return build
+
+
+def _of_words(where: Where, value: Any) -> Dsl:
+    made: Dsl = _on_field("range", EXACT, "", _RANGE)(where, value)
+    if any(FIELDS[field] == "keyword" for field in made["range"]):
+        weights.spend(where, weights.RANGE)
+    return made
+
+
 def _fuzzy(where: Where, value: Any) -> Dsl:
     table: dict[str, Check] = {
         "value": scalar,
@@ -110,6 +132,7 @@ def _fuzzy(where: Where, value: Any) -> Dsl:
     }
     made: Dsl = _on_field("fuzzy", ("keyword", "text"), "value", table)(where, value)
     for options in made["fuzzy"].values():
+        weights.fuzzy(where, str(options["value"]))
         # All words that are near enough, instead of the nearest few of everybody's.
         options["rewrite"] = "constant_score"
     return made
@@ -131,66 +154,18 @@ _RANGE: dict[str, Check] = {
 
 _queries = several(query, limits.MAX_CLAUSES)
 
-_DECAY: dict[str, Check] = {
-    "origin": scalar,
-    "scale": scalar,
-    "offset": scalar,
-    "decay": number(0, 1),
-}
-
-
-def _decay(where: Where, value: Any) -> Dsl:
-    found = dict(mapping(where, value))
-    mode = {
-        key: choice("min", "max", "avg", "sum")(where, found.pop(key)) for key in ("multi_value_mode",) if key in found
-    }
-    if len(found) != 1:
-        where.refuse("requires one field", "parsing_exception")
-    ((field, options),) = found.items()
-    return {field_of(*NUMERIC)(where, field): record(_DECAY, "scale")(where, options), **mode}
-
-
-_FUNCTIONS: dict[str, Check] = {
-    "weight": number(0, 1e6),
-    "field_value_factor": record(
-        {
-            "field": field_of("long"),
-            "factor": number(0, 1e6),
-            "missing": number(0, 1e18),
-            "modifier": choice(
-                *("none", "log", "log1p", "log2p", "ln", "ln1p", "ln2p", "square", "sqrt", "reciprocal")
-            ),
-        },
-        "field",
-    ),
-    "random_score": record({"seed": whole(-(2**31), 2**31 - 1), "field": field_of("keyword")}),
-    "gauss": _decay,
-    "exp": _decay,
-    "linear": _decay,
-}
-_function = record({"filter": query, **_FUNCTIONS})
-
-
-def _function_score(where: Where, value: Any) -> Dsl:
-    made = record(
-        {
-            "query": query,
-            "functions": several(_function, limits.MAX_FIELDS),
-            "score_mode": choice("multiply", "sum", "avg", "first", "max", "min"),
-            "boost_mode": choice("multiply", "replace", "sum", "avg", "max", "min"),
-            "max_boost": number(0, 1e6),
-            "min_score": number(0, 1e6),
-            **_FUNCTIONS,
-            **NAMED,
-        }
-    )(where, value)
-    return {"function_score": made}
-
 
 def _distance(where: Where, value: Any) -> Dsl:
     table: dict[str, Check] = {"field": field_of("date"), "origin": scalar, "pivot": text(limits.MAX_NAME)}
     return {"distance_feature": record({**table, **NAMED}, *table)(where, value)}
 
+
+_PATTERN: dict[str, Check] = {"value": pattern, "case_insensitive": boolean}
+_PATTERNS = {
+    "prefix": _on_field("prefix", ("keyword", "text"), "value", _PATTERN),
+    "wildcard": _on_field("wildcard", ("keyword", "text"), "value", _PATTERN),
+    "regexp": _on_field("regexp", ("keyword", "text"), "value", {**_PATTERN, "flags": text(100)}),
+}
 
 #: Everything that may be asked.
 QUERIES: dict[str, Check] = {
@@ -210,7 +185,7 @@ QUERIES: dict[str, Check] = {
     ),
     "constant_score": _wrapped("constant_score", {"filter": query}, "filter"),
     "dis_max": _wrapped("dis_max", {"queries": _queries, "tie_breaker": number(0, 1)}, "queries"),
-    "function_score": _function_score,
+    "function_score": function_score(query),
     "distance_feature": _distance,
     "match": single("match"),
     "match_phrase": single("match_phrase"),
@@ -220,13 +195,11 @@ QUERIES: dict[str, Check] = {
     "simple_query_string": simple_query_string,
     "term": _on_field("term", ANY, "value", {"value": scalar, "case_insensitive": boolean}),
     "terms": _terms,
-    "range": _on_field("range", EXACT, "", _RANGE),
+    "range": _of_words,
     "exists": _wrapped("exists", {"field": field_of(*ANY)}, "field"),
-    "prefix": _on_field("prefix", ("keyword", "text"), "value", {"value": pattern, "case_insensitive": boolean}),
-    "wildcard": _on_field("wildcard", ("keyword", "text"), "value", {"value": pattern, "case_insensitive": boolean}),
-    "regexp": _on_field(
-        "regexp", ("keyword", "text"), "value", {"value": pattern, "case_insensitive": boolean, "flags": text(100)}
-    ),
+    "prefix": _expanding(_PATTERNS["prefix"], "value", weights.prefix),
+    "wildcard": _expanding(_PATTERNS["wildcard"], "value", weights.wildcard),
+    "regexp": _expanding(_PATTERNS["regexp"], "", weights.regexp),
     "fuzzy": _fuzzy,
     "ids": _ids,
 }

@@ -28,23 +28,34 @@ class Budget:
     aggregations: int = 0
     #: Hits that its buckets and groups may tell.
     hits: int = 0
+    #: Of clauses that stand for every word which fits, what they weigh, and the options of the regular expressions.
+    expansions: int = 0
+    regexps: list[Dsl] = field(default_factory=list)
+    #: Whether it asks for the order that only a point in time has.
+    shard_order: bool = False
     #: What full-text clauses look for in contents, as a person would type it: what a highlight of the content marks.
     marks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Where:
-    """The place in a body that is looked at: the clause that refusals name, and the depth of queries."""
+    """The place in a body that is looked at: the clause that refusals name, and the depth of queries. `tenant`: whose body
+    it is; nobody's finds nothing. `marking`: whether it only says which words of hits are marked."""
 
     clause: str
     budget: Budget = field(default_factory=Budget)
     depth: int = 0
+    tenant: str = ""
+    marking: bool = False
 
     def inside(self, clause: str) -> Where:
-        return Where(clause[: limits.MAX_NAME], self.budget, self.depth)
+        return Where(clause[: limits.MAX_NAME], self.budget, self.depth, self.tenant, self.marking)
 
     def deeper(self) -> Where:
-        return Where(self.clause, self.budget, self.depth + 1)
+        return Where(self.clause, self.budget, self.depth + 1, self.tenant, self.marking)
+
+    def for_marks(self) -> Where:
+        return Where(self.clause, self.budget, self.depth, self.tenant, marking=True)
 
     def refuse(self, why: str, kind: str = "illegal_argument_exception") -> NoReturn:
         """Raise SearchRefused, naming the clause; `kind` is Elasticsearch's word for the error."""

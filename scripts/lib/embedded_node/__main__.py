@@ -28,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-E", dest="settings", metavar="KEY=VALUE", type=_setting, action="append", default=[], help="a server setting"
     )
+    parser.add_argument("--open", action="store_true", help="answer every user of this machine, without the login")
     return parser
 
 
@@ -44,7 +45,12 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     node = EmbeddedNode(
-        arguments.data, arguments.port, arguments.version, arguments.heap, settings=dict(arguments.settings)
+        arguments.data,
+        arguments.port,
+        arguments.version,
+        arguments.heap,
+        settings=dict(arguments.settings),
+        open_to_all=arguments.open,
     )
     try:
         with node:

@@ -135,6 +135,14 @@ def _assemble(path: Path, jars: list[Jar], folder: Path) -> None:
     partial.rename(path)
 
 
+def fetched(jar: Jar, folder: Path, work: Path) -> Path:
+    """Return the file of `jar` in `folder`, fetching it by way of the workshop `work` when it is not there."""
+    target = folder / jar.file_name
+    if not _fetched(target, jar):
+        _fetch(_repository(work), jar, target)
+    return target
+
+
 def _repository(cache: Path) -> "MavenContext":
     # Imported only where something is fetched: it takes longer than everything else a start does in Python.
     from jgo.config import GlobalSettings

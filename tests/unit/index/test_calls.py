@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import IndexOutcomeUnknown, IndexUnavailable, WrongIndex
+from app.errors import AnswerTooLarge, IndexOutcomeUnknown, IndexUnavailable, WrongIndex
 from app.index.calls import MAX_HEAD, Calls
 from app.settings import Settings
 
@@ -142,3 +142,19 @@ def test_a_node_that_takes_nothing(tmp_path: Path) -> None:
         with pytest.raises(IndexOutcomeUnknown):
             made.ask("/", bytes(64 << 20), "application/json", "application/json", None, lambda: 0.2)
         made.close()
+
+
+@pytest.mark.parametrize("length", ["content-length: 1000000000", "transfer-encoding: chunked"])
+def test_an_answer_of_too_many_bytes_is_not_read_to_its_end(node: Node, tmp_path: Path, length: str) -> None:
+    url = f"http://127.0.0.1:{node.listener.getsockname()[1]}"
+    most = 1 << 20
+    calls = Calls(dataclasses.replace(Settings(data=tmp_path), elasticsearch_url=url, max_answer_size=most))
+    piece = b"%X\r\n%b\r\n" % (1 << 16, bytes(1 << 16))
+    node.answers = [[HEAD + length.encode() + b"\r\n\r\n", *[piece] * 10_000, None]]
+    with pytest.raises(AnswerTooLarge, match="1048576"):
+        ask(calls)
+    # As many as are allowed are none too many.
+    body = bytes(most)
+    node.answers = [[HEAD + b"content-length: %d\r\n\r\n" % most + body]]
+    assert ask(calls) == body
+    calls.close()

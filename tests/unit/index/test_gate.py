@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from app.errors import IndexUnavailable
+from app.errors import ClientGone, IndexUnavailable, SearchTimedOut
 from app.index import gate as module
 from app.index.gate import Gate
 
@@ -96,4 +96,28 @@ def test_whose_time_outs_tell_nothing_of_elasticsearch(monkeypatch: pytest.Monke
     _fail(gate)
     assert not gate.stalled
     with gate.passage():
+        pass
+
+
+def test_a_search_that_elasticsearch_ended_tells_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SLOW", 0.0)
+    gate = Gate(60, 1)
+    for error in (SearchTimedOut, ClientGone):
+        with pytest.raises(error), gate.passage():
+            raise error
+        assert not gate.stalled
+    _fail(gate)
+    assert gate.stalled
+
+
+def test_a_place_that_is_held_is_taken_for_its_tenant_alone() -> None:
+    gate = Gate(0.3, 4, each=1)
+    with gate.passage(tenant="a"):
+        release = gate.hold("a")
+    with pytest.raises(IndexUnavailable), gate.passage(tenant="a"):
+        pass
+    with gate.passage(tenant="b"):
+        pass
+    release()
+    with gate.passage(tenant="a"):
         pass

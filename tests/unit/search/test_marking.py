@@ -10,19 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.search.expansions import MOST_LOOKS, expanding, looks
 from app.search.marking import (
     BUDGET,
     LONGEST,
     LONGEST_EXPRESSION,
     MARK,
     MOST_MARKED,
+    MOST_MARKED_WORDS,
     budget,
     expression,
     highlight,
-    mark_names,
-    marked_name,
     spelled,
 )
+from app.search.names import mark_names, marked_name
 from app.search.params import MAX_HIGHLIGHTED
 from app.search.syntax import parse
 from app.search.words import content_words, words
@@ -83,8 +84,35 @@ def test_the_budget_of_a_page_is_kept(size: int) -> None:
 def test_no_text_is_an_error(typed: str) -> None:
     tree = parse(typed)
     made = highlight(tree, 10)
-    assert (made is None) == (not spelled(tree))
-    assert len(spelled(tree)) <= MOST_MARKED
+    assert (made is None) == (not spelled([tree], 10))
+    assert len(spelled([tree], 10)) <= MOST_MARKED
+
+
+@given(st.lists(TYPED, max_size=4), st.integers(1, MAX_HIGHLIGHTED))
+def test_the_looks_of_a_page_are_bounded(typed: list[str], size: int) -> None:
+    made = spelled(map(parse, typed), size)
+    assert looks(made, "content") <= min(MOST_MARKED_WORDS, MOST_LOOKS // size)
+
+
+def test_what_is_marked_on_a_page() -> None:
+    words = [f"word{number}" for number in range(50)]
+    for typed, size, count in (
+        # What people type is marked as a whole, also on the largest page.
+        ("one two thr", MAX_HIGHLIGHTED, 3),
+        (" ".join(words[:12]), MAX_HIGHLIGHTED, 12),
+        (" ".join(words), MAX_HIGHLIGHTED, 12),
+        (" ".join(words), 10, MOST_MARKED),
+        # A phrase that is longer ends earlier.
+        (f'"{" ".join(words)}"', 10, 50),
+        (f'"{" ".join(words)}"', MAX_HIGHLIGHTED, 12),
+        (f'"{" ".join(words)}" "{" ".join(words)}"', 10, 64),
+        # A word that may be misspelled costs more the longer it is.
+        (f"{'x' * 60}~ word", MAX_HIGHLIGHTED, 2),
+        (f"{'x' * 200}~ word", MAX_HIGHLIGHTED, 0),
+    ):
+        assert len(list(expanding(spelled([parse(typed)], size)))) == count, (typed, size)
+    several = spelled([parse(f'"{" ".join(words)}"')] * 31, 10)
+    assert len(list(expanding(several))) == MOST_MARKED_WORDS
 
 
 def test_names_of_hits_are_marked_and_not_told_unless_asked_for() -> None:

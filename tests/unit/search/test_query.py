@@ -7,7 +7,7 @@ import pytest
 from app.attachment import DOCUMENTED_FIELDS
 from app.search.facets import FACETS
 from app.search.params import SearchParams
-from app.search.query import answered, build
+from app.search.query import answered, build, doubtful, slow
 
 EVERYTHING = [
     SearchParams(),
@@ -73,3 +73,20 @@ def test_only_who_asks_for_marks_pays_for_them() -> None:
     assert (body["_source"], list(body["highlight"]["fields"])) == (["id", "name"], ["content"])
     answer = b'{"hits":{"hits":[]} }'
     assert answered(SearchParams(query="q"), answer) is answer
+
+
+@pytest.mark.parametrize("text", ["a*", "-a*", "(b | c~) d", "re*rt.pdf", '"a b" c~1', "beta-rep*"])
+def test_what_stands_for_many_words_may_be_slow(text: str) -> None:
+    assert slow(SearchParams(query=text))
+
+
+@pytest.mark.parametrize("text", ['"a b"', '"a b"~2 -c', "a.b c", "report 2024"])
+def test_words_in_their_order_and_one_that_is_being_typed_may_be_slow(text: str) -> None:
+    assert doubtful(SearchParams(query=text))
+    assert not slow(SearchParams(query=text))
+
+
+@pytest.mark.parametrize("text", [None, "a", "*", 'report "2024"'])
+def test_words_are_not(text: str | None) -> None:
+    assert not slow(SearchParams(query=text))
+    assert not doubtful(SearchParams(query=text))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.search.marking import mark_names
+from app.search.names import mark_names
 from app.search.stops import LONGEST, STOP, STRETCH, has_stops, stopped, take_stops
 from app.search.syntax import parse
 

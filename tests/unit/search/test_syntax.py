@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.search.phrases import bounded
 from app.search.syntax import (
     LONGEST_PATTERN,
     LONGEST_WORD,
+    MAX_BEGINNINGS,
     MAX_DEPTH,
     MAX_EDITS,
     MAX_EXPANDED,
     MAX_PATTERNS,
     MAX_SLOP,
     MAX_WORDS,
+    Ending,
     Everything,
     Group,
     Item,
@@ -104,7 +109,8 @@ def test_no_text_is_an_error_and_every_tree_is_bounded(typed: str) -> None:
 def test_plain_words_come_back_in_their_order(typed: list[str]) -> None:
     tree = parse(" ".join(typed))
     assert [each.words for each in positive(tree)] == [(word,) for word in typed]
-    assert parse(f'"{" ".join(typed)}"') == Item(tuple(typed))
+    # As a phrase too, which ends before one is there too often.
+    assert parse(f'"{" ".join(typed)}"') == Item(bounded(typed, 0)[0])
     # Blanks around mean nothing, but that the last word is complete.
     assert list(positive(parse(f"  {'  '.join(typed)} "))) == [Item((word,)) for word in typed]
 
@@ -124,6 +130,8 @@ def test_one_past_each_limit() -> None:
     for ending, counted in (("ab~ ", "edits"), ("a-b* ", "prefix")):
         expanded = [getattr(each, counted) for each in positive(parse(ending * (MAX_EXPANDED + 1)))]
         assert [bool(each) for each in expanded] == [True] * MAX_EXPANDED + [False]
+    begun = [each.prefix for each in positive(parse("ab* " * (MAX_BEGINNINGS + 1)))]
+    assert begun == [True] * MAX_BEGINNINGS + [False]
     patterns = [each for each in nodes(parse("a*b " * (MAX_PATTERNS + 1))) if isinstance(each, Pattern)]
     assert len(patterns) == MAX_PATTERNS
     for length in (LONGEST_PATTERN, LONGEST_PATTERN + 1):
@@ -132,3 +140,21 @@ def test_one_past_each_limit() -> None:
     assert depth(parse("-(" * MAX_DEPTH + "a")) == MAX_DEPTH
     assert depth(parse("-(" * (MAX_DEPTH + 1) + "a")) <= MAX_DEPTH + 1
     assert parse(f'"a b"~{MAX_SLOP + 1}') == Item(("a", "b"), slop=MAX_SLOP)
+
+
+#: What stands at the end of a word, by one expression: right, and slow where stars are elsewhere.
+BY_EXPRESSION = re.compile(r"(.*?)(?:(\*+)|~(\d{0,9}))?\Z", re.DOTALL)
+
+
+@given(st.text("a*~1²\n", max_size=20) | st.text(max_size=10))
+def test_endings_are_those_of_the_expression(text: str) -> None:
+    match = BY_EXPRESSION.match(text)
+    assert match is not None
+    assert Ending.of(text) == Ending(match[1], match[2] or "", match[3])
+
+
+def test_stars_anywhere_cost_their_number() -> None:
+    """By its square they would take an hour."""
+    began = time.process_time()
+    parse("*" * 1_000_000 + "x")
+    assert time.process_time() - began < 10.0

@@ -1,7 +1,5 @@
 // Calls to the server: the Coco routes, and the page's own for signing in.
 
-import { decoded } from "./encoding.js";
-
 /** What went wrong. `status` is HTTP's, 0 when there was no answer; `retryAfter`: seconds to wait, where the server says so. */
 export class ApiError extends Error {
   constructor(status, reason, retryAfter = null) {
@@ -105,7 +103,7 @@ export async function find(id) {
     created: new Date(Number(head.headers.get("Created")) * 1000).toISOString(),
     size: Number(head.headers.get("Content-Length") ?? 0),
     media_type: (head.headers.get("Content-Type") ?? "").split(";")[0],
-    sha256: (head.headers.get("ETag") ?? "").replaceAll('"', ""),
+    sha256: (head.headers.get("ETag") ?? "").replaceAll('"', "").split("-")[0],
   };
   try {
     const response = await call("POST", "/attachment/_search", { json: { attachments: [id] } });
@@ -131,11 +129,26 @@ export async function statuses(ids) {
 
 export const remove = (id) => call("DELETE", `/attachment/${encodeURIComponent(id)}`);
 
-/** The beginning of a file as text, and whether there is more. */
-export async function beginning(id, limit, signal) {
-  const headers = { Range: `bytes=0-${limit - 1}`, Accept: "*/*" };
-  const response = await call("GET", `/attachment/${encodeURIComponent(id)}`, { headers, signal });
-  const whole = Number(/\/(\d+)$/.exec(response.headers.get("Content-Range") ?? "")?.[1] ?? 0);
-  const content = await response.arrayBuffer();
-  return { text: decoded(content, { cut: whole > limit }), more: whole > limit };
+/** How far the text of an attachment is extracted: { state, reason }; `reason` is why it failed, or empty. */
+export async function status(id) {
+  const response = await call("GET", `/attachment/${encodeURIComponent(id)}/status`);
+  const { initial_parsing: state } = await response.json();
+  return { state, reason: response.headers.get("Extraction-Reason") ?? "" };
+}
+
+/** Where pages and files inside begin in the text of an attachment: { size, sha256, cut, parts }. */
+export async function parts(id, signal) {
+  return (await call("GET", `/attachment/${encodeURIComponent(id)}/parts`, { signal })).json();
+}
+
+/**
+ * The bytes from `from` to before `to` of what is at `path`: { bytes, whole, tag }, `whole` being how many there are in all.
+ * `tag`: of what the other pieces are, else there is an ApiError, 412.
+ */
+export async function piece(path, from, to, { tag = "", signal }) {
+  const headers = { Range: `bytes=${from}-${to - 1}`, Accept: "*/*", ...(tag && { "If-Match": tag }) };
+  const response = await call("GET", path, { headers, signal });
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  const whole = Number(/\/(\d+)$/.exec(response.headers.get("Content-Range") ?? "")?.[1] ?? bytes.length);
+  return { bytes: response.status === 206 ? bytes : bytes.subarray(from, to), whole, tag: response.headers.get("ETag") ?? "" };
 }

@@ -1,5 +1,5 @@
-// The characters of a text whose encoding nobody names: as its first bytes say, else UTF-8, else what older programs wrote.
-// Rejected: asking the server, which knows it no better, and guessing by languages, which takes a table for each.
+// The encoding of a text that nobody has read yet: as its first bytes say, else UTF-8, else what older programs wrote. What
+// is not UTF-8 is shown as the server read it (kept.js), which knows more of encodings; this is for where it read nothing.
 
 const MARKS = [
   ["utf-8", [0xef, 0xbb, 0xbf]],
@@ -8,16 +8,19 @@ const MARKS = [
 ];
 // As browsers take Latin-1.
 const OLDER = "windows-1252";
+export const UTF8 = "utf-8";
 
 const count = (text, pattern) => text.match(pattern)?.length ?? 0;
 
-/** `content`, an ArrayBuffer, as text. `cut`: it is the beginning of more, so its last character may be a part of one. */
-export function decoded(content, { cut = false } = {}) {
-  const bytes = new Uint8Array(content);
+/**
+ * Whether `text`, which was decoded as UTF-8, was none. One damaged place does not make a text another one: in an older
+ * encoding nearly every letter beyond ASCII is no UTF-8.
+ */
+export const isOther = (text) => count(text, /\ufffd/g) > count(text, /[^\u0000-\u007f\ufffd]/gu);
+
+/** The encoding of `bytes`. `cut`: they are the beginning of more, so the last character may be a part of one. */
+export function encodingOf(bytes, { cut = false } = {}) {
   const marked = MARKS.find(([, mark]) => mark.every((byte, at) => bytes[at] === byte));
-  const read = (encoding) => new TextDecoder(encoding).decode(content, { stream: cut });
-  if (marked) return read(marked[0]);
-  const text = read("utf-8");
-  // One damaged place makes a text no other one: in an older encoding nearly every letter beyond ASCII is no UTF-8.
-  return count(text, /\ufffd/g) > count(text, /[^\u0000-\u007f\ufffd]/gu) ? read(OLDER) : text;
+  if (marked) return marked[0];
+  return isOther(new TextDecoder(UTF8).decode(bytes, { stream: cut })) ? OLDER : UTF8;
 }

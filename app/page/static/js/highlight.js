@@ -17,6 +17,23 @@ const ENTITY = /&(?:amp|lt|gt|quot|#x27|#x2F|#39|#47);/g;
 
 const plain = (text) => text.replace(ENTITY, (entity) => ENTITIES.get(entity));
 
+/** What is marked in a fragment: words, and what stands together of those that have no blanks between them. */
+export function marksOf(fragment) {
+  const found = [];
+  let open = false;
+  let together = false;
+  for (const piece of fragment.split(/(<\/?mark>)/)) {
+    if (piece === "<mark>") open = true;
+    else if (piece === "</mark>") open = false;
+    else if (piece) {
+      if (open && together) found.push(found.pop() + plain(piece));
+      else if (open) found.push(plain(piece));
+      together = open;
+    }
+  }
+  return found;
+}
+
 /** Text nodes and <mark> elements for a fragment. */
 export function marked(fragment) {
   const nodes = [];

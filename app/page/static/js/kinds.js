@@ -18,6 +18,22 @@ const NAMES = new Map([
   ["application/vnd.oasis.opendocument.presentation", "OpenDocument slides"],
   ["application/msword", "Word document"],
   ["application/vnd.ms-excel", "Excel sheet"],
+  ["application/vnd.ms-powerpoint", "PowerPoint slides"],
+  ["application/vnd.ms-outlook", "Outlook message"],
+  ["application/vnd.ms-word.document.macroEnabled.12", "Word document with macros"],
+  ["application/vnd.ms-excel.sheet.macroEnabled.12", "Excel sheet with macros"],
+  ["application/vnd.ms-excel.sheet.binary.macroEnabled.12", "Excel sheet, binary"],
+  ["application/vnd.ms-powerpoint.presentation.macroEnabled.12", "PowerPoint slides with macros"],
+  ["application/vnd.openxmlformats-officedocument.wordprocessingml.template", "Word template"],
+  ["application/vnd.openxmlformats-officedocument.spreadsheetml.template", "Excel template"],
+  ["application/vnd.openxmlformats-officedocument.presentationml.template", "PowerPoint template"],
+  ["application/vnd.openxmlformats-officedocument.presentationml.slideshow", "PowerPoint show"],
+  ["application/vnd.visio", "Visio drawing"],
+  ["application/x-ipynb+json", "Notebook"],
+  ["application/x-subrip", "Subtitles"],
+  ["message/rfc822", "Mail"],
+  ["application/mbox", "Mailbox"],
+  ["message/x-emlx", "Mail"],
   ["text/plain", "Plain text"],
   ["text/csv", "CSV table"],
   ["text/markdown", "Markdown"],
@@ -57,7 +73,14 @@ const TEXTS = new Set([
   "application/x-ndjson",
   "application/xml",
   "application/javascript",
+  "application/xhtml+xml",
+  "application/x-ipynb+json",
+  "application/x-subrip",
+  "application/mbox",
+  "message/x-emlx",
 ]);
+// Texts for programs: nobody reads them as they are.
+const CODED = new Set(["text/rtf", "text/richtext"]);
 const FALLBACK = "slate";
 
 /** A media type in words: "PNG image". */
@@ -75,12 +98,13 @@ export function colourOf(mediaType, extension) {
   return COLOURS.find(([pattern]) => pattern.test(known))?.[1] ?? FALLBACK;
 }
 
-/** How it can be looked at: image, pdf, text, audio, video, or null. */
+/** How it can be looked at: image, pdf, text, audio, video, or null, where there is only what was read of it. */
 export function viewOf(mediaType) {
   if (IMAGES.has(mediaType)) return "image";
   if (mediaType === "application/pdf") return "pdf";
   if (mediaType.startsWith("audio/")) return "audio";
   if (mediaType.startsWith("video/")) return "video";
+  if (CODED.has(mediaType)) return null;
   if (mediaType.startsWith("text/") || TEXTS.has(mediaType)) return "text";
   return null;
 }

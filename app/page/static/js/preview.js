@@ -1,17 +1,16 @@
 // One attachment from near: how it looks, what is known of it, what can be done with it.
 
-import { beginning, find, statuses } from "./api.js";
+import { find, status } from "./api.js";
 import { button, h, icon, set } from "./dom.js";
 import { bytes, count, inFull } from "./format.js";
 import { marked } from "./highlight.js";
-import { colourOf, nameOf, viewOf } from "./kinds.js";
+import { nameOf } from "./kinds.js";
 import { announce } from "./live.js";
-import { showPdf } from "./pdfview.js";
+import { Look } from "./look.js";
+import { patternOf } from "./marks.js";
 import { write } from "./state.js";
-import { T, sentence } from "./texts.js";
+import { T, sentence, whyNot } from "./texts.js";
 
-// Bytes of a text that are shown.
-const TEXT = 256 * 1024;
 // Milliseconds between two looks at an extraction that goes on.
 const LOOK = 1500;
 
@@ -78,60 +77,13 @@ export class Preview {
   draw(hit, signal) {
     const source = hit._source;
     this.name.replaceChildren(h("bdi", { title: source.name }, source.name));
-    const place = h("div", { class: "look" });
     this.passages = h("div", { hidden: true });
-    this.body.replaceChildren(place, this.buttons(hit), this.passages, this.details(hit, signal));
-    this.found(this.hit);
-    this.look(place, source, signal).catch((error) => {
-      if (signal.aborted) return;
-      const text = error.name === "PasswordException" ? T.preview.password : T.preview.failed;
-      place.replaceChildren(this.instead(source, text));
+    const settled = new Promise((resolve) => {
+      this.settle = resolve;
     });
-  }
-
-  async look(place, source, signal) {
-    const view = viewOf(source.media_type ?? "");
-    const url = address(source.id);
-    place.className = `look ${view ?? "nothing"}`;
-    const broken = () => place.replaceChildren(this.instead(source, T.preview.failed));
-    if (source.size === 0) {
-      // Without a byte it is of no kind.
-      place.append(this.instead(source, T.preview.empty));
-      return;
-    }
-    switch (view) {
-      case "image":
-        place.append(h("img", { src: url, alt: T.preview.image(source.name), on: { error: broken } }));
-        break;
-      case "audio":
-      case "video":
-        place.append(
-          h(view, { src: url, controls: true, preload: "metadata", "aria-label": source.name, on: { error: broken } }),
-        );
-        break;
-      case "text": {
-        place.append(h("p", { class: "quiet" }, T.loading));
-        const { text, more } = await beginning(source.id, TEXT, signal);
-        if (signal.aborted) return;
-        place.replaceChildren(
-          h("pre", { dir: "auto", tabindex: "0", role: "region", "aria-label": T.preview.text(source.name) }, text),
-        );
-        if (more) place.append(h("p", { class: "quiet small" }, T.preview.cut(TEXT)));
-        break;
-      }
-      case "pdf":
-        place.append(h("p", { class: "quiet" }, T.loading));
-        await showPdf(place, url, signal);
-        break;
-      default:
-        place.append(this.instead(source, T.preview.none, T.preview.noneHint));
-    }
-  }
-
-  instead(source, text, hint = "") {
-    const tile = h("span", { class: `tile big ${colourOf(source.media_type, source.icon)}`, "aria-hidden": "true" });
-    tile.append((source.icon || "file").slice(0, 5));
-    return h("div", { class: "instead" }, tile, h("p", {}, text), hint && h("p", { class: "quiet small" }, hint));
+    this.look = new Look({ source, url: address(source.id), settled, signal });
+    this.body.replaceChildren(this.look.element, this.buttons(hit), this.passages, this.details(hit, signal));
+    this.found(this.hit);
   }
 
   buttons(hit) {
@@ -192,6 +144,7 @@ export class Preview {
     this.hit = hit;
     if (!this.passages) return;
     const fragments = hit?.highlight?.content ?? [];
+    this.look.mark(patternOf(fragments));
     this.passages.hidden = !fragments.length;
     this.passages.replaceChildren(
       h("h3", {}, T.preview.passages),
@@ -243,14 +196,15 @@ export class Preview {
   async watch(id, place, signal) {
     let found;
     try {
-      found = (await statuses([id])).get(id);
+      found = await status(id);
     } catch {
-      found = "unknown";
+      found = { state: "unknown", reason: "" };
     }
     if (signal.aborted) return;
-    const state = found in T.preview.extraction ? found : "unknown";
-    place.textContent = T.preview.extraction[state];
+    const state = found.state in T.preview.extraction ? found.state : "unknown";
+    place.textContent = state === "failed" ? whyNot(found.reason) : T.preview.extraction[state];
     set(place, { "data-state": state });
-    if (state === "pending") this.timer = setTimeout(() => this.watch(id, place, signal), LOOK);
+    if (state !== "pending") this.settle(found);
+    else this.timer = setTimeout(() => this.watch(id, place, signal), LOOK);
   }
 }

@@ -196,6 +196,19 @@ export const T = {
     image: (name) => `The image ${name}`,
     text: (name) => `The text of ${name}`,
     cut: (size) => `The first ${bytes(size)} are shown.`,
+    more: "Show more",
+    paper: "The text goes on. Only what was on screen so far is printed.",
+    moreFailed: "The text could not be loaded any further.",
+    kept: "The text that was read of the file, as it is searched:",
+    keptCut: (size) => `Of a longer text the first ${size} were read.`,
+    reading: "Its text is being read…",
+    unknown: "Whether its text could be read is not known right now.",
+    parts: {
+      page: (number) => `Page ${count(number)}`,
+      slide: (number) => `Slide ${count(number)}`,
+      sheet: (number) => `Sheet ${count(number)}`,
+      chapter: (number) => `Chapter ${count(number)}`,
+    },
     empty: "The file is empty.",
     page: (number, all) => `Page ${number} of ${all}`,
     pages: (all) => (all === 1 ? "1 page" : `${count(all)} pages`),
@@ -228,6 +241,21 @@ export const T = {
       failed: "could not be read",
       unknown: "not known right now",
     },
+    // Why nothing in a file is found: the reasons that the server gives.
+    reasons: new Map([
+      ["unsupported", "not searchable: files of this kind are not read"],
+      ["empty", "nothing to search: there is no text in it"],
+      ["encrypted", "could not be read: it is protected by a password"],
+      ["damaged", "could not be read: the file is damaged"],
+      ["unreadable", "could not be read: it is damaged, protected, or of an unknown kind"],
+      ["timeout", "could not be read: it takes longer than a file may"],
+      ["memory", "could not be read: it takes more memory than a file may"],
+      ["too-large", "not read: it is larger than what is read"],
+      ["crashed", "could not be read: the reader failed on it"],
+      ["interrupted", "could not be read: the server ended each time that it tried"],
+      ["missing-bytes", "could not be read: its bytes are missing on the server"],
+      ["environment", "not read yet: the server lacks something that it needs for it, and will try again"],
+    ]),
   },
 
   remove: {
@@ -246,6 +274,9 @@ export const T = {
     server: "The server met an error.",
   },
 };
+
+/** Why nothing in a file is found: for a reason that the server gives. */
+export const whyNot = (reason) => T.preview.reasons.get(reason) ?? T.preview.reasons.get("unreadable");
 
 /** A sentence for what a call met. */
 export function sentence(error) {

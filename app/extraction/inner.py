@@ -1,0 +1,76 @@
+"""Files inside of a document (attachments of a mail, files of an archive, what is put into office files): how the process
+that reads the document hands them over, to be read by processes of their own.
+
+One after the other in a file in memory: a line of JSON with `name`, `media_type` and `size`, then so many bytes. What was
+written is not believed: `files` gives what is well formed, within the same bounds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+
+from app.extraction.readers.base import Inner
+
+#: Bytes of all files of one document together, how many there may be, and bytes of what is said of one. In documents within
+#: documents, `app.extraction.reading` bounds all of them together.
+MOST_BYTES = 64 * 1024 * 1024
+MOST_FILES = 1000
+MOST_HEAD = 4096
+#: Characters of a name that are kept.
+_NAME = 255
+
+
+class Writer:
+    """Writes to the descriptor, at most so many bytes and files. `full`: whether something was left out."""
+
+    def __init__(self, descriptor: int, most_bytes: int = MOST_BYTES, most_files: int = MOST_FILES) -> None:
+        self._descriptor = descriptor
+        self._left = most_bytes
+        self._most_files = most_files
+        self._count = 0
+        self.full = False
+
+    def write(self, file: Inner) -> None:
+        """Hand `file` over, or leave it out when there are too many or too much. Raises OSError."""
+        said = {"name": file.name[-_NAME:], "media_type": file.media_type[:_NAME], "size": len(file.content)}
+        head = json.dumps(said).encode() + b"\n"
+        self._count += 1
+        if self._count > self._most_files or len(head) > MOST_HEAD or len(head) + len(file.content) > self._left:
+            self.full = True
+            return
+        self._left -= len(head) + len(file.content)
+        for part in (head, file.content):
+            view = memoryview(part)
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+
+
+class Collector:
+    """In the place of a writer, in this process."""
+
+    def __init__(self) -> None:
+        self.files: list[Inner] = []
+        self.full = False
+
+    def write(self, file: Inner) -> None:
+        self.files.append(file)
+
+
+def files(descriptor: int, size: int | None = None) -> Iterator[Inner]:
+    """What was written to it, as far as it is well formed. `size`: of it, where the process can't ask any more."""
+    place, end = 0, min(os.fstat(descriptor).st_size if size is None else size, MOST_BYTES)
+    for _ in range(MOST_FILES):
+        head, newline, _ = os.pread(descriptor, MOST_HEAD, place).partition(b"\n")
+        try:
+            said = json.loads(head)
+            name, media_type, size = said["name"], said["media_type"], said["size"]
+            shaped = newline and isinstance(name, str) and isinstance(media_type, str) and type(size) is int
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return
+        place += len(head) + 1
+        if not shaped or not 0 <= size <= end - place:
+            return
+        yield Inner(name[-_NAME:], os.pread(descriptor, size, place), media_type)
+        place += size

@@ -1,0 +1,104 @@
+"""Where the pages of a document begin in its text, and the files inside of it.
+
+Kept with the outcome of an extraction, in the order of the text: each is so many bytes behind its beginning. Between a
+file's beginning and the next file's all is of that file, its pages among it; before the first, of the document itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+#: How many are kept of one document, and characters of a title and of the names of a file.
+MOST_PARTS = 5000
+MOST_TITLE = 80
+MOST_NAME = 255
+_MOST_NAMES = 16
+#: Characters of all titles and names together: as many as titles alone may have. The name of an archive is told again with
+#: each file in it, and whoever asks how far a text is reads all of this.
+MOST_TOLD = MOST_PARTS * MOST_TITLE
+
+
+@dataclass(frozen=True)
+class Part:
+    """`at`: bytes of the text before it. `page`: the number of the page (slide, sheet, chapter) that begins there, from 1,
+    and `title`: what it is called, or ''; or `file`: the name of the file that begins there, behind those of the files that
+    it is in."""
+
+    at: int
+    page: int | None = None
+    title: str = ""
+    file: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> int:
+        """Characters of its title and names."""
+        return len(self.title) + sum(map(len, self.file))
+
+    def to_record(self) -> dict[str, Any]:
+        """As JSON."""
+        if self.page is None:
+            return {"at": self.at, "file": list(self.file)}
+        return {"at": self.at, "page": self.page, **({"title": self.title} if self.title else {})}
+
+    @classmethod
+    def from_record(cls, record: Any) -> Part:
+        """The part that `to_record` told. Raises ValueError for anything else."""
+        if not isinstance(record, dict) or not _number(record.get("at")):
+            raise ValueError("not a part of a text")
+        if "file" in record:
+            names = record["file"]
+            if not isinstance(names, list) or not 0 < len(names) <= _MOST_NAMES or not all(map(_short, names)):
+                raise ValueError("not the name of a file")
+            return cls(record["at"], file=tuple(names))
+        page, title = record.get("page"), record.get("title", "")
+        if not _number(page) or page == 0 or not isinstance(title, str) or len(title) > MOST_TITLE:
+            raise ValueError("not a page")
+        return cls(record["at"], page, title)
+
+
+def _number(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _short(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= MOST_NAME
+
+
+def from_records(records: Any) -> tuple[Part, ...]:
+    """The parts of a document. Raises ValueError when they are none, or not in order."""
+    if not isinstance(records, list) or len(records) > MOST_PARTS:
+        raise ValueError("not the parts of a text")
+    found = tuple(map(Part.from_record, records))
+    if sum(each.told for each in found) > MOST_TOLD:
+        raise ValueError("more names than a text may have")
+    if any(one.at > other.at for one, other in zip(found, found[1:], strict=False)):
+        raise ValueError("the parts of a text are not in order")
+    return found
+
+
+def bounded(parts: Iterable[Part]) -> tuple[Part, ...]:
+    """The first of them, as many as may be kept of one document."""
+    found: list[Part] = []
+    told = 0
+    for each in parts:
+        told += each.told
+        if len(found) == MOST_PARTS or told > MOST_TOLD:
+            break
+        found.append(each)
+    return tuple(found)
+
+
+def check(parts: Sequence[Part], text: bytes) -> None:
+    """Raises ValueError when one of them begins behind the text, or within a character of it (in UTF-8)."""
+    for each in parts:
+        if each.at > len(text) or (each.at < len(text) and text[each.at] & 0xC0 == 0x80):
+            raise ValueError(f"no part can begin {each.at} bytes behind the beginning of the text")
+
+
+def within(parts: Iterable[Part], name: str, named_at: int, text_at: int) -> Iterator[Part]:
+    """The parts of a file inside of a document; its name and its text are so many bytes behind the document's beginning."""
+    yield Part(named_at, file=(name,))
+    for each in parts:
+        yield replace(each, at=each.at + text_at, file=(name, *each.file)[:_MOST_NAMES] if each.file else ())

@@ -1,0 +1,111 @@
+"""The encoding of a text, told from its bytes.
+
+In this order: a mark at its beginning, the NULs of two or four bytes for each character, the escapes of ISO 2022, UTF-8,
+and at last what `app.extraction.readers.guess` takes it for, which is loaded for no other text.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+
+#: Bytes from which the encoding of a text is told.
+SAMPLE = 256 * 1024
+PIECE = 1024 * 1024
+
+_MARKS: tuple[tuple[bytes, str], ...]
+_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"))
+_MARKS += ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+# Where in each unit of four bytes most texts have NUL, in encodings that write no mark.
+_WIDE: tuple[tuple[tuple[int, ...], str], ...]
+_WIDE = (((1, 2, 3), "utf-32-le"), ((0, 1, 2), "utf-32-be"), ((1, 3), "utf-16-le"), ((0, 2), "utf-16-be"))
+#: Begins each stretch of two bytes for a character in ISO 2022.
+_ESCAPE = b"\x1b$"
+_ESCAPED = ("iso2022_kr", "iso2022_jp", "iso2022_jp_ext", "iso2022_jp_2", "iso2022_jp_2004")
+
+
+def load(most: int) -> None:
+    """Load what decoding the document needs, of which `most` bytes are looked at. (Whether it is in UTF-8 is seen before
+    the process is confined, by Python's own decoder: what has to be loaded depends on it.)"""
+    in_utf8, escaped = _seen(most)
+    names = (*(each for _, each in _MARKS), *(each for _, each in _WIDE), *(_ESCAPED if escaped else ()))
+    for name in names:
+        codecs.lookup(name)
+    if not in_utf8:
+        from app.extraction.readers import guess
+
+        guess.load()
+
+
+def load_all() -> None:
+    """Load what decoding any text needs."""
+    from app.extraction.readers import guess
+
+    for name in (*(each for _, each in _MARKS), *(each for _, each in _WIDE), *_ESCAPED):
+        codecs.lookup(name)
+    guess.load()
+
+
+def _seen(most: int) -> tuple[bool, bool]:
+    """Whether the first `most` bytes of the document are in UTF-8, and whether escapes of ISO 2022 are among those that
+    are. The last character may be cut off, unless it is the only one beyond ASCII: then it may be a letter in any
+    encoding."""
+    decoder, place, characters, escaped, last = codecs.getincrementaldecoder("utf-8")(), 0, 0, False, b""
+    while place < most and (piece := os.pread(0, min(PIECE, most - place), place)):
+        escaped = escaped or _ESCAPE in piece or (last == _ESCAPE[:1] and piece[:1] == _ESCAPE[1:])
+        try:
+            characters += len(decoder.decode(piece))
+        except UnicodeDecodeError:
+            return False, escaped
+        place += len(piece)
+        last = piece[-1:]
+    cut_off = len(decoder.getstate()[0])
+    return not cut_off or characters < place - cut_off, escaped
+
+
+def wide(sample: bytes) -> str | None:
+    """The encoding of two or four bytes for each character that `sample` is in, as its NULs tell; None when it is none.
+
+    A quarter of the places is enough: a text in Chinese has them in its blanks and its punctuation only.
+    """
+    units = len(sample) // 4
+    nuls = [sample[: 4 * units][place::4].count(0) for place in range(4)]
+    for places, encoding in _WIDE:
+        if all(nuls[place] > units / 4 if place in places else nuls[place] == 0 for place in range(4)):
+            return encoding
+    return None
+
+
+def beginning(content: bytes, encoding: str = "utf-8") -> str:
+    """The text that `content` begins: the read may have ended within a character. Raises UnicodeDecodeError."""
+    return codecs.getincrementaldecoder(encoding)().decode(content)
+
+
+def decoded(content: bytes, claimed: str = "") -> str:
+    """Text in any encoding. `claimed`: what it is said to be in, which counts as what a text says itself. Raises Unreadable
+    when it is none."""
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            return content.decode(encoding, errors="replace")
+    if (found := wide(content[:SAMPLE])) is not None:
+        return content.decode(found, errors="replace")
+    if (escaped := _with_escapes(content)) is not None:
+        return escaped
+    with contextlib.suppress(UnicodeDecodeError):
+        text = beginning(content)
+        if len(text) == len(content) or not text.isascii():
+            return text
+    from app.extraction.readers import guess
+
+    return content.decode(guess.told(content, claimed), errors="replace")
+
+
+def _with_escapes(content: bytes) -> str | None:
+    """The text in ISO 2022, which is valid UTF-8; None where it is none: programs for terminals write escapes too."""
+    if _ESCAPE in content and content.isascii():
+        for encoding in _ESCAPED[0 if b"\x1b$)C" in content else 1 :]:
+            with contextlib.suppress(UnicodeDecodeError):
+                text = beginning(content, encoding)
+                return None if text.isascii() else text
+    return None

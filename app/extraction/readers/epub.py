@@ -1,0 +1,217 @@
+"""Books in EPUB (2, 3): the chapters in the order of reading, each with its title of the table of contents.
+
+xberg reads such books too, but not where one chapter ends; a chapter is HTML, and there is a reader for that.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import posixpath
+import re
+import urllib.parse
+from collections.abc import Iterator
+
+from app.extraction.readers import html, markup, package
+from app.extraction.readers.base import Options, Page, Piece, Unreadable
+
+#: Bytes of a part, and how many chapters there may be.
+MOST_PART = 32 * 1024 * 1024
+MOST_CHAPTERS = 20_000
+_CONTAINER = "META-INF/container.xml"
+#: What fonts are made unusable with is no password.
+_FONTS = re.compile(
+    rb"(?i)Algorithm=[\"'](?:http://www\.idpf\.org/2008/embedding|http://ns\.adobe\.com/pdf/enc#RC)[\"']"
+)
+_METHOD = re.compile(rb"(?i)<[^<>]*EncryptionMethod[^<>]*>")
+_ENCODING = re.compile(rb"<\?xml[^>]*encoding=[\"']([\w.-]{1,40})")
+_ENCODINGS = (
+    "utf-8",
+    "utf-8-sig",
+    "utf-16",
+    "utf-16-le",
+    "utf-16-be",
+    "cp1252",
+    "latin-1",
+    "cp1251",
+    "iso8859-2",
+    "cp1250",
+)
+#: Of a chapter, which nobody sees who reads the book: in most it is the book's.
+_TITLE = re.compile(r"<title\b[^<>]*>[^<>]*</title>", re.IGNORECASE)
+_TITLES = ("title", "creator", "subject", "description", "publisher")
+
+_NAMES = markup.Names(
+    {
+        "urn:oasis:names:tc:opendocument:xmlns:container": "c",
+        "http://www.idpf.org/2007/opf": "o",
+        "http://purl.org/dc/elements/1.1/": "dc",
+        "http://www.daisy.org/z3986/2005/ncx/": "n",
+        "http://www.w3.org/1999/xhtml": "h",
+    }
+)
+
+
+def load(options: Options) -> None:
+    from xml.parsers import expat  # noqa: F401
+
+    import selectolax.lexbor  # noqa: F401
+
+    package.load()
+    for name in _ENCODINGS:
+        codecs.lookup(name)
+
+
+def read(content: bytes, media_type: str) -> Iterator[Piece]:
+    book = package.Package(content)
+    if _protected(book):
+        raise Unreadable("it is encrypted for one reader", "encrypted")
+    try:
+        root = Root()
+        _told(book, _CONTAINER, root)
+        listed = Contents()
+        _told(book, root.path, listed)
+    except package.Broken as error:
+        if not (chapters := [each for each in book.names() if each.endswith((".xhtml", ".html", ".htm"))]):
+            raise Unreadable(str(error)) from None
+        listed, root = Contents(), Root()
+    else:
+        chapters = [listed.chapter(each, root.path) for each in listed.order]
+    if listed.about:
+        yield "\n".join(listed.about)
+    titles = _titles(book, listed, root.path)
+    found = False
+    for path in dict.fromkeys(chapters[:MOST_CHAPTERS]):
+        try:
+            shown = html.text_of(_TITLE.sub("", _decoded(_part(book, path)), count=1))
+        except package.Broken:
+            continue
+        found = True
+        title = titles.get(path.lower(), "")
+        # Most have it as their heading.
+        if shown.startswith(title):
+            shown = shown[len(title) :].lstrip("\n")
+        yield Page(shown, title)
+    if not found:
+        raise Unreadable("there is no chapter in it")
+
+
+def _part(book: package.Package, path: str) -> bytes:
+    """Raises Broken, Unreadable."""
+    return b"".join(book.pieces(path, MOST_PART))
+
+
+def _told(book: package.Package, path: str, handler: markup.Handler) -> None:
+    for _ in markup.read([_part(book, path)], handler, _NAMES):
+        pass
+
+
+def _protected(book: package.Package) -> bool:
+    try:
+        content = _part(book, "META-INF/encryption.xml")
+    except package.Broken:
+        return False
+    return any(not _FONTS.search(each) for each in _METHOD.findall(content))
+
+
+def _decoded(content: bytes) -> str:
+    """In UTF-8 or UTF-16 by the standard; in what it says of itself, where that is known, by those that keep to another."""
+    said = _ENCODING.match(content)
+    for name in (
+        "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig",
+        said and said[1].decode("latin-1"),
+    ):
+        try:
+            if name:
+                return content.decode(name)
+        except (UnicodeDecodeError, LookupError):
+            pass
+    return content.decode("cp1252", errors="replace")
+
+
+def _path(base: str, link: str) -> str:
+    """Where in the archive `link` leads, which is in the part `base`."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(base), urllib.parse.unquote(link.partition("#")[0])))
+
+
+def _titles(book: package.Package, listed: Contents, base: str) -> dict[str, str]:
+    """Of the chapters that the table of contents names, by path in small letters: the first there is for each."""
+    found: dict[str, str] = {}
+    for link in (listed.navigation, listed.outline):
+        if link:
+            path = _path(base, link)
+            entries = Entries()
+            # As far as it is whole.
+            with contextlib.suppress(package.Broken):
+                _told(book, path, entries)
+            for target, title in entries.found:
+                found.setdefault(_path(path, target).lower(), " ".join(title.split()))
+    return found
+
+
+class Root(markup.Nothing):
+    """Where the book's own file is."""
+
+    path = ""
+
+    def start(self, name: str, attributes: dict[str, str]) -> bool:
+        if name == "c:rootfile" and not self.path:
+            self.path = attributes.get("full-path", "")
+        return False
+
+
+class Contents(markup.Collecting):
+    """What the book's own file says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.about: list[str] = []
+        #: Names of chapters, in the order of reading.
+        self.order: list[str] = []
+        self.navigation = self.outline = ""
+        self._links: dict[str, str] = {}
+
+    def chapter(self, name: str, base: str) -> str:
+        return _path(base, self._links.get(name, name))
+
+    def start(self, name: str, attributes: dict[str, str]) -> bool:
+        if name == "o:item":
+            identifier, link = attributes.get("id", ""), attributes.get("href", "")
+            self._links[identifier] = link
+            if "nav" in attributes.get("properties", "").split():
+                self.navigation = link
+            elif attributes.get("media-type") == "application/x-dtbncx+xml":
+                self.outline = link
+        elif name == "o:itemref":
+            self.order.append(attributes.get("idref", ""))
+        elif name.removeprefix("dc:") in _TITLES and name.startswith("dc:"):
+            self.collect()
+        return False
+
+    def end(self, name: str) -> None:
+        if name.startswith("dc:") and (said := self.collected()) is not None:
+            # A description may be a page of its own.
+            self.about.append(html.text_of(said.strip()) if "<" in said else said.strip())
+
+
+class Entries(markup.Collecting):
+    """The table of contents, in the form of EPUB 2 or 3: where an entry leads, and what it is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str]] = []
+        self._link = ""
+
+    def start(self, name: str, attributes: dict[str, str]) -> bool:
+        if name == "h:a":
+            self._link = attributes.get("href", "")
+            self.collect()
+        elif name == "n:text":
+            self.collect()
+        elif name == "n:content" and (said := self.collected()) is not None:
+            self.found.append((attributes.get("src", ""), said))
+        return False
+
+    def end(self, name: str) -> None:
+        if name == "h:a" and (said := self.collected()) is not None:
+            self.found.append((self._link, said))

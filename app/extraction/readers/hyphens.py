@@ -1,0 +1,34 @@
+"""Words that a hyphen divides at the end of a line.
+
+Whether the hyphen belongs to the word (`long-term`) nobody can tell without a dictionary of the language. So the text stays
+as it is, and what the two halves make together is told once more at its end: both are found, and a preview shows the lines
+as they are on the page.
+"""
+
+from __future__ import annotations
+
+import re
+
+#: A letter, a hyphen (the plain one, U+2010, a soft one), the line's end, and a letter. No more than one line's end:
+#: behind a blank line another paragraph begins.
+_BREAK = re.compile(r"[-\u2010\xad](?<=[^\W\d_].)[ \t]*\r?\n[ \t]*(?=[^\W\d_])")
+_BEFORE = re.compile(r"[^\W\d_]+\Z")
+_AFTER = re.compile(r"[^\W\d_]+")
+#: Letters of one half. Longer ones are no words.
+_MOST = 60
+#: Behind `Ein- und Ausgang` a hyphen divides nothing.
+_CONJUNCTIONS = frozenset(
+    ("und", "oder", "bzw", "bis", "and", "or", "to", "et", "ou", "e", "o", "y", "i", "en", "of", "och")
+)
+
+
+def with_joined(text: str) -> str:
+    """`text`, and below it in a line of its own the words whose halves stand at the end of a line and, beginning with a
+    small letter, at the beginning of the next one; each once, in their order."""
+    joined: dict[str, None] = {}
+    for found in _BREAK.finditer(text):
+        before = _BEFORE.search(text[max(0, found.start() - _MOST) : found.start()])
+        after = _AFTER.match(text, found.end(), found.end() + _MOST)
+        if before and after and after[0][0].islower() and after[0] not in _CONJUNCTIONS:
+            joined[before[0] + after[0]] = None
+    return f"{text.rstrip()}\n\n{' '.join(joined)}\n" if joined else text

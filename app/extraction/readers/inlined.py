@@ -1,0 +1,25 @@
+"""Pictures and other files that are written into a text as Base64: nobody reads them, and a picture is a thousand words."""
+
+from __future__ import annotations
+
+import re
+
+_DATA = re.compile(
+    r"data:[a-zA-Z0-9.+/-]*(?:;[a-zA-Z0-9=.-]*)*,(?:[A-Za-z0-9+/=_%-]|\\n|\s(?=[A-Za-z0-9+/=]{40})){100,}"
+)
+_LETTER = "[A-Za-z0-9+/_-]"
+#: One long run, or lines of it. (Possessive and from the beginning of a run alone, so in time by the length.)
+_RUN = re.compile(rf"(?<!{_LETTER})(?:{_LETTER}{{300,}}+|(?:{_LETTER}{{50,}}+\s{{1,4}}){{3,}}+{_LETTER}*+)={{0,2}}")
+_LOOKED_AT = 300
+
+
+def without_data(text: str) -> str:
+    """`text` without what is not meant to be read in it."""
+    return _RUN.sub(_told, _DATA.sub(" ", text))
+
+
+def _told(found: re.Match[str]) -> str:
+    """A blank, or what was found where it is no Base64: lines of a sequence of genes, a long name."""
+    sample = re.sub(r"\s", "", found[0][: _LOOKED_AT + 20])[:_LOOKED_AT]
+    shares = [sum(map(each, sample)) / len(sample) for each in (str.isupper, str.islower, str.isdigit)]
+    return " " if shares[0] > 0.15 and shares[1] > 0.15 and shares[2] > 0.03 else found[0]

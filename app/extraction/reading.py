@@ -1,0 +1,211 @@
+"""A document with all that is inside of it: the files in it are read as it is, each in a process of its own.
+
+So an attachment of a mail can do no more than an attachment of the store, and is read by whatever reads such files. Behind
+the text of the document come, one after the other, the name of each file and its text. A file that can't be read, or that
+no reader knows, has its name alone; where this machine is the reason, it is the reason for the whole document. A file
+without a name is the document's own text in another form.
+
+Bounds hold for the whole tree of documents within documents: how deep it is, how many files are read, how many bytes they
+have together, and the time. What was read when one of them is reached is kept, with the names of what was not; one file
+never takes all of the time that is left for others. So it is with pages that are pictures (app/extraction/scans.py).
+
+A thousand small files would take a thousand processes, of a tenth of a second each. So of the kinds that are quickest to
+read (`kinds.BATCHED`) the small files are read by one process for many, which knows no other document: what one of them
+could change is what is told of another file of the same attachment, which is one text to the search. Where the process
+does not get through, each is read on its own. Rejected: to read such files in the process that unpacks them (it would
+need each of the readers), and processes that outlive a document (one could reach the next tenant's).
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import BinaryIO
+
+from app.attachment import extension
+from app.extraction import inner, parts, sandbox, scans
+from app.extraction.kinds import BATCHED, Way, recognition_installed, way_of
+from app.extraction.readers.base import Inner
+from app.extraction.sandbox import LEAST_SECONDS, Limits, Verdict, memory_file
+from app.mediatype import detect
+
+#: Documents within documents, of which the outermost is the first.
+MOST_DEPTH = 5
+#: Files in all of them, and their bytes, those of an archive in an archive counted in both.
+MOST_FILES = inner.MOST_FILES
+MOST_BYTES = 2 * inner.MOST_BYTES
+#: Files that one process reads, the largest of them, and all together in bytes.
+BATCH_FILES = 100
+BATCH_FILE = 256 * 1024
+BATCH_BYTES = 4 * 1024 * 1024
+
+_types = mimetypes.MimeTypes()
+
+
+def read(
+    way: Way,
+    document: BinaryIO,
+    output: BinaryIO,
+    limits: Limits,
+    stopping: Callable[[], bool] = lambda: False,
+    *,
+    pictures: bool = True,
+) -> Verdict:
+    """Write the text of `document`, and of what is inside, to `output`. Raises Stopped, and as `sandbox.run`.
+
+    `pictures`: whether text is recognized in them, which takes seconds for each; else the verdict says whether any wait.
+    """
+    tree = _Tree(output, limits, stopping, pictures)
+    verdict = tree.document(way, document, limits.seconds, 1)
+    return replace(verdict, waits=tree.waits)
+
+
+class _Tree:
+    """A document, and what is left for all that is inside of it."""
+
+    def __init__(self, output: BinaryIO, limits: Limits, stopping: Callable[[], bool], recognizes: bool) -> None:
+        self.waits = False
+        self._recognizes = recognizes or not recognition_installed()
+        self._output = output
+        self._limits = limits
+        self._stopping = stopping
+        self._end = time.monotonic() + limits.seconds
+        self._files = MOST_FILES
+        self._bytes = MOST_BYTES
+
+    def document(self, way: Way, document: BinaryIO, seconds: float, depth: int) -> Verdict:
+        """Write its text and that of what is inside."""
+        began, limits, end = self._output.tell(), self._within(seconds), time.monotonic() + seconds
+        verdict = sandbox.run(way, document, self._output, limits, self._stopping)
+        if verdict.pictures and not self._recognizes:
+            self.waits = True
+            verdict = replace(verdict, pictures=())
+        if verdict.pictures:
+            verdict = scans.recognize(verdict, way, document, self._output, began, limits, self._stopping, end)
+        if verdict.reason is not None or not verdict.files:
+            return replace(verdict, files=())
+        # Counted at once: what is inside of the first must not take the place of the second.
+        self._files -= len(verdict.files)
+        self._bytes -= sum(len(each.content) for each in verdict.files)
+        return self._inside(replace(verdict, files=()), list(verdict.files), began, depth)
+
+    def _inside(self, verdict: Verdict, files: list[Inner], began: int, depth: int) -> Verdict:
+        whole, characters = not verdict.cut, verdict.characters or 0
+        found_parts = list(verdict.parts)
+        ways: dict[int, Way | None] = {}
+        known: dict[int, tuple[Verdict, bytes]] = {}
+        for number, file in enumerate(files):
+            before = "\n\n" if self._output.tell() > began else ""
+            heading = f"{before}{file.name}\n" if file.name else before
+            named_at = self._output.tell() - began + len(before)
+            if self._room() <= len(heading.encode(errors="replace")):
+                whole = False
+                break
+            self._output.write(heading.encode(errors="replace"))
+            text_at = self._output.tell() - began
+            characters += len(heading)
+            if depth >= MOST_DEPTH:
+                found = Verdict(cut=True)
+            elif self._end - time.monotonic() < LEAST_SECONDS:
+                found = Verdict("timeout")
+            elif (way := self._way(number, files, ways)) is None:
+                found = Verdict("unsupported")
+            elif way.kind == "image" and not self._recognizes:
+                self.waits = True
+                found = Verdict()
+            else:
+                if number not in known and way.kind in BATCHED:
+                    known |= self._batch(number, files, ways)
+                # Of what was read together, whatever is not final is looked at once more.
+                if number in known and known[number][0].final:
+                    found = self._kept(*known.pop(number))
+                else:
+                    found = self._alone(way, file, number == len(files) - 1, depth)
+            if found.reason == "environment":
+                return found
+            # Let go, as what is deeper takes memory too.
+            files[number] = file._replace(content=b"")
+            whole = whole and not found.cut and found.reason not in ("timeout", "memory", "crashed")
+            characters += found.characters or 0
+            if file.name:
+                found_parts += parts.within(found.parts, file.name, named_at, text_at)
+            else:
+                found_parts += (replace(each, at=each.at + text_at) for each in found.parts)
+        self._output.flush()
+        return Verdict(cut=not whole, characters=characters if whole else None, parts=parts.bounded(found_parts))
+
+    def _alone(self, way: Way, file: Inner, last: bool, depth: int) -> Verdict:
+        left = self._end - time.monotonic()
+        with memory_file("inner") as document:
+            document.write(file.content)
+            document.seek(0)
+            return self.document(way, document, left if last else max(LEAST_SECONDS, left / 2), depth + 1)
+
+    def _way(self, number: int, files: list[Inner], ways: dict[int, Way | None]) -> Way | None:
+        """How a file is read. `ways`: what is known already; to tell it takes milliseconds for each. Raises Stopped."""
+        if number not in ways:
+            if self._stopping():
+                raise sandbox.Stopped
+            ways[number] = _way(files[number])
+        return ways[number]
+
+    def _batch(self, first: int, files: list[Inner], ways: dict[int, Way | None]) -> dict[int, tuple[Verdict, bytes]]:
+        """The texts of small files from the first on that are of its kind, by number; as far as they could be read."""
+        given: dict[int, tuple[str, bytes]] = {}
+        kind, size = None, 0
+        for number in range(first, len(files)):
+            content = files[number].content
+            if len(content) <= BATCH_FILE and (way := self._way(number, files, ways)) is not None:
+                kind = kind or way.kind
+                size += len(content) if way.kind == kind else 0
+                if size > BATCH_BYTES or len(given) == BATCH_FILES or self._end - time.monotonic() < LEAST_SECONDS:
+                    break
+                if way.kind == kind:
+                    given[number] = way.media_type, content
+            if first not in given:
+                break
+        if kind is None or len(given) < 2:
+            return {}
+        seconds = max(LEAST_SECONDS, (self._end - time.monotonic()) / 2)
+        try:
+            found = sandbox.run_batch(kind, list(given.values()), self._within(seconds), self._stopping)
+        except OSError:
+            # Said by the process of one, which is started next.
+            found = []
+        # Where it did not get so far, none of these is tried together again.
+        return dict.fromkeys(given, (Verdict("crashed"), b"")) | dict(zip(given, found, strict=False))
+
+    def _kept(self, verdict: Verdict, content: bytes) -> Verdict:
+        """What was read of a file, as far as there is room for it."""
+        room = self._room()
+        if len(content) <= room:
+            self._output.write(content)
+            return verdict
+        kept = content[:room].decode(errors="ignore").encode()
+        self._output.write(kept)
+        shown = tuple(each for each in verdict.parts if each.at <= len(kept))
+        return replace(verdict, cut=True, characters=None, parts=shown)
+
+    def _room(self) -> int:
+        return self._limits.text - self._output.tell()
+
+    def _within(self, seconds: float) -> Limits:
+        return replace(
+            self._limits,
+            seconds=seconds,
+            text=max(0, self._room()),
+            inner_bytes=max(0, min(self._bytes, inner.MOST_BYTES)),
+            inner_files=max(0, self._files),
+        )
+
+
+def _way(file: Inner) -> Way | None:
+    """How a file is read: by its content, and where that says little by its name, or by what the document says of it."""
+    known = extension(file.name) or (_types.guess_extension(file.media_type, strict=False) or "").removeprefix(".")
+    name = file.name if extension(file.name) or not known else f"x.{known}"
+    with memory_file("inner") as document:
+        document.write(file.content)
+        document.flush()
+        return way_of(detect(document, name), known, recognition=recognition_installed())

@@ -1,0 +1,149 @@
+"""Which document is read next: tenants take turns, and what is slow waits behind what may be quick.
+
+The turn is that of the tenant whose documents have the fewest slots now, and of these the one that used least of them
+lately. Its new documents come first, then those that failed or were stopped before (late ones), of which there is always a
+slot free: with all tenants together they have one less than there are. A document that has been read for `QUICK` seconds
+is stopped when all slots are taken and another tenant, with fewer of them, waits with a new document; it is late then. So
+a new document waits some seconds at most for those of one tenant, whatever they are, and a tenant that is alone has
+everything. With one slot only, a late document can be stopped as well, `PATIENCE` times.
+
+Who waits is read off the names in the queue's folder, and each entry once; nobody reads their records.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+from app.extraction.queue import Entry, Queue
+from app.extraction.slots import Held, Slot, Slots
+
+#: Seconds for which a document is read before it may be stopped for others.
+QUICK = 3.0
+#: How often a document is stopped for others.
+PATIENCE = 3
+#: Seconds between two looks at the queue while documents are read.
+LOOK = 0.5
+#: The same in the lane of pictures, which looks at the entries of the other one too, as they may come over.
+PICTURES_LOOK = 5.0
+
+
+class Turns:
+    """What waits, as this process knows it. For any number of threads."""
+
+    def __init__(self, queue: Queue, slots: Slots, tenant_of: Callable[[str], str], *, pictures: bool = False) -> None:
+        """`tenant_of`: the tenant of an attachment whose entry does not say it, as those of an earlier version. `pictures`:
+        whether this is the lane of those whose pictures are left to recognize."""
+        self._queue = queue
+        self._pictures = pictures
+        self._pause = PICTURES_LOOK if pictures else LOOK
+        self._slots = slots
+        self._tenant_of = tenant_of
+        self._lock = threading.Lock()
+        self._new: dict[str, dict[str, None]] = {}
+        self._late: dict[str, dict[str, None]] = {}
+        #: What is known of an entry that is in the folder: its tenant, and whether it was chosen since all were looked at.
+        self._tenants: dict[str, str] = {}
+        self._chosen: set[str] = set()
+        self._looked = 0.0
+
+    def add(self, attachment_id: str, tenant: str | None) -> None:
+        """A new entry, which needs no look at the folder."""
+        tenant = self._tenant_of(attachment_id) if tenant is None else tenant
+        with self._lock:
+            self._tenants[attachment_id] = tenant
+            self._new.setdefault(tenant, {})[attachment_id] = None
+
+    def look(self, *, again: bool = False) -> None:
+        """See what lies in the folder. `again`: also what was chosen before. Raises StorageFailed."""
+        names = set(self._queue.ids())
+        with self._lock:
+            self._looked = time.monotonic()
+            if again:
+                self._chosen.clear()
+            self._chosen &= names
+            self._tenants = {each: tenant for each, tenant in self._tenants.items() if each in names}
+            waiting = {each for lane in (self._new, self._late) for ids in lane.values() for each in ids}
+            # As they were made, where their ids tell.
+            for each in sorted(names - waiting - self._chosen):
+                said = self._queue.peek(each)
+                if said.pictures is not self._pictures:
+                    if said.pictures:
+                        # It does not come back by itself; the other way round it may.
+                        self._chosen.add(each)
+                    continue
+                tenant = self._tenants.get(each, said.tenant)
+                if tenant is None:
+                    tenant = self._tenant_of(each)
+                self._tenants[each] = tenant
+                (self._late if said.late else self._new).setdefault(tenant, {})[each] = None
+
+    def waits(self) -> bool:
+        """Whether there is anything to choose."""
+        with self._lock:
+            return any(self._new.values()) or any(self._late.values())
+
+    def begin(self, slot: Slot, ready: Callable[[Entry], bool]) -> tuple[Entry, str] | None:
+        """Take the entry whose turn it is, for that slot; with its tenant. None when there is none that is `ready`. Raises
+        StorageFull or StorageFailed."""
+        if time.monotonic() - self._looked > self._pause:
+            self.look()
+        with self._slots.turn() as used:
+            held = self._slots.held(besides=slot)
+            late = sum(each.late for each in held) < max(1, self._slots.count - 1)
+            while (chosen := self._next(held, used, late)) is not None:
+                entry = self._queue.take(chosen[0])
+                if entry is not None:
+                    if entry.pictures is self._pictures and ready(entry) and (late or not entry.late):
+                        entry.tenant = chosen[1]
+                        slot.say(Held(chosen[1], entry.late))
+                        return entry, chosen[1]
+                    entry.close()
+        return None
+
+    def _next(self, held: list[Held], used: dict[str, float], late: bool) -> tuple[str, str] | None:
+        with self._lock:
+            lanes = (self._new, self._late) if late else (self._new,)
+            tenant = whose([each for lane in lanes for each, ids in lane.items() if ids], held, used)
+            if tenant is None:
+                return None
+            ids = next(lane[tenant] for lane in lanes if lane.get(tenant))
+            found = next(iter(ids))
+            del ids[found]
+            self._chosen.add(found)
+            return found, tenant
+
+    def end(self, tenant: str, seconds: float) -> None:
+        """Note what was used of a slot. Raises StorageFull or StorageFailed."""
+        with self._slots.turn() as used:
+            used[tenant] = used.get(tenant, 0.0) + seconds
+
+    def gives_way(self, entry: Entry, tenant: str, slot: Slot) -> bool:
+        """Whether what is read in `slot`, for `QUICK` seconds by now, is to be stopped for others. Raises StorageFailed."""
+        if entry.put_back >= PATIENCE or (entry.late and self._slots.count > 1):
+            return False
+        if time.monotonic() - self._looked > self._pause:
+            self.look()
+        with self._lock:
+            others = {each: len(ids) for each, ids in self._new.items() if ids and each != tenant}
+        if not others:
+            return False
+        with self._slots.turn():
+            held = self._slots.held(besides=slot)
+            if len(held) < self._slots.count - 1 or any(each.leaves for each in held):
+                return False
+            counts = Counter(each.tenant for each in held)
+            # Some of what lies there is read in a slot by another process.
+            if not any(counts[each] <= counts[tenant] and waiting > counts[each] for each, waiting in others.items()):
+                return False
+            slot.say(replace(Held(tenant, entry.late), leaves=True))
+            return True
+
+
+def whose(tenants: list[str], held: list[Held], used: dict[str, float]) -> str | None:
+    """Whose turn it is of those who wait, in the order in which they came; None when nobody does."""
+    counts = Counter(each.tenant for each in held)
+    return min(tenants, key=lambda tenant: (counts[tenant], used.get(tenant, 0.0)), default=None)

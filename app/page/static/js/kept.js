@@ -1,0 +1,81 @@
+// What was read of a file: its text as the server keeps it and as a search finds it, with headings where pages and files
+// inside begin.
+
+import * as api from "./api.js";
+import { h } from "./dom.js";
+import { bytes } from "./format.js";
+import { T, whyNot } from "./texts.js";
+import { PIECE, TextView } from "./textview.js";
+
+/** What the pages of a file are called, by its media type. */
+function pageWord(mediaType) {
+  if (/presentation|powerpoint/.test(mediaType)) return T.preview.parts.slide;
+  if (/spreadsheet|excel|\.sheet/.test(mediaType)) return T.preview.parts.sheet;
+  if (/epub/.test(mediaType)) return T.preview.parts.chapter;
+  return T.preview.parts.page;
+}
+
+const apart = (nodes, between) => nodes.flatMap((node, at) => (at ? [between, node] : [node]));
+
+/** Headings for the parts of a text, as TextView takes them. */
+export function headingsOf(parts, mediaType) {
+  // That everything is on page 1 tells nobody anything.
+  if (parts.length === 1 && parts[0].page !== undefined && !parts[0].title) return [];
+  let word = pageWord(mediaType);
+  let level = "h3";
+  return parts.map(({ at, page, title, file }) => {
+    if (file) {
+      // Of what is inside nobody says here what it is.
+      word = T.preview.parts.page;
+      level = "h4";
+      const names = file.map((name) => h("bdi", {}, name));
+      return { at, element: h("h3", { class: "part file" }, ...apart(names, " › ")), line: file.at(-1) };
+    }
+    const named = title ? [": ", h("bdi", {}, title)] : [];
+    return { at, element: h(level, { class: "part" }, word(page), ...named), line: "" };
+  });
+}
+
+/**
+ * The text that was read of an attachment, { element, view }; null when there is none. `source`: what is known of the
+ * attachment; `changed()`: the text is another one by now.
+ */
+export async function keptText({ source, pattern, signal, changed }) {
+  const path = `/attachment/${encodeURIComponent(source.id)}/text`;
+  let first;
+  let about;
+  try {
+    [first, about] = await Promise.all([api.piece(path, 0, PIECE, { signal }), api.parts(source.id, signal)]);
+  } catch (error) {
+    if (error.status === 404) return null;
+    throw error;
+  }
+  const same = first.tag === `"${about.sha256}"`;
+  const view = new TextView({
+    path,
+    first,
+    label: T.preview.text(source.name),
+    headings: same ? headingsOf(about.parts ?? [], source.media_type ?? "") : [],
+    pattern,
+    signal,
+    changed,
+  });
+  const element = h(
+    "div",
+    { class: "kept" },
+    h("p", { class: "quiet small" }, T.preview.kept),
+    view.element,
+    same && about.cut && h("p", { class: "quiet small" }, T.preview.keptCut(bytes(about.size))),
+  );
+  return { element, view };
+}
+
+/** Why there is no text to show, in a sentence: of what `api.status` says. Empty when there is nothing to read in such a file. */
+export function sentenceOf({ state, reason }) {
+  if (state === "pending") return T.preview.reading;
+  if (state === "failed") {
+    const why = whyNot(reason);
+    return `${why[0].toUpperCase()}${why.slice(1)}.`;
+  }
+  return state === "completed" ? "" : T.preview.unknown;
+}

@@ -1,0 +1,129 @@
+// How a file looks: as it is where a browser can show that without running anything of it, else as what was read of it.
+
+import { piece } from "./api.js";
+import { h } from "./dom.js";
+import { UTF8, encodingOf } from "./encoding.js";
+import { keptText, sentenceOf } from "./kept.js";
+import { colourOf, viewOf } from "./kinds.js";
+import { showPdf } from "./pdfview.js";
+import { T, sentence } from "./texts.js";
+import { PIECE, TextView } from "./textview.js";
+
+// Milliseconds until it is said that its text is still being read.
+const PATIENCE = 400;
+
+export class Look {
+  /**
+   * `source`: what is known of the attachment, at `url`. `settled`: what has become of its text, { state, reason }, once it
+   * is no longer being read. `pattern`: the words to mark.
+   */
+  constructor({ source, url, settled, pattern, signal }) {
+    Object.assign(this, { source, url, settled, pattern, signal });
+    this.view = null;
+    this.element = h("div", { class: "look" });
+    this.show();
+  }
+
+  /** Mark what matches `pattern` from now on. */
+  mark(pattern) {
+    this.pattern = pattern;
+    this.view?.mark(pattern);
+  }
+
+  show() {
+    this.draw().catch((error) => {
+      if (!this.signal.aborted) this.read({ failed: error.name === "PasswordException" ? T.preview.password : T.preview.failed });
+    });
+  }
+
+  async draw() {
+    const { source, url, signal } = this;
+    const view = viewOf(source.media_type ?? "");
+    const broken = () => this.read({ failed: T.preview.failed });
+    this.element.className = `look ${view ?? "nothing"}`;
+    this.element.replaceChildren();
+    if (source.size === 0) {
+      // Without a byte it is of no kind.
+      this.instead(T.preview.empty);
+      return;
+    }
+    switch (view) {
+      case "image":
+        this.element.append(h("img", { src: url, alt: T.preview.image(source.name), on: { error: broken } }));
+        break;
+      case "audio":
+      case "video":
+        this.element.append(
+          h(view, { src: url, controls: true, preload: "metadata", "aria-label": source.name, on: { error: broken } }),
+        );
+        break;
+      case "text": {
+        this.element.append(h("p", { class: "quiet" }, T.loading));
+        const first = await piece(url, 0, PIECE, { signal });
+        if (signal.aborted) return;
+        const encoding = encodingOf(first.bytes, { cut: first.whole > first.bytes.length });
+        const original = () => this.original(first, encoding);
+        // It may only have looked like UTF-8 so far.
+        if (encoding === UTF8) this.original(first, encoding, () => this.read({ otherwise: original }));
+        else await this.read({ otherwise: original });
+        break;
+      }
+      case "pdf":
+        this.element.append(h("p", { class: "quiet" }, T.loading));
+        await showPdf(this.element, url, signal);
+        break;
+      default:
+        await this.read();
+    }
+  }
+
+  /** Show the text that a file is, whose first piece is there. `other()`: a later piece is in another encoding. */
+  original(first, encoding, other = null) {
+    const { url, source, pattern, signal } = this;
+    const label = T.preview.text(source.name);
+    this.view = new TextView({ path: url, first, label, encoding, pattern, signal, changed: () => this.show(), other });
+    this.element.replaceChildren(this.view.element);
+  }
+
+  /**
+   * Show what was read of the file. `failed`: what there is to say of the file itself. Where nothing was read, why; or, for a
+   * file that has something else to show then, have `otherwise` do it.
+   */
+  async read({ failed = "", otherwise = null } = {}) {
+    const { source, signal } = this;
+    if (signal.aborted) return;
+    const tell = (text, hint = "") => this.instead(failed || text, failed ? text : hint);
+    const waiting = setTimeout(() => tell(T.preview.reading), PATIENCE);
+    try {
+      const known = await this.settled;
+      const changed = () => this.show();
+      const found = known.state === "failed" ? null : await keptText({ source, pattern: this.pattern, signal, changed });
+      if (signal.aborted) return;
+      if (found) {
+        this.view = found.view;
+        // Another search may have been made meanwhile.
+        this.view.mark(this.pattern);
+        this.element.className = "look text";
+        this.element.replaceChildren(found.element);
+        if (failed) this.element.prepend(h("p", {}, failed));
+      } else if (otherwise) otherwise();
+      else tell(sentenceOf(known) || (failed ? "" : T.preview.none), T.preview.noneHint);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (otherwise) otherwise();
+      else tell(sentence(error));
+    } finally {
+      clearTimeout(waiting);
+    }
+  }
+
+  /** Show a sentence in place of the file. */
+  instead(text, hint = "") {
+    const { media_type: mediaType, icon } = this.source;
+    const tile = h("span", { class: `tile big ${colourOf(mediaType, icon)}`, "aria-hidden": "true" });
+    tile.append((icon || "file").slice(0, 5));
+    this.element.replaceChildren(
+      h("div", { class: "instead" }, tile, h("p", {}, text), hint && h("p", { class: "quiet small" }, hint)),
+    );
+  }
+}

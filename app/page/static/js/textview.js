@@ -1,0 +1,169 @@
+// A text of any length, in pieces: the next one is asked for when the end of those before comes near. All of it is text
+// nodes. A piece on screen is some kilobytes: a line of a megabyte would take seconds to be broken into lines at once.
+
+import * as api from "./api.js";
+import { UTF8, isOther } from "./encoding.js";
+import { button, h } from "./dom.js";
+import { nodesOf } from "./marks.js";
+import { T } from "./texts.js";
+
+// Bytes that are asked for at once, characters of a block, and bytes in all: who wants to read more takes the file itself.
+export const PIECE = 64 * 1024;
+const BLOCK = 8 * 1024;
+const MOST = 2 * 1024 * 1024;
+// Of all words that are marked, so that a text of one word does not become a hundred thousand elements.
+const MOST_MARKS = 2000;
+
+/** Where to end a block of the beginning of `text`: behind a line, else behind a word, else within one, never within a character. */
+function cutOf(text) {
+  const line = text.lastIndexOf("\n", BLOCK - 1);
+  if (line >= 0) return line + 1;
+  const blank = text.lastIndexOf(" ", BLOCK - 1);
+  if (blank > BLOCK / 2) return blank + 1;
+  const unit = text.charCodeAt(BLOCK - 1);
+  return unit >= 0xd800 && unit < 0xdc00 ? BLOCK - 1 : BLOCK;
+}
+
+export class TextView {
+  /**
+   * `path`: where it is. `first`: its first piece, as `api.piece` answers, of PIECE bytes. `label`: what it is called.
+   * `headings`: [{ at, element, line }], elements that belong before a byte, in order; `line` is one that tells the same.
+   * `changed()`: it is another one by now. `other()`: it turned out not to be in the encoding that it began with.
+   */
+  constructor({ path, first, label, encoding = UTF8, headings = [], pattern = null, signal, changed, other = null }) {
+    Object.assign(this, { path, headings, pattern, signal, changed, other });
+    this.decoder = new TextDecoder(encoding);
+    this.tag = first.tag;
+    this.whole = first.whole;
+    this.at = 0;
+    this.rest = "";
+    this.blocks = [];
+    this.marks = 0;
+    this.end = h("div", { class: "text-end" });
+    this.text = h("div", { class: "text", tabindex: "0", role: "region", "aria-label": label }, this.end);
+    this.more = button(T.preview.more, { kind: "small", click: () => this.next() });
+    this.said = h("span", { role: "status" });
+    const paper = h("span", { class: "on-paper" }, T.preview.paper);
+    this.element = h("div", { class: "pieces" }, this.text, h("p", { class: "quiet small" }, this.said, " ", this.more, paper));
+    this.add(first.bytes);
+    this.watcher = new IntersectionObserver((entries) => entries.at(-1).isIntersecting && this.next(), {
+      root: this.text,
+      rootMargin: "600px",
+    });
+    signal.addEventListener("abort", () => this.watcher.disconnect());
+    this.go();
+  }
+
+  get done() {
+    return this.at >= Math.min(this.whole, MOST);
+  }
+
+  /** Have the next piece come when the end comes near: the observer tells of changes, and of what it is told to watch anew. */
+  go() {
+    this.watcher.disconnect();
+    this.more.hidden = this.done;
+    if (!this.done) this.watcher.observe(this.end);
+    else if (this.whole > MOST) this.said.textContent = T.preview.cut(MOST);
+  }
+
+  async next() {
+    if (this.busy || this.done) return;
+    this.busy = true;
+    this.said.textContent = "";
+    const { tag, signal } = this;
+    try {
+      const { bytes } = await api.piece(this.path, this.at, Math.min(this.at + PIECE, MOST), { tag, signal });
+      if (!signal.aborted) {
+        this.add(bytes);
+        this.go();
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      this.watcher.disconnect();
+      if (error.status === 412 || error.status === 404) this.changed();
+      else this.said.textContent = T.preview.moreFailed;
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  /** Show the next `bytes`, each heading before its own. */
+  add(bytes) {
+    const end = this.at + bytes.length;
+    const last = end >= this.whole || !bytes.length;
+    let from = 0;
+    while (this.headings.length && (last || this.headings[0].at < end)) {
+      const heading = this.headings.shift();
+      const to = Math.max(from, Math.min(heading.at - this.at, bytes.length));
+      this.read(bytes.subarray(from, to));
+      this.flush(true);
+      this.place(heading.element);
+      this.line = heading.line;
+      from = to;
+    }
+    this.read(bytes.subarray(from));
+    // Of an answer that is shorter than it should be there is no more.
+    this.at = bytes.length ? end : this.whole;
+    if (this.done) {
+      this.rest += this.decoder.decode();
+      this.flush(false);
+    }
+  }
+
+  read(bytes) {
+    const text = this.decoder.decode(bytes, { stream: true });
+    if (this.other && isOther(text)) {
+      const { other } = this;
+      this.other = null;
+      other();
+    }
+    this.rest += text;
+    if (this.line && this.rest.length > this.line.length) {
+      // The name of a file inside is the first line of what is told of it, and its heading.
+      if (this.rest.startsWith(`${this.line}\n`)) this.rest = this.rest.slice(this.line.length + 1);
+      this.line = "";
+    }
+    let from = 0;
+    while (this.rest.length - from > BLOCK) {
+      const block = this.rest.slice(from, from + BLOCK);
+      const cut = cutOf(block);
+      this.block(block.slice(0, cut));
+      from += cut;
+    }
+    this.rest = this.rest.slice(from);
+  }
+
+  /** Show what waits for the end of its line. `section`: the section ends, whose last line ends are no part of it. */
+  flush(section) {
+    const text = section ? this.rest.trimEnd() : this.rest;
+    this.rest = "";
+    if (text) this.block(text);
+  }
+
+  block(text) {
+    // Of a <pre> with this each line has a direction of its own, which ends with it.
+    const element = h("pre", { dir: "auto" });
+    const block = { element, text };
+    this.draw(block);
+    this.blocks.push(block);
+    this.place(element);
+  }
+
+  place(element) {
+    this.end.before(element);
+  }
+
+  /** Mark what matches `pattern` from now on; null: nothing. */
+  mark(pattern) {
+    if (String(pattern) === String(this.pattern)) return;
+    this.pattern = pattern;
+    this.marks = 0;
+    for (const block of this.blocks) this.draw(block);
+  }
+
+  draw({ element, text }) {
+    const { nodes, marks } = nodesOf(text, this.pattern, MOST_MARKS - this.marks);
+    this.marks += marks;
+    element.replaceChildren(...nodes);
+  }
+}

@@ -1,0 +1,59 @@
+"""One request and its answer: made by the application in one go, sent as the client takes it, by one thread or another."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from gunicorn.config import Config
+from gunicorn.http.wsgi import FileWrapper, create
+
+from app.answer import Answer
+from app.incoming import Head
+
+
+class Serving:
+    """What becomes of `request`. Whoever calls these has the connection alone."""
+
+    def __init__(self, request: Head, connection: socket.socket, client: Any, server: Any, settings: Config) -> None:
+        self.began = datetime.now()
+        self._request = request
+        self.answer: Answer
+        self.environ: dict[str, Any]
+        self.answer, self.environ = create(request, connection, client, server, settings, response_class=Answer)
+        self.environ["wsgi.multithread"] = True
+        self._body: Any = None
+        self._pieces: Iterator[bytes] = iter(())
+        self._closed = False
+        self._over = False
+
+    def begin(self, application: Any) -> None:
+        """Have the answer made."""
+        self._body = body = application(self.environ, self.answer.start_response)
+        if not (isinstance(body, FileWrapper) and self.answer.sendfile(body)):
+            self._pieces = iter(body)
+
+    def send(self) -> bool:
+        """Send as much as the client takes now; whether that was all."""
+        answer = self.answer
+        while answer.flush():
+            piece = next(self._pieces, None)
+            if piece is not None:
+                answer.write(piece)
+            elif self._closed:
+                return True
+            else:
+                self._closed = True
+                answer.close()
+        return False
+
+    def end(self, log: Any) -> None:
+        """Once it is sent, or given up."""
+        if self._over or self._body is None:
+            return
+        self._over = True
+        log.access(self.answer, self._request, self.environ, datetime.now() - self.began)
+        if hasattr(self._body, "close"):
+            self._body.close()

@@ -1,0 +1,67 @@
+"""Media types that are stored and are not what the content says: of files that an earlier version, which saw less of them,
+took for something else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from app.blobs.files import typed_errors
+from app.errors import StoreError
+from app.mediatype import detect
+from app.store import Store
+
+log = logging.getLogger(__name__)
+
+#: Dialects that say themselves what a file is, and take no other.
+OWN_TYPES = frozenset({"coder"})
+#: Records that are changed at once: uploads and deletes wait for that long, about a tenth of a second.
+BATCH = 25
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An attachment of which the record says another type than its content."""
+
+    id: str
+    stored: str
+    found: str
+
+
+class Types:
+    """Looks through one store. `attachments`: how many were looked at; `unread`: whose bytes could not be."""
+
+    def __init__(self, store: Store, tenant: str | None = None) -> None:
+        self.attachments = 0
+        self.unread = 0
+        self._store = store
+        self._tenant = tenant
+
+    def differences(self, progress: Callable[[int], None] = lambda done: None) -> Iterator[Difference]:
+        """The attachments, of one tenant or all, whose stored type differs."""
+        for attachment in self._store.attachments():
+            if attachment.dialect in OWN_TYPES or self._tenant not in (None, attachment.tenant):
+                continue
+            self.attachments += 1
+            progress(self.attachments)
+            try:
+                file = self._store.blobs.open(attachment.id)
+                if file is None:
+                    raise StoreError("there are no bytes")
+                with file, typed_errors():
+                    found = detect(file, attachment.name)
+            except StoreError as error:
+                # Deleted just now, or damaged: `verify` tells which.
+                self.unread += 1
+                log.warning("%s can't be looked at: %s", attachment.id, error)
+                continue
+            if found != attachment.media_type:
+                yield Difference(attachment.id, attachment.media_type, found)
+
+    def apply(self, differences: list[Difference]) -> int:
+        """Put them right; how many were. Raises as `Store.retype`."""
+        done = 0
+        for start in range(0, len(differences), BATCH):
+            done += len(self._store.retype({each.id: each.found for each in differences[start : start + BATCH]}))
+        return done

@@ -1,0 +1,38 @@
+"""Turns that tasks of an event loop wait for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from app.turns import Turns
+
+
+class AwaitedTurns:
+    """`places` in all, of which a tenant has at most `of_one` at a time (app.turns). For one event loop, in its thread."""
+
+    def __init__(self, places: int, of_one: int) -> None:
+        self._turns: Turns[asyncio.Future[None]] = Turns(places, of_one)
+
+    async def take(self, tenant: str) -> Callable[[], None]:
+        """Wait for a place; what is returned gives it back, and is to be called once."""
+        turn = asyncio.get_running_loop().create_future()
+        if not self._turns.take(tenant, turn):
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.cancelled():
+                    self._turns.leave(tenant, turn)
+                else:
+                    # It came in the moment in which nobody wanted it any more.
+                    self._give_back(tenant)
+                raise
+        return lambda: self._give_back(tenant)
+
+    def _give_back(self, tenant: str) -> None:
+        while (following := self._turns.give_back(tenant)) is not None:
+            tenant, turn = following
+            if not turn.done():
+                turn.set_result(None)
+                return
+            # It was cancelled, and its task has not heard of it yet.

@@ -1,0 +1,81 @@
+"""Texts in the encodings that people's programs write, each a few words long."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.extraction.readers.encoding import decoded
+
+CZECH = "Žádost byla schválena, údržba začíná příští týden ve středu."
+POLISH = "Zażółć gęślą jaźń; książka leży na półce, łąka jest sucha."
+HUNGARIAN = "A következő közgyűlés őszre tolódik, köszönjük a türelmet."
+TURKISH = "Şirket ağı yenilenecek, görüşme tutanağı ektedir, iyi çalışmalar."
+GREEK = "Η επόμενη συνάντηση της ομάδας θα γίνει την Πέμπτη το πρωί."
+RUSSIAN = "Следующее собрание состоится в четверг, бюджет утверждён."
+GERMAN = "Die Prüfung ist gültig, übermorgen müssen die Pläne größer sein."
+JAPANESE = "会議の議事録です。予算は承認されました。次回は木曜日です。"
+KOREAN = "다음 회의는 목요일입니다. 예산이 승인되었습니다."
+
+
+@pytest.mark.parametrize(
+    ("text", "encodings"),
+    [
+        (CZECH, "cp1250 iso-8859-2 cp852"),
+        (POLISH, "cp1250 iso-8859-2 cp852"),
+        (HUNGARIAN, "cp1250 iso-8859-2 cp852"),
+        (TURKISH, "cp1254 iso-8859-9 cp857"),
+        ("Ačiū visiems už pastangas, posėdis įvyks šeštadienį, rašykite laiškus.", "cp1257 iso-8859-13"),
+        (GREEK, "cp1253 iso-8859-7"),
+        (RUSSIAN, "cp1251 koi8-r cp866 iso-8859-5 mac-cyrillic"),
+        ("הפגישה הבאה תתקיים ביום חמישי בבוקר, התקציב אושר.", "cp1255 iso-8859-8"),
+        ("الاجتماع القادم يوم الخميس صباحا في المكتب الرئيسي", "cp1256"),
+        (GERMAN, "cp1252 iso-8859-15 cp850 cp437 mac-roman"),
+        ("“Quoted” – the committee’s budget is €7…", "cp1252"),
+        ("Müller;Größe;5\nSchäfer;Maß;7\n", "cp1252"),
+        ("café", "cp1252"),
+        (JAPANESE, "shift_jis euc_jp iso2022_jp utf-16 utf-32 utf-8-sig"),
+        (KOREAN, "euc_kr iso2022_kr utf-16-be utf-32-le"),
+        ("下次会议在星期四举行，预算已批准。", "gb18030"),
+        ("下次會議在星期四舉行，預算已批准。", "big5"),
+    ],
+    ids=lambda value: value[:9],
+)
+def test_short_texts(text: str, encodings: str) -> None:
+    assert {each: decoded(text.encode(each)) for each in encodings.split()} == dict.fromkeys(encodings.split(), text)
+
+
+@pytest.mark.parametrize(
+    ("head", "encoding"),
+    [
+        ('<?xml version="1.0" encoding="{}"?>\n<a>', "iso-8859-2"),
+        ("<meta http-equiv=Content-Type content='text/html; charset={}'>", "cp1250"),
+        ("<meta charset={}>", "cp1250"),
+        ("# -*- coding: {} -*-\n# ", "iso-8859-16"),
+        ('"Content-Type: text/plain; charset={}\\n"\n', "cp852"),
+    ],
+)
+def test_what_a_text_declares_decides(head: str, encoding: str) -> None:
+    """Of a text so short that nothing else tells."""
+    text = head.format(encoding) + "Łódź"
+    assert decoded(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize("claimed", ["iso-8859-1", "shift_jis", "utf-7", "rot13", "no-such", "utf-8"])
+def test_a_declaration_that_does_not_fit_is_none(claimed: str) -> None:
+    text = f"<meta charset={claimed}>{RUSSIAN}"
+    assert decoded(text.encode("cp1251")) == text
+
+
+def test_utf_8_with_a_broken_character_is_utf_8() -> None:
+    content = "\n".join([CZECH] * 20).encode()
+    assert CZECH in decoded(content[1:] + b"\xff\n" + content)
+
+
+def test_what_a_terminal_was_told_is_no_iso_2022() -> None:
+    assert decoded("\x1b[1m\x1b(B größer \x1b$x".encode()) == "\x1b[1m\x1b(B größer \x1b$x"
+    assert decoded(b"\x1b[1m\x1b(B plain \x1b$\x01") == "\x1b[1m\x1b(B plain \x1b$\x01"
+
+
+def test_a_text_that_was_cut_within_a_character() -> None:
+    assert decoded("größer 日".encode()[:-1]) == "größer "
+    assert decoded("日本語".encode("iso2022_jp")[:-4]) == "日本"

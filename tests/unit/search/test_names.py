@@ -1,0 +1,135 @@
+"""Names as HTML with what a query finds in them marked: rightly, and at the price of their length."""
+
+from __future__ import annotations
+
+import html
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.search.edits import within
+from app.search.marking import MARK
+from app.search.names import mark_names, marked_name
+from app.search.syntax import LONGEST_WORD, MAX_EXPANDED, MAX_WORDS, Item, Node, parse, positive
+from app.search.words import parts_of, places_of
+from tests.unit.search.test_syntax import TYPED
+
+#: Bytes of a name, hits of a page with marks, characters of a query: the most of each.
+NAME, HITS, QUERY = 1024, 100, 1024
+#: Processor time of a page of the dearest names: a tenth of a second to one, and a minute for the first of these when each
+#: letter was compared with each.
+MOST_SECONDS = 12.0
+
+
+def by_table(one: str, other: str) -> int:
+    """How many edits make one word of the other, by the table of all places (optimal string alignment)."""
+    rows = [[i + j if not i * j else 0 for j in range(len(other) + 1)] for i in range(len(one) + 1)]
+    for i in range(1, len(one) + 1):
+        for j in range(1, len(other) + 1):
+            same = one[i - 1] == other[j - 1]
+            rows[i][j] = min(rows[i - 1][j] + 1, rows[i][j - 1] + 1, rows[i - 1][j - 1] + (not same))
+            if i > 1 and j > 1 and one[i - 1] == other[j - 2] and one[i - 2] == other[j - 1]:
+                rows[i][j] = min(rows[i][j], rows[i - 2][j - 2] + 1)
+    return rows[-1][-1]
+
+
+WORD = st.text("ab", max_size=9) | st.text("abc", max_size=6)
+
+
+@given(WORD, WORD, st.integers(0, 2))
+def test_edits_are_those_of_the_table(one: str, other: str, edits: int) -> None:
+    assert within(one, other, edits) == (by_table(one, other) <= edits)
+
+
+@given(st.text("ab", min_size=1, max_size=30), st.data())
+def test_edits_of_long_words(word: str, data: st.DataObject) -> None:
+    other = word
+    for _ in range(data.draw(st.integers(0, 3))):
+        at = data.draw(st.integers(0, len(other)))
+        other = other[:at] + data.draw(st.text("abc", max_size=1)) + other[at + data.draw(st.integers(0, 2)) :]
+    for edits in range(3):
+        assert within(word, other, edits) == (by_table(word, other) <= edits)
+
+
+def plainly(name: str, node: Node | None) -> str | None:
+    """The same as `marked_name` by comparing each word of the query with each word of the name."""
+    tokens = list(places_of(name))
+    letters = [False] * len(name)
+    borders: set[int] = set()
+    for item in positive(node):
+        for start, end in spans(item, name, tokens):
+            letters[start:end] = [True] * (end - start)
+            borders |= set(range(start + 1, end))
+    if not any(letters):
+        return None
+    made, inside = "", False
+    for at, letter in enumerate(name):
+        # Marks that touch are one.
+        if letters[at] != inside:
+            made += MARK[inside]
+            inside = letters[at]
+        made += html.escape(letter)
+    return made + (MARK[1] if inside else "")
+
+
+def spans(item: Item, name: str, tokens: list[tuple[str, int, int]]) -> Iterator[tuple[int, int]]:
+    def fits(word: str) -> bool:
+        wanted = item.words[-1]
+        if item.edits:
+            return word[:1] == wanted[:1] and by_table(word, wanted) <= item.edits
+        return word.startswith(wanted) if item.prefix or item.typing else word == wanted
+
+    count = len(item.words)
+    for first in range(len(tokens) - count + 1):
+        window = tokens[first : first + count]
+        if [each[0] for each in window[:-1]] == list(item.words[:-1]) and fits(window[-1][0]):
+            yield from (each[1:] for each in window)
+    if count == 1:
+        yield from (each[1:] for each in parts_of(name) if fits(each[0]))
+
+
+@given(st.text("aAbB1 ._-é", max_size=24), st.text('aAbB1 "|*~()é', max_size=24))
+def test_marks_are_those_of_comparing_each_with_each(name: str, typed: str) -> None:
+    assert marked_name(name, parse(typed)) == plainly(name, parse(typed))
+
+
+@given(st.text(max_size=40), TYPED)
+def test_marks_of_any_name_are_the_same(name: str, typed: str) -> None:
+    assert marked_name(name, parse(typed)) == plainly(name, parse(typed))
+
+
+def filled(piece: str, size: int) -> str:
+    """As often `piece` as fits into so many bytes."""
+    return piece * (size // len(piece.encode()))
+
+
+LONG = "a" * (LONGEST_WORD - 5)
+#: Names and queries, each the most of its kind.
+DEAREST = {
+    "nearly a long word": (
+        " ".join(LONG + each for each in "bcde"),
+        "|".join(f"{LONG}{each}~" for each in ("zz", "yx", "xw", "wv")),
+    ),
+    "nearly many short words": (filled("ab ax ", NAME), " ".join(f"a{each}~" for each in "wxyz"[:MAX_EXPANDED])),
+    "many words": (filled("a b ", NAME), " ".join(f"w{n}" for n in range(MAX_WORDS))),
+    "many beginnings": (filled("a ", NAME), " ".join("a" * n + "*" for n in range(1, 40))),
+    "a phrase of many words": (filled("a ", NAME), f'"{filled("a ", 2 * (MAX_WORDS - 1))}b"'),
+    "many phrases": (filled("a ", NAME), " ".join(f'"{"a " * n}"' for n in range(2, 11))),
+    "humps and digits": (filled("aB1", NAME), " ".join(f"b{n}" for n in range(MAX_WORDS))),
+    "marks": (filled("é1e\u0301", NAME), " ".join(f"e{n}~" for n in range(MAX_EXPANDED))),
+    "without blanks": (filled("漢", NAME), filled("漢", 3 * MAX_WORDS)),
+}
+
+
+@pytest.mark.parametrize("kind", DEAREST)
+def test_a_page_of_the_dearest_names_costs_a_moment(kind: str) -> None:
+    name, typed = DEAREST[kind]
+    assert len(name.encode()) <= NAME
+    assert len(typed) <= QUERY
+    answer = {"hits": {"hits": [{"_source": {"name": name}} for _ in range(HITS)]}}
+    began = time.process_time()
+    mark_names(answer, parse(typed), ("name",))
+    assert time.process_time() - began < MOST_SECONDS
