@@ -17,8 +17,8 @@ from types import TracebackType
 from typing import Self
 
 import requests
-from embedded_node import EmbeddedNode
 
+from app.embedded_node import EmbeddedNode
 from app.index import mappings
 from app.settings import Settings
 from tests.support.app import Server, running_server

@@ -35,8 +35,8 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from embedded_node import EmbeddedNode
 
+from app.embedded_node import EmbeddedNode
 from app.errors import SearchRefused
 from app.search.language import body
 from benchmarks.parts import PRODUCT

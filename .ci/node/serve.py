@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from embedded_node import EmbeddedNode
+from app.embedded_node import EmbeddedNode
 
 
 def leave(number: int, frame: FrameType | None) -> None:

@@ -172,8 +172,8 @@ def _none_or_more(text: str) -> int:
     return 0 if text == "0" else _positive(text)
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="scripts/index", description="The store's indices and their mapping files.")
+def main(argv: list[str] | None = None, prog: str = "scripts/index") -> int:
+    parser = argparse.ArgumentParser(prog=prog, description="The store's indices and their mapping files.")
     commands = parser.add_subparsers(required=True)
     rows = (
         ("status", _status, "*", "what differs between file and cluster, and what that needs"),

@@ -108,8 +108,8 @@ def rebuild(arguments: argparse.Namespace) -> int:
     return FINDINGS if work.damaged else CLEAN
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="scripts/store", description="Check a store, or make its index again.")
+def main(argv: list[str] | None = None, prog: str = "scripts/store") -> int:
+    parser = argparse.ArgumentParser(prog=prog, description="Check a store, or make its index again.")
     commands = parser.add_subparsers(required=True)
     checking = commands.add_parser("verify", help="compare files and index; changes nothing unless told to")
     add_data(checking)

@@ -87,8 +87,8 @@ def rotate(arguments: argparse.Namespace) -> int:
     return CLEAN
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="scripts/token", description="Who may do what in a store.")
+def main(argv: list[str] | None = None, prog: str = "scripts/token") -> int:
+    parser = argparse.ArgumentParser(prog=prog, description="Who may do what in a store.")
     commands = parser.add_subparsers(required=True)
     rows = (
         ("create", create, "make a token and print it, this once"),

@@ -22,7 +22,8 @@ from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
 from app.errors import IndexMissing, WrongIndex
 from app.index.connection import typed_errors
 
-MAPPINGS = Path(__file__).parents[2] / "mappings"
+#: The folder `mappings` of the project, which is a link here and a copy where the package is installed.
+MAPPINGS = Path(__file__).parents[1] / "mappings"
 
 Json = dict[str, Any]
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embedded_node import guard, manifest
+from app.embedded_node import guard, manifest
 
 ROOT = Path(__file__).parents[2]
 OSV = "https://api.osv.dev"

@@ -19,8 +19,8 @@ from urllib.parse import urlencode
 
 import pytest
 import requests
-from embedded_node import EmbeddedNode
 
+from app.embedded_node import EmbeddedNode
 from app.extraction.parts import MOST_PARTS, MOST_TOLD, Part
 from app.search.language import limits
 from app.settings import MIB, Settings

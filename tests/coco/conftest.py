@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from embedded_node import EmbeddedNode
+
+from app.embedded_node import EmbeddedNode
 
 
 @pytest.fixture(scope="module")

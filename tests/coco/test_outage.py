@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from embedded_node import EmbeddedNode
 
+from app.embedded_node import EmbeddedNode
 from tests.coco.wire import eventually
 from tests.support.app import Server, running_server
 from tests.support.pauses import Pauses

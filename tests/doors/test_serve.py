@@ -176,7 +176,7 @@ def test_the_life_of_a_store(serve: Callable[..., Served]) -> None:
     password = node_url.split("@")[0].rpartition(":")[2]
     assert password not in second.output
 
-    (node,) = second.processes(b"embedded_node.bridge")
+    (node,) = second.processes(b"app.embedded_node.bridge")
     os.kill(node, signal.SIGKILL)
     second.await_output("starting it again")
     wait(lambda: requests.get(f"{second.url}/health", timeout=60).status_code == 200, START_SECONDS)

@@ -6,7 +6,8 @@ import shutil
 import threading
 
 import pytest
-from embedded_node import DEFAULT_VERSION, ArtifactError, artifacts, manifest
+
+from app.embedded_node import DEFAULT_VERSION, ArtifactError, artifacts, manifest
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from embedded_node import DEFAULT_VERSION, ArtifactError, EmbeddedNode, artifacts, guard
+
+from app.embedded_node import DEFAULT_VERSION, ArtifactError, EmbeddedNode, artifacts, guard
 
 # The first use of a version fetches it.
 pytestmark = pytest.mark.timeout(900)
@@ -230,7 +231,7 @@ def test_a_node_is_never_open_by_an_oversight(tmp_path: Path, login: str, option
     command = [
         sys.executable,
         "-m",
-        "embedded_node.bridge",
+        "app.embedded_node.bridge",
         "--home",
         str(tmp_path),
         "--heap",

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from embedded_node import EmbeddedNode, NodeError
+
+from app.embedded_node import EmbeddedNode, NodeError
 
 # The first use of a version fetches it.
 pytestmark = pytest.mark.timeout(900)
@@ -18,7 +19,7 @@ SEARCH = {"query": {"match": {"name": "adaptive"}}}
 PARENT = """
 import sys, time
 from pathlib import Path
-from embedded_node import EmbeddedNode
+from app.embedded_node import EmbeddedNode
 node = EmbeddedNode(Path(sys.argv[1])).start()
 print(node.pid, node.url, flush=True)
 time.sleep(600)

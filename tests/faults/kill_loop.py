@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from embedded_node import EmbeddedNode
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from app.embedded_node import EmbeddedNode
 from app.extraction.kinds import recognition_installed
 from app.extraction.queue import Queue
 from tests.support import chats

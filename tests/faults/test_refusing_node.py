@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 import requests
-from embedded_node import EmbeddedNode
 
 from app.attachment import Attachment
+from app.embedded_node import EmbeddedNode
 from app.extraction import extractor
 from app.extraction.extractor import Extractor
 from app.ids import new_uuid, new_xid

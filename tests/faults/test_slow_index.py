@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from embedded_node import EmbeddedNode
 
+from app.embedded_node import EmbeddedNode
 from app.index.gate import SLOW
 from tests.faults.conftest import BOUND, assert_all_or_none, await_settled
 from tests.support.app import Server, running_server

@@ -78,7 +78,7 @@ def test_all_that_is_pinned_is_looked_up(database: Database) -> None:
         for line in file.read_text().splitlines()
         if "==" in line
     }
-    manifests = (ROOT / "scripts" / "lib" / "embedded_node" / "manifests").glob("*.txt")
+    manifests = (ROOT / "app" / "embedded_node" / "manifests").glob("*.txt")
     lines = [line.split() for file in manifests for line in file.read_text().splitlines()]
     jars = {tuple(coordinates.rsplit(":", 1)) for _, _, coordinates in lines}
     asked = database.asked - KNOWN.keys()

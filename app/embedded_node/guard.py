@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from embedded_node.artifacts import ArtifactError, Home, fetched, say, workshop
-from embedded_node.manifest import HTTP_MODULE, Jar
+from app.embedded_node.artifacts import ArtifactError, Home, fetched, say, workshop
+from app.embedded_node.manifest import HTTP_MODULE, Jar
 
 SOURCE = Path(__file__).parent / "java" / "Guard.java"
 COMPILER = Jar(

@@ -3,7 +3,7 @@
 A manifest is a text file under manifests/, named after the server's version; each line is
 `<sha256> <place> <group>:<artifact>:<version>`. To support another version, add its manifest:
 
-    python -m embedded_node.manifest 9.5.3
+    python -m app.embedded_node.manifest 9.5.3
 
 A digest in a new manifest is that of what was downloaded while writing it: review it before committing, as with any lock.
 """
@@ -14,9 +14,10 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import jgo
-from jgo.maven import MavenContext
+if TYPE_CHECKING:
+    from jgo.maven import MavenContext
 
 MANIFESTS = Path(__file__).parent / "manifests"
 
@@ -73,7 +74,9 @@ def read(version: str) -> list[Jar]:
     return jars
 
 
-def _resolve(version: str, context: MavenContext) -> Iterator[Jar]:
+def _resolve(version: str, context: "MavenContext") -> Iterator[Jar]:
+    import jgo
+
     seen: set[tuple[str, str]] = set()
     for place, root in ROOTS[version.partition(".")[0]]:
         for found in jgo.resolve(root.format(version=version)):
@@ -86,6 +89,8 @@ def _resolve(version: str, context: MavenContext) -> Iterator[Jar]:
 
 def write(version: str) -> Path:
     """Resolve server `version` from Maven Central, write its manifest and return the manifest's path."""
+    from jgo.maven import MavenContext
+
     with tempfile.TemporaryDirectory() as downloads:
         jars = list(_resolve(version, MavenContext(repo_cache=Path(downloads))))
     path = MANIFESTS / f"{version}.txt"
@@ -95,6 +100,6 @@ def write(version: str) -> Path:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m embedded_node.manifest", description=write.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m app.embedded_node.manifest", description=write.__doc__)
     parser.add_argument("version")
     print(write(parser.parse_args().version))

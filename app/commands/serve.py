@@ -15,10 +15,9 @@ import urllib.request
 from pathlib import Path
 from types import FrameType
 
-from embedded_node import EmbeddedNode
-from embedded_node.artifacts import ArtifactError
-from embedded_node.node import NodeError
-
+from app.embedded_node import EmbeddedNode
+from app.embedded_node.artifacts import ArtifactError
+from app.embedded_node.node import NodeError
 from app.errors import StoreError
 from app.extraction.kinds import recognition_folder, recognition_languages
 from app.root import open_root, telling_node_url
@@ -64,10 +63,12 @@ def _authority(host: str, port: int) -> str:
 
 def _start_server(host: str, port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """The server's process, which waits for `_tell_server`."""
-    command = [sys.executable, "-m", "early_server", "-c", "python:app.server", "--bind", _authority(host, port)]
+    # -P: nothing of the folder that this was called in.
+    command = [sys.executable, "-P", "-m", "app.commands.early_server"]
+    command += ["-c", "python:app.server", "--bind", _authority(host, port), "app.wiring:create_app()"]
     # A session of its own: a Ctrl-C at the terminal is for this process, which stops the server in order.
     return subprocess.Popen(
-        [*command, "app.wiring:create_app()"],
+        command,
         cwd=ROOT,
         env=environment,
         stdin=subprocess.PIPE,
@@ -131,8 +132,8 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="scripts/serve", description="Start the attachment store.")
+def _arguments(argv: list[str] | None, prog: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog=prog, description="Start the attachment store.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=9000, help="port to listen on (default: %(default)s)")
     parser.add_argument(
@@ -145,7 +146,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--check", action="store_true", help="say which settings are in force and where each is from; start nothing"
     )
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def check(data: Path) -> int:
@@ -197,8 +198,8 @@ def run(host: str, port: int, data: Path, heap: str) -> int:
     token = None if settings.api_token else Tokens(data).create_first()
     with contextlib.ExitStack() as stack:
         node = None
-        elasticsearch_url = environment.get("ELASTICSEARCH_URL")
-        if elasticsearch_url is None:
+        elasticsearch_url = environment.get("ELASTICSEARCH_URL", "")
+        if "ELASTICSEARCH_URL" not in environment:
             node = EmbeddedNode(data / "elasticsearch", heap=heap)
             # Before the server's: it ends after it.
             stack.callback(node.stop)
@@ -221,10 +222,11 @@ def run(host: str, port: int, data: Path, heap: str) -> int:
         return _watch(server, node)
 
 
-def main() -> None:
-    arguments = _arguments()
+def main(argv: list[str] | None = None, prog: str = "scripts/serve") -> int:
+    """The exit status."""
+    arguments = _arguments(argv, prog)
     if arguments.check:
-        raise SystemExit(check(arguments.data.absolute()))
+        return check(arguments.data.absolute())
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, _stop)
     try:
@@ -237,8 +239,8 @@ def main() -> None:
         cause = f" ({error.__cause__})" if isinstance(error.__cause__, OSError) else ""
         print(f"The attachment store can't start: {error}{cause}", file=sys.stderr)
         status = 1
-    raise SystemExit(status)
+    return status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

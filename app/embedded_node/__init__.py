@@ -1,6 +1,6 @@
 """A real, single Elasticsearch node from the package registries alone: no system Java, no container, no service.
 
-    from embedded_node import EmbeddedNode
+    from app.embedded_node import EmbeddedNode
 
     with EmbeddedNode(Path("data/elasticsearch")) as node:
         print(node.url)
@@ -12,7 +12,7 @@ bridge     the process that runs the node in a JVM of its own
 node       starts, watches and stops such a process
 """
 
-from embedded_node.artifacts import ArtifactError
-from embedded_node.node import DEFAULT_VERSION, EmbeddedNode, NodeError
+from app.embedded_node.artifacts import ArtifactError
+from app.embedded_node.node import DEFAULT_VERSION, EmbeddedNode, NodeError
 
 __all__ = ["DEFAULT_VERSION", "ArtifactError", "EmbeddedNode", "NodeError"]

