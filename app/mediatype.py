@@ -21,6 +21,7 @@ import magic
 
 from app.contents import compound, package, texts
 from app.contents.window import TooMuch, Window
+from app.extraction.kinds import PACKED
 
 #: How many of the first bytes are looked at, where no more are needed.
 HEAD_SIZE = 16 * 1024
@@ -68,9 +69,7 @@ _EXTENSIONS = {
     ".key": "application/vnd.apple.keynote",
     ".p7s": "application/pkcs7-signature",
     ".eml": texts.MAIL,
-    ".docx": package.WORD,
-    ".xlsx": package.EXCEL,
-    ".pptx": package.SLIDES,
+    **{f".{name}": media_type for name, media_type in PACKED.items()},
 }
 #: Names of what people write by hand, whatever its first line looks like.
 _NOTES = {".txt", ".text", ".md", ".markdown", ".rst", ".log", ".csv", ".tsv", ".diff", ".patch", ".org", ".tex"}
@@ -107,7 +106,15 @@ def detect(file: File, name: str) -> str:
 
     Raises OSError when it can't be read.
     """
-    window = Window(file.fileno())
+    return _detect(Window.of_file(file.fileno()), name)
+
+
+def detect_content(content: bytes, name: str) -> str:
+    """As `detect`, of a file that is in memory."""
+    return _detect(Window.of_content(content), name)
+
+
+def _detect(window: Window, name: str) -> str:
     head = window.read(0, HEAD_SIZE)
     if not head:
         return UNKNOWN

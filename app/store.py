@@ -47,8 +47,9 @@ from app.errors import (
     TextDamaged,
     WrongIndex,
 )
-from app.extraction.kinds import Way, recognition_installed, way_of
+from app.extraction.kinds import Way, way_of
 from app.extraction.queue import Queue
+from app.extraction.recognition_data import recognition_installed
 from app.extraction.record import NO_READERS_DOING, Extraction
 from app.ids import is_id
 from app.index.attachments import AttachmentIndex

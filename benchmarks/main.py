@@ -117,26 +117,30 @@ def table(all_found: Sequence[Found]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
-def machine() -> str:
-    """What the figures depend on."""
+def hardware() -> str:
+    """The machine, and what runs it."""
     model = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    load = " ".join(f"{each:.1f}" for each in os.getloadavg())
     return (
         f"{os.cpu_count()} cores ({model[0] if model else platform.machine()}), {memory:.0f} GiB, Linux "
-        f"{platform.release()}, Python {platform.python_version()}; client, server, nginx and Elasticsearch share it"
-        f". Load before the run: {load}"
+        f"{platform.release()}, Python {platform.python_version()}"
     )
 
 
-def write_page(text: str) -> None:
-    """Put the table into docs/performance.md, between its marks."""
+def machine() -> str:
+    """What the figures depend on."""
+    load = " ".join(f"{each:.1f}" for each in os.getloadavg())
+    return f"{hardware()}; client, server, nginx and Elasticsearch share it. Load before the run: {load}"
+
+
+def write_page(text: str, begins: str = BEGIN) -> None:
+    """Put the table into docs/performance.md, between its marks, of which the first is `begins`."""
     content = PAGE.read_text()
-    head, begin, rest = content.partition(BEGIN)
+    head, begin, rest = content.partition(begins)
     _, end, tail = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"{PAGE} has not the marks of the table")
-    PAGE.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}")
+    PAGE.write_text(f"{head}{begins}\n{text}\n{END}{tail}")
 
 
 def _arguments() -> argparse.Namespace:

@@ -7,6 +7,7 @@ is looked at in Python alone, where no length that a file claims can lead out of
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 #: Bytes and reads that one file may cost. An office file of 200 MB takes some 200 KB of it.
 MOST_BYTES = 4 * 1024 * 1024
@@ -18,14 +19,23 @@ class TooMuch(Exception):
 
 
 class Window:
-    """Reads of the file behind a descriptor, whose position stays as it is."""
+    """Reads of a file of `size` bytes. `taken`: gives so many of them, the first number, from a place, the second."""
 
-    def __init__(self, descriptor: int) -> None:
-        """Raises OSError."""
-        self.size = os.fstat(descriptor).st_size
-        self._descriptor = descriptor
+    def __init__(self, size: int, taken: Callable[[int, int], bytes]) -> None:
+        self.size = size
+        self._taken = taken
         self._bytes = MOST_BYTES
         self._reads = MOST_READS
+
+    @classmethod
+    def of_file(cls, descriptor: int) -> Window:
+        """Of the file behind a descriptor, whose position stays as it is. Raises OSError."""
+        return cls(os.fstat(descriptor).st_size, lambda size, offset: os.pread(descriptor, size, offset))
+
+    @classmethod
+    def of_content(cls, content: bytes) -> Window:
+        """Of a file that is in memory."""
+        return cls(len(content), lambda size, offset: content[offset : offset + size])
 
     def read(self, offset: int, size: int) -> bytes:
         """The `size` bytes from `offset`, fewer where the file ends before. Raises TooMuch, OSError."""
@@ -34,4 +44,4 @@ class Window:
         self._reads -= 1
         if self._bytes < 0 or self._reads < 0:
             raise TooMuch
-        return os.pread(self._descriptor, size, offset) if size else b""
+        return self._taken(size, offset) if size else b""

@@ -1,6 +1,6 @@
 """The process that reads one document, started by app/extraction/sandbox.py; of the application it has what reads.
 
-    python -I child.py KIND MEDIA_TYPE LIMIT MEMORY SECONDS PARENT RESULT UNFIT INNER FOLDER LANGUAGES PAGE BYTES FILES BATCH
+    python -I start.py KIND MEDIA_TYPE LIMIT MEMORY SECONDS PARENT RESULT UNFIT INNER FOLDER LANGUAGES PAGE BYTES FILES BATCH
 
 The document is standard input, the text goes to standard output in UTF-8, at most LIMIT bytes of it, a JSON object to the
 descriptor RESULT, and the files inside of the document to INNER (`app.extraction.inner` says how), at most FILES of them
@@ -21,7 +21,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib
-import importlib.util
 import json
 import os
 import re
@@ -29,28 +28,13 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, cast
 
-
-def _application() -> None:
-    """Make the application's folder a package, without making the folder that it is in one where modules are looked for."""
-    folder = Path(__file__).parents[1]
-    spec = importlib.util.spec_from_file_location(
-        "app", folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    assert spec is not None
-    sys.modules["app"] = importlib.util.module_from_spec(spec)
-
-
-if __name__ == "__main__":
-    _application()
-
-from app import confinement, systemcalls  # noqa: E402
-from app.extraction import inner, kinds, samples  # noqa: E402
-from app.extraction.parts import MOST_PARTS, MOST_TITLE, Part  # noqa: E402
-from app.extraction.readers import encoding  # noqa: E402
-from app.extraction.readers.base import Inner, Omitted, Options, Page, Unfit, Unreadable  # noqa: E402
+from app import confinement, systemcalls
+from app.extraction import inner, kinds, samples
+from app.extraction.parts import MOST_PARTS, MOST_TITLE, Part
+from app.extraction.readers import encoding
+from app.extraction.readers.base import Inner, Omitted, Options, Page, Unfit, Unreadable
 
 NOBODY = 65534
 #: Characters that a cut goes back at most, so as not to end within a word.
@@ -328,7 +312,3 @@ def main() -> None:
     os.write(told, json.dumps(result).encode())
     # The library's threads have nothing more to do, and may be waited for at an orderly end.
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 #: text: its own bytes, decoded. html: what is shown of it. xml: its text and attributes. json, properties: decoded, with the
 #: characters that escapes mean. folded: calendars, cards and directories, unfolded. office: Office Open XML. opendocument:
@@ -144,7 +142,8 @@ _KINDS: dict[str, Kind] = {
     "image/x-icon": "image",
 }
 
-_PACKED: dict[str, str] = {
+#: By name, what is packed in a zip.
+PACKED: dict[str, str] = {
     "docx": f"{_OFFICE}.wordprocessingml.document",
     "xlsx": f"{_OFFICE}.spreadsheetml.sheet",
     "pptx": f"{_OFFICE}.presentationml.presentation",
@@ -176,8 +175,8 @@ _SUFFIXES: dict[str, Kind] = {"json": "json", "xml": "xml"}
 #: By name, where the content says no more than the outer form: text in an encoding that nobody knows, containers that are
 #: damaged. (The last two are what earlier versions stored of all compound files over 16 KiB.)
 _OUTER: dict[str, dict[str, str]] = {
-    "application/octet-stream": _PACKED | _NAMES,
-    "application/zip": _PACKED,
+    "application/octet-stream": PACKED | _NAMES,
+    "application/zip": PACKED,
     "text/plain": _NAMES,
     "application/x-ole-storage": _COMPOUND,
     "application/CDFV2": _COMPOUND,
@@ -188,22 +187,8 @@ _OUTER: dict[str, dict[str, str]] = {
 _MARKUP = {"text/html", "application/xhtml+xml", "text/xml", "application/xml", "image/svg+xml"}
 _MARKUP |= {"message/rfc822", "application/mbox", "message/x-emlx"}
 
-#: Data of recognition that is of no language: how a page is turned, and formulas.
-_NO_LANGUAGES = {"osd", "equ"}
-#: Where the library looks for the data of recognition.
-RECOGNITION_DATA = tuple(
-    Path(folder)
-    for folder in (
-        "/usr/share/tesseract-ocr/5/tessdata",
-        "/usr/share/tesseract-ocr/4/tessdata",
-        "/usr/share/tessdata",
-        "/usr/local/share/tessdata",
-    )
-)
 
-
-@dataclass(frozen=True)
-class Way:
+class Way(NamedTuple):
     """How text is taken out: the kind, the media type that the library is told, and the page, from 1, where only that is
     read."""
 
@@ -235,20 +220,3 @@ def forms() -> str:
 
     tables = (sorted(_KINDS.items()), sorted(_PLAIN), sorted((form, sorted(_OUTER[form].items())) for form in _OUTER))
     return hashlib.sha256(repr(tables).encode()).hexdigest()[:16]
-
-
-def recognition_folder() -> Path | None:
-    """The folder with the data that recognition needs; None where it is not installed. The program is in the library."""
-    return next((each for each in RECOGNITION_DATA if (each / "eng.traineddata").is_file()), None)
-
-
-def recognition_languages(folder: Path) -> tuple[str, ...]:
-    """The languages of which the folder has data, in the order of their names."""
-    found = (each.stem for each in folder.glob("*.traineddata"))
-    # What is written from top to bottom belongs to its language, which loads it.
-    return tuple(sorted(each for each in found if each not in _NO_LANGUAGES and not each.endswith("_vert")))
-
-
-def recognition_installed() -> bool:
-    """Whether recognition can be used on this machine."""
-    return recognition_folder() is not None

@@ -7,8 +7,7 @@ file's beginning and the next file's all is of that file, its pages among it; be
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 #: How many are kept of one document, and characters of a title and of the names of a file.
 MOST_PARTS = 5000
@@ -20,8 +19,7 @@ _MOST_NAMES = 16
 MOST_TOLD = MOST_PARTS * MOST_TITLE
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """`at`: bytes of the text before it. `page`: the number of the page (slide, sheet, chapter) that begins there, from 1,
     and `title`: what it is called, or ''; or `file`: the name of the file that begins there, behind those of the files that
     it is in."""
@@ -101,4 +99,4 @@ def within(parts: Iterable[Part], name: str, named_at: int, text_at: int) -> Ite
     """The parts of a file inside of a document; its name and its text are so many bytes behind the document's beginning."""
     yield Part(named_at, file=(name,))
     for each in parts:
-        yield replace(each, at=each.at + text_at, file=(name, *each.file)[:_MOST_NAMES] if each.file else ())
+        yield each._replace(at=each.at + text_at, file=(name, *each.file)[:_MOST_NAMES] if each.file else ())

@@ -26,10 +26,11 @@ from typing import BinaryIO
 
 from app.attachment import extension
 from app.extraction import inner, parts, sandbox, scans
-from app.extraction.kinds import BATCHED, Way, recognition_installed, way_of
+from app.extraction.kinds import BATCHED, Way, way_of
 from app.extraction.readers.base import Inner
+from app.extraction.recognition_data import recognition_installed
 from app.extraction.sandbox import LEAST_SECONDS, Limits, Verdict, memory_file
-from app.mediatype import detect
+from app.mediatype import detect_content
 
 #: Documents within documents, of which the outermost is the first.
 MOST_DEPTH = 5
@@ -132,7 +133,7 @@ class _Tree:
             if file.name:
                 found_parts += parts.within(found.parts, file.name, named_at, text_at)
             else:
-                found_parts += (replace(each, at=each.at + text_at) for each in found.parts)
+                found_parts += (each._replace(at=each.at + text_at) for each in found.parts)
         self._output.flush()
         return Verdict(cut=not whole, characters=characters if whole else None, parts=parts.bounded(found_parts))
 
@@ -205,7 +206,4 @@ def _way(file: Inner) -> Way | None:
     """How a file is read: by its content, and where that says little by its name, or by what the document says of it."""
     known = extension(file.name) or (_types.guess_extension(file.media_type, strict=False) or "").removeprefix(".")
     name = file.name if extension(file.name) or not known else f"x.{known}"
-    with memory_file("inner") as document:
-        document.write(file.content)
-        document.flush()
-        return way_of(detect(document, name), known, recognition=recognition_installed())
+    return way_of(detect_content(file.content, name), known, recognition=recognition_installed())

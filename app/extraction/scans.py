@@ -17,8 +17,9 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from app.extraction import sandbox
-from app.extraction.kinds import Kind, Way, recognition_installed
+from app.extraction.kinds import Kind, Way
 from app.extraction.parts import Part
+from app.extraction.recognition_data import recognition_installed
 from app.extraction.record import Reason
 from app.extraction.sandbox import LEAST_SECONDS, Limits, Verdict, memory_file
 
@@ -62,7 +63,7 @@ def recognize(
             # The last pages begin where the text ends, whose blanks are gone.
             written += _BETWEEN if written and not written.endswith(b"\n") else b""
             own = own.rstrip() + (b"\n" if own.strip() else b"") + content + _BETWEEN
-        found_parts.append(replace(part, at=len(written)))
+        found_parts.append(part._replace(at=len(written)))
         written += own
     written = written.rstrip()
     if not written and verdict.pictures and not installed:
@@ -73,7 +74,7 @@ def recognize(
     output.truncate()
     output.write(written)
     output.flush()
-    kept = tuple(replace(each, at=min(each.at, len(written))) for each in found_parts)
+    kept = tuple(each._replace(at=min(each.at, len(written))) for each in found_parts)
     return replace(verdict, cut=not whole, characters=len(written.decode()) if whole else None, parts=kept, pictures=())
 
 

@@ -3,11 +3,13 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +151,11 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
 
 def test_the_life_of_a_store(serve: Callable[..., Served]) -> None:
     """First start, kill -9, second start, a killed node, an orderly end: one store all the way."""
+    readers = ROOT / "app" / "extraction" / "readers"
+    shutil.rmtree(readers / "__pycache__", ignore_errors=True)
     first = serve()
     first.await_ready()
+    assert all(Path(cache_from_source(str(each))).exists() for each in readers.glob("*.py"))
     token = first.token()
     acknowledged = {first.upload(token, f"{n}.txt") for n in range(3)}
     pids = first.processes()

@@ -57,7 +57,7 @@ def program(folder: Path, *, free: bool = False) -> Path:
 @contextlib.contextmanager
 def in_place(path: Path) -> Iterator[None]:
     """Documents are given to this program."""
-    with mock.patch.object(sandbox, "_CHILD", path):
+    with mock.patch.object(sandbox, "_CHILD", path.with_name(sandbox._CHILD.name)):
         yield
 
 

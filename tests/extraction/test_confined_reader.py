@@ -18,7 +18,8 @@ from typing import Any, get_args
 import pytest
 
 from app import systemcalls
-from app.extraction.kinds import HOLDERS, RECOGNIZED, Kind, recognition_installed
+from app.extraction.kinds import HOLDERS, RECOGNIZED, Kind
+from app.extraction.recognition_data import recognition_installed
 
 ROOT = Path(__file__).parents[2]
 CALLS = ROOT / "tests" / "support" / "without_calls.py"

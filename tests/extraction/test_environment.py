@@ -10,7 +10,8 @@ import pypdfium2_raw
 import pytest
 
 from app.extraction import control
-from app.extraction.kinds import RECOGNIZED, recognition_installed
+from app.extraction.kinds import RECOGNIZED
+from app.extraction.recognition_data import recognition_installed
 from app.extraction.sandbox import Limits
 from tests.extraction.documents import PHRASE, pdf
 from tests.extraction.test_server import store_command, wait

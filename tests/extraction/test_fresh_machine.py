@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from app.extraction.kinds import recognition_installed
+from app.extraction.recognition_data import recognition_installed
 from tests.extraction.documents import DOCUMENTS, PHRASE, picture
 from tests.support.namespaces import own_mounts
 

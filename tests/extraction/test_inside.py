@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.extraction import reading, sandbox
+from app.extraction import child, reading, sandbox
 from app.extraction.kinds import Way
 from app.extraction.sandbox import Limits, Stopped, Verdict
 from tests.extraction.hostile import LIMITS, in_place, program
@@ -53,7 +53,7 @@ def test_a_file_that_ends_the_process_of_many_takes_only_itself(
     tmp_path: Path, processes: list[tuple[str, int]]
 ) -> None:
     broken = program(tmp_path / "program", free=False)
-    text = Path(sandbox._CHILD).read_text()
+    text = Path(child.__file__).read_text()
     assert text.count("    assembly = Assembly()\n") == 1
     ends = '    if b"ends it" in content:\n        os._exit(3)\n    assembly = Assembly()\n'
     broken.write_text(text.replace("    assembly = Assembly()\n", ends))
@@ -70,7 +70,7 @@ def test_a_file_that_ends_the_process_of_many_takes_only_itself(
 @pytest.mark.parametrize("claim", ['{"reason": "environment"}', '{"parts": [{"at": 9, "page": 1}]}', "[]", "{"])
 def test_what_a_process_says_of_many_is_not_believed(tmp_path: Path, claim: str) -> None:
     broken = program(tmp_path / "program")
-    text = Path(sandbox._CHILD).read_text()
+    text = Path(child.__file__).read_text()
     assert text.count("told = json.dumps(result_of(read)).encode()") == 1
     broken.write_text(text.replace("told = json.dumps(result_of(read)).encode()", f"told = {claim!r}.encode()"))
     with in_place(broken):
@@ -124,7 +124,7 @@ def test_all_bytes_in_all_archives_are_counted_together(monkeypatch: pytest.Monk
 def hanging(tmp_path: Path) -> Iterator[None]:
     """A process that reads a PDF does not come to an end."""
     broken = program(tmp_path / "program")
-    text = Path(sandbox._CHILD).read_text()
+    text = Path(child.__file__).read_text()
     hangs = '    while content.startswith(b"%PDF"):\n        pass\n    assembly = Assembly()\n'
     broken.write_text(text.replace("    assembly = Assembly()\n", hangs))
     # Its own small document is read before.

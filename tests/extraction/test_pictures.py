@@ -17,7 +17,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from app.attachment import extension
 from app.extraction import reading, scans
-from app.extraction.kinds import recognition_folder, way_of
+from app.extraction.kinds import way_of
+from app.extraction.recognition_data import recognition_folder
 from app.extraction.sandbox import Limits, Verdict
 from app.mediatype import detect
 from tests.extraction.documents import PHRASE
@@ -265,7 +266,7 @@ def test_what_is_recognized_is_cut_too() -> None:
 
 
 def test_where_nothing_is_installed_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.extraction.kinds.RECOGNITION_DATA", ())
+    monkeypatch.setattr("app.extraction.recognition_data.RECOGNITION_DATA", ())
     verdict, text = read("scan.pdf", scanned("first sheet"))
     assert (verdict.reason, verdict.detail, text) == ("empty", scans.NOT_INSTALLED, "")
     verdict, text = read("scan.pdf", scanned("first sheet", "typed in between", text_on=2))
@@ -295,7 +296,7 @@ def test_another_language_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
         folder.chmod(0o755)
         (folder / "deu.traineddata").write_bytes((data / "eng.traineddata").read_bytes())
         (folder / "eng.traineddata").write_bytes(b"no data")
-        monkeypatch.setattr("app.extraction.kinds.RECOGNITION_DATA", (folder,))
+        monkeypatch.setattr("app.extraction.recognition_data.RECOGNITION_DATA", (folder,))
         content = saved(drawn(), "PNG")
         for languages in ((), ("deu",)):
             assert read("a.png", content, Limits(60, 1 << 30, 1 << 20, languages))[1] == PHRASE

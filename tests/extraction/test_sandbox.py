@@ -17,7 +17,8 @@ import pytest
 
 from app.attachment import extension
 from app.extraction import child, reading, sandbox
-from app.extraction.kinds import Way, recognition_installed, way_of
+from app.extraction.kinds import Way, way_of
+from app.extraction.recognition_data import recognition_installed
 from app.extraction.sandbox import Limits, Verdict
 from app.mediatype import detect
 from tests.extraction.documents import DOCUMENTS, PHRASE, open_document, pdf, picture, word

@@ -227,7 +227,7 @@ def test_killed_in_the_middle_all_become_completed(extracting: Server) -> None:
 
 def test_nothing_reads_on_after_the_server_was_killed(extracting: Server) -> None:
     extracting.upload(*((f"{n}.pdf", pdf(pages=300)) for n in range(3)))
-    marker = str(ROOT / "app" / "extraction" / "child.py").encode()
+    marker = str(ROOT / "app" / "extraction" / "start.py").encode()
     workers = {str(each) for each in extracting.worker_pids()}
 
     def readers() -> set[str]:

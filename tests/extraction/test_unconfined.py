@@ -28,6 +28,13 @@ def test_it_is_said_and_documents_are_read(start_server: ServerFactory, call: st
     assert by_phrase(server) == {paper}
 
 
+def test_documents_are_read_where_the_kernel_tells_no_end_of_a_process(start_server: ServerFactory) -> None:
+    server = start_server(EXTRACTION="on", launcher=(*LAUNCHER, "pidfd_open"))
+    (paper,) = server.upload(("paper.pdf", pdf()))
+    decided(server, paper)
+    assert by_phrase(server) == {paper}
+
+
 @pytest.mark.parametrize("call", SENTENCES)
 def test_a_server_that_requires_it_does_not_start(start_server: ServerFactory, call: str) -> None:
     with pytest.raises(RuntimeError) as caught:

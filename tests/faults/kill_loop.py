@@ -29,8 +29,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from app.embedded_node import EmbeddedNode
-from app.extraction.kinds import recognition_installed
 from app.extraction.queue import Queue
+from app.extraction.recognition_data import recognition_installed
 from tests.support import chats
 from tests.support.app import ROOT, Server, running_server
 from tests.support.load import COCO, COMMON, MOST_EXTRACTED, Client, File, Kind, Unit, hits, search

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator
 import pytest
 
 from app import confinement, systemcalls
-from app.extraction.kinds import recognition_installed
+from app.extraction.recognition_data import recognition_installed
 from tests.support import containers
 
 # Commands that go by several names.

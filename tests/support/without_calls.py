@@ -14,7 +14,12 @@ _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
 _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 #: On x86_64 and on aarch64.
-_NUMBERS = {"landlock_create_ruleset": (444, 444), "seccomp": (317, 277), "unshare": (272, 97)}
+_NUMBERS = {
+    "landlock_create_ruleset": (444, 444),
+    "seccomp": (317, 277),
+    "unshare": (272, 97),
+    "pidfd_open": (434, 434),
+}
 
 
 class _Filter(ctypes.Structure):

@@ -1,13 +1,16 @@
 """The table of benchmarks/run: its lines name what is measured, and it goes into its page and nowhere else."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from benchmarks import main, parts
+from benchmarks import main, parts, reading
 from benchmarks.client import Sample
 from benchmarks.lines.base import Group, Line
 from benchmarks.parts import Missing, Parts
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_every_line_is_of_a_group_and_every_group_has_a_line() -> None:
@@ -47,7 +50,35 @@ def test_the_page_keeps_everything_around_the_table(tmp_path: Path, monkeypatch:
 
 def test_the_real_page_has_the_marks() -> None:
     content = main.PAGE.read_text()
-    assert content.index(main.BEGIN) < content.index(main.END)
+    for begin in (main.BEGIN, reading.BEGIN):
+        assert content.count(begin) == 1
+        assert content.index(begin) < content.index(main.END, content.index(begin))
+
+
+def test_reading_is_compared_by_processor_time() -> None:
+    own = reading.Cost([0.5, 0.1, 9.0], [0.1, 0.2, 0.3], 20.4)
+    other = reading.Cost([1.0, 1.0, 1.0], [0.1, 0.1, 0.1], 30.6)
+    cells = ["2.0", "1.0", "0.500", "1.000", "0.200", "0.100", "20", "31", "2.00"]
+    assert reading.row("a text", {"here": own, "before": other}) == ["a text", *cells]
+    assert reading.row("a text", {"here": own}) == ["a text", *cells[:8:2]]
+
+
+def test_what_a_version_does_not_read_has_no_figures() -> None:
+    own = reading.Cost([0.5], [0.2], 20.4)
+    cells = ["2.0", "-", "0.500", "-", "0.200", "-", "20", "-", "-"]
+    assert reading.row("a text", {"here": own, "before": None}) == ["a text", *cells]
+
+
+def test_reading_is_measured_with_this_version_alone() -> None:
+    program = '. scripts/environment test && "$PYTHON" -m benchmarks.reading --alone --seconds 0 calendar signed'
+    done = subprocess.run(["bash", "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    head, _, *rows, _ = done.stdout.splitlines()
+    assert head == "| document | documents a second | seconds | processor seconds | MiB |"
+    for title, found in zip(("signed, a line", "calendar, a date"), rows, strict=True):
+        cells = found.strip("| ").split(" | ")
+        assert cells[0] == title
+        assert all(float(each) > 0 for each in cells[1:])
 
 
 def test_nothing_is_started_before_it_is_needed(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from serve import _recognition
 
+from app.commands.serve import _recognition
 from app.errors import InvalidSetting
-from app.extraction.kinds import recognition_folder, recognition_installed, recognition_languages
+from app.extraction.recognition_data import recognition_folder, recognition_installed, recognition_languages
 from app.settings import Settings
 
 
@@ -16,7 +16,7 @@ from app.settings import Settings
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("eng", "deu", "osd", "equ", "chi_sim", "chi_sim_vert"):
         (tmp_path / f"{name}.traineddata").touch()
-    monkeypatch.setattr("app.extraction.kinds.RECOGNITION_DATA", (tmp_path / "missing", tmp_path))
+    monkeypatch.setattr("app.extraction.recognition_data.RECOGNITION_DATA", (tmp_path / "missing", tmp_path))
     return tmp_path
 
 

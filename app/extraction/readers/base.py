@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 
@@ -19,8 +18,7 @@ class Unfit(Exception):
     """This machine can't read such documents: a library or its data is missing."""
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """`limit`: bytes of text that are kept. `size`: of the document. `folder`: with the data of recognition, or '', and
     `languages`: what text is recognized in, empty: all of which it has data. `page`: the one of the document that is to be
     read, from 1, where it is one."""

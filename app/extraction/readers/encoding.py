@@ -1,7 +1,8 @@
 """The encoding of a text, told from its bytes.
 
 In this order: a mark at its beginning, the NULs of two or four bytes for each character, the escapes of ISO 2022, UTF-8,
-and at last what `app.extraction.readers.guess` takes it for, which is loaded for no other text.
+the letters that all encodings of Latin letters share (`app.extraction.readers.latin`), and at last what
+`app.extraction.readers.guess` takes it for, which is loaded for no other text.
 """
 
 from __future__ import annotations
@@ -26,13 +27,19 @@ _ESCAPED = ("iso2022_kr", "iso2022_jp", "iso2022_jp_ext", "iso2022_jp_2", "iso20
 
 
 def load(most: int) -> None:
-    """Load what decoding the document needs, of which `most` bytes are looked at. (Whether it is in UTF-8 is seen before
-    the process is confined, by Python's own decoder: what has to be loaded depends on it.)"""
+    """Load what decoding the document needs, of which `most` bytes are looked at. (Whether it is in UTF-8, or
+    has those letters alone, is seen before the process is confined, by Python's own decoder and expressions: what has to be
+    loaded depends on it.)"""
     in_utf8, escaped = _seen(most)
     names = (*(each for _, each in _MARKS), *(each for _, each in _WIDE), *(_ESCAPED if escaped else ()))
     for name in names:
         codecs.lookup(name)
-    if not in_utf8:
+    if not in_utf8 and _by_mark(os.pread(0, min(SAMPLE, most), 0)) is None:
+        from app.extraction.readers import latin
+
+        if most <= latin.MOST and latin.shared(_beginning_of_document(most)):
+            codecs.lookup(latin.ENCODING)
+            return
         from app.extraction.readers import guess
 
         guess.load()
@@ -40,11 +47,19 @@ def load(most: int) -> None:
 
 def load_all() -> None:
     """Load what decoding any text needs."""
-    from app.extraction.readers import guess
+    from app.extraction.readers import guess, latin  # noqa: F401
 
     for name in (*(each for _, each in _MARKS), *(each for _, each in _WIDE), *_ESCAPED):
         codecs.lookup(name)
     guess.load()
+
+
+def _beginning_of_document(most: int) -> bytes:
+    pieces, place = [], 0
+    while place < most and (piece := os.pread(0, most - place, place)):
+        pieces.append(piece)
+        place += len(piece)
+    return b"".join(pieces)
 
 
 def _seen(most: int) -> tuple[bool, bool]:
@@ -77,6 +92,12 @@ def wide(sample: bytes) -> str | None:
     return None
 
 
+def _by_mark(sample: bytes) -> str | None:
+    """The encoding that the first bytes of a text tell by a mark or by NULs; None when they tell none."""
+    marked = (encoding for mark, encoding in _MARKS if sample.startswith(mark))
+    return next(marked, None) or wide(sample)
+
+
 def beginning(content: bytes, encoding: str = "utf-8") -> str:
     """The text that `content` begins: the read may have ended within a character. Raises UnicodeDecodeError."""
     return codecs.getincrementaldecoder(encoding)().decode(content)
@@ -85,10 +106,7 @@ def beginning(content: bytes, encoding: str = "utf-8") -> str:
 def decoded(content: bytes, claimed: str = "") -> str:
     """Text in any encoding. `claimed`: what it is said to be in, which counts as what a text says itself. Raises Unreadable
     when it is none."""
-    for mark, encoding in _MARKS:
-        if content.startswith(mark):
-            return content.decode(encoding, errors="replace")
-    if (found := wide(content[:SAMPLE])) is not None:
+    if (found := _by_mark(content[:SAMPLE])) is not None:
         return content.decode(found, errors="replace")
     if (escaped := _with_escapes(content)) is not None:
         return escaped
@@ -96,6 +114,10 @@ def decoded(content: bytes, claimed: str = "") -> str:
         text = beginning(content)
         if len(text) == len(content) or not text.isascii():
             return text
+    from app.extraction.readers import latin
+
+    if latin.shared(content):
+        return content.decode(latin.ENCODING)
     from app.extraction.readers import guess
 
     return content.decode(guess.told(content, claimed), errors="replace")

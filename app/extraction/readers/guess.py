@@ -62,7 +62,7 @@ _ODD = re.compile(
 
 def load() -> None:
     """Load the codecs, and chardet's statistics, which it loads with the first texts."""
-    for name in set(encodings.aliases.aliases.values()):
+    for name in set(encodings.aliases.aliases.values()) - _NO_ENCODINGS:
         with contextlib.suppress(LookupError):
             codecs.lookup(name)
     for text, name in (("Größe", "cp1252"), ("привет мир", "cp1251"), ("予算の会議", "cp932")):

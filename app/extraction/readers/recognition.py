@@ -10,9 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from app.extraction.kinds import recognition_languages
 from app.extraction.readers import document
 from app.extraction.readers.base import Options, Unfit
+from app.extraction.recognition_data import recognition_languages
 
 #: Pixels of a picture that is recognized: a page of A4 with 300 dots to an inch has 8.7 million. A larger picture has to be
 #: made smaller.

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from app.extraction.readers.encoding import decoded
+from app.extraction.readers.latin import shared
 
 CZECH = "Žádost byla schválena, údržba začíná příští týden ve středu."
 POLISH = "Zażółć gęślą jaźń; książka leży na półce, łąka jest sucha."
@@ -79,3 +84,43 @@ def test_what_a_terminal_was_told_is_no_iso_2022() -> None:
 def test_a_text_that_was_cut_within_a_character() -> None:
     assert decoded("größer 日".encode()[:-1]) == "größer "
     assert decoded("日本語".encode("iso2022_jp")[:-4]) == "日本"
+
+
+@pytest.mark.parametrize("encoding", [*(f"cp{each}" for each in (1250, 1252, 1254, 1257, 1258)), "latin-1"])
+@pytest.mark.parametrize("text", [GERMAN, "GRÖSSE, Ärger und Öl; übel, Maß", "café", "École", "résumé"])
+def test_letters_that_all_encodings_share_need_no_statistics(text: str, encoding: str) -> None:
+    program = "import sys; from app.extraction.readers.encoding import decoded; "
+    program += "print(ascii(decoded(sys.stdin.buffer.read())), 'chardet' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], input=text.encode(encoding), capture_output=True, check=True)
+    assert done.stdout.decode() == f"{ascii(text)} False\n"
+
+
+def test_texts_of_two_bytes_for_each_letter_need_none_either(tmp_path: Path) -> None:
+    """Before the document is looked at, that is: afterwards none could be loaded."""
+    document = tmp_path / "document"
+    program = "import sys; from app.extraction.readers import encoding; encoding.load(1 << 20); "
+    program += "print('chardet' in sys.modules)"
+    for content, loaded in ((GREEK.encode("utf-16"), False), (b"a" * 99 + GREEK.encode("cp1253"), True)):
+        document.write_bytes(content)
+        with document.open("rb") as file:
+            done = subprocess.run([sys.executable, "-c", program], stdin=file, capture_output=True, check=True)
+        assert done.stdout.decode() == f"{loaded}\n"
+
+
+@pytest.mark.parametrize("number", [2, 3, 4, 9, 10, 13, 14, 15, 16])
+def test_they_are_the_same_in_all_of_iso_8859_too(number: int) -> None:
+    assert GERMAN.encode(f"iso-8859-{number}") == GERMAN.encode("cp1252")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"\xe4", b"\xdf \xfc", b"a \xdfa", b"a\xc4", b"A\xe4A", b"a\xe4\xe4", b"a\xe4\xf6a", b"\xc4\xdf", b"a\xe8"),
+        *(b"1\xe91", b"A\xc4\xdf", b"a\xa7a", b"\xe4\xdfe"),
+        *(CZECH.encode("cp1250"), RUSSIAN.encode("cp1251"), RUSSIAN.encode("koi8-r"), GREEK.encode("cp1253")),
+        *(GERMAN.encode("cp850"), GERMAN.encode("mac-roman"), "сад".encode("cp1251"), "Ж. ж".encode("koi8-r")),
+        *("日".encode("euc_jp"), JAPANESE.encode("shift_jis"), KOREAN.encode("euc_kr"), "“ä”".encode("cp1252")),
+    ],
+)
+def test_other_letters_do(content: bytes) -> None:
+    assert not shared(content)
