@@ -96,6 +96,7 @@ class _Tree:
 
     def _inside(self, verdict: Verdict, files: list[Inner], began: int, depth: int) -> Verdict:
         whole, characters = not verdict.cut, verdict.characters or 0
+        failed: Verdict | None = None
         found_parts = list(verdict.parts)
         ways: dict[int, Way | None] = {}
         known: dict[int, tuple[Verdict, bytes]] = {}
@@ -128,6 +129,8 @@ class _Tree:
                     found = self._alone(way, file, number == len(files) - 1, depth)
             if found.reason == "environment":
                 return found
+            if found.reason not in (None, "empty"):
+                failed = failed or found
             # Let go, as what is deeper takes memory too.
             files[number] = file._replace(content=b"")
             whole = whole and not found.cut and found.reason not in ("timeout", "memory", "crashed")
@@ -137,6 +140,9 @@ class _Tree:
             else:
                 found_parts += (replace(each, at=each.at + text_at) for each in found.parts)
         self._output.flush()
+        if failed is not None and self._output.tell() == began:
+            # What is compressed alone, without a name: it is as readable as what is in it.
+            return replace(failed, files=())
         return Verdict(cut=not whole, characters=characters if whole else None, parts=parts.bounded(found_parts))
 
     def _alone(self, way: Way, file: Inner, last: bool, depth: int) -> Verdict:

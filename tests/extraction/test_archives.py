@@ -311,7 +311,9 @@ def test_bombs_are_bounded(name: str) -> None:
     """Each in its time and memory: a quarter of what a process may have beyond the files that are given on."""
     kind, make = BOMBS[name]
     verdict, text = told(make(), kind, Limits(60, 768 * MIB, 1 << 20))
-    assert (verdict.reason, verdict.cut) == (("unsupported", False) if name == "entries" else (None, True)), verdict
+    # The beginning of what is compressed alone is of no form, as all of it is.
+    unread = name == "entries" or name in PACKERS
+    assert (verdict.reason, verdict.cut) == (("unsupported", False) if unread else (None, True)), verdict
     assert len(text) <= 1 << 20
 
 
