@@ -144,7 +144,8 @@ class Settings:
         values.languages,
         (),
         "Languages in which text in pictures is recognized, besides English, by comma, as tesseract names them "
-        "(`deu,fra`); empty: all that are installed. Each takes time.",
+        "(`deu,fra`); empty: all that are installed. Each takes time. `scripts/store extract --outdated` recognizes anew "
+        "what was recognized in others.",
     )
     max_indexed_text: int = _setting(
         "MAX_INDEXED_TEXT",

@@ -49,7 +49,7 @@ from app.errors import (
 )
 from app.extraction.kinds import Way, way_of
 from app.extraction.queue import Queue
-from app.extraction.recognition_data import recognition_installed
+from app.extraction.recognition_data import recognition_folder, recognition_installed, recognition_used
 from app.extraction.record import NO_READERS_DOING, Extraction
 from app.ids import is_id
 from app.index.attachments import AttachmentIndex
@@ -112,6 +112,7 @@ class Store:
         #: Whether this store takes text out of new files, and whether out of images too.
         self.extracts = settings.extraction == "on"
         self.recognition = recognition_installed()
+        self._languages = settings.recognition_languages
         #: Records that were read, each as long as it is the one on the disk: any process may delete it at any time.
         self._known = functools.lru_cache(maxsize=KNOWN_RECORDS)(self._present)
         self.index = index
@@ -469,18 +470,31 @@ class Store:
 
     def queue_missing(self, *, failed: bool = False) -> int:
         """Queue every attachment that has text to take out and no outcome yet, and with `failed` what readers made nothing
-        of; how many. Reads only those records."""
+        of, or what has pictures in which nobody could recognize text; how many. Reads only those records."""
         count = 0
         for attachment_id in self.blobs.ids():
             with contextlib.suppress(StoreError):
                 again = self.blobs.extraction_path(attachment_id).exists()
-                if again and not (failed and _in_vain(self.extraction(attachment_id))):
+                if again and not (failed and self._may_have_more(self.extraction(attachment_id))):
                     continue
                 attachment = self.attachment(attachment_id)
                 if attachment is not None and self.way(attachment) is not None:
                     self.queue.add(attachment_id, attachment.tenant, again=again)
                     count += 1
         return count
+
+    def _may_have_more(self, known: Extraction | None) -> bool:
+        """Whether other readers may find more, or recognition that was not there."""
+        return _in_vain(known) or (known is not None and known.recognition == () and self.recognition)
+
+    def recognition_data(self) -> tuple[str, ...]:
+        """The data by which text in pictures is recognized now: languages, and `osd`; empty where none is installed."""
+        return recognition_used(recognition_folder(), self._languages)
+
+    def recognized_otherwise(self, known: Extraction) -> bool:
+        """Whether the text in the pictures of a document was recognized by other data than it would be now."""
+        present = self.recognition_data()
+        return bool(present) and known.recognition is not None and set(known.recognition) != set(present)
 
     def sweep(self, grace: float) -> list[str]:
         """Remove temporary files older than `grace` seconds that nobody holds; returns their names."""

@@ -28,7 +28,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     which.add_argument("--missing", action="store_true", help="what has no outcome yet (default without ids)")
     which.add_argument("--failed", action="store_true", help="what failed")
     which.add_argument(
-        "--outdated", action="store_true", help="what an earlier version took out, which kept no places of pages"
+        "--outdated",
+        action="store_true",
+        help="what an earlier version took out, which kept no places of pages; and what has pictures that were read in"
+        " other languages than now",
     )
     which.add_argument("--all", action="store_true", help="everything, also what was completed")
     parser.add_argument("ids", nargs="*", metavar="ID", help="these attachments")
@@ -50,7 +53,7 @@ def _chosen(store: Store, arguments: argparse.Namespace) -> Iterator[str]:
         return (
             arguments.all
             or (arguments.failed and known.state == "failed")
-            or (arguments.outdated and known.parts is None)
+            or (arguments.outdated and (known.parts is None or store.recognized_otherwise(known)))
         )
 
     for attachment in store.attachments():

@@ -352,14 +352,14 @@ class Extractor:
                         verdict = replace(verdict, cut=True, characters=None)
                     # Whatever was wrong before, this machine reads them now.
                     self._queue.note_unfit(way.kind, None)
-                    completed = _completed(entry, verdict, text)
+                    completed = self._completed(entry, verdict, text)
                     if completed is not None:
                         return completed, text
                     text.close()
                     if entry.moved:
                         return None
                     entry.tried += 1
-                    return self._failed(entry, "empty", ""), None
+                    return self._failed(entry, "empty", "", verdict), None
             except BaseException:
                 text.close()
                 raise
@@ -370,7 +370,7 @@ class Extractor:
             return self._of_the_machine(entry, detail)
         entry.tried += 1
         if verdict.reason is not None and (verdict.final or entry.tried >= self._settings.extraction_attempts):
-            return self._failed(entry, verdict.reason, verdict.detail), None
+            return self._failed(entry, verdict.reason, verdict.detail, verdict), None
         entry.save()
         return None
 
@@ -385,27 +385,30 @@ class Extractor:
             return None
         return Extraction(now(), entry.tried, "environment", detail), None
 
-    def _failed(self, entry: Entry, reason: Reason, detail: str) -> Extraction:
+    def _failed(self, entry: Entry, reason: Reason, detail: str, verdict: Verdict | None = None) -> Extraction:
         """The outcome when the document is the reason: it waits for no machine any more."""
         entry.unfit = 0
-        return Extraction(now(), entry.tried, reason, detail)
+        return Extraction(now(), entry.tried, reason, detail, recognition=self._recognition(verdict))
 
+    def _completed(self, entry: Entry, verdict: Verdict, text: StagedText) -> Extraction | None:
+        """The outcome where there is a text; None where it is blank."""
+        content = text.content()
+        if not content.strip():
+            return None
+        digest = hashlib.sha256(content).hexdigest()
+        return Extraction(
+            now(),
+            entry.tried + 1,
+            size=len(content),
+            sha256=digest,
+            characters=verdict.characters,
+            cut=verdict.cut,
+            parts=verdict.parts,
+            recognition=self._recognition(verdict),
+        )
 
-def _completed(entry: Entry, verdict: Verdict, text: StagedText) -> Extraction | None:
-    """The outcome where there is a text; None where it is blank."""
-    content = text.content()
-    if not content.strip():
-        return None
-    digest = hashlib.sha256(content).hexdigest()
-    return Extraction(
-        now(),
-        entry.tried + 1,
-        size=len(content),
-        sha256=digest,
-        characters=verdict.characters,
-        cut=verdict.cut,
-        parts=verdict.parts,
-    )
+    def _recognition(self, verdict: Verdict | None) -> tuple[str, ...] | None:
+        return self._store.recognition_data() if verdict is not None and verdict.pictured else None
 
 
 def _too_soon(entry: Entry, began: float) -> bool:

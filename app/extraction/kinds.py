@@ -8,20 +8,21 @@ from typing import Literal, NamedTuple
 #: characters that escapes mean. folded: calendars, cards and directories, unfolded. office: Office Open XML. opendocument:
 #: OpenDocument. document: what the library reads by its media type. pdf: page by page. image: optical character recognition.
 #: mail, msg, tnef: mails and mailboxes; as Outlook keeps them; as it packs them. signed: what is signed and carries it.
-#: archive: zip, tar and what is compressed. sevenzip: those of 7-Zip. scan: one page of a PDF, as a picture.
+#: archive: zip, tar and what is compressed. sevenzip, rar: those of 7-Zip and RAR. scan: one page of a PDF, as a picture.
 #: doc, xls, ppt: of Office until 2003. iwork: of Apple's programs. visio: of 2013 and later.
 Kind = Literal[
     "text", "html", "xml", "json", "properties", "folded", "office", "opendocument", "document", "pdf", "image",
-    "mail", "msg", "tnef", "signed", "archive", "sevenzip", "scan",
+    "mail", "msg", "tnef", "signed", "archive", "sevenzip", "rar", "scan",
     "doc", "xls", "ppt", "rtf", "epub", "iwork", "visio",
 ]  # fmt: skip
 
 #: Raised when the readers of a release read more than those before: what these made nothing of is read again then.
-READERS = 2
+READERS = 3
 
 #: Kinds of documents that may have files inside.
 HOLDERS: frozenset[Kind] = frozenset((
-    "office", "opendocument", "pdf", "mail", "msg", "tnef", "signed", "archive", "sevenzip", "doc", "xls", "ppt", "rtf",
+    "office", "opendocument", "pdf", "mail", "msg", "tnef", "signed", "archive", "sevenzip", "rar", "doc", "xls", "ppt",
+    "rtf",
 ))  # fmt: skip
 #: Kinds whose text is recognized, for which the data of recognition has to be there.
 RECOGNIZED: frozenset[Kind] = frozenset({"image", "scan"})
@@ -78,6 +79,9 @@ _KINDS: dict[str, Kind] = {
     "application/x-lzma": "archive",
     "application/zstd": "archive",
     "application/x-7z-compressed": "sevenzip",
+    "application/vnd.rar": "rar",
+    "application/x-rar": "rar",
+    "application/x-rar-compressed": "rar",
     "application/rtf": "rtf",
     "text/rtf": "rtf",
     "application/xml": "xml",

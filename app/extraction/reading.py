@@ -59,16 +59,18 @@ def read(
     `pictures`: whether text is recognized in them, which takes seconds for each; else the verdict says whether any wait.
     """
     tree = _Tree(output, limits, stopping, pictures)
+    tree.pictured = way.kind == "image"
     verdict = tree.document(way, document, limits.seconds, 1)
-    return replace(verdict, waits=tree.waits)
+    return replace(verdict, waits=tree.waits, pictured=tree.pictured)
 
 
 class _Tree:
     """A document, and what is left for all that is inside of it."""
 
     def __init__(self, output: BinaryIO, limits: Limits, stopping: Callable[[], bool], recognizes: bool) -> None:
-        self.waits = False
-        self._recognizes = recognizes or not recognition_installed()
+        self.waits = self.pictured = False
+        self._installed = recognition_installed()
+        self._recognizes = recognizes or not self._installed
         self._output = output
         self._limits = limits
         self._stopping = stopping
@@ -80,6 +82,7 @@ class _Tree:
         """Write its text and that of what is inside."""
         began, limits, end = self._output.tell(), self._within(seconds), time.monotonic() + seconds
         verdict = sandbox.run(way, document, self._output, limits, self._stopping)
+        self.pictured |= bool(verdict.pictures)
         if verdict.pictures and not self._recognizes:
             self.waits = True
             verdict = replace(verdict, pictures=())
@@ -94,6 +97,7 @@ class _Tree:
 
     def _inside(self, verdict: Verdict, files: list[Inner], began: int, depth: int) -> Verdict:
         whole, characters = not verdict.cut, verdict.characters or 0
+        failed: Verdict | None = None
         found_parts = list(verdict.parts)
         ways: dict[int, Way | None] = {}
         known: dict[int, tuple[Verdict, bytes]] = {}
@@ -126,6 +130,8 @@ class _Tree:
                     found = self._alone(way, file, number == len(files) - 1, depth)
             if found.reason == "environment":
                 return found
+            if found.reason not in (None, "empty"):
+                failed = failed or found
             # Let go, as what is deeper takes memory too.
             files[number] = file._replace(content=b"")
             whole = whole and not found.cut and found.reason not in ("timeout", "memory", "crashed")
@@ -135,6 +141,9 @@ class _Tree:
             else:
                 found_parts += (each._replace(at=each.at + text_at) for each in found.parts)
         self._output.flush()
+        if failed is not None and self._output.tell() == began:
+            # What is compressed alone, without a name: it is as readable as what is in it.
+            return replace(failed, files=())
         return Verdict(cut=not whole, characters=characters if whole else None, parts=parts.bounded(found_parts))
 
     def _alone(self, way: Way, file: Inner, last: bool, depth: int) -> Verdict:
@@ -149,7 +158,12 @@ class _Tree:
         if number not in ways:
             if self._stopping():
                 raise sandbox.Stopped
-            ways[number] = _way(files[number])
+            found = _form(files[number])
+            way = way_of(*found, recognition=True)
+            if way is not None and way.kind == "image":
+                self.pictured = True
+                way = way if self._installed else way_of(*found, recognition=False)
+            ways[number] = way
         return ways[number]
 
     def _batch(self, first: int, files: list[Inner], ways: dict[int, Way | None]) -> dict[int, tuple[Verdict, bytes]]:
@@ -202,8 +216,9 @@ class _Tree:
         )
 
 
-def _way(file: Inner) -> Way | None:
-    """How a file is read: by its content, and where that says little by its name, or by what the document says of it."""
+def _form(file: Inner) -> tuple[str, str]:
+    """The media type and the extension of a file: by its content, and where that says little by its name, or by what the
+    document says of it."""
     known = extension(file.name) or (_types.guess_extension(file.media_type, strict=False) or "").removeprefix(".")
     name = file.name if extension(file.name) or not known else f"x.{known}"
-    return way_of(detect_content(file.content, name), known, recognition=recognition_installed())
+    return detect_content(file.content, name), known

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-#: Data of recognition that is of no language: how a page is turned, and formulas.
-_NO_LANGUAGES = {"osd", "equ"}
+#: Data of recognition: of the language that is always there, and of how a page is turned.
+ENGLISH, TURNS = "eng", "osd"
+#: What is of no language: that, and formulas.
+_NO_LANGUAGES = {TURNS, "equ"}
+#: How data is called that is written from top to bottom, which belongs to its language and is loaded with it; and that of
+#: broken letters, which the library refuses to load by such a name.
+_NO_ENDINGS = ("_vert", "_frak", "_latf")
 #: Where the library looks for the data of recognition.
 RECOGNITION_DATA = tuple(
     Path(folder)
@@ -20,14 +26,26 @@ RECOGNITION_DATA = tuple(
 
 def recognition_folder() -> Path | None:
     """The folder with the data that recognition needs; None where it is not installed. The program is in the library."""
-    return next((each for each in RECOGNITION_DATA if (each / "eng.traineddata").is_file()), None)
+    return next((each for each in RECOGNITION_DATA if (each / f"{ENGLISH}.traineddata").is_file()), None)
 
 
 def recognition_languages(folder: Path) -> tuple[str, ...]:
     """The languages of which the folder has data, in the order of their names."""
     found = (each.stem for each in folder.glob("*.traineddata"))
-    # What is written from top to bottom belongs to its language, which loads it.
-    return tuple(sorted(each for each in found if each not in _NO_LANGUAGES and not each.endswith("_vert")))
+    return tuple(sorted(each for each in found if each not in _NO_LANGUAGES and not each.endswith(_NO_ENDINGS)))
+
+
+def recognition_used(folder: Path | None, chosen: Sequence[str] = ()) -> tuple[str, ...]:
+    """The data in `folder` by which text is recognized: of the languages in `chosen` that are there (empty: of all), of
+    English, last where it is not asked for, as the small document that tells whether recognition works is in English; and
+    `osd`, which tells how a page is turned, where it is there. Empty: nothing is recognized."""
+    if folder is None:
+        return ()
+    there = recognition_languages(folder)
+    used = [each for each in dict.fromkeys(chosen or there) if each in there]
+    used += [each for each in (ENGLISH,) if each not in used]
+    used += [each for each in (TURNS,) if (folder / f"{each}.traineddata").is_file()]
+    return tuple(used)
 
 
 def recognition_installed() -> bool:

@@ -42,7 +42,9 @@ Json = dict[str, Any]
 class Extraction:
     """The outcome. `reason` None: completed. `size`: bytes of the text kept, which is what is indexed; `cut`: there was
     more; `characters`: of the whole text, None when only its beginning was looked at; `sha256`: of the text kept; `parts`:
-    where its pages begin, and the files inside of the document; None where an earlier version took the text out."""
+    where its pages begin, and the files inside of the document; None where an earlier version took the text out.
+    `recognition`: the data by which text was recognized in its pictures, empty where none was installed; None where it has
+    no pictures, or where they were not noted."""
 
     at: datetime
     attempts: int
@@ -53,6 +55,7 @@ class Extraction:
     characters: int | None = None
     cut: bool = False
     parts: tuple[Part, ...] | None = ()
+    recognition: tuple[str, ...] | None = None
 
     @property
     def state(self) -> Literal["completed", "failed"]:
@@ -72,6 +75,7 @@ class Extraction:
             "characters": self.characters,
             "cut": self.cut,
             "parts": None if self.parts is None else [each.to_record() for each in self.parts],
+            "recognition": None if self.recognition is None else list(self.recognition),
         }
 
     @classmethod
@@ -92,6 +96,7 @@ class Extraction:
                 characters=record["characters"],
                 cut=record["cut"],
                 parts=None if record.get("parts") is None else parts.from_records(record["parts"]),
+                recognition=_names(record.get("recognition")),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not an extraction: {error!r}") from None
@@ -104,3 +109,11 @@ class Extraction:
         if self.sha256 is not None:
             source["sha256"] = self.sha256
         return source
+
+
+def _names(told: Any) -> tuple[str, ...] | None:
+    if told is None:
+        return None
+    if not isinstance(told, list) or not all(isinstance(each, str) for each in told):
+        raise ValueError("no names of data")
+    return tuple(told)

@@ -28,6 +28,12 @@ _PICTURE = (
 _PARAGRAPH = f'<sf:p xmlns:sf="http://developer.apple.com/namespaces/sf">{WORD}</sf:p>'
 
 
+# The word in an archive of RAR 5, not compressed.
+_RAR = (
+    "Qeko-8V3OY#Tqj*0|5X4n^II(5d#Js1RMZix1kIG00dG&Qd4qaa&s>*E-^ALGYV~Ca%*LBEpuaNWo=<SF$!IK#h*F?10x3p2Ot0d002uY+wA}V"
+    "1z|39cyuBH0G>9C5=dHYEs?*``8I+9jdDdbX?yqhPz0cseLON#ZDVh4baHQO8L~Px0|fv8"
+)
+
 # The word in an archive of 7-Zip, not compressed.
 _SEVENZIP = (
     "H+sCUCma9-$?)RB2LJ#700000P5=M^00000z1VJCV{dMBa&K$_1O@;B2?qcN3jqKD0RRjK00;^JODx;%000F65g7nu0B-<p0CWIy0B-<n04@M@0C)g&"
@@ -204,6 +210,7 @@ _SAMPLES: dict[Kind, tuple[str, Callable[[], bytes]]] = {
     "signed": ("application/pkcs7-mime", _signed),
     "archive": ("application/zip", lambda: _package({f"{WORD}.txt": WORD})),
     "sevenzip": ("application/x-7z-compressed", lambda: base64.b85decode(_SEVENZIP)),
+    "rar": ("application/vnd.rar", lambda: base64.b85decode(_RAR)),
     "scan": ("application/pdf", _scanned),
 }
 

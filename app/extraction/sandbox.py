@@ -80,6 +80,8 @@ class Verdict:
     pictures: tuple[int, ...] = ()
     #: Whether there are pictures in it, or pages that are some, whose text was not recognized yet.
     waits: bool = False
+    #: Whether there are any, recognized or not.
+    pictured: bool = False
     #: The files inside of the document, where its text could be read.
     files: tuple[Inner, ...] = field(default=(), repr=False)
 

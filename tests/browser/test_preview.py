@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import rars
 from fpdf import FPDF
 from PIL import Image
 from playwright.sync_api import Error, Locator, Response, expect
@@ -233,12 +234,20 @@ def copied(screen: Screen, beginning: str) -> str:
     )
 
 
+def secret_rar() -> bytes:
+    made = rars.RarBuilder(password="x")
+    made.add_bytes(b"hidden", "a.txt")
+    return bytes(made.to_bytes())
+
+
 def test_why_nothing_in_a_file_is_found(new_screen: Callable[..., Screen]) -> None:
     screen = new_screen()
     files = {
         "sound.mp3": (b"ID3\x04" + bytes(100), "not searchable: files of this kind are not read"),
         "empty.txt": (b"", "nothing to search: there is no text in it"),
+        "blank.txt": (b" \n ", "nothing to search: there is no text in it"),
         "broken.pdf": (b"%PDF-1.7\nbroken", "could not be read: the file is damaged"),
+        "secret.rar": (secret_rar(), "could not be read: it is protected by a password"),
     }
     screen.upload(*((name, content) for name, (content, _) in files.items()))
     screen.open()

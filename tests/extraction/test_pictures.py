@@ -301,3 +301,17 @@ def test_another_language_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
         for languages in ((), ("deu",)):
             assert read("a.png", content, Limits(60, 1 << 30, 1 << 20, languages))[1] == PHRASE
         assert read("a.png", content, Limits(60, 1 << 30, 1 << 20, ("eng",)))[0].reason == "environment"
+
+
+def test_data_that_is_of_no_language_keeps_nobody_from_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under names that people have it by, and others."""
+    data = recognition_folder()
+    assert data is not None
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        for name in ("eng", "deu_latf", "deu_frak", "Fraktur", "xyz", "best_of_all"):
+            (folder / f"{name}.traineddata").write_bytes((data / "eng.traineddata").read_bytes())
+        monkeypatch.setattr("app.extraction.recognition_data.RECOGNITION_DATA", (folder,))
+        verdict, text = read("a.png", saved(drawn(), "PNG"))
+        assert (verdict.reason, text) == (None, PHRASE), verdict

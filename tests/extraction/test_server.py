@@ -62,9 +62,9 @@ def queued(server: Server) -> list[str]:
     return [each.name for each in (server.data / "extraction").iterdir() if not each.name.startswith(".")]
 
 
-def store_command(server: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
+def store_command(server: Server, *arguments: str, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "app.commands.store", *arguments],
+        [*launcher, sys.executable, "-m", "app.commands.store", *arguments],
         cwd=ROOT,
         env={**server.environment, "PATH": "/usr/local/bin:/usr/bin:/bin"},
         capture_output=True,

@@ -15,6 +15,7 @@ from typing import Any
 
 from app.extraction.readers.base import Inner, Omitted, Unreadable
 from app.extraction.readers.compound_writer import packed_up
+from app.extraction.readers.package import OLE
 
 #: Bytes of all that is put into one document, and how much of it is looked at.
 MOST_BYTES = 64 * 1024 * 1024
@@ -129,17 +130,32 @@ def _properties(content: bytes) -> Iterator[str]:
 
 def of_streams(name: str, streams: dict[tuple[str, ...], bytes]) -> Inner | None:
     """The file that an object's streams are; None where no program is known for it."""
-    own = {path[0]: content for path, content in streams.items() if len(path) == 1}
+    own = _own(streams)
+    if (extension := _extension(own)) is not None:
+        return Inner(name + extension, packed_up(streams))
+    return _held(name, own)
+
+
+def _own(streams: dict[tuple[str, ...], bytes]) -> dict[str, bytes]:
+    return {path[0]: content for path, content in streams.items() if len(path) == 1}
+
+
+def _extension(own: dict[str, bytes]) -> str | None:
+    """What the file is called by that these streams are; None where they are none, but may hold one."""
+    if "\x01Ole10Native" in own:
+        return None
+    return next((extension for each, extension in _FORMS.items() if each in own), None)
+
+
+def _held(name: str, own: dict[str, bytes]) -> Inner | None:
+    """The file that an object has in one of its streams."""
     if (packed := own.get("\x01Ole10Native")) is not None:
         with contextlib.suppress(struct.error, ValueError):
             return dropped(packed)
         return None
     for each in ("Package", "CONTENTS", "EmbeddedOdf"):
-        if (content := own.get(each, b"")).startswith((b"PK\x03\x04", b"%PDF-")):
+        if (content := own.get(each, b"")).startswith((b"PK\x03\x04", b"%PDF-", OLE)):
             return Inner(name, content)
-    for each, extension in _FORMS.items():
-        if each in own:
-            return Inner(name + extension, packed_up(streams))
     return None
 
 
@@ -162,9 +178,9 @@ def of_content(name: str, content: bytes) -> Inner | None:
         streams = {tuple(path): opened.stream(*path) or b"" for path in opened.names[:MOST_OBJECTS]}
     except Unreadable:
         return None
-    found = of_streams(name, streams)
-    known = found is not None and found.content.startswith(content[:8])
-    return Inner(found.name, content) if found is not None and known else found
+    own = _own(streams)
+    extension = _extension(own)
+    return _held(name, own) if extension is None else Inner(name + extension, content)
 
 
 def dropped(content: bytes) -> Inner:

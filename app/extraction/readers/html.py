@@ -185,4 +185,5 @@ class _Page:
 def tidy(text: str) -> str:
     """Without soft hyphens and blanks that nobody sees. The line breaks of the source are kept: in preformatted text they
     are seen, elsewhere they divide words as blanks do."""
-    return _BLANKS.sub(" ", _AROUND_BREAKS.sub("\n", text.replace("\xad", ""))).strip()
+    # Runs of blanks first: where no break follows them, looking for one would take as long as their square.
+    return _AROUND_BREAKS.sub("\n", _BLANKS.sub(" ", text.replace("\xad", ""))).strip()

@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from app.extraction.readers import document
-from app.extraction.readers.base import Options, Unfit
-from app.extraction.recognition_data import recognition_languages
+from app.extraction.readers.base import Options, Unfit, Unreadable
+from app.extraction.recognition_data import TURNS, recognition_used
 
 #: Pixels of a picture that is recognized: a page of A4 with 300 dots to an inch has 8.7 million. A larger picture has to be
 #: made smaller.
 MOST_PIXELS = 10_000_000
 #: A picture with less on a side has no text that could be read.
 LEAST_SIDE = 8
-
-ENGLISH = "eng"
 
 # Where the data lies and what is used of it, since `load`.
 _settings: dict[str, Any] = {}
@@ -33,25 +31,35 @@ def load(options: Options) -> None:
     if "tesseract" not in document.native().list_ocr_backends():
         raise Unfit("recognition can't be used: tesseract is not among what the library offers")
     folder = Path(options.folder)
-    there = recognition_languages(folder)
-    used = [each for each in options.languages or there if each in there]
-    # English last, where it is not asked for: the small document that tells whether recognition works is in English.
-    used += [] if ENGLISH in used else [ENGLISH]
-    turns = (folder / "osd.traineddata").is_file()
-    _settings.update(folder=options.folder, languages=used, segmentation=_WITH_TURNS if turns else _AUTOMATIC)
+    used = recognition_used(folder, options.languages)
+    languages = [each for each in used if each != TURNS]
+    segmentation = _WITH_TURNS if TURNS in used else _AUTOMATIC
+    _settings.update(folder=options.folder, languages=languages, segmentation=segmentation)
 
 
 def text(pixels: bytes, width: int, height: int) -> str:
     """What is recognized in a grey picture, of a byte for each pixel. Raises Unreadable."""
     if min(width, height) < LEAST_SIDE or pixels.count(pixels[:1]) == len(pixels):
         return ""
+    picture = b"P5 %d %d 255\n" % (width, height) + pixels
+    while True:
+        try:
+            return "\n".join(str(each) for each in document.read(picture, "image/x-portable-graymap", ocr=_asked()))
+        except Unreadable as error:
+            # Data under a name that the library takes for no language is found out with the small document. Told by its
+            # words, as it has no list of those that it takes.
+            refused = [each for each in _settings["languages"] if f"language code '{each}'" in str(error)]
+            if not refused or refused == _settings["languages"]:
+                raise
+            _settings["languages"] = [each for each in _settings["languages"] if each not in refused]
+
+
+def _asked() -> Any:
     xberg = document.native()
     tesseract = xberg.TesseractConfig(use_cache=False, psm=_settings["segmentation"])
-    ocr = xberg.OcrConfig(
+    return xberg.OcrConfig(
         backend="tesseract",
         language=_settings["languages"],
         tesseract_config=tesseract,
         tessdata_path=_settings["folder"],
     )
-    picture = b"P5 %d %d 255\n" % (width, height) + pixels
-    return "\n".join(str(each) for each in document.read(picture, "image/x-portable-graymap", ocr=ocr))

@@ -1,7 +1,8 @@
 """XML of any vocabulary: the text of elements, and the values of attributes that a person would see.
 
 Read by Expat, and from where it is not well formed by the reader of HTML. Elements stand apart, but those that are known
-to be a part of a line. Attributes are text, as whoever opens a file of an unknown vocabulary sees them, but in the
+to be a part of a line. Their names (`a`, `b`, `code`) may say something else in a vocabulary that nobody knows: there they
+are apart from each other. Attributes are text, as whoever opens a file of an unknown vocabulary sees them, but in the
 vocabularies of documents that are shown without them. Text that is HTML (feeds, patents, reports) is read as that.
 """
 
@@ -46,12 +47,19 @@ _PARTS = frozenset((
     "monospace", "sc", "roman", "sans-serif", "overline", "styled-content", "named-content", "ext-link", "tspan",
     "strikethrough", "style", "hi",
 ))  # fmt: skip
+#: What documents are called whose lines have such parts, beside those in a namespace that says so: of HTML, DocBook, JATS,
+#: TEI, DITA, NITF, patents.
+_DOCUMENTS = frozenset((
+    "html", "article", "book", "chapter", "section", "refentry", "FictionBook", "svg", "TEI", "TEI.2", "topic", "concept",
+    "task", "reference", "nitf", "us-patent-grant", "us-patent-application", "patent-document", "ep-patent-document",
+))  # fmt: skip
+_OF_DOCUMENTS = ("http://docbook.org/", "http://www.tei-c.org/", _WORD, _XHTML, _SVG, _FICTION)
 _CELLS = frozenset(("td", "th", "entry", "Cell", "tc"))
 #: Of Word: what is no part of a line.
 _WORD_LINES = frozenset(("p", "br", "tr", "sect", "body", "hdr", "ftr", "footnote", "endnote"))
 
 _MARKUP = re.compile(r"</[a-zA-Z][\w:-]*\s*>|<(?:br|hr|p|img)\b[^<>]*>", re.IGNORECASE)
-_DECLARATION = re.compile(r"\s*<\?xml\b[^>]*\?>")
+_DECLARATION = re.compile(r"\A\s*<\?xml\b[^>]*\?>")
 _BEGUN = re.compile(rb"(?:</|&)[^<>&;\s]*\Z")
 _MOST_NAME = 100
 _TAG = re.compile(r"<(?=[/a-zA-Z])")
@@ -107,6 +115,10 @@ class _Lines:
         self._left = most
         #: Elements within one that is not seen, it included.
         self._unseen = 0
+        #: Whether it is a document whose lines have parts; None before its first element.
+        self._known: bool | None = None
+        #: Whether a part of a line ended just now.
+        self._after_part = False
 
     def listen(self, parser: Any) -> None:
         # Without its definition, an entity is skipped where one may be elsewhere, and is an error otherwise.
@@ -121,7 +133,12 @@ class _Lines:
             self._unseen += 1
             return
         namespace, _, local = name.rpartition(" ")
+        if self._known is None:
+            self._known = local in _DOCUMENTS
         self._border(namespace, local, attributes)
+        if self._after_part and local in _PARTS and not (self._known or namespace.startswith(_OF_DOCUMENTS)):
+            self._line.append(" ")
+        self._after_part = False
         if attributes:
             of_a_part = bool(self._line)
             seen = _SEEN.get(namespace, _SEEN_OF_OFFICE if namespace.startswith(_OFFICE) else None)
@@ -140,6 +157,7 @@ class _Lines:
         namespace, _, local = name.rpartition(" ")
         if local not in _CELLS and local != "tab":
             self._border(namespace, local, {})
+        self._after_part = local in _PARTS and namespace != _WORD
 
     def _border(self, namespace: str, local: str, attributes: dict[str, str]) -> None:
         if local in _CELLS or (namespace == _WORD and local == "tab"):
@@ -157,6 +175,7 @@ class _Lines:
         if not self._unseen:
             self._count(text)
             self._line.append(text)
+            self._after_part = False
 
     def _count(self, text: str) -> None:
         self._left -= len(text)

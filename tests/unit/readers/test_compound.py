@@ -97,6 +97,16 @@ def test_a_document_in_a_document_is_a_file_of_its_own() -> None:
     assert compound.Compound(found.content).stream("WordDocument") == opened.stream("WordDocument")
 
 
+@pytest.mark.parametrize("stream", ["\x01Ole10Native", "Package"])
+def test_a_compound_file_in_an_object_is_not_the_object(stream: str) -> None:
+    inside = word(body="inside\r")
+    packed = dropped("letter.doc", inside, "") if stream == "\x01Ole10Native" else inside
+    found = compound.of_content("object 1", packed_up({(stream,): packed, ("\x01CompObj",): b"x"}))
+    assert found == Inner("letter.doc" if packed is not inside else "object 1", inside)
+    # One that is no object, but was stored as one.
+    assert compound.of_content("object 1", inside) == Inner("object 1.doc", inside)
+
+
 @pytest.mark.parametrize("content", [b"", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", word(body="x")[:700]])
 def test_what_is_broken_is_damaged(content: bytes) -> None:
     with pytest.raises(Unreadable) as raised:

@@ -35,6 +35,11 @@ TABLE = (
     [
         ('<letter place="here"><name>Ada</name><name>Bob</name></letter>', "here\nAda\nBob"),
         ("<a>x<b>y</b>z</a><!-- no --><?no no?>", "xyz"),
+        # Names that mean a part of a line elsewhere, and one that does here.
+        ("<list><code>A1</code><code>B2</code><i>3</i>\n<q>4</q></list>", "A1 B2 3\n4"),
+        ("<list><note>Hal<b>te</b>stelle</note></list>", "Haltestelle"),
+        ("<article><p><b>Hal</b><i>te</i></p></article>", "Halte"),
+        ("<list><p xmlns='http://www.w3.org/1999/xhtml'><b>Hal</b><i>te</i></p></list>", "Halte"),
         ("<para>em<emphasis>pha</emphasis>sis, <ulink url='u'>link</ulink> on</para>", "emphasis, link on\nu"),
         ("<row><entry>one</entry><entry>two</entry></row>", "one\ttwo"),
         ("<a>R&amp;D &#228; <![CDATA[<x> & y]]></a>", "R&D ä <x> & y"),
@@ -86,6 +91,7 @@ def test_what_can_be_read_of_broken_xml_is_read(markup: str, text: str) -> None:
         "<a>word" + "&amp;" * 1_000_000 + "</a>",
         "<a>word" + "<![CDATA[" * 100_000,
         "<a>word" + "<b c='x'/>" * 200_000 + "</a>",
+        "<a>word" + " " * 1_000_000 + "x</a>",
     ],
     ids=lambda markup: markup[:12],
 )
