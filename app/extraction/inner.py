@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 
 from app.extraction.readers.base import Inner
@@ -20,6 +21,8 @@ MOST_FILES = 1000
 MOST_HEAD = 4096
 #: Characters of a name that are kept.
 _NAME = 255
+# Controls, ends of lines, and halves of characters.
+_NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 class Writer:
@@ -72,5 +75,10 @@ def files(descriptor: int, size: int | None = None) -> Iterator[Inner]:
         place += len(head) + 1
         if not shaped or not 0 <= size <= end - place:
             return
-        yield Inner(name[-_NAME:], os.pread(descriptor, size, place), media_type)
+        yield Inner(_shown(name[-_NAME:]), os.pread(descriptor, size, place), media_type)
         place += size
+
+
+def _shown(name: str) -> str:
+    """A name as it stands in a text and in answers: one line, with blanks for what is no character of any text."""
+    return _NO_TEXT.sub(" ", name)
