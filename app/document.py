@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 from typing import Any
 
+from app import processing
 from app.attachment import Attachment, microseconds
 from app.blobs.filesystem import Filesystem
+from app.errors import StorageFailed
 from app.extraction import parts
 from app.extraction.record import Extraction
 from app.index.documents import Write
+from app.search.inside import MOST_BYTES, Inside
 from app.search.words import content_fields, name_fields
 
 #: The fields of the text itself. They are no part of the `_source` that Elasticsearch keeps.
 TEXT_FIELDS = ("content", "content_words")
 #: What is made of a name and a text again for every version of the mapping, and so is never lost.
 DERIVED_FIELDS = (*TEXT_FIELDS, *name_fields(""))
+
+#: What it costs to look at the outcome of an extraction, for each of its parts.
+_STEPS_A_PART = 3
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +43,31 @@ def text_of(blobs: Filesystem, attachment_id: str, extraction: Extraction) -> by
     if extraction.sha256 is not None and hashlib.sha256(content).hexdigest() != extraction.sha256:
         raise ValueError("another digest")
     return content
+
+
+def inside_of(blobs: Filesystem, attachment_id: str) -> Inside | None:
+    """The files inside of an attachment; None where its text has none, or was not taken out. Raises ValueError for a
+    damaged outcome of the extraction, StorageFailed."""
+    record = blobs.extraction(attachment_id, having=b'"file"')
+    if record is None:
+        return None
+    try:
+        size, told = record["size"], record["parts"] or ()
+        processing.spend(_STEPS_A_PART * len(told))
+        files = parts.files_of(told)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not an extraction: {error!r}") from None
+    return Inside(files, functools.partial(_beginning, blobs, attachment_id, size)) if files else None
+
+
+def _beginning(blobs: Filesystem, attachment_id: str, size: int) -> bytes:
+    """The beginning of a text of so many bytes; nothing where it is another one by now, or can't be read."""
+    try:
+        found, content = blobs.beginning_of_text(attachment_id, MOST_BYTES)
+    except StorageFailed:
+        log.error("the text of %s can't be read", attachment_id)
+        return b""
+    return content if found == size else b""
 
 
 def check_text(blobs: Filesystem, attachment_id: str, extraction: Extraction, read_data: bool) -> None:

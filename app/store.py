@@ -33,7 +33,7 @@ from app.attachment import Attachment, Unread, now
 from app.blobs.base import Staged, Version
 from app.blobs.files import typed_errors
 from app.blobs.filesystem import Filesystem
-from app.document import document_of, extraction_of, text_of
+from app.document import document_of, extraction_of, inside_of, text_of
 from app.errors import (
     BytesMissing,
     IndexIncomplete,
@@ -56,6 +56,7 @@ from app.index.attachments import AttachmentIndex
 from app.journal import Entry, Journal
 from app.mediatype import detect
 from app.monitoring import measures
+from app.search.inside import Inside
 from app.settings import Settings
 from app.turnstile import Turnstile
 
@@ -467,6 +468,17 @@ class Store:
         if known is None or not known.size:
             raise NotFound()
         return known
+
+    def inside(self, attachment_id: str, tenant: str) -> Inside | None:
+        """The files inside of an attachment, for whoever was answered that a search found it; None where there are none, or
+        nothing is known of them (any more). What the disk does not say is left out of an answer, which stays one."""
+        try:
+            return inside_of(self.blobs, self.find(attachment_id, tenant).id)
+        except NotFound:
+            return None
+        except (StorageFailed, ValueError):
+            log.error("what is known of the text of %s can't be read", attachment_id)
+            return None
 
     def queue_missing(self, *, failed: bool = False) -> int:
         """Queue every attachment that has text to take out and no outcome yet, and with `failed` what readers made nothing

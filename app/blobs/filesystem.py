@@ -226,10 +226,22 @@ class Filesystem:
         """The text kept of an attachment, in UTF-8; None when there is none. Raises StorageFailed."""
         return self._content(attachment_id, "text")
 
-    def extraction(self, attachment_id: str) -> Json | None:
-        """How the extraction ended; None while it has not. Raises StorageFailed, ValueError for a damaged file."""
+    def beginning_of_text(self, attachment_id: str, most: int) -> tuple[int, bytes]:
+        """How many bytes the text kept of an attachment has, and the first `most` of them; 0 when there is none. Raises
+        StorageFailed."""
+        try:
+            with open(self._name(attachment_id, "text"), "rb") as file:
+                return os.fstat(file.fileno()).st_size, file.read(most)
+        except FileNotFoundError:
+            return 0, b""
+        except OSError as error:
+            raise StorageFailed() from error
+
+    def extraction(self, attachment_id: str, having: bytes = b"") -> Json | None:
+        """How the extraction ended; None while it has not, or where the file does not have the bytes `having`, as is known
+        before it is decoded. Raises StorageFailed, ValueError for a damaged file."""
         content = self._content(attachment_id, "extraction")
-        if content is None:
+        if content is None or having not in content:
             return None
         try:
             record = json.loads(content)

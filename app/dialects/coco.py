@@ -111,11 +111,16 @@ _SEARCH_PARAMETERS = (
     Parameter(
         "highlight",
         "query",
-        "Whether hits have `highlight`: fragments of `content`, and the `name`, as HTML with <mark>.",
+        "Whether hits have `highlight`: fragments of `content`, the `file` inside of which each is, and the `name`, as HTML "
+        "with <mark>.",
         {"type": "boolean"},
     ),
     Parameter("facets", "query", f"Counts of values in `aggregations`, by comma; of {', '.join(FACETS)}."),
-    Parameter("_source", "query", f"Fields to return, by comma; of {', '.join(params.SOURCE_FIELDS)}."),
+    Parameter(
+        "_source",
+        "query",
+        f"Fields to return, by comma; of {', '.join((*params.SOURCE_FIELDS, *params.ADDED_FIELDS))}.",
+    ),
 )
 
 
@@ -218,11 +223,11 @@ def search_by_ids() -> Response:
 
 
 def _search(wanted: params.SearchParams) -> Response:
-    tenant = caller().tenant
-    answer = services().store.index.search(
+    tenant, store = caller().tenant, services().store
+    answer = store.index.search(
         query.build(wanted, tenant),
         tenant,
-        functools.partial(query.answered, wanted),
+        functools.partial(query.answered, wanted, inside=functools.partial(store.inside, tenant=tenant)),
         client=connection(),
         slow=query.slow(wanted),
         doubtful=query.doubtful(wanted),

@@ -1,14 +1,15 @@
 """The process that reads one document, started by app/extraction/sandbox.py; of the application it has what reads.
 
-    python -I start.py KIND MEDIA_TYPE LIMIT MEMORY SECONDS PARENT RESULT UNFIT INNER FOLDER LANGUAGES PAGE BYTES FILES BATCH
+    python -I start.py KIND MEDIA_TYPE LIMIT MEMORY SECONDS PARENT RESULT UNFIT INNER FOLDER LANGUAGES PAGE BYTES FILES
+        BATCH PICTURES
 
 The document is standard input, the text goes to standard output in UTF-8, at most LIMIT bytes of it, a JSON object to the
 descriptor RESULT, and the files inside of the document to INNER (`app.extraction.inner` says how), at most FILES of them
 with BYTES together. PAGE: the one that is read, 0 for all. With BATCH, standard input is several small documents of one
-kind in that form, and so are their texts in INNER, each behind a line of what is told of it. Everything that it loads lies
-in the environment that it was started from, and in FOLDER, which holds the data of recognition ('' for none) in its
-LANGUAGES ('' for all): no library is unpacked or looked for anywhere else, and nothing is written but the text and those
-files.
+kind in that form, and so are their texts in INNER, each behind a line of what is told of it. PICTURES: whether those that
+the document shows are among its files, to be recognized. Everything that it loads lies in the environment that it was
+started from, and in FOLDER, which holds the data of recognition ('' for none) in its LANGUAGES ('' for all): no library is
+unpacked or looked for anywhere else, and nothing is written but the text and those files.
 
 Before it looks at the document it gives up all that it does not need, which is all but memory, processor time and what is
 open: it has loaded its libraries, and read a small document of the same kind, so that whatever a library loads or starts
@@ -272,8 +273,8 @@ def result_of(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 def main() -> None:
     kind, media_type, folder, languages = sys.argv[1], sys.argv[2], sys.argv[10], sys.argv[11]
     limit, memory, seconds, parent, told, unfit, inside = map(int, sys.argv[3:10])
-    page, most_bytes, most_files, batch = map(int, sys.argv[12:16])
-    options = Options(limit, os.fstat(0).st_size, folder, tuple(languages.split()), page)
+    page, most_bytes, most_files, batch, pictures = map(int, sys.argv[12:17])
+    options = Options(limit, os.fstat(0).st_size, folder, tuple(languages.split()), page, bool(pictures))
     files = inner.Writer(inside, most_bytes, most_files)
 
     def read() -> dict[str, Any]:

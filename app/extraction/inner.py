@@ -1,14 +1,15 @@
 """Files inside of a document (attachments of a mail, files of an archive, what is put into office files): how the process
 that reads the document hands them over, to be read by processes of their own.
 
-One after the other in a file in memory: a line of JSON with `name`, `media_type` and `size`, then so many bytes. What was
-written is not believed: `files` gives what is well formed, within the same bounds.
+One after the other in a file in memory: a line of JSON with `name`, `media_type`, `size` and `page`, then so many bytes.
+What was written is not believed: `files` gives what is well formed, within the same bounds.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 
 from app.extraction.readers.base import Inner
@@ -20,6 +21,8 @@ MOST_FILES = 1000
 MOST_HEAD = 4096
 #: Characters of a name that are kept.
 _NAME = 255
+# Controls, ends of lines, and halves of characters.
+_NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 class Writer:
@@ -34,7 +37,12 @@ class Writer:
 
     def write(self, file: Inner) -> None:
         """Hand `file` over, or leave it out when there are too many or too much. Raises OSError."""
-        said = {"name": file.name[-_NAME:], "media_type": file.media_type[:_NAME], "size": len(file.content)}
+        said = {
+            "name": file.name[-_NAME:],
+            "media_type": file.media_type[:_NAME],
+            "size": len(file.content),
+            "page": file.page,
+        }
         head = json.dumps(said).encode() + b"\n"
         self._count += 1
         if self._count > self._most_files or len(head) > MOST_HEAD or len(head) + len(file.content) > self._left:
@@ -65,12 +73,19 @@ def files(descriptor: int, size: int | None = None) -> Iterator[Inner]:
         head, newline, _ = os.pread(descriptor, MOST_HEAD, place).partition(b"\n")
         try:
             said = json.loads(head)
-            name, media_type, size = said["name"], said["media_type"], said["size"]
-            shaped = newline and isinstance(name, str) and isinstance(media_type, str) and type(size) is int
+            name, media_type, size, page = said["name"], said["media_type"], said["size"], said["page"]
+            shaped = (
+                newline and isinstance(name, str) and isinstance(media_type, str) and type(size) is type(page) is int
+            )
         except (ValueError, KeyError, TypeError, RecursionError):
             return
         place += len(head) + 1
-        if not shaped or not 0 <= size <= end - place:
+        if not shaped or not 0 <= size <= end - place or page < 0:
             return
-        yield Inner(name[-_NAME:], os.pread(descriptor, size, place), media_type)
+        yield Inner(_shown(name[-_NAME:]), os.pread(descriptor, size, place), media_type, page)
         place += size
+
+
+def _shown(name: str) -> str:
+    """A name as it stands in a text and in answers: one line, with blanks for what is no character of any text."""
+    return _NO_TEXT.sub(" ", name)

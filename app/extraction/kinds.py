@@ -26,6 +26,8 @@ HOLDERS: frozenset[Kind] = frozenset((
 ))  # fmt: skip
 #: Kinds whose text is recognized, for which the data of recognition has to be there.
 RECOGNIZED: frozenset[Kind] = frozenset({"image", "scan"})
+#: Kinds whose pictures are given on, for text to be recognized in them.
+PICTURED: frozenset[Kind] = frozenset({"office", "opendocument"})
 #: Kinds that are so quick to read that most of the time goes to starting a process: small files of them in one archive or
 #: mail are read together.
 BATCHED: frozenset[Kind] = frozenset({"text", "html", "xml", "json", "properties", "folded"})

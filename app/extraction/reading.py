@@ -3,7 +3,8 @@
 So an attachment of a mail can do no more than an attachment of the store, and is read by whatever reads such files. Behind
 the text of the document come, one after the other, the name of each file and its text. A file that can't be read, or that
 no reader knows, has its name alone; where this machine is the reason, it is the reason for the whole document. A file
-without a name is the document's own text in another form.
+without a name is the document's own text in another form, or a picture that is shown in it: its text comes last, and is of
+the page that shows it, which is told once more then.
 
 Bounds hold for the whole tree of documents within documents: how deep it is, how many files are read, how many bytes they
 have together, and the time. What was read when one of them is reached is kept, with the names of what was not; one file
@@ -102,6 +103,11 @@ class _Tree:
         ways: dict[int, Way | None] = {}
         known: dict[int, tuple[Verdict, bytes]] = {}
         for number, file in enumerate(files):
+            if not file.name and not self._recognizes and self._is_picture(number, files, ways):
+                # Nothing of it yet, not even a line.
+                self.waits = True
+                continue
+            began_at = self._output.tell()
             before = "\n\n" if self._output.tell() > began else ""
             heading = f"{before}{file.name}\n" if file.name else before
             named_at = self._output.tell() - began + len(before)
@@ -135,9 +141,18 @@ class _Tree:
             # Let go, as what is deeper takes memory too.
             files[number] = file._replace(content=b"")
             whole = whole and not found.cut and found.reason not in ("timeout", "memory", "crashed")
+            if not file.name and self._output.tell() == text_at + began:
+                # Of a form of the text in which there is none.
+                self._output.seek(began_at)
+                self._output.truncate()
+                characters -= len(heading)
+                continue
             characters += found.characters or 0
             if file.name:
                 found_parts += parts.within(found.parts, file.name, named_at, text_at)
+            elif self._is_picture(number, files, ways):
+                # It is no page itself, but on one, whose text goes on here.
+                found_parts += [parts.Part(text_at, file.page)] if file.page else []
             else:
                 found_parts += (each._replace(at=each.at + text_at) for each in found.parts)
         self._output.flush()
@@ -152,6 +167,10 @@ class _Tree:
             document.write(file.content)
             document.seek(0)
             return self.document(way, document, left if last else max(LEAST_SECONDS, left / 2), depth + 1)
+
+    def _is_picture(self, number: int, files: list[Inner], ways: dict[int, Way | None]) -> bool:
+        way = self._way(number, files, ways)
+        return way is not None and way.kind == "image"
 
     def _way(self, number: int, files: list[Inner], ways: dict[int, Way | None]) -> Way | None:
         """How a file is read. `ways`: what is known already; to tell it takes milliseconds for each. Raises Stopped."""

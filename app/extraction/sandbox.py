@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, get_args
 
 from app.extraction import inner, parts
-from app.extraction.kinds import RECOGNIZED, Kind, Way
+from app.extraction.kinds import PICTURED, RECOGNIZED, Kind, Way
 from app.extraction.parts import Part
 from app.extraction.readers.base import Inner
-from app.extraction.recognition_data import recognition_folder
+from app.extraction.recognition_data import recognition_folder, recognition_installed
 from app.extraction.record import Reason
 
 #: Seconds that must be left for another page, or another file inside of a document, to be begun.
@@ -178,6 +178,7 @@ def _run(
                 *(str(each) for each in (*numbers, *handed, folder or "")),
                 *(" ".join(limits.languages), str(way.page)),
                 *(str(each) for each in (limits.inner_bytes, limits.inner_files, int(batch))),
+                str(int(way.kind in PICTURED and recognition_installed())),
             ],
             stdin=document,
             stdout=text,

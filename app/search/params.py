@@ -12,11 +12,12 @@ from typing import Any
 from app.attachment import DIALECT_FIELDS, DOCUMENTED_FIELDS
 from app.errors import InvalidParameter
 from app.search.facets import FACETS
+from app.search.inside import FILES
 
 #: How far `from` + `size` may reach; Elasticsearch's own default, set in the mapping as well.
 MAX_WINDOW = 10_000
 DEFAULT_SIZE = 10
-#: Hits of a page with marked words: each costs the reading of its text.
+#: Hits of a page with marked words, or with the files inside: each costs the reading of its text, or of what is known of it.
 MAX_HIGHLIGHTED = 100
 #: Values of one filter.
 MAX_VALUES = 100
@@ -38,6 +39,8 @@ SOURCE_FIELDS = (
     *("owner", "dialect", "media_type", "extension", "sha256", "extraction"),
     *DIALECT_FIELDS,
 )
+#: What may be asked of a hit that is no field of the index: what lies beside the attachment itself says it.
+ADDED_FIELDS = (FILES,)
 #: What a field is sorted by, and so what `search_after` has for it.
 SORT_FIELDS: dict[str, type] = {
     **dict.fromkeys(("id", "session", "name", "icon", "extension", "media_type", "dialect", "owner"), str),
@@ -95,6 +98,9 @@ def parse(given: Mapping[str, Sequence[str]], *, max_page_size: int, max_query_l
     highlight = _choice(values, "highlight", ("true", "false"), "false") == "true"
     if highlight and size > MAX_HIGHLIGHTED:
         raise InvalidParameter("size", f"is more than {MAX_HIGHLIGHTED} with [highlight]")
+    source = _names(values, "_source", (*SOURCE_FIELDS, *ADDED_FIELDS), DOCUMENTED_FIELDS)
+    if FILES in source and size > MAX_HIGHLIGHTED:
+        raise InvalidParameter("size", f"is more than {MAX_HIGHLIGHTED} with [_source={FILES}]")
     sort = _sort(values["sort"]) if "sort" in values else ()
     return SearchParams(
         filters={name: _values(name, given[name]) for name in FILTERS if name in given},
@@ -107,7 +113,7 @@ def parse(given: Mapping[str, Sequence[str]], *, max_page_size: int, max_query_l
         after=_after(values["search_after"], sort, offset) if "search_after" in values else None,
         highlight=highlight,
         facets=_names(values, "facets", tuple(FACETS), ()),
-        source=_names(values, "_source", SOURCE_FIELDS, DOCUMENTED_FIELDS),
+        source=source,
     )
 
 

@@ -7,14 +7,15 @@ session alone scores as a bare `term` query does, and nobody's documents are fou
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from app.search.facets import aggregations, collected
+from app.search.inside import FILES, Inside, tell
 from app.search.marking import highlight
 from app.search.matching import ranked
 from app.search.names import mark_names
-from app.search.params import SearchParams
+from app.search.params import ADDED_FIELDS, SearchParams
 from app.search.syntax import Item, Node, Pattern, leaves, parse
 
 Dsl = dict[str, Any]
@@ -46,7 +47,8 @@ def build(params: SearchParams, tenant: str) -> Dsl:
     body: Dsl = {
         "query": {"bool": {"must": must or [{"match_all": {}}], "filter": filters}},
         "size": params.size,
-        "_source": list(params.source),
+        # No names at all would be all fields.
+        "_source": [each for each in params.source if each not in ADDED_FIELDS] or False,
     }
     if params.after is None:
         body["from"] = params.offset
@@ -61,22 +63,32 @@ def build(params: SearchParams, tenant: str) -> Dsl:
     if own:
         body["post_filter"] = {"bool": {"filter": list(own.values())}}
     if params.highlight:
-        body["_source"] = list(dict.fromkeys((*params.source, "name")))
+        body["_source"] = list(dict.fromkeys((*(body["_source"] or ()), "name")))
         if (marked := highlight(tree, params.size)) is not None:
             body["highlight"] = marked
     return body
 
 
-def answered(params: SearchParams, answer: bytes) -> bytes:
-    """The answer of Elasticsearch to that body, with what it can't do itself; byte for byte when that is nothing."""
+def answered(
+    params: SearchParams, answer: bytes, inside: Callable[[str], Inside | None] = lambda attachment_id: None
+) -> bytes:
+    """The answer of Elasticsearch to that body, with what it can't do itself; byte for byte when that is nothing.
+    `inside`: the files inside of an attachment, by its id; None where there are none. Raises what that and
+    `processing.spend` raise."""
     own = _own_filters(params, _filters(params))
-    if not own and not params.highlight:
+    files = FILES in params.source
+    if not own and not params.highlight and not files:
         return answer
     content = json.loads(answer)
     if own:
         content["aggregations"] = collected(content["aggregations"])
     if params.highlight:
         mark_names(content, _tree(params), params.source)
+    if files:
+        for hit in content["hits"]["hits"]:
+            hit.setdefault("_source", {})
+    if params.highlight or files:
+        tell(content, inside, files=files)
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -320,6 +320,75 @@ def test_words_are_marked_as_they_were_found(
     assert screen.module("marks", call, fragments, text) == [True, True, marked]
 
 
+def packed(files: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as made:
+        for name, content in files.items():
+            made.writestr(name, content)
+    return file.getvalue()
+
+
+def top_of(region: Locator, heading: str) -> float:
+    """How far below the upper edge of a text its heading is, in points."""
+    found = region.get_by_role("heading", name=heading, exact=True)
+    expect(found).to_be_attached()
+    return float(
+        found.evaluate("(each) => each.getBoundingClientRect().top - each.parentElement.getBoundingClientRect().top")
+    )
+
+
+def test_the_file_inside_that_was_found(screen: Screen) -> None:
+    """It is said in the row and beside each passage; the text is shown from there on, however far behind it begins."""
+    attack = f"{ATTACK.replace('/', '')} & Söhne.txt"
+    inner = packed({"long.txt": b"Nothing of it. " * 5000, attack: b"The quokka in the last one of these.\n" * 40})
+    files = {"first.txt": b"The numbat in the first one.", "inner.zip": inner}
+    decided(screen, *screen.upload(("zoo.zip", packed(files)), ("quokka.txt", b"A quokka in no archive.")))
+    await_text(screen, "numbat")
+    screen.open("?q=quokka")
+    row = screen.row("zoo.zip")
+    path = f"inner.zip/{attack}"
+    expect(row.locator(".inside")).to_have_text(f"in {path}")
+    expect(screen.page.locator(".rows li").filter(has_text="quokka.txt").locator(".inside")).to_have_count(0)
+    row.click()
+    region = text_of(screen, "zoo.zip")
+    heading = f"inner.zip › {attack}"
+    way = screen.preview.locator("blockquote").first.get_by_role("button", name=path)
+    expect(way).to_be_visible()
+    expect(region.get_by_role("heading", name=heading, exact=True)).to_be_in_viewport()
+    screen.page.wait_for_function("document.querySelector('.look .text').scrollTop > 1000")
+    assert -2 < top_of(region, heading) < 400
+    expect(region.locator("mark").first).to_be_in_viewport()
+    # Another search goes elsewhere, and back again.
+    screen.type("numbat")
+    expect(row.locator(".inside")).to_have_text("in first.txt")
+    expect(region.get_by_role("heading", name="first.txt", exact=True)).to_be_in_viewport()
+    region.evaluate("(each) => { each.scrollTop = each.scrollHeight; }")
+    expect(region.get_by_role("heading", name="first.txt", exact=True)).not_to_be_in_viewport()
+    screen.preview.get_by_role("button", name="first.txt", exact=True).press("Enter")
+    expect(region.get_by_role("heading", name="first.txt", exact=True)).to_be_in_viewport()
+    # The page itself stays where it is.
+    assert screen.page.evaluate("scrollY") == 0
+    assert screen.page.evaluate("globalThis.hacked") is None
+    check(screen.page)
+
+
+def test_a_passage_of_a_file_that_is_not_shown_has_no_way_to_it(screen: Screen) -> None:
+    """Of a file that browsers show there is no text with places; what it is in is said all the same."""
+    mailbox = b"From a@example.org Thu Jan  1 00:00:00 1970\n" + mail("The letter.")
+    made = EmailMessage()
+    made["From"], made["To"], made["Subject"] = "a@example.org", "b@example.org", "Zoo"
+    made.set_content("Nothing here.")
+    made.add_attachment(b"A quokka.", maintype="text", subtype="plain", filename="zoo.txt")
+    ids = screen.upload(("zoo.mbox", mailbox + b"\n\nFrom b@example.org Thu Jan  1 00:00:00 1970\n" + bytes(made)))
+    decided(screen, *ids)
+    await_text(screen, "quokka")
+    screen.open("?q=quokka")
+    screen.row("zoo.mbox").click()
+    passage = screen.preview.locator("blockquote")
+    expect(passage.locator(".inside")).to_have_text("in zoo.txt")
+    expect(passage.get_by_role("button")).to_have_count(0)
+
+
 def test_a_text_that_was_cut_says_so(screen: Screen) -> None:
     kept(screen, "long.zip", b"the beginning", cut=True)
     kept(screen, "whole.zip", b"all of it")

@@ -21,13 +21,14 @@ class Unfit(Exception):
 class Options(NamedTuple):
     """`limit`: bytes of text that are kept. `size`: of the document. `folder`: with the data of recognition, or '', and
     `languages`: what text is recognized in, empty: all of which it has data. `page`: the one of the document that is to be
-    read, from 1, where it is one."""
+    read, from 1, where it is one. `pictures`: whether those that it shows are given on: text can be recognized in them."""
 
     limit: int
     size: int
     folder: str = ""
     languages: tuple[str, ...] = ()
     page: int = 0
+    pictures: bool = False
 
 
 class Page(NamedTuple):
@@ -41,11 +42,13 @@ class Page(NamedTuple):
 
 class Inner(NamedTuple):
     """A file inside of the document. `name`: as the document says it, without a folder but in an archive, or '' when it has
-    none. `media_type`: what the document claims of it, or ''; its content decides."""
+    none. `media_type`: what the document claims of it, or ''; its content decides. `page`: the one of the document that it
+    is shown on, from 1; 0: on none."""
 
     name: str
     content: bytes
     media_type: str = ""
+    page: int = 0
 
 
 class Omitted(NamedTuple):

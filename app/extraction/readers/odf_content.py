@@ -43,8 +43,7 @@ _BREAKS = {"text:tab": "\t", "text:tab-stop": "\t", "text:line-break": "\n", "te
 _BREAKS |= dict.fromkeys(_FORMULAS, " ")
 _ENDS = dict.fromkeys(_LINES, "\n") | dict.fromkeys(_FORMULAS, " ")
 _CELLS = {"table:table-cell", "table:covered-table-cell"}
-# What was deleted, what numbers there are of pages, what programs only need, contents of pictures. (What is recognized in
-# pictures of documents would come from `Pictures/`.)
+# What was deleted, what numbers there are of pages, what programs only need, pictures that are written into the text.
 _LEFT_OUT = {
     "text:tracked-changes",
     "text:page-number",
@@ -69,10 +68,13 @@ _BLANKS = re.compile(r"[ \t\r\n]+")
 
 
 class Content:
-    """Makes lines of any of the parts, or of a flat document (`markup.Handler`). `objects`: addresses of what is in it."""
+    """Makes lines of any of the parts, or of a flat document (`markup.Handler`). `objects`: addresses of what is in it,
+    `shown`: of its pictures, each with the number of the page that shows it, 0 before the first."""
 
     def __init__(self) -> None:
         self.objects: list[str] = []
+        self.shown: list[tuple[str, int]] = []
+        self._pages = 0
         self._flow = Flow()
         self._pieces: list[Piece] = []
         #: Whether lines that come next are the first ones of a page.
@@ -104,6 +106,8 @@ class Content:
             self._sheets = True
         elif name in _OBJECTS:
             self.objects.append(attributes.get("xlink:href", "").removeprefix("#"))
+        elif name == "draw:image":
+            self.shown.append((attributes.get("xlink:href", ""), self._pages))
         elif name in _LINKS and ":" in attributes.get("xlink:href", ""):
             self._flow.link(attributes["xlink:href"])
         self._masters = self._masters or name == _MASTERS
@@ -153,6 +157,7 @@ class Content:
         if not self._flow.depth and (name == "draw:page" or sheet):
             self._finish(last=True)
             self._page = True
+            self._pages += 1
             self._title = attributes.get("table:name", "") if sheet else ""
 
     def _finish(self, *, last: bool) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from app.extraction import inner
-from app.extraction.readers import binary_sheet, embedded, markup, package
+from app.extraction.readers import binary_sheet, embedded, markup, package, shown
 from app.extraction.readers.base import Inner, Options, Page, Piece, Unreadable
 from app.extraction.readers.lines import Lines
 from app.extraction.readers.markup import Handler, Nothing
@@ -24,8 +24,7 @@ from app.extraction.readers.story import NAMES, Story
 
 #: Where the main part is by custom, if the package does not say it.
 _MAIN = ("word/document.xml", "xl/workbook.xml", "xl/workbook.bin", "ppt/presentation.xml")
-#: What is read of what another part refers to, in this order, by the last word of the relationship's type. (`image`: what
-#: is recognized in pictures of documents would come from here.)
+#: What is read of what another part refers to, in this order, by the last word of the relationship's type.
 _FOLLOWED = (
     "header", "footer", "footnotes", "endnotes", "drawing", "chart", "chartEx", "chartUserShapes", "diagramData",
     "vmlDrawing", "notesSlide", "comments", "threadedComment",
@@ -42,6 +41,9 @@ _PROPERTIES = {
 }
 _NUMBER = re.compile(r"\d+")
 
+# Whether the pictures that are shown are given on.
+_pictures = False
+
 
 class Relation(NamedTuple):
     """`kind`: the last word of its type. `target`: a part's name, or an address where it is `external`."""
@@ -55,6 +57,8 @@ class Relation(NamedTuple):
 def load(options: Options) -> None:
     import xml.parsers.expat  # noqa: F401
 
+    global _pictures
+    _pictures = options.pictures
     package.load()
     embedded.load()
 
@@ -77,6 +81,9 @@ class Office:
         self._told: set[str] = set()
         self._broken: list[str] = []
         self._authors: dict[str, str] = {}
+        #: Pictures, each with the page that shows it, and the page that is read.
+        self._shown: list[tuple[str, int]] = []
+        self._page = 0
 
     def pieces(self) -> Iterator[Piece]:
         """Raises Unreadable."""
@@ -100,6 +107,10 @@ class Office:
         for piece in form(main):
             found = found or isinstance(piece, Inner) or bool(piece.text if isinstance(piece, Page) else piece)
             yield piece
+        # Behind all else, for which there is room first.
+        for piece in shown.pictures(self._shown if _pictures else (), self._content, self._parts.__contains__):
+            found = True
+            yield piece
         if self._broken and not found:
             raise Unreadable(self._broken[0])
 
@@ -120,7 +131,7 @@ class Office:
         layouts = self._referred(slides, "slideLayout")
         for each in [*self._referred(layouts, "slideMaster"), *layouts]:
             yield from self._once(list(self._read(each, Story(common=True))))
-        for each in slides:
+        for self._page, each in enumerate(slides, 1):
             pieces = list(self._whole(each))
             yield Page(merged(pieces))
             yield from (piece for piece in pieces if isinstance(piece, Inner))
@@ -139,6 +150,7 @@ class Office:
         for name, identity in book.sheets:
             if identity in targets:
                 target = targets[identity]
+                self._page += 1
                 yield from self._whole(target, Sheet(name, book, self._links(target)))
 
     def _whole(self, part: str, handler: Handler | None = None) -> Iterator[Piece]:
@@ -158,6 +170,9 @@ class Office:
                 # The workbook behind a chart has what the chart shows.
                 if relation.kind in _EMBEDDED and not relation.external and not chart:
                     yield from self._embedded(relation.target)
+            self._shown += (
+                (each.target, self._page) for each in relations if each.kind == "image" and not each.external
+            )
             followed = [each for each in relations if each.kind in _FOLLOWED and not each.external]
             followed.sort(key=lambda each: _FOLLOWED.index(each.kind))
             waiting.extend(each.target for each in reversed(followed))
@@ -166,9 +181,13 @@ class Office:
         if part not in self._met and part in self._parts:
             self._met.add(part)
             try:
-                yield from embedded.files(part, b"".join(self._parts.pieces(part, inner.MOST_BYTES)))
+                yield from embedded.files(part, b"".join(self._content(part)))
             except Broken as error:
                 self._broken.append(str(error))
+
+    def _content(self, part: str) -> Iterator[bytes]:
+        """The bytes of a part that is given on. Raises Broken."""
+        return self._parts.pieces(part, inner.MOST_BYTES)
 
     def _read(self, part: str, handler: Handler, most: int = package.MOST_BYTES) -> Iterator[Piece]:
         """A part as far as it can be read; nothing where it is only referred to."""

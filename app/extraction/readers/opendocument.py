@@ -1,7 +1,7 @@
 """OpenDocument: texts, sheets, presentations, drawings, their templates, the flat form, and the form of OpenOffice 1.
 
 Order: what the file says of itself, headers and footers, the document, and then the objects in it (charts, formulas, other
-documents), which are packages within the package.
+documents), which are packages within the package, and at last the pictures, for text to be recognized in them.
 """
 
 from __future__ import annotations
@@ -10,16 +10,23 @@ import posixpath
 from collections.abc import Iterator
 
 from app.extraction import inner
-from app.extraction.readers import embedded, markup, package
+from app.extraction.readers import embedded, markup, package, shown
 from app.extraction.readers.base import Options, Page, Piece, Unreadable
 from app.extraction.readers.markup import Nothing
 from app.extraction.readers.odf_content import NAMES, Content
 from app.extraction.readers.package import Broken, Package
 
+#: Where it is drawn what an object shows, whose text is read as it is.
+_DRAWN = "ObjectReplacements/"
+# Whether the pictures that are shown are given on.
+_pictures = False
+
 
 def load(options: Options) -> None:
     import xml.parsers.expat  # noqa: F401
 
+    global _pictures
+    _pictures = options.pictures
     package.load()
     embedded.load()
 
@@ -49,6 +56,7 @@ def _checked(pieces: Iterator[Piece]) -> Iterator[Piece]:
 def _of_folder(parts: Package, folder: str, met: set[str]) -> Iterator[Piece]:
     """The document in a folder of the package, and the objects in it, each once."""
     waiting = [folder]
+    pictures: list[tuple[str, int]] = []
     while waiting:
         folder = waiting.pop(0)
         if folder in met:
@@ -65,7 +73,13 @@ def _of_folder(parts: Package, folder: str, met: set[str]) -> Iterator[Piece]:
                 yield "\n".join(filter(None, (piece.title, piece.text))) if isinstance(piece, Page) else piece
         elif folder in parts:
             yield from _left_out(_embedded(parts, folder))
+        for address, page in content.shown:
+            if _DRAWN not in address:
+                # Those of an object are on no page of the document.
+                pictures.append((posixpath.normpath(posixpath.join(folder, address)), 0 if folder else page))
         waiting.extend(posixpath.normpath(posixpath.join(folder, each)) for each in content.objects)
+    if _pictures:
+        yield from shown.pictures(pictures, lambda name: parts.pieces(name, inner.MOST_BYTES), parts.__contains__)
 
 
 def _left_out(pieces: Iterator[Piece]) -> Iterator[Piece]:

@@ -17,6 +17,9 @@ const ENTITY = /&(?:amp|lt|gt|quot|#x27|#x2F|#39|#47);/g;
 
 const plain = (text) => text.replace(ENTITY, (entity) => ENTITIES.get(entity));
 
+/** Of a hit, the path of the file inside that its fragment `number` is in; '' for none. */
+export const fileOf = (hit, number = 0) => plain(hit?.highlight?.file?.[number] ?? "");
+
 /** What is marked in a fragment: words, and what stands together of those that have no blanks between them. */
 export function marksOf(fragment) {
   const found = [];

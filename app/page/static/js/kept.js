@@ -29,7 +29,8 @@ export function headingsOf(parts, mediaType) {
       word = T.preview.parts.page;
       level = "h4";
       const names = file.map((name) => h("bdi", {}, name));
-      return { at, element: h("h3", { class: "part file" }, ...apart(names, " › ")), line: file.at(-1) };
+      const element = h("h3", { class: "part file" }, ...apart(names, " › "));
+      return { at, element, line: file.at(-1), path: file.join("/") };
     }
     const named = title ? [": ", h("bdi", {}, title)] : [];
     return { at, element: h(level, { class: "part" }, word(page), ...named), line: "" };

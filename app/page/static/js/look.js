@@ -15,10 +15,10 @@ const PATIENCE = 400;
 export class Look {
   /**
    * `source`: what is known of the attachment, at `url`. `settled`: what has become of its text, { state, reason }, once it
-   * is no longer being read. `pattern`: the words to mark.
+   * is no longer being read. `pattern`: the words to mark. `shown()`: the text is there that was read of it.
    */
-  constructor({ source, url, settled, pattern, signal }) {
-    Object.assign(this, { source, url, settled, pattern, signal });
+  constructor({ source, url, settled, pattern, signal, shown }) {
+    Object.assign(this, { source, url, settled, pattern, signal, shown });
     this.view = null;
     this.element = h("div", { class: "look" });
     this.show();
@@ -28,6 +28,16 @@ export class Look {
   mark(pattern) {
     this.pattern = pattern;
     this.view?.mark(pattern);
+  }
+
+  /** Whether the text that is shown has a place where the file inside begins. */
+  has(path) {
+    return this.view?.has(path) ?? false;
+  }
+
+  /** Scroll the text to where the file inside begins. `wanted()`: whether it still is to be. */
+  reveal(path, wanted) {
+    this.view?.reveal(path, wanted);
   }
 
   show() {
@@ -106,6 +116,7 @@ export class Look {
         this.element.className = "look text";
         this.element.replaceChildren(found.element);
         if (failed) this.element.prepend(h("p", {}, failed));
+        this.shown();
       } else if (otherwise) otherwise();
       else tell(sentenceOf(known) || (failed ? "" : T.preview.none), T.preview.noneHint);
     } catch (error) {

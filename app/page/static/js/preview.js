@@ -3,7 +3,7 @@
 import { find, status } from "./api.js";
 import { button, h, icon, set } from "./dom.js";
 import { bytes, count, inFull } from "./format.js";
-import { marked } from "./highlight.js";
+import { fileOf, marked } from "./highlight.js";
 import { nameOf } from "./kinds.js";
 import { announce } from "./live.js";
 import { Look } from "./look.js";
@@ -81,7 +81,9 @@ export class Preview {
     const settled = new Promise((resolve) => {
       this.settle = resolve;
     });
-    this.look = new Look({ source, url: address(source.id), settled, signal });
+    const shown = () => this.found(this.hit);
+    this.revealed = "";
+    this.look = new Look({ source, url: address(source.id), settled, signal, shown });
     this.body.replaceChildren(this.look.element, this.buttons(hit), this.passages, this.details(hit, signal));
     this.found(this.hit);
   }
@@ -148,8 +150,34 @@ export class Preview {
     this.passages.hidden = !fragments.length;
     this.passages.replaceChildren(
       h("h3", {}, T.preview.passages),
-      ...fragments.map((fragment) => h("blockquote", { dir: "auto" }, ...marked(fragment))),
+      ...fragments.map((fragment, number) =>
+        h("blockquote", { dir: "auto" }, ...marked(fragment), this.inside(fileOf(hit, number))),
+      ),
     );
+    this.reveal(fileOf(hit));
+  }
+
+  /** Which file inside a passage is of: where its text is shown, the way there. */
+  inside(file) {
+    if (!file) return null;
+    const name = h("bdi", {}, file);
+    const go = () => {
+      this.look.reveal(file);
+      // The text is the first thing here.
+      this.body.scrollTop = 0;
+    };
+    const place = this.look.has(file)
+      ? h("button", { type: "button", class: "way", title: T.preview.reveal(file), on: { click: go } }, name)
+      : name;
+    return h("p", { class: "inside", dir: "ltr" }, T.search.inside, " ", place);
+  }
+
+  /** Show the file inside that was found first, unless that was shown before. */
+  reveal(file) {
+    if (!file || this.revealed === file || !this.look.has(file)) return;
+    this.revealed = file;
+    const { look } = this;
+    look.reveal(file, () => this.look === look && this.revealed === file);
   }
 
   details(hit, signal) {

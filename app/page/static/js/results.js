@@ -2,7 +2,7 @@
 
 import { h, icon, withNextFrame } from "./dom.js";
 import { bytes, exactly, when } from "./format.js";
-import { marked } from "./highlight.js";
+import { fileOf, marked } from "./highlight.js";
 import { colourOf } from "./kinds.js";
 import { T } from "./texts.js";
 
@@ -153,7 +153,7 @@ export class Results {
       { class: "words" },
       h("bdi", { class: "name", title: source.name }, ...(named ? marked(named) : [source.name])),
       this.height === HIGH && h("span", { class: "passage", dir: "auto" }, ...(passage ? marked(passage) : [])),
-      h("span", { class: "under" }, session ? h("bdi", { class: "session" }, session) : null),
+      this.under(hit, session),
     );
     const link = h(
       "a",
@@ -182,6 +182,16 @@ export class Results {
     if (source.extraction?.state === "failed") row.classList.add("unread");
     this.markRow(row);
     return row;
+  }
+
+  /** Below the name: the file inside that the passage is of, and the session. */
+  under(hit, session) {
+    const file = fileOf(hit);
+    const nodes = [
+      file && h("span", { class: "inside" }, T.search.inside, " ", h("bdi", { title: file }, file)),
+      session && h("bdi", { class: "session" }, session),
+    ].filter(Boolean);
+    return h("span", { class: "under" }, ...nodes.flatMap((node, at) => (at ? [" · ", node] : [node])));
   }
 
   key(event) {

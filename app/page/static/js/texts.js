@@ -55,6 +55,8 @@ export const T = {
           ? "Nothing found"
           : "No attachments"
         : `${count(number)}${exact ? "" : "+"} ${number === 1 ? "attachment" : "attachments"}`,
+    // Before the name of a file in an archive, a mail or a document.
+    inside: "in",
     more: "Loading more…",
     moreFailed: "The next results could not be loaded.",
     again: "Try again",
@@ -222,6 +224,7 @@ export const T = {
     copyFailed: "Your browser does not let this page copy.",
     details: "Details",
     passages: "Passages found",
+    reveal: (file) => `Show where ${file} begins`,
     fields: {
       kind: "Kind",
       size: "Size",

@@ -27,11 +27,13 @@ function cutOf(text) {
 export class TextView {
   /**
    * `path`: where it is. `first`: its first piece, as `api.piece` answers, of PIECE bytes. `label`: what it is called.
-   * `headings`: [{ at, element, line }], elements that belong before a byte, in order; `line` is one that tells the same.
+   * `headings`: [{ at, element, line, path }], elements that belong before a byte, in order; `line` is one that tells the
+   * same, `path` what it is to be found by.
    * `changed()`: it is another one by now. `other()`: it turned out not to be in the encoding that it began with.
    */
   constructor({ path, first, label, encoding = UTF8, headings = [], pattern = null, signal, changed, other = null }) {
     Object.assign(this, { path, headings, pattern, signal, changed, other });
+    this.paths = new Map(headings.filter(({ path }) => path).reverse().map((each) => [each.path, each]));
     this.decoder = new TextDecoder(encoding);
     this.tag = first.tag;
     this.whole = first.whole;
@@ -66,9 +68,35 @@ export class TextView {
     else if (this.whole > MOST) this.said.textContent = T.preview.cut(MOST);
   }
 
+  /** Whether there is a heading to be found by `path`, within what is shown at most. */
+  has(path) {
+    return this.paths.has(path) && this.paths.get(path).at < Math.min(this.whole, MOST);
+  }
+
+  /** Scroll the text to the heading of `path`, once all before it is there. `wanted()`: whether it still is to be. */
+  async reveal(path, wanted = () => true) {
+    if (!this.has(path)) return;
+    const { at, element } = this.paths.get(path);
+    while (!element.isConnected && !this.done && wanted()) {
+      const before = this.at;
+      await (this.busy ?? this.next());
+      if (this.signal.aborted || (this.at === before && this.at <= at)) return;
+    }
+    // What was not laid out yet may turn out to be higher.
+    for (let frame = 0; frame < 2 && element.isConnected && wanted(); frame += 1) {
+      this.text.scrollTop += element.getBoundingClientRect().top - this.text.getBoundingClientRect().top;
+      await new Promise((done) => requestAnimationFrame(done));
+    }
+  }
+
+  /** Ask for the next piece, and show it; one at a time. */
   async next() {
     if (this.busy || this.done) return;
-    this.busy = true;
+    this.busy = this.ask();
+    await this.busy;
+  }
+
+  async ask() {
     this.said.textContent = "";
     const { tag, signal } = this;
     try {
@@ -83,7 +111,7 @@ export class TextView {
       if (error.status === 412 || error.status === 404) this.changed();
       else this.said.textContent = T.preview.moreFailed;
     } finally {
-      this.busy = false;
+      this.busy = null;
     }
   }
 
