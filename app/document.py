@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from typing import Any
+import os
+from typing import Any, BinaryIO
 
 from app.attachment import Attachment, microseconds
+from app.blobs.files import typed_errors
 from app.blobs.filesystem import Filesystem
 from app.extraction import parts
 from app.extraction.record import Extraction
+from app.extraction.thumbnail import MOST_HEAD, Picture, Thumbnail
 from app.index.documents import Write
 from app.search.words import content_fields, name_fields
 
@@ -35,6 +38,63 @@ def text_of(blobs: Filesystem, attachment_id: str, extraction: Extraction) -> by
         raise ValueError(f"{len(content)} bytes instead of {extraction.size}")
     if extraction.sha256 is not None and hashlib.sha256(content).hexdigest() != extraction.sha256:
         raise ValueError("another digest")
+    return content
+
+
+def thumbnail_of(blobs: Filesystem, attachment_id: str) -> Thumbnail | None:
+    """What is known of the attachment's thumbnails; None when nobody drew them. Raises ValueError for a damaged file,
+    StorageFailed."""
+    file = blobs.open_thumbnail(attachment_id)
+    if file is None:
+        return None
+    with file:
+        return _thumbnail_in(file)[0]
+
+
+def picture_of(blobs: Filesystem, attachment_id: str, size: int) -> tuple[Thumbnail, Picture, bytes] | None:
+    """The thumbnail of this size, with what is known of it; None when there is none. Raises ValueError when it is not the
+    one that was drawn, StorageFailed."""
+    file = blobs.open_thumbnail(attachment_id)
+    if file is None:
+        return None
+    # From one open file: another may take its place at any time.
+    with file:
+        known, begin = _thumbnail_in(file)
+        for each in known.pictures:
+            if each.size == size:
+                return known, each, _picture_in(file, begin, each)
+            begin += each.length
+    return None
+
+
+def check_thumbnail(blobs: Filesystem, attachment_id: str, read_data: bool) -> None:
+    """Raises ValueError when the thumbnails kept are not those that were drawn, their digests with `read_data` alone;
+    StorageFailed."""
+    file = blobs.open_thumbnail(attachment_id)
+    if file is None:
+        return
+    with file:
+        known, begin = _thumbnail_in(file)
+        size, wanted = os.fstat(file.fileno()).st_size, begin + sum(each.length for each in known.pictures)
+        if size != wanted:
+            raise ValueError(f"{size} bytes instead of {wanted}")
+        for each in known.pictures if read_data else ():
+            _picture_in(file, begin, each)
+            begin += each.length
+
+
+def _thumbnail_in(file: BinaryIO) -> tuple[Thumbnail, int]:
+    """What the file says, and where the first picture begins."""
+    with typed_errors():
+        head = os.pread(file.fileno(), MOST_HEAD, 0)
+    return Thumbnail.from_head(head)
+
+
+def _picture_in(file: BinaryIO, begin: int, picture: Picture) -> bytes:
+    with typed_errors():
+        content = os.pread(file.fileno(), picture.length, begin)
+    if hashlib.sha256(content).hexdigest() != picture.sha256:
+        raise ValueError(f"another digest of the one with {picture.size} pixels")
     return content
 
 
