@@ -5,14 +5,17 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
-from typing import Any
+import os
+from typing import Any, BinaryIO
 
 from app import processing
 from app.attachment import Attachment, microseconds
+from app.blobs.files import typed_errors
 from app.blobs.filesystem import Filesystem
 from app.errors import StorageFailed
 from app.extraction import parts
 from app.extraction.record import Extraction
+from app.extraction.thumbnail import MOST_HEAD, Picture, Thumbnail
 from app.index.documents import Write
 from app.search.inside import MOST_BYTES, Inside
 from app.search.words import content_fields, name_fields
@@ -68,6 +71,63 @@ def _beginning(blobs: Filesystem, attachment_id: str, size: int) -> bytes:
         log.error("the text of %s can't be read", attachment_id)
         return b""
     return content if found == size else b""
+
+
+def thumbnail_of(blobs: Filesystem, attachment_id: str) -> Thumbnail | None:
+    """What is known of the attachment's thumbnails; None when nobody drew them. Raises ValueError for a damaged file,
+    StorageFailed."""
+    file = blobs.open_thumbnail(attachment_id)
+    if file is None:
+        return None
+    with file:
+        return _thumbnail_in(file)[0]
+
+
+def picture_of(blobs: Filesystem, attachment_id: str, size: int) -> tuple[Thumbnail, Picture, bytes] | None:
+    """The thumbnail of this size, with what is known of it; None when there is none. Raises ValueError when it is not the
+    one that was drawn, StorageFailed."""
+    file = blobs.open_thumbnail(attachment_id)
+    if file is None:
+        return None
+    # From one open file: another may take its place at any time.
+    with file:
+        known, begin = _thumbnail_in(file)
+        for each in known.pictures:
+            if each.size == size:
+                return known, each, _picture_in(file, begin, each)
+            begin += each.length
+    return None
+
+
+def check_thumbnail(blobs: Filesystem, attachment_id: str, read_data: bool) -> None:
+    """Raises ValueError when the thumbnails kept are not those that were drawn, their digests with `read_data` alone;
+    StorageFailed."""
+    file = blobs.open_thumbnail(attachment_id)
+    if file is None:
+        return
+    with file:
+        known, begin = _thumbnail_in(file)
+        size, wanted = os.fstat(file.fileno()).st_size, begin + sum(each.length for each in known.pictures)
+        if size != wanted:
+            raise ValueError(f"{size} bytes instead of {wanted}")
+        for each in known.pictures if read_data else ():
+            _picture_in(file, begin, each)
+            begin += each.length
+
+
+def _thumbnail_in(file: BinaryIO) -> tuple[Thumbnail, int]:
+    """What the file says, and where the first picture begins."""
+    with typed_errors():
+        head = os.pread(file.fileno(), MOST_HEAD, 0)
+    return Thumbnail.from_head(head)
+
+
+def _picture_in(file: BinaryIO, begin: int, picture: Picture) -> bytes:
+    with typed_errors():
+        content = os.pread(file.fileno(), picture.length, begin)
+    if hashlib.sha256(content).hexdigest() != picture.sha256:
+        raise ValueError(f"another digest of the one with {picture.size} pixels")
+    return content
 
 
 def check_text(blobs: Filesystem, attachment_id: str, extraction: Extraction, read_data: bool) -> None:

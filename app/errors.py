@@ -273,6 +273,14 @@ class TextDamaged(StoreError):
     message = "The text of this attachment is damaged"
 
 
+class ThumbnailDamaged(StoreError):
+    """The thumbnail of an attachment is not the one that was kept; `scripts/store verify` names it, too."""
+
+    code = "thumbnail_damaged"
+    status = 500
+    message = "The thumbnail of this attachment is damaged"
+
+
 class IndexUnavailable(StoreError):
     """Elasticsearch certainly did not do what was asked: it was not reached, or it refused for now."""
 

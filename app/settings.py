@@ -121,6 +121,15 @@ class Settings:
         1,
         "Documents in whose pictures text is recognized at once, beside the others.",
     )
+    thumbnails: str = _setting(
+        "THUMBNAILS",
+        values.choice("on", "off"),
+        "on",
+        "Whether thumbnails are drawn, where EXTRACTION is on; those that are there are kept and given out with either.",
+    )
+    thumbnail_workers: int = _setting(
+        "THUMBNAIL_WORKERS", values.count(MOST_PROCESSES), 1, "Documents drawn at once, beside those that are read."
+    )
     extraction_timeout: float = _setting(
         "EXTRACTION_TIMEOUT",
         values.seconds,

@@ -33,7 +33,7 @@ from app.attachment import Attachment, Unread, now
 from app.blobs.base import Staged, Version
 from app.blobs.files import typed_errors
 from app.blobs.filesystem import Filesystem
-from app.document import document_of, extraction_of, inside_of, text_of
+from app.document import document_of, extraction_of, inside_of, picture_of, text_of, thumbnail_of
 from app.errors import (
     BytesMissing,
     IndexIncomplete,
@@ -45,12 +45,15 @@ from app.errors import (
     StorageFull,
     StoreError,
     TextDamaged,
+    ThumbnailDamaged,
     WrongIndex,
 )
-from app.extraction.kinds import Way, way_of
-from app.extraction.queue import Queue
+from app.extraction import thumbnail
+from app.extraction.kinds import Way, drawing_of, way_of
+from app.extraction.queue import Queue, Stage
 from app.extraction.recognition_data import recognition_folder, recognition_installed, recognition_used
 from app.extraction.record import NO_READERS_DOING, Extraction
+from app.extraction.thumbnail import Thumbnail
 from app.ids import is_id
 from app.index.attachments import AttachmentIndex
 from app.journal import Entry, Journal
@@ -66,6 +69,8 @@ log = logging.getLogger(__name__)
 KNOWN_RECORDS = 2000
 
 ExtractionState = Literal["pending", "completed", "failed"]
+#: `none`: nobody draws such a file, or it was tried in vain.
+ThumbnailState = Literal["pending", "completed", "none"]
 
 #: Seconds that a refused upload spends on taking back what Elasticsearch did of it.
 WITHDRAWAL_SECONDS = 0.8
@@ -114,6 +119,8 @@ class Store:
         self.extracts = settings.extraction == "on"
         self.recognition = recognition_installed()
         self._languages = settings.recognition_languages
+        #: Whether it draws thumbnails of them.
+        self.draws = self.extracts and settings.thumbnails == "on"
         #: Records that were read, each as long as it is the one on the disk: any process may delete it at any time.
         self._known = functools.lru_cache(maxsize=KNOWN_RECORDS)(self._present)
         self.index = index
@@ -327,9 +334,8 @@ class Store:
         attachments = [each for each in found if each is not None]
         self.index.put_documents(document_of(self.blobs, each) for each in attachments)
         for each in attachments if self.extracts else ():
-            # Also where nobody reads it any more, so that what was read of it goes.
-            if self.way(each) is not None or self.blobs.extraction_path(each.id).exists():
-                self.queue.add(each.id, each.tenant, again=True)
+            if left := self.stages_anew(each):
+                self.queue.add(each.id, each.tenant, left=left, again=True)
         entry.settled()
 
     # Settle
@@ -374,11 +380,12 @@ class Store:
     def _enqueue(self, attachments: list[Attachment]) -> None:
         """Have their text extracted; an upload neither waits for it nor fails with it."""
         for attachment in attachments:
-            if not self.extracts or self.way(attachment) is None:
+            left = self.stages(attachment) if self.extracts else ()
+            if not left:
                 # Known already, and said in its record.
                 continue
             try:
-                self.queue.add(attachment.id, attachment.tenant)
+                self.queue.add(attachment.id, attachment.tenant, left=left)
             except StoreError:
                 log.warning("%s is not in the queue for extraction; it is found at the next start", attachment.id)
                 with contextlib.suppress(StoreError):
@@ -389,6 +396,30 @@ class Store:
         if attachment.size == 0:
             return None
         return way_of(attachment.media_type, attachment.icon, recognition=self.recognition)
+
+    def drawing(self, attachment: Attachment) -> Way | None:
+        """How thumbnails of this attachment are drawn; None when there are none of such a file, or nobody draws here."""
+        return drawing_of(attachment.media_type, attachment.icon) if self.draws and attachment.size else None
+
+    def stages(self, attachment: Attachment) -> tuple[Stage, ...]:
+        """What is to be done with this attachment after its upload, in this order."""
+        way = self.way(attachment)
+        is_picture = way is not None and way.kind == "image"
+        stages: dict[Stage, bool] = {
+            "text": way is not None and not is_picture,
+            "thumbnail": self.drawing(attachment) is not None,
+            "recognition": is_picture,
+        }
+        return tuple(stage for stage, wanted in stages.items() if wanted)
+
+    def stages_anew(self, attachment: Attachment) -> tuple[Stage, ...]:
+        """The same of one that may have been something else before: also what has to go that was read or drawn of it."""
+        left = self.stages(attachment)
+        if not {"text", "recognition"} & set(left) and self.blobs.extraction_path(attachment.id).exists():
+            left = ("text", *left)
+        if "thumbnail" not in left and self.blobs.thumbnail_path(attachment.id).exists():
+            left = (*left, "thumbnail")
+        return left
 
     def unread(self, attachment: Attachment) -> Unread | None:
         """Why nobody reads the text of this attachment; None when somebody does, or when nothing is read at all."""
@@ -420,7 +451,7 @@ class Store:
     def extraction_state(self, attachment: Attachment) -> tuple[ExtractionState, Extraction | None]:
         """Whether a search in the text finds this attachment by now, and what is known of its text."""
         # Asked first: the entry goes only after the outcome is there, but where the machine has to be put right first.
-        waiting = self.extracts and self.queue.has(attachment.id)
+        waiting = self.extracts and self.queue.reads(attachment.id)
         known = self.extraction(attachment.id)
         if known is not None and known.reason == "environment":
             return known.state, known
@@ -440,12 +471,12 @@ class Store:
         """
         attachment = self.find(attachment_id, tenant)
         # Asked first: the entry goes only after text and outcome are there, which change one after the other.
-        changing = self.queue.has(attachment.id)
+        changing = self.queue.reads(attachment.id)
         known = self.kept(attachment)
         try:
             content = text_of(self.blobs, attachment.id, known)
         except ValueError as error:
-            if changing or self.queue.has(attachment.id):
+            if changing or self.queue.reads(attachment.id):
                 raise NotFound() from None
             # Either deleted just now, which is no damage, or damaged.
             self.find(attachment_id, tenant)
@@ -480,9 +511,59 @@ class Store:
             log.error("what is known of the text of %s can't be read", attachment_id)
             return None
 
+    # Thumbnails: drawn by app/extraction, after the text
+
+    def thumbnail(self, attachment_id: str) -> Thumbnail | None:
+        """How drawing ended; None while it has not, or what is known of it is damaged. Raises StorageFailed."""
+        try:
+            return thumbnail_of(self.blobs, attachment_id)
+        except ValueError:
+            log.error("damaged thumbnail: %s", attachment_id)
+            return None
+
+    def thumbnail_state(self, attachment: Attachment) -> ThumbnailState:
+        """Whether there are thumbnails of this attachment, or will be."""
+        # Asked first: the stage is done only after the file is there.
+        pending = self.draws and self.queue.draws(attachment.id)
+        known = self.thumbnail(attachment.id)
+        if known is not None and known.pictures:
+            return "completed"
+        return "pending" if pending else "none"
+
+    def open_thumbnail(self, attachment_id: str, tenant: str, size: int) -> Opened:
+        """The thumbnail of this size, as a file of its own: a picture with the name of the attachment and `.webp`, its
+        digest, and the time when it was drawn. It is the one that its digest says.
+
+        Raises NotFound when there is none (yet), ThumbnailDamaged, StorageFailed.
+        """
+        attachment = self.find(attachment_id, tenant)
+        try:
+            found = picture_of(self.blobs, attachment.id, size)
+        except ValueError as error:
+            if self.queue.draws(attachment.id):
+                # It is drawn anew.
+                raise NotFound() from None
+            # Either deleted just now, which is no damage, or damaged.
+            self.find(attachment_id, tenant)
+            raise ThumbnailDamaged() from error
+        if found is None:
+            raise NotFound()
+        known, picture, content = found
+        drawn = replace(
+            attachment,
+            name=f"{attachment.name}.webp",
+            media_type=thumbnail.MEDIA_TYPE,
+            size=picture.length,
+            sha256=picture.sha256,
+            created=known.at,
+            updated=known.at,
+        )
+        return Opened(drawn, None, "", content)
+
     def queue_missing(self, *, failed: bool = False) -> int:
         """Queue every attachment that has text to take out and no outcome yet, and with `failed` what readers made nothing
-        of, or what has pictures in which nobody could recognize text; how many. Reads only those records."""
+        of, or what has pictures in which nobody could recognize text; of those without an outcome also pictures that have no
+        thumbnails and of which nobody recognizes the text. How many. Reads only those records."""
         count = 0
         for attachment_id in self.blobs.ids():
             with contextlib.suppress(StoreError):
@@ -490,8 +571,11 @@ class Store:
                 if again and not (failed and self._may_have_more(self.extraction(attachment_id))):
                     continue
                 attachment = self.attachment(attachment_id)
-                if attachment is not None and self.way(attachment) is not None:
-                    self.queue.add(attachment_id, attachment.tenant, again=again)
+                left = () if attachment is None else self.stages(attachment)
+                if left == ("thumbnail",) and self.blobs.thumbnail_path(attachment_id).exists():
+                    continue
+                if attachment is not None and left:
+                    self.queue.add(attachment_id, attachment.tenant, left=left, again=again)
                     count += 1
         return count
 

@@ -4,6 +4,7 @@
     <root>/attachments/<3 hex>/<id>.json      the record; its rename into place is the commit point
     <root>/attachments/<3 hex>/<id>.text      the text inside, UTF-8, as much of it as is indexed; missing when there is none
     <root>/attachments/<3 hex>/<id>.extraction   how its extraction ended (JSON); missing while it has not
+    <root>/attachments/<3 hex>/<id>.thumbnail    how its drawing ended (a line of JSON), and the thumbnails behind that
     <root>/incoming/                          temporary files, each locked by the process that writes it
 
 The folder of an id is the first three hex digits of its SHA-256, so it follows from the id alone and 4,096 folders fill
@@ -175,16 +176,20 @@ class Filesystem:
 
     def _replace(self, target: Path, record: Json) -> None:
         """Write a JSON file in one step that survives a power cut."""
-        content = (json.dumps(record, ensure_ascii=False, indent=1) + "\n").encode()
+        self._replace_with(target, ((json.dumps(record, ensure_ascii=False, indent=1) + "\n").encode(),))
+
+    def _replace_with(self, target: Path, pieces: Iterable[bytes]) -> None:
         with typed_errors():
             with replacing(target, self.incoming) as file:
-                Writer(file).write(content)
+                writer = Writer(file)
+                for each in pieces:
+                    writer.write(each)
                 os.fsync(file.fileno())
             sync_folder(target.parent)
 
     def remove(self, attachment_id: str) -> None:
         with typed_errors():
-            for suffix in ("json", "extraction", "text", "bytes"):
+            for suffix in ("json", "extraction", "thumbnail", "text", "bytes"):
                 self._path(attachment_id, suffix).unlink(missing_ok=True)
             sync_folder(self.folder(attachment_id))
 
@@ -251,6 +256,28 @@ class Filesystem:
             raise ValueError("not an object")
         return record
 
+    # Thumbnails
+
+    def thumbnail_path(self, attachment_id: str) -> Path:
+        return self._path(attachment_id, "thumbnail")
+
+    def keep_thumbnail(self, attachment_id: str, head: bytes, pictures: Iterable[bytes]) -> None:
+        """Put the thumbnails beside the bytes, durably and in one step, in the place of earlier ones. Raises StorageFull or
+        StorageFailed."""
+        if self.free() <= 0:
+            raise StorageFull()
+        self._replace_with(self.thumbnail_path(attachment_id), (head, *pictures))
+
+    def remove_thumbnail(self, attachment_id: str) -> None:
+        """Remove the thumbnails. What is not there is no error. Raises StorageFailed."""
+        with typed_errors(), contextlib.suppress(FileNotFoundError):
+            self.thumbnail_path(attachment_id).unlink()
+            sync_folder(self.folder(attachment_id))
+
+    def open_thumbnail(self, attachment_id: str) -> BinaryIO | None:
+        """The file of thumbnails, opened at its start; None when there is none. The caller closes. Raises StorageFailed."""
+        return self._open(attachment_id, "thumbnail")
+
     # Reading
 
     def record(self, attachment_id: str) -> Json | None:
@@ -292,8 +319,11 @@ class Filesystem:
             raise StorageFailed() from error
 
     def open(self, attachment_id: str) -> BinaryIO | None:
+        return self._open(attachment_id, "bytes")
+
+    def _open(self, attachment_id: str, suffix: str) -> BinaryIO | None:
         try:
-            return open(self._name(attachment_id, "bytes"), "rb", buffering=0)
+            return open(self._name(attachment_id, suffix), "rb", buffering=0)
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -33,6 +33,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="what an earlier version took out, which kept no places of pages; and what has pictures that were read in"
         " other languages than now",
     )
+    which.add_argument(
+        "--thumbnails", action="store_true", help="only draw thumbnails, of what has none and may have some"
+    )
     which.add_argument("--all", action="store_true", help="everything, also what was completed")
     parser.add_argument("ids", nargs="*", metavar="ID", help="these attachments")
     parser.add_argument("--no-wait", action="store_true", help="only queue them: a running server does the work")
@@ -45,6 +48,12 @@ def _chosen(store: Store, arguments: argparse.Namespace) -> Iterator[str]:
             if not is_id(each) or store.attachment(each) is None:
                 raise NotFound(f"there is no attachment [{each}]")
         yield from arguments.ids
+        return
+    if arguments.thumbnails:
+        for attachment in store.attachments():
+            known = store.thumbnail(attachment.id)
+            if store.drawing(attachment) is not None and (known is None or not known.pictures):
+                yield attachment.id
         return
 
     def wanted(known: Extraction | None) -> bool:
@@ -63,15 +72,17 @@ def _chosen(store: Store, arguments: argparse.Namespace) -> Iterator[str]:
 
 def extract(arguments: argparse.Namespace) -> int:
     """Queue what was chosen, and work through it beside any server; the exit code."""
-    if arguments.ids and (arguments.all or arguments.failed or arguments.missing or arguments.outdated):
-        print("ids exclude --all, --failed, --missing and --outdated", file=sys.stderr)
+    options = (arguments.all, arguments.failed, arguments.missing, arguments.outdated, arguments.thumbnails)
+    if arguments.ids and any(options):
+        print("ids exclude --all, --failed, --missing, --outdated and --thumbnails", file=sys.stderr)
         return 2
     settings = settings_of(arguments)
     store, _ = open_store(settings)
     with closing(store.index):
         ids = list(_chosen(store, arguments))
         for each in ids:
-            store.queue.add(each, again=True)
+            # With no stages said, those that its record says.
+            store.queue.add(each, left=("thumbnail",) if arguments.thumbnails else (), again=not arguments.thumbnails)
         left = set(ids)
         worker = Extractor(store, settings)
         while left and not arguments.no_wait:
@@ -81,11 +92,12 @@ def extract(arguments: argparse.Namespace) -> int:
             if left:
                 time.sleep(_PAUSE)
         counts = {"queued": len(ids), "completed": 0, "failed": 0}
+        outcome = store.thumbnail if arguments.thumbnails else store.extraction
         for each in ids if not arguments.no_wait else ():
-            known = store.extraction(each)
+            known = outcome(each)
             if known is None:
                 continue
-            counts[known.state] += 1
+            counts["completed" if known.reason is None else "failed"] += 1
             if known.reason is not None and not arguments.json:
                 print(f"{each}: {known.reason} {known.detail}".rstrip())
     print(json.dumps(counts) if arguments.json else ", ".join(f"{value} {name}" for name, value in counts.items()))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from app.contents.window import TooMuch, Window
@@ -130,6 +130,15 @@ def media_type(window: Window, head: bytes, equals: str | None) -> str:
         return _told_by(_first_names(head), equals) or ARCHIVE
 
 
+def holds(window: Window, names: Collection[bytes]) -> bool:
+    """Whether the archive has a member of one of these names, which are in small letters; True where that can't be told.
+    Raises OSError."""
+    try:
+        return _Archive(window).holds(names)
+    except (_Broken, TooMuch):
+        return True
+
+
 def _of(archive: _Archive, equals: str | None) -> str:
     claimed = archive.text(_CLAIM).strip().decode("ascii", "replace")
     if claimed in _CLAIMS:
@@ -197,16 +206,19 @@ class _Archive:
 
     def __init__(self, window: Window) -> None:
         self._window = window
+        self._place = self._list()
         self.members: dict[str, _Member] = {}
         self.books = self.slides = False
-        start, size = self._list()
-        for name, member in self._entries(start, size):
+        for name, member in self._entries(*self._place):
             if name in _WANTED:
                 self.members.setdefault(name.decode(), member)
             elif name.endswith(b".opf"):
                 self.books = True
             elif name.startswith(_SLIDES):
                 self.slides = True
+
+    def holds(self, names: Collection[bytes]) -> bool:
+        return any(name.lower() in names for name, _ in self._entries(*self._place))
 
     def text(self, name: str, most: int = MOST_MEMBER) -> bytes:
         """The beginning of a member, at most `most` bytes in UTF-8; empty where there is none that can be unpacked."""

@@ -6,11 +6,12 @@ Source: the Coco server's documentation, page "Attachment". What that page leave
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 from flask import Blueprint, Request, Response, jsonify, request
 
 from app import processing
-from app.attachment import MAX_SESSION
+from app.attachment import MAX_SESSION, Attachment
 from app.dialects.base import Dialect
 from app.errors import (
     BytesMissing,
@@ -24,7 +25,9 @@ from app.errors import (
     StorageFailed,
     StoreError,
     TextDamaged,
+    ThumbnailDamaged,
 )
+from app.extraction import thumbnail
 from app.http import sending
 from app.http.access import caller, requires
 from app.http.client import connection
@@ -74,6 +77,8 @@ _PART: Schema = {
     "additionalProperties": False,
 }
 _PARTS = obj(size=_COUNT, sha256=TEXT, cut={"type": "boolean"}, parts={"anyOf": [array(_PART), {"type": "null"}]})
+_SIZES = [str(each) for each in thumbnail.SIZES]
+_DRAWN = {200: Answer("By id: pending, completed or none; empty for an unknown one", {JSON: {"type": "object"}})}
 _STATUSES = {200: Answer("By id; empty for an unknown one", {JSON: {"type": "object"}})}
 _ENVELOPE = {200: Answer("What Elasticsearch answered", {JSON: {"type": "object", "required": ["took", "hits"]}})}
 _MOMENT: Schema = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
@@ -280,6 +285,48 @@ def parts(attachment_id: str) -> Response:
     return jsonify(size=known.size, sha256=known.sha256, cut=known.cut, parts=places)
 
 
+@blueprint.get("/attachment/<attachment_id>/thumbnail")
+@requires("read")
+@describes(
+    "A picture of an attachment: of a picture, of the first page of a PDF, of the preview that an office file or a book "
+    "carries. 404 when there is none, or none yet",
+    {**sending.ANSWERS, 200: Answer("The picture", {thumbnail.MEDIA_TYPE: BINARY}, sending.ANSWERS[200].headers)},
+    errors=(NotFound, ThumbnailDamaged, StorageFailed),
+    parameters=(
+        Parameter("size", "query", f"Pixels on its longest side; {_SIZES[0]} without it.", {"enum": _SIZES}),
+        *sending.REQUEST_HEADERS,
+    ),
+)
+def drawn(attachment_id: str) -> Response:
+    size = query_parameters(request, {"size"}).get("size", _SIZES[0])
+    if size not in _SIZES:
+        raise InvalidParameter("size", f"is none of {', '.join(_SIZES)}")
+    return sending.send(current(), services().store.open_thumbnail(attachment_id, caller().tenant, int(size)))
+
+
+@blueprint.get("/attachment/_thumbnails")
+@requires("read")
+@describes(
+    "Whether several attachments have thumbnails",
+    _DRAWN,
+    errors=(RequestTooLarge,),
+    parameters=(Parameter("attachments", "query", "Ids, by comma; without it they are in the body."),),
+)
+def thumbnails() -> Response:
+    return _of_each(_ids(), _thumbnails)
+
+
+@blueprint.post("/attachment/_thumbnails")
+@requires("read")
+@describes("Whether several attachments have thumbnails", _DRAWN, errors=(RequestTooLarge,), body={JSON: _IDS})
+def thumbnails_by_body() -> Response:
+    return _of_each(_ids_of_body(), _thumbnails)
+
+
+def _thumbnails(attachment: Attachment) -> dict[str, str]:
+    return {"thumbnail": services().store.thumbnail_state(attachment)}
+
+
 @blueprint.get("/attachment/_status")
 @requires("read")
 @describes(
@@ -289,37 +336,49 @@ def parts(attachment_id: str) -> Response:
     parameters=(Parameter("attachments", "query", "Ids, by comma; without it they are in the body."),),
 )
 def statuses() -> Response:
-    settings = services().settings
-    values = query_parameters(request, {"attachments"})
-    if "attachments" in values:
-        content = {"attachments": [each for each in values["attachments"].split(",") if each]}
-        return _statuses(id_list(dict(content), settings.max_ids))
-    return _statuses(id_list(json_object(request, settings.max_json_size), settings.max_ids))
+    return _of_each(_ids(), _status)
 
 
 @blueprint.post("/attachment/_status")
 @requires("read")
 @describes("The same for several attachments", _STATUSES, errors=(RequestTooLarge,), body={JSON: _IDS})
 def statuses_by_body() -> Response:
-    query_parameters(request, set())
-    settings = services().settings
-    return _statuses(id_list(json_object(request, settings.max_json_size), settings.max_ids))
+    return _of_each(_ids_of_body(), _status)
 
 
-def _statuses(ids: list[str]) -> Response:
-    return jsonify({each: _status(each) for each in dict.fromkeys(ids)})
-
-
-def _status(attachment_id: str) -> dict[str, str]:
-    """How far the text of an attachment is extracted; empty for an unknown id."""
-    processing.spend(STEPS_A_STATUS)
-    store = services().store
-    try:
-        state, known = store.extraction_state(store.find(attachment_id, caller().tenant))
-    except NotFound:
-        return {}
+def _status(attachment: Attachment) -> dict[str, str]:
+    """How far the text of an attachment is extracted."""
+    state, known = services().store.extraction_state(attachment)
     processing.spend(STEPS_A_PART * len(known.parts or ()) if known is not None else 0)
     return {"initial_parsing": state}
+
+
+def _ids() -> list[str]:
+    """The ids that are asked for, in the address or in the body."""
+    settings = services().settings
+    values = query_parameters(request, {"attachments"})
+    if "attachments" in values:
+        content = {"attachments": [each for each in values["attachments"].split(",") if each]}
+        return id_list(dict(content), settings.max_ids)
+    return id_list(json_object(request, settings.max_json_size), settings.max_ids)
+
+
+def _ids_of_body() -> list[str]:
+    query_parameters(request, set())
+    settings = services().settings
+    return id_list(json_object(request, settings.max_json_size), settings.max_ids)
+
+
+def _of_each(ids: list[str], tell: Callable[[Attachment], dict[str, str]]) -> Response:
+    """What there is to tell of each of the attachments, by its id; nothing of an unknown one."""
+    found: dict[str, dict[str, str]] = {}
+    for each in dict.fromkeys(ids):
+        processing.spend(STEPS_A_STATUS)
+        try:
+            found[each] = tell(services().store.find(each, caller().tenant))
+        except NotFound:
+            found[each] = {}
+    return jsonify(found)
 
 
 def _credentials(incoming: Request) -> str | None:

@@ -5,11 +5,12 @@
 
 The document is standard input, the text goes to standard output in UTF-8, at most LIMIT bytes of it, a JSON object to the
 descriptor RESULT, and the files inside of the document to INNER (`app.extraction.inner` says how), at most FILES of them
-with BYTES together. PAGE: the one that is read, 0 for all. With BATCH, standard input is several small documents of one
-kind in that form, and so are their texts in INNER, each behind a line of what is told of it. PICTURES: whether those that
-the document shows are among its files, to be recognized. Everything that it loads lies in the environment that it was
-started from, and in FOLDER, which holds the data of recognition ('' for none) in its LANGUAGES ('' for all): no library is
-unpacked or looked for anywhere else, and nothing is written but the text and those files.
+with BYTES together; of a KIND that draws there is no text, and they are thumbnails. PAGE: the one that is read, 0 for all.
+With BATCH, standard input is several small documents of one kind in that form, and so are their texts in INNER, each behind
+a line of what is told of it. PICTURES: whether those that the document shows are among its files, to be recognized.
+Everything that it loads lies in the environment that it was started from, and in FOLDER, which holds the data of recognition
+('' for none) in its LANGUAGES ('' for all): no library is unpacked or looked for anywhere else, and nothing is written but
+the text and those files.
 
 Before it looks at the document it gives up all that it does not need, which is all but memory, processor time and what is
 open: it has loaded its libraries, and read a small document of the same kind, so that whatever a library loads or starts
@@ -120,7 +121,8 @@ def text_of(
     try:
         return form_read(reader, media_type, content, files, max(limit, MOST_CHARACTERS))
     except Unreadable as error:
-        found = as_it_is(content, limit) if error.reason == "damaged" and kind != "text" else None
+        is_text = error.reason == "damaged" and kind != "text" and kind not in kinds.DRAWERS
+        found = as_it_is(content, limit) if is_text else None
         if found is None:
             raise
         return Assembly(*found)
@@ -246,12 +248,12 @@ def cut(whole: str, limit: int) -> tuple[bytes, bool]:
     return (kept[:border] if border > 0 else kept).encode(), True
 
 
-def rehearse(reader: Any, media_type: str, content: bytes) -> None:
-    """Read the small document of the reader's kind. Raises Unfit where its word is not found."""
+def rehearse(kind: kinds.Kind, reader: Any, media_type: str, content: bytes) -> None:
+    """Read the small document of the reader's kind. Raises Unfit where what it has in it is not found."""
     inside = inner.Collector()
     found = form_read(reader, media_type, content, inside).text()
-    if not samples.found(found, inside.files):
-        raise Unfit("a small known document was read, and its word is not in the text")
+    if not samples.found(kind, found, inside.files):
+        raise Unfit("a small known document was read, and what it has in it was not found")
     for more in getattr(reader, "rehearsals", list)():
         # Whatever comes of it: what it starts or loads is there from here on.
         with contextlib.suppress(Unreadable):
@@ -271,7 +273,8 @@ def result_of(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    kind, media_type, folder, languages = sys.argv[1], sys.argv[2], sys.argv[10], sys.argv[11]
+    kind = cast(kinds.Kind, sys.argv[1])
+    media_type, folder, languages = sys.argv[2], sys.argv[10], sys.argv[11]
     limit, memory, seconds, parent, told, unfit, inside = map(int, sys.argv[3:10])
     page, most_bytes, most_files, batch, pictures = map(int, sys.argv[12:17])
     options = Options(limit, os.fstat(0).st_size, folder, tuple(languages.split()), page, bool(pictures))
@@ -286,21 +289,21 @@ def main() -> None:
         return told_of_it
 
     most = max(limit, MOST_TOLD)
-    if batch or kind in kinds.HOLDERS:
+    if batch or kind in kinds.GIVERS:
         most = max(most, most_bytes)
     else:
         os.close(inside)
     try:
         reader = importlib.import_module(f"app.extraction.readers.{kind}")
         reader.load(options)
-        known = samples.sample(cast(kinds.Kind, kind))
+        known = samples.sample(kind)
         give_up(
             memory,
             seconds,
             most + 65536,
             parent,
             [folder] if folder else [],
-            lambda: rehearse(reader, *known),
+            lambda: rehearse(kind, reader, *known),
         )
     except MemoryError:
         result: dict[str, Any] = {"reason": "memory"}

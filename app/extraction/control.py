@@ -42,11 +42,11 @@ def read(kind: Kind, limits: Limits, stopping: Callable[[], bool] = lambda: Fals
             document.seek(0)
             verdict = sandbox.run(way, document, output, limits, stopping)
             output.seek(0)
-            if verdict.reason is None and found(output.read().decode(errors="replace"), verdict.files):
+            if verdict.reason is None and found(kind, output.read().decode(errors="replace"), verdict.files):
                 return None
     except OSError as error:
         return str(error)
-    return f"{verdict.reason}: {verdict.detail}" if verdict.reason else "its text was not found"
+    return f"{verdict.reason}: {verdict.detail}" if verdict.reason else "what it has in it was not found"
 
 
 class Controls:

@@ -5,10 +5,15 @@ with the text, searchable -> queue entry away. Whatever is killed in between, th
 once. A delete that comes meanwhile wins: its removal has a higher version than any document, and who finds the record
 gone takes away the text that it just wrote.
 
-There are two lanes, each with slots and turns of its own: in the first one documents are read, in the second one the text
-in pictures is recognized, which takes seconds for each. A picture goes on to the second one at once; a document with
-pictures inside, or with pages that are pictures, when the rest of its text can be found. There it is read once more,
-pictures and all; where that fails, the text that it has stays, and is told as cut.
+There are three stages, each with a lane of its own, which has slots and turns of its own: documents are read, thumbnails are
+drawn, and the text in pictures is recognized, which takes seconds for each. So neither photos keep a text waiting nor scans
+a thumbnail. A picture has nothing to read in the first one. A document with pictures inside, or with pages that are
+pictures, goes on to the last one when the rest of its text can be found. There it is read once more, pictures and all; where
+that fails, the text that it has stays, and is told as cut.
+
+Thumbnails: drawn -> durable in one step (`<id>.thumbnail`, also where there are none) -> stage done. They are no part of the
+document in the index, and what becomes of them changes nothing of the text or its state. Where the machine is the reason
+that they can't be drawn, the entry's other stages go first.
 
 Where this machine is the reason that a document could not be read (app/extraction/control.py), the outcome says so and the
 entry stays: it is tried again later and later, and at the next start.
@@ -29,18 +34,20 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Literal
 
 from app.attachment import Attachment, now
 from app.blobs.filesystem import StagedText
 from app.document import TEXT_FIELDS, document_of
-from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, StorageFailed, StoreError
-from app.extraction import reading, sandbox
+from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, StorageFailed, StorageFull, StoreError
+from app.extraction import drawing, reading, sandbox
 from app.extraction.control import DOCUMENTS, Controls
-from app.extraction.kinds import READERS, RECOGNIZED, Kind, forms
-from app.extraction.queue import Entry, Queue
+from app.extraction.kinds import DRAWERS, READERS, RECOGNIZED, Kind, Way, forms
+from app.extraction.queue import STAGES, Entry, Queue, Stage
 from app.extraction.record import Extraction, Reason
 from app.extraction.sandbox import Limits, Verdict
 from app.extraction.slots import Slot, Slots
+from app.extraction.thumbnail import Thumbnail, listed
 from app.extraction.turns import LOOK, QUICK, Turns
 from app.monitoring import measures
 from app.settings import Settings
@@ -59,6 +66,8 @@ MOST_SECONDS = 300.0
 INTERRUPTIONS = 10
 #: Seconds between two looks for a free slot.
 SLOT_SECONDS = 0.05
+#: What the files of a stage's lane are called by.
+_LANES: dict[Stage, str] = {"text": "", "thumbnail": "thumbnails", "recognition": "pictures"}
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,7 @@ class Lane:
     """Documents that wait for each other. `fresh`: those of which this process knows without a look, with their tenants."""
 
     name: str
+    stage: Stage
     slots: Slots
     turns: Turns
     fresh: queue.Queue[tuple[str, str | None]]
@@ -96,19 +106,20 @@ class Extractor:
         self._controls = Controls(self._limits)
         self._began = time.time()
         self._turnstile = Turnstile(settings.data)
-        self._reading = self._lane("", settings.extraction_workers, self._queue.fresh)
-        self._recognizing = self._lane("pictures", settings.recognition_workers, queue.Queue())
+        counts = (settings.extraction_workers, settings.thumbnail_workers, settings.recognition_workers)
+        self._lanes = [self._lane(stage, count) for stage, count in zip(STAGES, counts, strict=True)]
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._run, args=(lane, number == 0), name=f"{lane.name}-{number}", daemon=True)
-            for lane in (self._reading, self._recognizing)
+            for lane in self._lanes
             for number in range(lane.slots.count)
         ]
 
-    def _lane(self, name: str, count: int, fresh: queue.Queue[tuple[str, str | None]]) -> Lane:
+    def _lane(self, stage: Stage, count: int) -> Lane:
+        name = _LANES[stage]
         slots = Slots(self._queue.folder, count, name)
-        turns = Turns(self._queue, slots, self._tenant_of, pictures=name == "pictures")
-        return Lane(f"extractor-{name or 'texts'}", slots, turns, fresh)
+        turns = Turns(self._queue, slots, self._tenant_of, stage)
+        return Lane(f"extractor-{name or 'texts'}", stage, slots, turns, self._queue.fresh[stage])
 
     def start(self) -> None:
         for thread in self._threads:
@@ -122,7 +133,7 @@ class Extractor:
 
     def work(self) -> int:
         """Do what can be done of the queue now, in this thread; how many were done."""
-        return self._work(self._reading) + self._work(self._recognizing)
+        return sum(self._work(lane) for lane in self._lanes)
 
     def _work(self, lane: Lane) -> int:
         done = 0
@@ -135,8 +146,8 @@ class Extractor:
                         return done
                     with contextlib.closing(begun[0]):
                         done += self._one(*begun, lane, slot)
-                    if lane is self._reading and begun[0].pictures:
-                        self._recognizing.fresh.put((begun[0].id, begun[1]))
+                    if begun[0].left and begun[0].stage != lane.stage:
+                        self._queue.hand_over(begun[0].id, begun[1], begun[0].stage)
             if slot is None:
                 self._stop.wait(SLOT_SECONDS)
         return done
@@ -151,9 +162,9 @@ class Extractor:
     def _run(self, lane: Lane, first: bool) -> None:
         while not self._stop.is_set():
             try:
-                if first and lane is self._reading:
+                if first and lane.stage == "text":
                     self._scan()
-                if first and lane is self._recognizing:
+                if first and lane.stage == "recognition":
                     # Of each kind one: seconds in all, for which no text is to wait.
                     self._control()
                 first = False
@@ -170,7 +181,8 @@ class Extractor:
                 lane.turns.add(*lane.fresh.get(timeout=self._settings.reconcile_interval))
 
     def _scan(self) -> None:
-        with self._queue.scan(forms(), f"{READERS} recognition={self._store.recognition}") as due:
+        condition = f"{forms()} thumbnails={self._settings.thumbnails}"
+        with self._queue.scan(condition, f"{READERS} recognition={self._store.recognition}") as due:
             if due is not None:
                 count = self._store.queue_missing(failed=due == "failed")
                 log.info("looked through all records: %d to extract", count)
@@ -178,10 +190,11 @@ class Extractor:
     def _control(self) -> None:
         """See whether this machine can read documents, before any comes."""
         for kind in DOCUMENTS:
-            if kind not in RECOGNIZED or self._store.recognition:
+            wanted = self._store.recognition if kind in RECOGNIZED else kind not in DRAWERS or self._store.draws
+            if wanted:
                 self._unfit(kind)
             else:
-                # Nobody recognizes text here, so none fails.
+                # Nobody recognizes text here, or draws, so nothing of it fails.
                 self._queue.note_unfit(kind, None)
 
     def _unfit(self, kind: Kind) -> str | None:
@@ -208,7 +221,7 @@ class Extractor:
             return lane.turns.gives_way(entry, tenant, slot)
 
         try:
-            return self._extract(entry, stopping)
+            return self._draw(entry, stopping) if lane.stage == "thumbnail" else self._extract(entry, stopping)
         except sandbox.Stopped:
             if self._stop.is_set():
                 raise
@@ -225,24 +238,30 @@ class Extractor:
         if attachment is None:
             self._forget(entry)
             return True
-        way = self._store.way(attachment)
-        if not entry.pictures and way is not None and way.kind == "image":
-            entry.pictures = True
+        if not entry.left:
+            stages = self._store.stages_anew if entry.again else self._store.stages
+            entry.left = stages(attachment) or ("text",)
             entry.save()
-            return False
+            if entry.stage != "text":
+                return False
+        recognizing = entry.stage == "recognition"
         known = self._store.extraction(entry.id)
-        if entry.again or entry.unfit or entry.pictures or known is None:
-            has_text = entry.pictures and known is not None and known.size > 0
+        if entry.again or entry.unfit or recognizing or known is None:
+            has_text = recognizing and known is not None and known.size > 0
             outcome = self._outcome(entry, attachment, stopping)
+            if outcome == "later":
+                # What text it has is in its pictures.
+                with self._change():
+                    return not self._overtaken(entry, attachment) and entry.go_on()
             if outcome is None or (has_text and outcome[0].reason == "environment"):
                 return False
             if has_text and outcome[0].reason is not None:
                 with self._change():
-                    return not self._changed(attachment) and self._index(entry, attachment)
+                    return not self._overtaken(entry, attachment) and self._index(entry, attachment)
             extraction, text = self._later(entry, outcome[0]), outcome[1]
             # The files and the document change together: a rebuild has both or none.
             with contextlib.nullcontext() if text is None else contextlib.closing(text), self._change():
-                if self._changed(attachment):
+                if self._overtaken(entry, attachment):
                     return False
                 entry.secure()
                 self._store.blobs.keep_extraction(entry.id, extraction.to_record(), text)
@@ -252,12 +271,17 @@ class Extractor:
                     entry.save()
                 return self._index(entry, attachment)
         with self._change():
-            return not self._changed(attachment) and self._index(entry, attachment)
+            return not self._overtaken(entry, attachment) and self._index(entry, attachment)
 
-    def _changed(self, attachment: Attachment) -> bool:
-        """Whether the record was written anew since, so that its text may be another. Nobody does that within `_change`."""
+    def _overtaken(self, entry: Entry, attachment: Attachment) -> bool:
+        """Whether the record was written anew since, so that its text and thumbnails may be others: then all is to be done
+        anew, which whoever wrote it could not say in the entry. Nobody writes it within `_change`."""
         present = self._store.attachment(attachment.id)
-        return present is not None and present.updated != attachment.updated
+        if present is None or present.updated == attachment.updated:
+            return False
+        entry.left, entry.again = (), True
+        entry.save()
+        return True
 
     def _later(self, entry: Entry, extraction: Extraction) -> Extraction:
         """`extraction`, later than the one before it, whatever the clock says: its time is the document's version."""
@@ -280,10 +304,8 @@ class Extractor:
             return False
         if self._store.attachment(entry.id) is None:
             self._forget(entry)
-        elif entry.unfit or entry.moved:
-            return False
         else:
-            entry.done()
+            return not entry.unfit and entry.go_on()
         return True
 
     def _indexed(self, entry: Entry, attachment: Attachment) -> bool:
@@ -320,13 +342,79 @@ class Extractor:
     def _forget(self, entry: Entry) -> None:
         """The attachment was deleted: nothing of its text may stay."""
         self._store.blobs.remove_text(entry.id)
+        self._store.blobs.remove_thumbnail(entry.id)
         self._store.index.remove([entry.id])
         entry.done()
 
+    # Thumbnails
+
+    def _draw(self, entry: Entry, stopping: Callable[[], bool]) -> bool:
+        """Draw its thumbnails; whether nothing is left to do."""
+        attachment = self._store.attachment(entry.id)
+        if attachment is None:
+            self._forget(entry)
+            return True
+        way = self._store.drawing(attachment)
+        drawn = None if way is None else self._drawn(entry, attachment, way, stopping)
+        if way is not None and drawn is None:
+            return False
+        with self._change():
+            if self._overtaken(entry, attachment):
+                return False
+            if drawn is not None:
+                try:
+                    self._store.blobs.keep_thumbnail(entry.id, drawn[0].to_head(), drawn[1])
+                except (StorageFull, StorageFailed) as error:
+                    log.warning("the thumbnails of %s can't be kept now: %s", entry.id, error)
+                    return self._not_now(entry)
+                measures.drawn(drawn[0].reason or "completed")
+            elif self._store.draws:
+                self._store.blobs.remove_thumbnail(entry.id)
+            if self._store.attachment(entry.id) is None:
+                self._forget(entry)
+                return True
+            return entry.go_on()
+
+    def _not_now(self, entry: Entry) -> Literal[False]:
+        """The machine is why it can't be drawn: nothing else that is left of it waits until that is put right."""
+        entry.begun = max(0, entry.begun - 1)
+        entry.unfit += 1
+        entry.left = (*entry.left[1:], entry.left[0])
+        entry.save()
+        return False
+
+    def _drawn(
+        self, entry: Entry, attachment: Attachment, way: Way, stopping: Callable[[], bool]
+    ) -> tuple[Thumbnail, tuple[bytes, ...]] | None:
+        """How drawing ended, with the pictures; None when it is to be tried again."""
+        if entry.begun - entry.tried >= INTERRUPTIONS:
+            return Thumbnail(now(), entry.tried, "interrupted", "the server ended each time"), ()
+        if attachment.size > self._settings.extraction_max_file_size:
+            return Thumbnail(now(), 0, "too-large", f"{attachment.size} bytes"), ()
+        document = self._store.blobs.open(entry.id)
+        if document is None:
+            return Thumbnail(now(), 0, "missing-bytes"), ()
+        entry.begun += 1
+        entry.save()
+        with document, measures.step("draw"):
+            verdict, pictures = drawing.draw(way, document, self._limits, stopping)
+        if verdict.reason is None:
+            self._queue.note_unfit(way.kind, None)
+            return Thumbnail(now(), entry.tried + 1, pictures=listed(pictures)), pictures
+        log.info("drawing %s failed: %s %s", entry.id, verdict.reason, verdict.detail)
+        if verdict.reason == "environment" or (verdict is not drawing.NO_PREVIEW and self._unfit(way.kind) is not None):
+            self._not_now(entry)
+            return None
+        entry.tried += 1
+        if verdict.final or entry.tried >= self._settings.extraction_attempts:
+            return Thumbnail(now(), entry.tried, verdict.reason, verdict.detail), ()
+        entry.save()
+        return None
+
     def _outcome(
         self, entry: Entry, attachment: Attachment, stopping: Callable[[], bool]
-    ) -> tuple[Extraction, StagedText | None] | None:
-        """How it ended, with the text; None when it is to be tried again."""
+    ) -> tuple[Extraction, StagedText | None] | Literal["later"] | None:
+        """How it ended, with the text; None when it is to be tried again, `later` when there is none but in its pictures."""
         if entry.begun - entry.tried >= INTERRUPTIONS:
             return self._failed(entry, "interrupted", "the server ended each time"), None
         if attachment.size > self._settings.extraction_max_file_size:
@@ -343,12 +431,14 @@ class Extractor:
             text = self._store.blobs.stage_text()
             try:
                 with measures.step("extract"):
-                    verdict = reading.read(way, document, text.file, self._limits, stopping, pictures=entry.pictures)
+                    recognizing = entry.stage == "recognition"
+                    verdict = reading.read(way, document, text.file, self._limits, stopping, pictures=recognizing)
                 if verdict.reason is None:
                     entry.unfit = 0
                     if verdict.waits:
-                        entry.pictures = entry.moved = True
-                        entry.save()
+                        if "recognition" not in entry.left:
+                            entry.left = (*entry.left, "recognition")
+                            entry.save()
                         verdict = replace(verdict, cut=True, characters=None)
                     # Whatever was wrong before, this machine reads them now.
                     self._queue.note_unfit(way.kind, None)
@@ -356,8 +446,8 @@ class Extractor:
                     if completed is not None:
                         return completed, text
                     text.close()
-                    if entry.moved:
-                        return None
+                    if verdict.waits:
+                        return "later"
                     entry.tried += 1
                     return self._failed(entry, "empty", "", verdict), None
             except BaseException:

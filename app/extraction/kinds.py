@@ -10,10 +10,13 @@ from typing import Literal, NamedTuple
 #: mail, msg, tnef: mails and mailboxes; as Outlook keeps them; as it packs them. signed: what is signed and carries it.
 #: archive: zip, tar and what is compressed. sevenzip, rar: those of 7-Zip and RAR. scan: one page of a PDF, as a picture.
 #: doc, xls, ppt: of Office until 2003. iwork: of Apple's programs. visio: of 2013 and later.
+#: thumbnail_...: no text is taken out, but thumbnails are drawn: of a picture, of the first page of a PDF, of the preview
+#: that a package carries.
 Kind = Literal[
     "text", "html", "xml", "json", "properties", "folded", "office", "opendocument", "document", "pdf", "image",
     "mail", "msg", "tnef", "signed", "archive", "sevenzip", "rar", "scan",
     "doc", "xls", "ppt", "rtf", "epub", "iwork", "visio",
+    "thumbnail_image", "thumbnail_pdf", "thumbnail_package",
 ]  # fmt: skip
 
 #: Raised when the readers of a release read more than those before: what these made nothing of is read again then.
@@ -24,6 +27,21 @@ HOLDERS: frozenset[Kind] = frozenset((
     "office", "opendocument", "pdf", "mail", "msg", "tnef", "signed", "archive", "sevenzip", "rar", "doc", "xls", "ppt",
     "rtf",
 ))  # fmt: skip
+#: Kinds that draw, and what each of them draws.
+DRAWERS: dict[Kind, frozenset[Kind]] = {
+    "thumbnail_image": frozenset({"image"}),
+    "thumbnail_pdf": frozenset({"pdf"}),
+    "thumbnail_package": frozenset({"office", "opendocument", "epub", "iwork", "visio"}),
+}
+#: Where packages have their preview, in the order in which they are tried.
+PREVIEWS = (
+    *(f"docProps/thumbnail.{each}" for each in ("jpeg", "jpg", "png")),
+    "Thumbnails/thumbnail.png",
+    *("preview.jpg", "preview-web.jpg", "preview-micro.jpg"),
+    *(f"QuickLook/{name}.{each}" for name in ("Preview", "Thumbnail") for each in ("jpg", "png")),
+)
+#: Kinds whose process hands files over.
+GIVERS: frozenset[Kind] = HOLDERS | DRAWERS.keys()
 #: Kinds whose text is recognized, for which the data of recognition has to be there.
 RECOGNIZED: frozenset[Kind] = frozenset({"image", "scan"})
 #: Kinds whose pictures are given on, for text to be recognized in them.
@@ -217,6 +235,13 @@ def way_of(media_type: str, extension: str, *, recognition: bool) -> Way | None:
         # Begins like a picture or a program, and is called a text: the child process sees whether it is one.
         kind = "text"
     return None if kind is None else Way(kind, media_type)
+
+
+def drawing_of(media_type: str, extension: str) -> Way | None:
+    """How thumbnails of such a file are drawn; None when there are none."""
+    way = way_of(media_type, extension, recognition=True)
+    kind = None if way is None else next((each for each, drawn in DRAWERS.items() if way.kind in drawn), None)
+    return None if way is None or kind is None else Way(kind, way.media_type)
 
 
 def forms() -> str:

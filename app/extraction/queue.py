@@ -1,7 +1,8 @@
 """What is still to be extracted: a small file for each attachment, so that nobody has to look through all records.
 
-    <root>/extraction/<id>           {"tenant": ..., "begun": n, "tried": n, "refused": n, "unfit": n, "put_back": n,
-                                     "again": bool, "pictures": bool}; an earlier version wrote no tenant, or nothing
+    <root>/extraction/<id>           {"tenant": ..., "left": [stage, ...], "begun": n, "tried": n, "refused": n, "unfit": n,
+                                     "put_back": n, "again": bool}; an earlier version wrote `pictures` (bool) for `left`,
+                                     or no tenant, or nothing
     <root>/extraction/.scanned       under which boot of the machine, and for which files, all records were looked through
     <root>/extraction/.readers       which readers do what was found then
     <root>/extraction/.unfit-<kind>  what keeps this machine from reading such documents; not there when it reads them
@@ -9,6 +10,10 @@
 An entry is made before its upload is acknowledged and removed when the text is in the index. Its lock is held by whoever
 works on it and goes with the process. Nothing is synced for it: a killed process loses no file, and after a power cut,
 which may, all names are looked through once (the truth is that an extractable attachment has no `.extraction` file).
+
+What is done with an attachment comes in stages, each with a lane of its own (app/extraction/extractor.py): its text is
+taken out, its thumbnails are drawn, the text in its pictures is recognized. An entry says which are left, the next one
+first, and its counts are of that one.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ import queue
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from app.blobs.files import FILE_MODE, FOLDER_MODE, locked, sync_folder, typed_errors
 from app.extraction.kinds import Kind
@@ -30,7 +35,11 @@ from app.ids import is_id
 FRESH = 10_000
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 #: What is written down of an entry.
-_SAID = ("tenant", "begun", "tried", "refused", "unfit", "put_back", "again", "pictures")
+_SAID = ("tenant", "left", "begun", "tried", "refused", "unfit", "put_back", "again")
+
+Stage = Literal["text", "thumbnail", "recognition"]
+#: All of them, in the order in which they are done.
+STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 @dataclass
@@ -51,10 +60,8 @@ class Entry:
     put_back: int = 0
     #: Whether it is to be done although it was done before.
     again: bool = False
-    #: Whether what is left to do is to recognize the text in its pictures: that is another lane's.
-    pictures: bool = False
-    #: Whether it came to be so just now, which is not written down.
-    moved: bool = False
+    #: The stages that are left, the next one first; empty where the entry does not say so, as those of an earlier version.
+    left: tuple[Stage, ...] = ()
     #: Whose attachment it is; None where the entry does not say so.
     tenant: str | None = None
 
@@ -62,6 +69,27 @@ class Entry:
     def late(self) -> bool:
         """Whether it failed or was stopped before, and waits behind what may be quick."""
         return max(self.tried, self.refused, self.unfit, self.put_back) > 0
+
+    @property
+    def stage(self) -> Stage:
+        """The next one."""
+        return self.left[0] if self.left else "text"
+
+    @property
+    def reads(self) -> bool:
+        """Whether something of its text is left to do."""
+        return not self.left or set(self.left) != {"thumbnail"}
+
+    def go_on(self) -> bool:
+        """The stage at hand is done: the next one begins anew. Returns whether none was left. Raises StorageFull or
+        StorageFailed."""
+        self.left = self.left[1:]
+        if not self.left:
+            self.done()
+            return True
+        self.begun = self.tried = self.refused = self.unfit = self.put_back = 0
+        self.save()
+        return False
 
     def save(self) -> None:
         """Write down what this object says. Raises StorageFull or StorageFailed."""
@@ -94,37 +122,61 @@ class Queue:
 
     def __init__(self, root: Path) -> None:
         self.folder = root / "extraction"
-        self.fresh: queue.Queue[tuple[str, str | None]] = queue.Queue(FRESH)
+        #: By stage.
+        self.fresh: dict[Stage, queue.Queue[tuple[str, str | None]]] = {each: queue.Queue(FRESH) for each in STAGES}
         with typed_errors():
             self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
 
-    def add(self, attachment_id: str, tenant: str | None = None, *, again: bool = False) -> None:
-        """Have an attachment extracted. `tenant`: whose it is, or None: its record says so. `again`: also when it was
-        before. Raises StorageFull or StorageFailed."""
+    def add(
+        self, attachment_id: str, tenant: str | None = None, *, left: tuple[Stage, ...] = (), again: bool = False
+    ) -> None:
+        """Have an attachment extracted. `tenant`: whose it is, or None: its record says so. `left`: what is to be done with
+        it, in order; empty: what its record says. `again`: also what was done before. Raises StorageFull or
+        StorageFailed."""
         path = self._path(attachment_id)
         with typed_errors():
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-                with contextlib.closing(Entry(attachment_id, path, descriptor, tenant=tenant)) as made:
-                    made.save()
             except FileExistsError:
-                if not again:
-                    return
+                self._add_to(attachment_id, tenant, left, again)
+            else:
+                made = Entry(attachment_id, path, descriptor, tenant=tenant, left=left, again=again)
+                with contextlib.closing(made):
+                    made.save()
+        self.hand_over(attachment_id, tenant, left[0] if left else "text")
+
+    def _add_to(self, attachment_id: str, tenant: str | None, left: tuple[Stage, ...], again: bool) -> None:
+        # One that somebody works on is being done just now.
+        entry = self.take(attachment_id)
+        if entry is None:
+            return
+        with contextlib.closing(entry):
             if again:
-                # One that somebody works on is being done just now.
-                entry = self.take(attachment_id)
-                if entry is not None:
-                    with contextlib.closing(entry):
-                        entry.begun = entry.tried = entry.refused = entry.unfit = entry.put_back = 0
-                        entry.tenant = tenant
-                        entry.again, entry.pictures = True, False
-                        entry.save()
+                entry.begun = entry.tried = entry.refused = entry.unfit = entry.put_back = 0
+                entry.tenant, entry.again, entry.left = tenant, True, left
+                entry.save()
+            elif entry.left and not set(left) <= set(entry.left):
+                entry.left = (*entry.left, *(each for each in left if each not in entry.left))
+                entry.save()
+
+    def hand_over(self, attachment_id: str, tenant: str | None, stage: Stage) -> None:
+        """Tell those of this process who do that stage of an entry, which they find by themselves after a while."""
         with contextlib.suppress(queue.Full):
-            self.fresh.put_nowait((attachment_id, tenant))
+            self.fresh[stage].put_nowait((attachment_id, tenant))
 
     def has(self, attachment_id: str) -> bool:
-        """Whether the attachment is still to be extracted."""
+        """Whether anything is left to do with the attachment."""
         return self._path(attachment_id).exists()
+
+    def reads(self, attachment_id: str) -> bool:
+        """Whether something of its text is left to do. Raises StorageFailed."""
+        said = self._peeked(attachment_id)
+        return said is not None and said.reads
+
+    def draws(self, attachment_id: str) -> bool:
+        """Whether its thumbnails are left to draw. Raises StorageFailed."""
+        said = self._peeked(attachment_id)
+        return said is not None and "thumbnail" in said.left
 
     def ids(self) -> Iterator[str]:
         """The ids of all entries, read as they are asked for; in no order. Raises StorageFailed."""
@@ -156,12 +208,15 @@ class Queue:
 
     def peek(self, attachment_id: str) -> Entry:
         """What the entry says, whoever works on it; one that is gone says nothing. Raises StorageFailed."""
+        return self._peeked(attachment_id) or Entry(attachment_id, self._path(attachment_id), -1)
+
+    def _peeked(self, attachment_id: str) -> Entry | None:
         path = self._path(attachment_id)
         with typed_errors():
             try:
                 descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
-                return Entry(attachment_id, path, -1)
+                return None
             with contextlib.closing(_read(Entry(attachment_id, path, descriptor))) as entry:
                 return entry
 
@@ -245,9 +300,18 @@ def _read(entry: Entry) -> Entry:
         entry.again = bool(content["again"])
         entry.refused, entry.unfit = int(content.get("refused", 0)), int(content.get("unfit", 0))
         entry.put_back = int(content.get("put_back", 0))
-        entry.pictures = bool(content.get("pictures", False))
+        entry.left = _left(content)
         entry.tenant = None if content.get("tenant") is None else str(content["tenant"])
     except (ValueError, KeyError, TypeError):
         # New, or killed while it was written: counts from the start.
         entry.begun = entry.tried = 0
+        entry.left = ()
     return entry
+
+
+def _left(content: dict[str, Any]) -> tuple[Stage, ...]:
+    """The stages that an entry names. Raises ValueError, TypeError."""
+    if "left" not in content:
+        # Of an earlier version, which drew nothing.
+        return ("recognition", "thumbnail") if content.get("pictures", False) else ()
+    return tuple(STAGES[STAGES.index(each)] for each in content["left"])

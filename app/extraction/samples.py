@@ -7,11 +7,13 @@ kind needs, as it is there for each document.
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import struct
 from collections.abc import Callable, Iterable
 
-from app.extraction.kinds import Kind
+from app.extraction import thumbnail
+from app.extraction.kinds import DRAWERS, PREVIEWS, Kind
 from app.extraction.readers.base import Inner
 from app.extraction.readers.compound_writer import packed_up
 
@@ -86,7 +88,7 @@ def _scanned() -> bytes:
     return _pdf(stream, b"XObject", described.encode() + packed + b"\nendstream")
 
 
-def _package(files: dict[str, str]) -> bytes:
+def _package(files: dict[str, str | bytes]) -> bytes:
     import zipfile
 
     buffer = io.BytesIO()
@@ -127,8 +129,13 @@ def _signed() -> bytes:
     return element(0x30, signed, element(0xA0, element(0x30, b"\2\1\1", element(0x31), inside, element(0x31))))
 
 
-def found(text: str, files: Iterable[Inner]) -> bool:
-    """Whether the word is in what was read, or in the files that were found inside."""
+def found(kind: Kind, text: str, files: Iterable[Inner]) -> bool:
+    """Whether the word is in what was read, or in the files that were found inside; of a kind that draws, whether there are
+    thumbnails."""
+    if kind in DRAWERS:
+        with contextlib.suppress(ValueError):
+            return bool(thumbnail.drawn(files))
+        return False
     return WORD in text.lower() or any(WORD.encode() in each.content for each in files)
 
 
@@ -212,6 +219,12 @@ _SAMPLES: dict[Kind, tuple[str, Callable[[], bytes]]] = {
     "sevenzip": ("application/x-7z-compressed", lambda: base64.b85decode(_SEVENZIP)),
     "rar": ("application/vnd.rar", lambda: base64.b85decode(_RAR)),
     "scan": ("application/pdf", _scanned),
+    "thumbnail_image": ("image/png", lambda: base64.b85decode(_PICTURE)),
+    "thumbnail_pdf": ("application/pdf", _written),
+    "thumbnail_package": (
+        "application/vnd.oasis.opendocument.presentation",
+        lambda: _package({PREVIEWS[0]: base64.b85decode(_PICTURE)}),
+    ),
 }
 
 

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from app.extraction.queue import Entry, Queue
+from app.extraction.queue import STAGES, Entry, Queue, Stage
 from app.extraction.slots import Held, Slot, Slots
 
 #: Seconds for which a document is read before it may be stopped for others.
@@ -27,19 +27,19 @@ QUICK = 3.0
 PATIENCE = 3
 #: Seconds between two looks at the queue while documents are read.
 LOOK = 0.5
-#: The same in the lane of pictures, which looks at the entries of the other one too, as they may come over.
-PICTURES_LOOK = 5.0
+#: The same in the later lanes, which look at the entries of the earlier ones too, as they may come over.
+LATER_LOOK = 5.0
 
 
 class Turns:
     """What waits, as this process knows it. For any number of threads."""
 
-    def __init__(self, queue: Queue, slots: Slots, tenant_of: Callable[[str], str], *, pictures: bool = False) -> None:
-        """`tenant_of`: the tenant of an attachment whose entry does not say it, as those of an earlier version. `pictures`:
-        whether this is the lane of those whose pictures are left to recognize."""
+    def __init__(self, queue: Queue, slots: Slots, tenant_of: Callable[[str], str], stage: Stage = "text") -> None:
+        """`tenant_of`: the tenant of an attachment whose entry does not say it, as those of an earlier version. `stage`: the
+        one whose lane this is."""
         self._queue = queue
-        self._pictures = pictures
-        self._pause = PICTURES_LOOK if pictures else LOOK
+        self._stage = stage
+        self._pause = LOOK if stage == STAGES[0] else LATER_LOOK
         self._slots = slots
         self._tenant_of = tenant_of
         self._lock = threading.Lock()
@@ -70,9 +70,9 @@ class Turns:
             # As they were made, where their ids tell.
             for each in sorted(names - waiting - self._chosen):
                 said = self._queue.peek(each)
-                if said.pictures is not self._pictures:
-                    if said.pictures:
-                        # It does not come back by itself; the other way round it may.
+                if said.stage != self._stage:
+                    if STAGES.index(said.stage) > STAGES.index(self._stage):
+                        # It hardly comes back by itself; the other way round it does.
                         self._chosen.add(each)
                     continue
                 tenant = self._tenants.get(each, said.tenant)
@@ -97,7 +97,7 @@ class Turns:
             while (chosen := self._next(held, used, late)) is not None:
                 entry = self._queue.take(chosen[0])
                 if entry is not None:
-                    if entry.pictures is self._pictures and ready(entry) and (late or not entry.late):
+                    if entry.stage == self._stage and ready(entry) and (late or not entry.late):
                         entry.tenant = chosen[1]
                         slot.say(Held(chosen[1], entry.late))
                         return entry, chosen[1]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-Step = Literal["receive", "fsync", "index", "bulk", "search", "extract"]
+Step = Literal["receive", "fsync", "index", "bulk", "search", "extract", "draw"]
 
 #: Seconds: from a small file on a fast disk to a large one over a slow line.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0)
@@ -42,6 +42,7 @@ class _Instruments:
     bulk_writes: Histogram
     queued_writes: Gauge
     extractions: Counter
+    drawings: Counter
 
 
 _making = threading.Lock()
@@ -87,6 +88,7 @@ def _make() -> _Instruments:
             multiprocess_mode="livesum",
         ),
         extractions=counter("extractions", "Files whose text was looked for, by how that ended.", "outcome"),
+        drawings=counter("thumbnails", "Files of which thumbnails were drawn, by how that ended.", "outcome"),
     )
 
 
@@ -154,6 +156,11 @@ def bulk(writes: int) -> None:
 def extracted(outcome: str) -> None:
     """The extraction of an attachment has ended: `completed`, or the reason why there is no text."""
     _instruments().extractions.labels(outcome).inc()
+
+
+def drawn(outcome: str) -> None:
+    """The drawing of thumbnails of an attachment has ended: `completed`, or the reason why there are none."""
+    _instruments().drawings.labels(outcome).inc()
 
 
 def failed(code: str) -> None:

@@ -165,7 +165,7 @@ class _Present:
             yield GaugeMetricFamily("attachment_store_journal_entries", what, store.undecided())
         if store.extracts:
             with contextlib.suppress(StoreError):
-                what = "Files whose text is still to be extracted."
+                what = "Files whose text is still to be extracted, or thumbnails to be drawn."
                 yield GaugeMetricFamily("attachment_store_pending_extractions", what, store.queue.count())
         # A bulk and its refresh are one call, whose answer does not say what the refresh took; Elasticsearch counts it.
         with contextlib.suppress(StoreError):

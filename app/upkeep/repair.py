@@ -9,6 +9,7 @@ from dataclasses import replace
 from app.attachment import Attachment
 from app.document import document_of
 from app.errors import IndexRejected
+from app.extraction.queue import Stage
 from app.store import Store
 from app.upkeep.verify import Checker, Finding, held, older
 
@@ -22,6 +23,8 @@ ACTIONS = {
     "undecided-entry": "settle",
     "damaged-text": "extract again",
     "text-without-record": "remove the file",
+    "damaged-thumbnail": "draw again",
+    "thumbnail-without-record": "remove the file",
 }
 
 
@@ -38,6 +41,7 @@ class Repair:
             "remove the file": self._remove_file,
             "settle": self._settle,
             "extract again": self._extract,
+            "draw again": self._draw,
         }
 
     def repair(self, finding: Finding) -> bool:
@@ -91,7 +95,20 @@ class Repair:
         # A running server does it; without one it is done when one runs.
         if finding.id is not None and self._certain(finding):
             self._store.blobs.remove_text(finding.id)
-            self._store.queue.add(finding.id)
+            # Its thumbnails are as they should be, or another finding.
+            self._store.queue.add(finding.id, left=self._left(finding.id, ("text", "recognition")))
+
+    def _draw(self, finding: Finding) -> None:
+        # The same. Where nobody draws here they are gone, and `scripts/store extract --thumbnails` makes them.
+        if finding.id is not None and self._certain(finding):
+            self._store.blobs.remove_thumbnail(finding.id)
+            if left := self._left(finding.id, ("thumbnail",)):
+                self._store.queue.add(finding.id, left=left)
+
+    def _left(self, attachment_id: str, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+        """Those of the stages that there are for this attachment."""
+        attachment = self._store.attachment(attachment_id)
+        return () if attachment is None else tuple(each for each in self._store.stages(attachment) if each in stages)
 
     def _settle(self, finding: Finding) -> None:
         self._store.settle()

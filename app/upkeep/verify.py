@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 from app.attachment import Attachment
 from app.blobs.files import locked
 from app.blobs.filesystem import Filesystem
-from app.document import TEXT_FIELDS, check_text, extraction_of, visible_source
+from app.document import TEXT_FIELDS, check_text, check_thumbnail, extraction_of, visible_source
 from app.errors import StorageFailed, StoreError
 from app.extraction.queue import Queue
 from app.ids import is_id
@@ -47,10 +47,18 @@ CODES = (
     "missing-index",
     "damaged-text",
     "text-without-record",
+    "damaged-thumbnail",
+    "thumbnail-without-record",
 )
 
-#: What an extraction that is still to come explains.
-EXTRACTED = ("damaged-text", "text-without-record", "differing-document")
+#: What an extraction that is still to come explains, its drawing among it.
+EXTRACTED = (
+    "damaged-text",
+    "text-without-record",
+    "differing-document",
+    "damaged-thumbnail",
+    "thumbnail-without-record",
+)
 
 FOLDERS = 4096
 #: Ids asked for at once; and seconds between two looks at what seems wrong.
@@ -64,7 +72,7 @@ LITTER = re.compile(
 )
 _FOLDER = re.compile(r"[0-9a-f]{3}")
 #: Of the files of an attachment, beside each other.
-SUFFIXES = frozenset([".json", ".bytes", ".text", ".extraction"])
+SUFFIXES = frozenset([".json", ".bytes", ".text", ".extraction", ".thumbnail"])
 _TEMPORARY = re.compile(r"[0-9a-f]{32}")
 _ENTRY = re.compile(r"[0-9a-f]{32}\.(upload|delete|change|new|spare)")
 # What earlier versions wrote beside the file that it was to replace; now it is in `incoming`.
@@ -75,7 +83,9 @@ _ROOT |= {"elasticsearch", "sign-in-attempts", "sign-in-failures.json"}
 _ROOT |= {".lock", ".tokens.lock", ".door.lock", ".work.lock", ".rebuild.lock", ".points.lock"}
 _ROOT |= {".bulk.lock", ".text.lock"}
 _PLACE = re.compile(r"\.search-\d+\.lock")
-_WORK = re.compile(r"\.slot(-pictures)?-\d+|\.turns(-pictures)?|\.scanned|\.readers|\.unfit-\w+")
+_WORK = re.compile(
+    r"\.slot(-pictures|-thumbnails)?-\d+|\.turns(-pictures|-thumbnails)?|\.scanned|\.readers|\.unfit-\w+"
+)
 _SIGN_IN = re.compile(r"[0-9a-f]{64}")
 _POINT = re.compile(r"[\w-]{43}", re.ASCII)
 
@@ -201,6 +211,8 @@ class Checker:
                 for path in (self._blobs.extraction_path(attachment_id), self._blobs.text_path(attachment_id)):
                     if path.exists():
                         yield finding("text-without-record", path)
+                if self._blobs.thumbnail_path(attachment_id).exists():
+                    yield finding("thumbnail-without-record", self._blobs.thumbnail_path(attachment_id))
                 return
             attachment = Attachment.from_record(record)
             if attachment.id != attachment_id:
@@ -215,6 +227,12 @@ class Checker:
             yield from (finding(code, bytes_path, detail) for code, detail in self._bytes(attachment, read_data))
         except (OSError, StorageFailed) as error:
             yield finding("unreadable", bytes_path, _reason(error))
+        try:
+            check_thumbnail(self._blobs, attachment_id, read_data)
+        except ValueError as error:
+            yield finding("damaged-thumbnail", self._blobs.thumbnail_path(attachment_id), str(error))
+        except (OSError, StorageFailed) as error:
+            yield finding("unreadable", self._blobs.thumbnail_path(attachment_id), _reason(error))
         try:
             extraction = extraction_of(self._blobs, attachment_id)
             if extraction is not None:

@@ -19,7 +19,7 @@ from app.tokens import SCOPES
 from app.wiring import create_app, dialect_of
 from tests.support.app import Server
 from tests.support.browsers import sign_in
-from tests.support.texts import keep_text
+from tests.support.texts import keep_text, keep_thumbnail
 
 UNKNOWN_UUID = "497f6eca-6276-4993-bfeb-53cbbbba6f08"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(32)
@@ -70,6 +70,9 @@ ROUTES = [
     Route("GET", "/attachment/<attachment_id>/status", "/attachment/{id}/status", made="coco"),
     Route("GET", "/attachment/<attachment_id>/text", "/attachment/{id}/text", made="coco text"),
     Route("GET", "/attachment/<attachment_id>/parts", "/attachment/{id}/parts", made="coco text"),
+    Route("GET", "/attachment/<attachment_id>/thumbnail", "/attachment/{id}/thumbnail", made="coco text"),
+    Route("GET", "/attachment/_thumbnails", "/attachment/_thumbnails?attachments=x"),
+    Route("POST", "/attachment/_thumbnails", "/attachment/_thumbnails", options={"json": {"attachments": []}}),
     Route("GET", "/attachment/_status", "/attachment/_status?attachments=x"),
     Route("POST", "/attachment/_status", "/attachment/_status", options={"json": {"attachments": []}}),
     Route("POST", "/attachment/v1/upload", "/attachment/v1/upload", options=FILE),
@@ -152,6 +155,7 @@ def make(server: Server, kind: str, token: str) -> str:
     made = str(found[0] if isinstance(found, list) else found)
     if kind == "coco text":
         keep_text(server.data, made, b"some text", Part(0, 1))
+        keep_thumbnail(server.data, made)
     return made
 
 
@@ -323,3 +327,5 @@ def test_another_tenant_finds_nothing(server: Server) -> None:
     assert answer["hits"]["hits"] == []
     statuses = server.post("/attachment/_status", token=foreign, json={"attachments": ids}).json()
     assert statuses == {each: {} for each in ids}
+    thumbnails = server.post("/attachment/_thumbnails", token=foreign, json={"attachments": ids}).json()
+    assert thumbnails == {each: {} for each in ids}

@@ -124,7 +124,7 @@ def test_by_ids(shelf: Shelf) -> None:
     assert {hit["_id"] for hit in answer.json()["hits"]["hits"]} == set(many)
 
 
-@pytest.mark.parametrize("path", ["/attachment/_search", "/attachment/_status"])
+@pytest.mark.parametrize("path", ["/attachment/_search", "/attachment/_status", "/attachment/_thumbnails"])
 @pytest.mark.parametrize(
     "body",
     ["", "{", "[]", "{}", '{"attachments":"x"}', '{"attachments":[1]}', '{"attachments":[],"x":1}', "[" * 9000, "\0"],
@@ -135,7 +135,7 @@ def test_bodies_that_are_refused(server: Server, path: str, body: str) -> None:
     assert set(answer.json()) == {"error", "status"}
 
 
-@pytest.mark.parametrize("path", ["/attachment/_search", "/attachment/_status"])
+@pytest.mark.parametrize("path", ["/attachment/_search", "/attachment/_status", "/attachment/_thumbnails"])
 def test_as_many_ids_as_allowed_and_one_more(server: Server, path: str) -> None:
     assert server.post(path, json={"attachments": [UNKNOWN] * 1000}).status_code == 200
     answer = server.post(path, json={"attachments": [UNKNOWN] * 1001})

@@ -8,7 +8,7 @@ import requests
 
 from app.attachment import now
 from tests.support.app import Server
-from tests.support.texts import keep_text
+from tests.support.texts import keep_text, keep_thumbnail
 
 UNKNOWN = "cu737jrq50kcaicgn7p0"
 
@@ -24,6 +24,9 @@ ROUTES: list[tuple[str, str, str, dict[str, object]]] = [
     ("GET", "/attachment/{}/status", "read", {}),
     ("GET", "/attachment/{}/text", "read", {}),
     ("GET", "/attachment/{}/parts", "read", {}),
+    ("GET", "/attachment/{}/thumbnail", "read", {}),
+    ("GET", "/attachment/_thumbnails?attachments={}", "read", {}),
+    ("POST", "/attachment/_thumbnails", "read", {"json": {"attachments": ["{}"]}}),
     ("GET", "/attachment/_status?attachments={}", "read", {}),
     ("POST", "/attachment/_status", "read", {"json": {"attachments": ["{}"]}}),
 ]
@@ -74,6 +77,7 @@ def test_a_token_is_in_force_and_out_of_it_at_once(server: Server) -> None:
 def test_scopes(server: Server, route: tuple[str, str, str, dict[str, object]]) -> None:
     (attachment_id,) = server.upload(("mine.txt", b"mine"))
     keep_text(server.data, attachment_id, b"mine")
+    keep_thumbnail(server.data, attachment_id)
     others = [scope for scope in ("read", "search", "write", "delete", "admin") if scope != route[2]]
     answer = call(server, route, attachment_id, server.make_token(*others))
     assert answer.status_code == 403
@@ -91,6 +95,7 @@ def comparable(answer: requests.Response, attachment_id: str) -> tuple[object, .
 def test_what_is_anothers_looks_like_nothing(server: Server, route: tuple[str, str, str, dict[str, object]]) -> None:
     (attachment_id,) = server.upload(("secret.txt", b"secret"), session="theirs")
     keep_text(server.data, attachment_id, b"secret")
+    keep_thumbnail(server.data, attachment_id)
     stranger = server.make_token(tenant=f"stranger-{attachment_id}")
     foreign = call(server, route, attachment_id, stranger)
     unknown = call(server, route, UNKNOWN, stranger)
@@ -99,7 +104,7 @@ def test_what_is_anothers_looks_like_nothing(server: Server, route: tuple[str, s
         assert foreign.json()["hits"]["hits"] == []
     else:
         assert comparable(foreign, attachment_id) == comparable(unknown, UNKNOWN)
-        assert foreign.status_code == (200 if "_status" in route[1] else 404)
+        assert foreign.status_code == (200 if "/_" in route[1] else 404)
     assert server.get(f"/attachment/{attachment_id}").content == b"secret"
 
 

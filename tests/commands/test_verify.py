@@ -23,6 +23,7 @@ from tests.commands.doors import door, findings
 from tests.support.app import ROOT, Server, ServerFactory
 from tests.support.browsers import post_token, sign_in
 from tests.support.ports import reserved_port
+from tests.support.texts import keep_thumbnail
 
 OLD = 7200.0
 #: How often the store is checked while uploads and deletes go on; more in a long run.
@@ -114,6 +115,17 @@ class Seeds:
         path.write_text("nobody's")
         return self.place(aged(path))
 
+    def damaged_thumbnail(self) -> str:
+        keep_thumbnail(self.server.data, self.id)
+        path = self.record.with_suffix(".thumbnail")
+        path.write_bytes(path.read_bytes() + b"more")
+        return self.place(path)
+
+    def thumbnail_without_record(self) -> str:
+        stranger = new_xid()
+        keep_thumbnail(self.server.data, stranger)
+        return self.place(aged(Filesystem(self.server.data).thumbnail_path(stranger)))
+
     def unknown_file(self) -> str:
         path = self.record.with_name("notes.txt")
         path.write_text("mine")
@@ -130,7 +142,9 @@ class Seeds:
         return code, make()
 
 
-REMOVED_FILES = ("bytes-without-record", "stale-temporary", "text-without-record")
+REMOVED_FILES = ("bytes-without-record", "stale-temporary", "text-without-record", "thumbnail-without-record")
+#: Where nothing is extracted nothing is drawn: there it goes, too.
+REMOVED_FILES += ("damaged-thumbnail",)
 
 
 def test_every_fault_is_found_at_its_place_and_repaired_where_it_can_be(start_server: ServerFactory) -> None:
@@ -174,7 +188,7 @@ PLACEHOLDERS = {
     "<64 hex>": "[0-9a-f]{64}",
     "<43 characters>": "[A-Za-z0-9_-]{43}",
     "<n>": "[0-9]+",
-    "<kind>": "[a-z]+",
+    "<kind>": "[a-z_]+",
     "<tenant>": "[a-z0-9._-]+",
 }
 
@@ -200,8 +214,9 @@ def written(data: Path) -> dict[str, int]:
 def test_what_the_store_writes_is_documented_and_known_and_nothing_else_is(start_server: ServerFactory) -> None:
     server = start_server(EXTRACTION="on")
     server.upload(("one.txt", b"some content"))
+    server.upload(("two.pdf", b"%PDF-1.4\n"))
     deadline = time.monotonic() + 120
-    while findings(server) != (0, []) or not list(server.data.glob("attachments/*/*.extraction")):
+    while findings(server) != (0, []) or not list(server.data.glob("attachments/*/*.thumbnail")):
         assert time.monotonic() < deadline
     sign_in(server.url, server.token)
     assert post_token(server.url, "wrong").status_code == 401

@@ -335,7 +335,7 @@ def test_memory_fits_what_the_settings_may_take() -> None:
     heap = re.search(r"-Xmx\$\{ELASTICSEARCH_HEAP:-(\w+)\}", COMPOSE.read_text())
     assert heap is not None
     assert memory_of("elasticsearch") == 2 * size(heap[1])
-    readers = settings.extraction_workers + settings.recognition_workers
+    readers = settings.extraction_workers + settings.thumbnail_workers + settings.recognition_workers
     assert memory_of("store") == readers * settings.extraction_memory + GIB
     page = (ROOT / "docs" / "operations.md").read_text()
     for service in yaml.safe_load(COMPOSE.read_text())["services"]:

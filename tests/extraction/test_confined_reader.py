@@ -18,7 +18,7 @@ from typing import Any, get_args
 import pytest
 
 from app import systemcalls
-from app.extraction.kinds import HOLDERS, RECOGNIZED, Kind
+from app.extraction.kinds import GIVERS, RECOGNIZED, Kind
 from app.extraction.recognition_data import recognition_installed
 
 ROOT = Path(__file__).parents[2]
@@ -228,7 +228,7 @@ REFUSED = {"EPERM", "EACCES", "EAGAIN", "EBADF", "EMFILE"}
 def check_that_nothing_was_done(around: Around, told: dict[str, Any], kind: str = "text") -> None:
     assert {name: end for name, end in told["found"].items() if end not in REFUSED} == {}
     # The document, its text, its errors, what it tells of itself, and where there may be any the files inside of it.
-    assert told["descriptors"] == 4 + (kind in HOLDERS)
+    assert told["descriptors"] == 4 + (kind in GIVERS)
     assert (around.data / "tokens.json").read_text() == "{}"
     assert sorted(each.name for each in around.data.iterdir()) == ["attachments", "tokens.json"]
     assert [each for each in LITTER if each.exists()] == []

@@ -66,7 +66,8 @@ def test_it_fails_with_a_reason_of_its_own_and_is_read_after_a_restart(broken: S
     wait(lambda: state(broken, paper) == ("completed", None))
     assert {hit["_id"] for hit in broken.hits(f"query={PHRASE}")} == {paper, text}
     wait(lambda: warnings(broken) == [])
-    assert not broken.data.joinpath("extraction", paper).exists()
+    # When it is drawn as well.
+    wait(lambda: not broken.data.joinpath("extraction", paper).exists())
 
 
 def test_it_is_read_without_a_restart_too(broken: Server) -> None:

@@ -28,8 +28,8 @@ READ_ONLY = ["mount -t tmpfs -o ro tmpfs " + folder for folder in ("/tmp", "/var
 PROGRAM = """
 import base64, json, os, sys
 from app.attachment import extension
-from app.extraction import reading
-from app.extraction.kinds import way_of
+from app.extraction import drawing, reading
+from app.extraction.kinds import drawing_of, way_of
 from app.extraction.sandbox import Limits
 from app.mediatype import detect
 
@@ -41,12 +41,21 @@ def read(name, content):
     files[1].seek(0)
     return [verdict.reason, verdict.detail, files[1].read().decode()]
 
+def draw(name, content):
+    with os.fdopen(os.memfd_create(name), "w+b") as file:
+        file.write(content), file.seek(0)
+        way = drawing_of(detect(file, name), extension(name))
+        if way is not None:
+            verdict, pictures = drawing.draw(way, file, Limits(120, 1 << 30, 1 << 20))
+            return [verdict.reason, verdict.detail, len(pictures)]
+
 documents = {name: base64.b64decode(content) for name, content in json.load(sys.stdin).items()}
 folders = ["/tmp", "/var/tmp", "/dev/shm", os.environ["HOME"], os.getcwd()]
 before = {each: sorted(os.listdir(each)) for each in folders}
 found = {name: read(name, content) for name, content in documents.items()}
+drawn = {name: draw(name, content) for name, content in documents.items()}
 left = {each: sorted(set(os.listdir(each)) - set(before[each])) for each in folders}
-print(json.dumps({"found": found, "left": left}))
+print(json.dumps({"found": found, "drawn": drawn, "left": left}))
 """
 
 
@@ -80,6 +89,11 @@ def check_that_all_are_read(answer: dict[str, Any], given: dict[str, bytes]) -> 
         reason, detail, text = answer["found"][name]
         assert (reason, detail) == (None, ""), name
         assert PHRASE in text, name
+    drawn = {name: each for name, each in answer["drawn"].items() if each is not None and not each[2]}
+    assert {reason for reason, _, _ in drawn.values()} == {"unsupported"}, drawn
+    assert {"report.pdf", "slides.pptx", *(["scan.png"] if "scan.png" in given else [])} <= answer[
+        "drawn"
+    ].keys() - drawn
 
 
 @pytest.mark.parametrize("mounts", [OWN, READ_ONLY], ids=["noexec", "read-only"])

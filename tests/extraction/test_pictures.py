@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import io
+import struct
 import tempfile
 import time
 import zlib
@@ -58,6 +59,13 @@ def sixteen_bits() -> Image.Image:
     return made
 
 
+def photoshop() -> bytes:
+    """In Photoshop's form, without layers, which pillow does not write: header, three empty sections, the planes."""
+    picture = drawn()
+    head = struct.pack(">4sH6xHIIHH", b"8BPS", 1, 3, picture.height, picture.width, 8, 3)
+    return head + bytes(14) + b"".join(each.tobytes() for each in picture.split())
+
+
 def turned() -> bytes:
     """As a telephone saves what it was held upright for: on its side, with a word on that."""
     said = Image.Exif()
@@ -90,6 +98,7 @@ PICTURES = {
     "a.ppm": lambda: saved(drawn(), "PPM"),
     "a.pgm": lambda: saved(drawn().convert("L"), "PPM"),
     "a.pbm": lambda: saved(drawn().convert("1"), "PPM"),
+    "a.psd": photoshop,
     "a.pcx": lambda: saved(drawn(), "PCX"),
     "a.tga": lambda: saved(drawn(), "TGA"),
     "a.tif": lambda: saved(drawn(), "TIFF"),

@@ -281,11 +281,12 @@ def test_pictures_are_read_as_soon_as_recognition_is_there(store: Store) -> None
     attachment = upload(store, picture(), "a.png")
     state, known = store.extraction_state(attachment)
     assert (state, known and known.reason) == ("failed", "unsupported")
-    assert store.queue_missing() == 0
+    assert store.queue.peek(attachment.id).left == ("thumbnail",)
     store.recognition = True
     assert store.extraction_state(attachment)[0] == "pending"
     assert store.queue_missing() == 1
     assert list(store.queue.ids()) == [attachment.id]
+    assert store.queue.peek(attachment.id).left == ("thumbnail", "recognition")
 
 
 def test_what_earlier_versions_stored_of_it_says_the_same(store: Store) -> None:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ class Place:
         """As another process sees it."""
         return Turns(self.queue, self.slots, lambda attachment_id: "of-the-record")
 
-    def add(self, tenant: str, count: int = 1, **counts: int) -> list[str]:
+    def add(self, tenant: str, count: int = 1, **counts: Any) -> list[str]:
         found = []
         for _ in range(count):
             found.append(new_xid())
@@ -219,6 +220,55 @@ def test_entries_of_an_earlier_version_are_read(place: Place, content: str) -> N
     assert begun[1] == "of-the-record"
 
 
+@pytest.mark.parametrize(
+    ("content", "left"),
+    [
+        ("{}", ()),
+        ('{"pictures": true}', ("recognition", "thumbnail")),
+        ('{"pictures": false}', ()),
+        ('{"left": ["thumbnail", "recognition"], "pictures": false}', ("thumbnail", "recognition")),
+        ('{"left": ["recognition", "thumbnail"]}', ("recognition", "thumbnail")),
+        ('{"left": []}', ()),
+        ('{"left": ["text", "another"]}', ()),
+        ('{"left": "text"}', ()),
+        ('{"left": 1}', ()),
+        ('{"left": [["text"]]}', ()),
+    ],
+)
+def test_what_is_left_is_what_the_entry_says(place: Place, content: str, left: tuple[str, ...]) -> None:
+    made = new_xid()
+    counts = {"begun": 1, "tried": 0, "again": False}
+    (place.queue.folder / made).write_text(json.dumps({**counts, **json.loads(content)}))
+    found = place.queue.peek(made)
+    assert found.left == left
+    assert found.stage == (left[0] if left else "text")
+    assert place.queue.draws(made) == ("thumbnail" in left)
+    assert place.queue.reads(made)
+
+
+def test_what_is_only_to_be_drawn_is_no_text_that_is_waited_for(place: Place) -> None:
+    (made,) = place.add("a", left=("thumbnail",))
+    assert (place.queue.reads(made), place.queue.draws(made)) == (False, True)
+    # Of what lies there already, what is asked for later comes behind it, and once.
+    for _ in range(2):
+        place.queue.add(made, "a", left=("thumbnail", "recognition"))
+        assert place.queue.peek(made).left == ("thumbnail", "recognition")
+    entry = place.queue.take(made)
+    assert entry is not None
+    entry.tried = 2
+    assert not entry.go_on()
+    entry.close()
+    assert (place.queue.peek(made).left, place.queue.peek(made).tried) == (("recognition",), 0)
+    place.queue.add(made, "a", left=("text", "thumbnail"), again=True)
+    assert place.queue.peek(made).left == ("text", "thumbnail")
+    entry = place.queue.take(made)
+    assert entry is not None
+    assert not entry.go_on()
+    assert entry.go_on()
+    assert not place.queue.has(made)
+    assert (place.queue.reads(made), place.queue.draws(made)) == (False, False)
+
+
 def test_slots_are_counted_over_all_processes(place: Place) -> None:
     place.add("a", 2)
     with (place.queue.folder / ".slot-0").open("w") as other, (place.queue.folder / ".slot-1").open("w") as another:
@@ -266,8 +316,8 @@ def slots_held(server: Server) -> int:
 def test_pictures_have_a_lane_of_their_own(place: Place, tmp_path: Path) -> None:
     """Their entries are no business of the other lane, whose slots they don't take; they come over when it says so."""
     slots = Slots(place.queue.folder, 1, "pictures")
-    pictures = Turns(place.queue, slots, lambda attachment_id: "of-the-record", pictures=True)
-    (scan,) = place.add("a", pictures=True)
+    pictures = Turns(place.queue, slots, lambda attachment_id: "of-the-record", "recognition")
+    (scan,) = place.add("a", left=("recognition",))
     (text,) = place.add("a")
     pictures.look(again=True)
     begun = place.begin()
@@ -281,7 +331,7 @@ def test_pictures_have_a_lane_of_their_own(place: Place, tmp_path: Path) -> None
         with contextlib.closing(chosen[0]):
             assert (chosen[0].id, chosen[1]) == (scan, "a")
     # It turns out to be one, and is let go.
-    begun[0].pictures = True
+    begun[0].left = ("recognition",)
     begun[0].save()
     begun[0].close()
     pictures.look(again=True)

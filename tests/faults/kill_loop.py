@@ -43,7 +43,7 @@ TARGETS = {"worker": 70, "master": 8, "server": 10, "node": 9, "both": 3}
 #: What of each kind lies on the disk, once its text is looked for.
 FILES: dict[Kind, tuple[str, ...]] = {
     "text": ("bytes", "json", "extraction", "text"),
-    "image": ("bytes", "json", "extraction") if recognition_installed() else ("bytes", "json"),
+    "image": ("bytes", "json", "thumbnail", *(["extraction"] if recognition_installed() else [])),
     "data": ("bytes", "json"),
 }
 

@@ -216,6 +216,8 @@ def expressions(node: object) -> Iterator[str]:
 def test_the_dashboard_asks_for_what_there_is(extracting: Server) -> None:
     server = extracting
     (attachment_id,) = server.upload(("a.txt", b"x"))
+    # Nothing can be drawn of it, which is counted too.
+    server.upload(("b.gif", b"GIF89a\1\0\1\0\0\0\0"))
     await_extractions(server)
     server.hits()
     server.delete(f"/attachment/{attachment_id}")

@@ -18,7 +18,7 @@ from app.extraction.readers.base import Options, Page, Piece, Unreadable
 #: Bytes of a part, and how many chapters there may be.
 MOST_PART = 32 * 1024 * 1024
 MOST_CHAPTERS = 20_000
-_CONTAINER = "META-INF/container.xml"
+CONTAINER = "META-INF/container.xml"
 #: What fonts are made unusable with is no password.
 _FONTS = re.compile(
     rb"(?i)Algorithm=[\"'](?:http://www\.idpf\.org/2008/embedding|http://ns\.adobe\.com/pdf/enc#RC)[\"']"
@@ -68,7 +68,7 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
         raise Unreadable("it is encrypted for one reader", "encrypted")
     try:
         root = Root()
-        _told(book, _CONTAINER, root)
+        _told(book, CONTAINER, root)
         listed = Contents()
         _told(book, root.path, listed)
     except package.Broken as error:
@@ -94,6 +94,16 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
         yield Page(shown, title)
     if not found:
         raise Unreadable("there is no chapter in it")
+
+
+def cover(book: package.Package) -> str | None:
+    """Where the picture of the cover is; None where the book does not say. Raises Broken, Unreadable."""
+    root, listed = Root(), Contents()
+    _told(book, CONTAINER, root)
+    _told(book, root.path, listed)
+    if listed.cover:
+        return _path(root.path, listed.cover)
+    return listed.chapter(listed.cover_name, root.path) if listed.cover_name else None
 
 
 def _part(book: package.Package, path: str) -> bytes:
@@ -169,6 +179,8 @@ class Contents(markup.Collecting):
         #: Names of chapters, in the order of reading.
         self.order: list[str] = []
         self.navigation = self.outline = ""
+        #: The file of the cover (EPUB 3), and the name of its entry (EPUB 2).
+        self.cover = self.cover_name = ""
         self._links: dict[str, str] = {}
 
     def chapter(self, name: str, base: str) -> str:
@@ -178,10 +190,15 @@ class Contents(markup.Collecting):
         if name == "o:item":
             identifier, link = attributes.get("id", ""), attributes.get("href", "")
             self._links[identifier] = link
-            if "nav" in attributes.get("properties", "").split():
+            properties = attributes.get("properties", "").split()
+            if "cover-image" in properties:
+                self.cover = link
+            if "nav" in properties:
                 self.navigation = link
             elif attributes.get("media-type") == "application/x-dtbncx+xml":
                 self.outline = link
+        elif name == "o:meta" and attributes.get("name") == "cover":
+            self.cover_name = attributes.get("content", "")
         elif name == "o:itemref":
             self.order.append(attributes.get("idref", ""))
         elif name.removeprefix("dc:") in _TITLES and name.startswith("dc:"):

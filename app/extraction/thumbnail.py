@@ -1,0 +1,146 @@
+"""The thumbnails of one attachment, as a value and as the one file that has them: `<id>.thumbnail`, beside the bytes.
+
+A line of JSON, and behind it the pictures one after the other, in the order in which the line names them. The file is there
+from when drawing has ended, also where nothing could be drawn: then it says why, and nobody tries again.
+
+One file for all sizes and the outcome: there is no order in which two could be written, none that could stay behind, and
+one rename and one removal for each attachment. Rejected: a file for each size (three files to keep in step, and one more
+for the outcome), and the outcome within `<id>.extraction` (a picture has none where nobody recognizes text).
+
+What draws is not believed. Each picture must be a WebP of the simplest form (RFC 9649, 2.5): one lossy frame, no metadata,
+no profile, no animation, as large as its frame says and within its size. That is read off its first thirty bytes; nobody
+decodes it here.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, get_args
+
+from app.extraction.readers.base import Inner
+from app.extraction.record import Reason
+
+THUMBNAIL_FORMAT = 1
+MEDIA_TYPE = "image/webp"
+#: The longest side of each, in pixels: that of a row in a list, and of a preview.
+SIZES = (160, 640)
+#: Bytes of one at most. Pixels that are all noise have half of it.
+MOST_BYTES = 1024 * 1024
+#: Bytes of the line in the file at most.
+MOST_HEAD = 4096
+#: Characters of a detail that are kept.
+_DETAIL = 300
+
+# The container, its only chunk, and the frame: its tag, the mark of a key frame, width and height with bits of scaling.
+_WEBP = struct.Struct("<4sI4s4sI3s3sHH")
+_KEY_FRAME, _SIDE = b"\x9d\x01\x2a", 0x3FFF
+
+Json = dict[str, Any]
+
+
+def dimensions(content: bytes) -> tuple[int, int]:
+    """Width and height of a picture as it is kept. Raises ValueError for anything else."""
+    if not _WEBP.size < len(content) <= MOST_BYTES:
+        raise ValueError(f"{len(content)} bytes are no thumbnail")
+    riff, whole, webp, chunk, size, tag, mark, width, height = _WEBP.unpack_from(content)
+    if (riff, webp, chunk, mark) != (b"RIFF", b"WEBP", b"VP8 ", _KEY_FRAME) or tag[0] & 1:
+        raise ValueError("not a lossy WebP of one frame")
+    if whole != len(content) - 8 or size + size % 2 != len(content) - 20:
+        raise ValueError("more or less than one frame")
+    return width & _SIDE, height & _SIDE
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One of them as it is listed. `size`: of SIZES. `width`, `height`: in pixels. `length`: in bytes. `sha256`: of them."""
+
+    size: int
+    width: int
+    height: int
+    length: int
+    sha256: str
+
+    def to_record(self) -> Json:
+        return dict(vars(self))
+
+
+def _checked(size: int, content: bytes) -> tuple[int, int]:
+    """Width and height of the thumbnail of a size. Raises ValueError when it is none."""
+    width, height = dimensions(content)
+    if not 1 <= min(width, height) <= max(width, height) <= size:
+        raise ValueError(f"{width} by {height} pixels are no thumbnail of {size}")
+    return width, height
+
+
+def drawn(files: Iterable[Inner]) -> tuple[bytes, ...]:
+    """The pictures that a process handed over. Raises ValueError when they are not those of each size."""
+    found = [(each.name, each.content) for each in files]
+    if [name for name, _ in found] != [str(each) for each in SIZES]:
+        raise ValueError("not a thumbnail of each size")
+    for name, content in found:
+        _checked(int(name), content)
+    return tuple(content for _, content in found)
+
+
+def listed(pictures: Iterable[bytes]) -> tuple[Picture, ...]:
+    """What is listed of pictures, one of each size in their order. Raises ValueError when they are not."""
+    # Here, not above: the process that draws has no use for it, and loads what it has to.
+    import hashlib
+
+    return tuple(
+        Picture(size, *_checked(size, content), len(content), hashlib.sha256(content).hexdigest())
+        for size, content in zip(SIZES, pictures, strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """How drawing ended. `reason` None: there are `pictures`, of each of SIZES."""
+
+    at: datetime
+    attempts: int
+    reason: Reason | None = None
+    detail: str = ""
+    pictures: tuple[Picture, ...] = ()
+
+    def to_head(self) -> bytes:
+        """The line at the beginning of the file."""
+        record = {
+            "format": THUMBNAIL_FORMAT,
+            "reason": self.reason,
+            "detail": self.detail[:_DETAIL],
+            "attempts": self.attempts,
+            "at": self.at.isoformat(timespec="microseconds"),
+            "pictures": [each.to_record() for each in self.pictures],
+        }
+        return json.dumps(record).encode() + b"\n"
+
+    @classmethod
+    def from_head(cls, content: bytes) -> tuple[Thumbnail, int]:
+        """What the first bytes of a file say, and where the line ends. Raises ValueError when they are not one of a known
+        format."""
+        line, newline, _ = content[:MOST_HEAD].partition(b"\n")
+        if not newline:
+            raise ValueError("there is no line at the beginning")
+        try:
+            record = json.loads(line)
+            if record["format"] != THUMBNAIL_FORMAT:
+                raise ValueError(f"thumbnail format {record['format']!r} is not known to this version")
+            if record["reason"] not in (None, *get_args(Reason)):
+                raise ValueError("unknown reason")
+            pictures = tuple(Picture(**each) for each in record["pictures"])
+            found = cls(
+                datetime.fromisoformat(record["at"]), record["attempts"], record["reason"], record["detail"], pictures
+            )
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(f"not a thumbnail: {error!r}") from None
+        if [each.size for each in pictures] != list(SIZES if found.reason is None else ()) or not all(
+            type(each.length) is int and 0 < each.length <= MOST_BYTES and isinstance(each.sha256, str)
+            for each in pictures
+        ):
+            raise ValueError("not the pictures of a thumbnail")
+        return found, len(line) + 1
