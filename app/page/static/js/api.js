@@ -127,6 +127,12 @@ export async function statuses(ids) {
   return new Map(Object.entries(found).map(([id, each]) => [id, each.initial_parsing]));
 }
 
+/** Whether there are thumbnails of some attachments: id to pending, completed or none; unknown ids have undefined. */
+export async function thumbnails(ids) {
+  const found = await (await call("POST", "/attachment/_thumbnails", { json: { attachments: ids } })).json();
+  return new Map(Object.entries(found).map(([id, each]) => [id, each.thumbnail]));
+}
+
 export const remove = (id) => call("DELETE", `/attachment/${encodeURIComponent(id)}`);
 
 /** How far the text of an attachment is extracted: { state, reason }; `reason` is why it failed, or empty. */

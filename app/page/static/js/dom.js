@@ -62,6 +62,7 @@ const PATHS = {
   code: "M8 7l-5 5 5 5m8-10l5 5-5 5",
   chat: "M4 5h16a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H9l-5 4V6a1 1 0 0 1 1-1z",
   all: "M4 6h16M4 12h16M4 18h16",
+  grid: "M4 4h7v7H4V4zM13 4h7v7h-7V4zM4 13h7v7H4v-7zM13 13h7v7h-7v-7z",
   plus: "M12 5v14M5 12h14",
   down: "M6 9l6 6 6-6",
   clock: "M12 7v5l3 2M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18z",

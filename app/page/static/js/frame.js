@@ -19,7 +19,7 @@ const follow = (action) => (event) => {
 export class Frame {
   /**
    * `who`: as /page/signed-in tells. `parts`: the elements of results, facets, chips, sessions, preview and tray.
-   * `actions`: take(files), typed(), sort(value), skip(), home(), fresh(), signOut().
+   * `actions`: take(files), typed(), sort(value), grid(on), skip(), home(), fresh(), signOut().
    */
   constructor(who, parts, actions) {
     this.who = who;
@@ -58,6 +58,13 @@ export class Frame {
       { id: "sort", on: { change: () => actions.sort(this.sort.value) } },
       states.SORTS.map((value) => h("option", { value }, T.search.sorts[value])),
     );
+    this.grid = button(T.search.grid, {
+      icon: "grid",
+      only: true,
+      kind: "plain small",
+      click: () => actions.grid(this.grid.getAttribute("aria-pressed") !== "true"),
+      "aria-pressed": "false",
+    });
     this.envelope = h(
       "a",
       { class: "button plain small", target: "_blank", rel: "noopener", title: T.search.envelopeTitle },
@@ -122,6 +129,7 @@ export class Frame {
           { class: "tools" },
           h("label", { for: "sort", class: "unseen" }, T.search.sort),
           this.sort,
+          this.grid,
           this.envelope,
         ),
       ),
@@ -161,10 +169,11 @@ export class Frame {
     );
   }
 
-  /** Say which search this is: in the title, the order, and the link to the raw answer. */
+  /** Say which search this is: in the title, the order, how it is shown, and the link to the raw answer. */
   show(state) {
     this.sort.value = states.sortOf(state);
     this.sort.options[0].hidden = !state.q.trim();
+    set(this.grid, { "aria-pressed": String(state.view === states.GRID) });
     const asked = states.parameters(state);
     if (state.q.trim()) asked.set("highlight", "true");
     asked.set("size", "50");

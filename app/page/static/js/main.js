@@ -76,6 +76,7 @@ class Page {
         take: (files) => this.take(files),
         typed: () => this.place.type(() => this.frame.input.value),
         sort: (sort) => this.place.change({ sort }),
+        grid: (on) => this.place.change({ view: on ? states.GRID : "" }),
         skip: () => this.skip(),
         home: () => this.toSession(""),
         fresh: () => this.finding.showFresh(),
@@ -138,6 +139,7 @@ class Page {
     this.frame.show(state);
     this.sessions.show(state.session);
     this.chips.draw(state);
+    this.results.arrange(state.view === states.GRID);
     this.results.mark(state.open);
     if (state.open) this.preview.show(state.open, this.results.find(state.open), this.opening ?? {});
     else this.preview.hide();

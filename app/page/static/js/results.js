@@ -1,16 +1,14 @@
-// The list of results: only the rows near the window exist, however many there are.
+// The list of results, in rows or as a grid: only the items near the window exist, however many there are.
 
 import { h, icon, withNextFrame } from "./dom.js";
 import { bytes, exactly, when } from "./format.js";
 import { fileOf, marked } from "./highlight.js";
 import { colourOf } from "./kinds.js";
+import { Layout } from "./layout.js";
 import { T } from "./texts.js";
+import { LARGE, SMALL, Thumbnails } from "./thumbnails.js";
 
-// Heights in CSS pixels, the same in page.css: every row of a list is as high as the others.
-const LOW = 64;
-const HIGH = 108;
-// Rows beyond the window on each side, and how far before the end the next page is asked for.
-const BEYOND = 8;
+// How many items before the end the next page is asked for.
 const AHEAD = 40;
 
 export class Results {
@@ -18,7 +16,11 @@ export class Results {
     this.actions = { open, remove, href, more };
     this.hits = [];
     this.rows = new Map();
-    this.height = LOW;
+    this.high = false;
+    this.grid = false;
+    this.layout = new Layout();
+    this.room = 0;
+    this.thumbnails = new Thumbnails();
     this.current = 0;
     this.opened = "";
     this.total = -1;
@@ -31,7 +33,7 @@ export class Results {
       const row = event.target.closest("li");
       if (row) this.current = Number(row.dataset.position);
     });
-    new ResizeObserver(() => this.draw()).observe(this.element);
+    new ResizeObserver(() => this.fit()).observe(this.element);
   }
 
   /** Begin with the first hits. `high`: with room for a passage. `keep`: stay at this place of the list. */
@@ -40,10 +42,10 @@ export class Results {
     const before = this.hits[this.current]?._id;
     this.hits = hits;
     this.total = exact ? total : -1;
-    this.height = high ? HIGH : LOW;
-    this.list.classList.toggle("high", high);
-    for (const row of this.rows.values()) row.remove();
-    this.rows.clear();
+    this.high = high;
+    this.thumbnails.renew();
+    this.clear();
+    this.measure();
     // The same hit may be at another place now.
     const position = hits.findIndex((hit) => hit._id === before);
     this.current = position >= 0 ? position : Math.min(this.current, Math.max(0, hits.length - 1));
@@ -53,6 +55,51 @@ export class Results {
     }
     this.draw();
     if (focused) (this.rows.get(this.current)?.firstChild ?? this.element).focus({ preventScroll: true });
+  }
+
+  /** Show them as a grid, or in rows. */
+  arrange(grid) {
+    if (grid === this.grid) return;
+    this.grid = grid;
+    this.fit({ anew: true });
+  }
+
+  /** The layout for the room that there is; whether it is another one. */
+  measure() {
+    const before = this.layout;
+    this.layout = new Layout({ grid: this.grid, high: this.high, width: this.list.clientWidth });
+    this.list.classList.toggle("grid", this.layout.grid);
+    this.list.classList.toggle("high", this.layout.high);
+    return !this.layout.equals(before);
+  }
+
+  /** Take the room that there is. What one looks at stays where it was in the window. `anew`: with other items. */
+  fit({ anew = false } = {}) {
+    const before = this.layout;
+    const { scrollTop, clientHeight } = this.element;
+    // What was on screen until now: the window may be lower, too.
+    const [first, last] = before.span({ scrollTop, clientHeight: this.room }, this.hits.length, { exactly: true });
+    this.room = clientHeight;
+    const held = this.current >= first && this.current < last ? this.current : first;
+    if (this.measure()) {
+      const focused = anew && this.list.contains(document.activeElement);
+      if (anew) this.clear();
+      for (const [position, row] of this.rows) this.layout.place(row, position);
+      this.list.style.height = `${this.layout.whole(this.hits.length)}px`;
+      const top = this.layout.top(held);
+      const lowest = Math.max(0, clientHeight - this.layout.height);
+      const isAtTop = scrollTop === 0 && top <= lowest;
+      this.element.scrollTop = isAtTop ? 0 : top - Math.min(before.top(held) - scrollTop, lowest);
+      this.draw();
+      if (focused) this.rows.get(this.current)?.firstChild.focus({ preventScroll: true });
+      return;
+    }
+    this.draw();
+  }
+
+  clear() {
+    for (const row of this.rows.values()) row.remove();
+    this.rows.clear();
   }
 
   append(hits) {
@@ -71,8 +118,7 @@ export class Results {
     if (position < 0) return;
     this.hits.splice(position, 1);
     if (this.total > 0) this.total -= 1;
-    for (const row of this.rows.values()) row.remove();
-    this.rows.clear();
+    this.clear();
     this.current = Math.min(position, Math.max(0, this.hits.length - 1));
     this.draw();
     this.focus(this.current);
@@ -96,25 +142,24 @@ export class Results {
   }
 
   atTop() {
-    return this.element.scrollTop < this.height;
+    return this.element.scrollTop < this.layout.height;
   }
 
   focus(position = this.current) {
     if (!this.hits.length) return;
     this.current = Math.max(0, Math.min(position, this.hits.length - 1));
-    const top = this.current * this.height;
+    const { height } = this.layout;
+    const top = this.layout.top(this.current);
     const { scrollTop, clientHeight } = this.element;
     if (top < scrollTop) this.element.scrollTop = top;
-    else if (top + this.height > scrollTop + clientHeight) this.element.scrollTop = top + this.height - clientHeight;
+    else if (top + height > scrollTop + clientHeight) this.element.scrollTop = top + height - clientHeight;
     this.draw();
     this.rows.get(this.current)?.firstChild.focus({ preventScroll: true });
   }
 
   draw() {
-    const { scrollTop, clientHeight } = this.element;
-    const first = Math.max(0, Math.floor(scrollTop / this.height) - BEYOND);
-    const last = Math.min(this.hits.length, Math.ceil((scrollTop + clientHeight) / this.height) + BEYOND);
-    this.list.style.height = `${this.hits.length * this.height}px`;
+    const [first, last] = this.layout.span(this.element, this.hits.length);
+    this.list.style.height = `${this.layout.whole(this.hits.length)}px`;
     const wanted = new Set();
     for (let position = first; position < last; position += 1) wanted.add(position);
     // The row that has the focus, or would get it, stays: a scrolled-away focus would be lost.
@@ -133,6 +178,8 @@ export class Results {
       this.list.insertBefore(row, after ? after[1] : null);
     }
     for (const [position, row] of this.rows) row.firstChild.tabIndex = position === this.current ? 0 : -1;
+    const tiles = new Map([...this.rows.values()].map((row) => [row.dataset.id, row.querySelector(".tile")]));
+    this.thumbnails.show(tiles, this.grid ? LARGE : SMALL);
     if (this.hits.length && last + AHEAD >= this.hits.length) this.actions.more();
   }
 
@@ -143,7 +190,7 @@ export class Results {
     const passage = hit.highlight?.content?.[0];
     const session = source.session;
     const tile = h("span", { class: `tile ${colourOf(source.media_type, source.icon)}`, "aria-hidden": "true" });
-    tile.append(extension || "file");
+    tile.append(h("span", {}, extension || "file"));
     const meta = h("span", { class: "meta" }, h("span", { class: "size" }, bytes(source.size ?? 0)));
     if (source.created) {
       meta.append(h("time", { datetime: source.created, title: exactly(source.created) }, when(source.created)));
@@ -152,7 +199,7 @@ export class Results {
       "span",
       { class: "words" },
       h("bdi", { class: "name", title: source.name }, ...(named ? marked(named) : [source.name])),
-      this.height === HIGH && h("span", { class: "passage", dir: "auto" }, ...(passage ? marked(passage) : [])),
+      this.layout.high && h("span", { class: "passage", dir: "auto" }, ...(passage ? marked(passage) : [])),
       this.under(hit, session),
     );
     const link = h(
@@ -178,7 +225,7 @@ export class Results {
       { "aria-posinset": position + 1, "aria-setsize": this.total, "data-position": position, "data-id": hit._id },
       link,
     );
-    row.style.transform = `translateY(${position * this.height}px)`;
+    this.layout.place(row, position);
     if (source.extraction?.state === "failed") row.classList.add("unread");
     this.markRow(row);
     return row;
@@ -195,18 +242,12 @@ export class Results {
   }
 
   key(event) {
-    const page = Math.max(1, Math.floor(this.element.clientHeight / this.height) - 1);
-    const moves = {
-      ArrowDown: this.current + 1,
-      ArrowUp: this.current - 1,
-      PageDown: this.current + page,
-      PageUp: this.current - page,
-      Home: 0,
-      End: this.hits.length - 1,
-    };
-    if (event.key in moves) {
+    // With these the arrows are the browser's way back and forth.
+    if (event.metaKey || event.altKey) return;
+    const to = this.layout.move(event.key, this.current, this.hits.length, this.element.clientHeight);
+    if (to !== undefined) {
       event.preventDefault();
-      this.focus(moves[event.key]);
+      this.focus(to);
     } else if (event.key === "Delete" && this.hits[this.current]) {
       event.preventDefault();
       this.actions.remove(this.hits[this.current]);

@@ -1,5 +1,7 @@
 // What the page shows, as its URL says it: a bookmark or a shared link is the same search.
 
+/** How results are shown: as a list where nothing is said. */
+export const GRID = "grid";
 export const SORTS = ["relevance", "newest", "oldest", "name", "name-down", "largest", "smallest"];
 /** The dates that can be chosen, as the facet names them: days back from now. A bookmark keeps the word, not the day. */
 export const DATES = new Map([
@@ -13,7 +15,7 @@ export const DATES = new Map([
 export const EARLIEST = "1970-01-01";
 export const LATEST = "9998-12-31";
 const LISTS = ["kind", "dialect"];
-const SINGLES = ["q", "session", "date", "from", "to", "min", "max", "sort", "open"];
+const SINGLES = ["q", "session", "date", "from", "to", "min", "max", "sort", "view", "open"];
 
 const isDay = (text) =>
   /^\d{4}-\d\d-\d\d$/.test(text) && text >= EARLIEST && text <= LATEST && dayOf(new Date(`${text}T00:00Z`)) === text;
@@ -36,6 +38,7 @@ export function read(search) {
   for (const name of SINGLES) state[name] = parameters.get(name) ?? "";
   for (const name of LISTS) state[name] = parameters.getAll(name);
   if (!SORTS.includes(state.sort)) state.sort = "";
+  if (state.view !== GRID) state.view = "";
   for (const name of ["min", "max"]) if (!/^\d{1,15}$/.test(state[name])) state[name] = "";
   for (const name of ["from", "to"]) if (!isDay(state[name])) state[name] = "";
   if (state.from && state.to && state.from > state.to) state.to = "";
@@ -52,8 +55,9 @@ export function write(state) {
   return text && `?${text}`;
 }
 
-/** Whether two states ask for the same results; which of them is open does not matter. */
-export const sameSearch = (one, other) => write({ ...one, open: "" }) === write({ ...other, open: "" });
+/** Whether two states ask for the same results; how they are shown and which of them is open does not matter. */
+export const sameSearch = (one, other) =>
+  write({ ...one, view: "", open: "" }) === write({ ...other, view: "", open: "" });
 
 /** The order in force: by relevance when words are searched for, else the newest first. */
 export const sortOf = (state) =>

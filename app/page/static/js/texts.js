@@ -47,6 +47,7 @@ export const T = {
       largest: "Largest first",
       smallest: "Smallest first",
     },
+    grid: "Show as a grid",
     envelope: "Raw answer",
     envelopeTitle: "Elasticsearch’s own answer to this search, as JSON",
     found: (number, exact, asked) =>

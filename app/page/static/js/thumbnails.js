@@ -1,0 +1,168 @@
+// Thumbnails of the results on screen. Which have some is asked for all of them in one call, and again, ever more seldom, for
+// those that are still being drawn; only then is there an image element, so that nothing is asked for that is not there.
+// An attempt per row would be a request for each file without a thumbnail, at each look at it.
+
+import * as api from "./api.js";
+import { h } from "./dom.js";
+
+/** Sizes that the server has, in pixels of the longest side. */
+export const SMALL = 160;
+export const LARGE = 640;
+
+// Milliseconds in which tiles that come on screen are gathered for one call, and ids in it: the server limits them, too.
+const GATHER = 60;
+const IDS = 100;
+// Milliseconds until those are asked for again that are being drawn, or after a call that failed: longer each time.
+const AGAIN = [500, 1000, 2000, 4000, 8000, 15_000, 30_000];
+// Attachments whose state is remembered: more than are on screen, for the way back, and no more however far one scrolls.
+const REMEMBERED = 1000;
+// Images of one attachment that fail before it is left alone.
+const TRIES = 3;
+
+export class Thumbnails {
+  constructor() {
+    // By id: { state, tries }. Those that were looked at last are the last ones.
+    this.known = new Map();
+    // By id, of what is on screen: its tile, and its image where there is one.
+    this.tiles = new Map();
+    this.images = new Map();
+    this.size = SMALL;
+    this.looks = 0;
+    this.due = 0;
+    this.asking = false;
+    this.refused = false;
+    document.addEventListener("visibilitychange", () => this.plan());
+  }
+
+  /**
+   * `tiles`, by id, are on screen now, each with a picture of `size` where there is one; of others nothing is kept but their
+   * state. An image that is in another tile of the same attachment is moved and not loaded again.
+   */
+  show(tiles, size) {
+    for (const [id, image] of this.images) if (!tiles.has(id) || size !== this.size) this.drop(id, image);
+    this.size = size;
+    this.tiles = tiles;
+    for (const id of tiles.keys()) this.fill(id);
+    this.plan();
+  }
+
+  /** There is another answer: ask for what was refused before. */
+  renew() {
+    this.refused = false;
+  }
+
+  drop(id, image) {
+    this.images.delete(id);
+    // Ends the request, where it is on its way.
+    image.removeAttribute("src");
+    image.remove();
+  }
+
+  fill(id) {
+    const about = this.known.get(id);
+    if (!about) return;
+    this.remember(id, about);
+    const tile = this.tiles.get(id);
+    let image = this.images.get(id);
+    if (about.state !== "completed") return;
+    if (!image) {
+      // Beside its name, which says what it is.
+      image = h("img", { alt: "", loading: "lazy", decoding: "async", draggable: "false" });
+      image.addEventListener("load", () => image.parentElement?.classList.add("drawn"));
+      image.addEventListener("error", () => this.failed(id, image));
+      image.src = `/attachment/${encodeURIComponent(id)}/thumbnail?size=${this.size}`;
+      this.images.set(id, image);
+    }
+    if (image.parentElement !== tile) tile.append(image);
+    tile.classList.toggle("drawn", image.complete && image.naturalWidth > 0);
+  }
+
+  /** An image could not be loaded: the kind is shown again, and what has become of it is asked for later. */
+  failed(id, image) {
+    if (this.images.get(id) !== image) return;
+    image.parentElement?.classList.remove("drawn");
+    this.drop(id, image);
+    const tries = this.known.get(id)?.tries ?? 0;
+    this.remember(id, { state: tries + 1 < TRIES ? "pending" : "none", tries: tries + 1 });
+    this.wait();
+    this.plan();
+  }
+
+  remember(id, about) {
+    this.known.delete(id);
+    this.known.set(id, about);
+    for (const oldest of this.known.keys()) {
+      if (this.known.size <= REMEMBERED) break;
+      this.known.delete(oldest);
+    }
+  }
+
+  /** Nothing that was asked for already is asked for again before its time. */
+  wait() {
+    this.due = performance.now() + AGAIN[Math.min(this.looks, AGAIN.length - 1)];
+    this.looks += 1;
+  }
+
+  /** What is to be asked for: { unknown, pending }, of what is on screen. */
+  open() {
+    const unknown = [];
+    const pending = [];
+    for (const id of this.tiles.keys()) {
+      const about = this.known.get(id);
+      if (!about) unknown.push(id);
+      else if (about.state === "pending") pending.push(id);
+    }
+    return { unknown, pending };
+  }
+
+  /** See to it that what is open is asked for in time, once, while somebody can see it. */
+  plan() {
+    const { unknown, pending } = this.open();
+    const idle = this.asking || this.refused || document.hidden || !(unknown.length || pending.length);
+    const now = performance.now();
+    const soon = now + GATHER;
+    const moment = unknown.length && !this.failing ? soon : Math.max(soon, this.due);
+    // While one scrolls on and on, what is on screen is asked for, too.
+    if (!idle && this.timer && this.moment <= moment) return;
+    clearTimeout(this.timer);
+    this.moment = moment;
+    this.timer = idle ? null : setTimeout(() => this.look(), moment - now);
+  }
+
+  async look() {
+    this.timer = null;
+    const { unknown, pending } = this.open();
+    // A timer may be early by a part of a millisecond.
+    const again = performance.now() + 1 >= this.due;
+    const ids = [...unknown, ...(again ? pending : [])].slice(0, IDS);
+    if (!ids.length) {
+      this.plan();
+      return;
+    }
+    this.asking = true;
+    let waits = again;
+    try {
+      const found = await api.thumbnails(ids);
+      this.failing = false;
+      for (const id of ids) {
+        const before = this.known.get(id);
+        // Of an attachment that is gone there is none.
+        const state = found.get(id) ?? "none";
+        if (state === "pending" && !before) {
+          // What has only just come is drawn soon.
+          this.looks = 0;
+          waits = true;
+        }
+        this.remember(id, { state, tries: before?.tries ?? 0 });
+        if (this.tiles.has(id)) this.fill(id);
+      }
+    } catch (error) {
+      this.failing = true;
+      this.refused = error.status === 401 || error.status === 403;
+      waits = true;
+    }
+    this.asking = false;
+    if (waits) this.wait();
+    this.plan();
+  }
+}
