@@ -7,11 +7,11 @@ import logging
 from typing import Any
 
 from app.attachment import Attachment, microseconds
-from app.blobs.filesystem import Filesystem
 from app.extraction import parts
 from app.extraction.record import Extraction
 from app.index.documents import Write
 from app.search.words import content_fields, name_fields
+from app.storage.contract import Artefact, Storage
 
 #: The fields of the text itself. They are no part of the `_source` that Elasticsearch keeps.
 TEXT_FIELDS = ("content", "content_words")
@@ -21,16 +21,16 @@ DERIVED_FIELDS = (*TEXT_FIELDS, *name_fields(""))
 log = logging.getLogger(__name__)
 
 
-def extraction_of(blobs: Filesystem, attachment_id: str) -> Extraction | None:
+def extraction_of(storage: Storage, attachment_id: str) -> Extraction | None:
     """What is known of the attachment's text; None when it was not extracted. Raises ValueError for a damaged file,
     StorageFailed."""
-    record = blobs.extraction(attachment_id)
+    record = storage.outcome(attachment_id)
     return None if record is None else Extraction.from_record(record)
 
 
-def text_of(blobs: Filesystem, attachment_id: str, extraction: Extraction) -> bytes:
+def text_of(storage: Storage, attachment_id: str, extraction: Extraction) -> bytes:
     """The text kept, in UTF-8. Raises ValueError when it is not the one that was extracted, StorageFailed."""
-    content = (blobs.text(attachment_id) if extraction.size else b"") or b""
+    content = (storage.read(attachment_id, Artefact.TEXT) if extraction.size else b"") or b""
     if len(content) != extraction.size:
         raise ValueError(f"{len(content)} bytes instead of {extraction.size}")
     if extraction.sha256 is not None and hashlib.sha256(content).hexdigest() != extraction.sha256:
@@ -38,17 +38,16 @@ def text_of(blobs: Filesystem, attachment_id: str, extraction: Extraction) -> by
     return content
 
 
-def check_text(blobs: Filesystem, attachment_id: str, extraction: Extraction, read_data: bool) -> None:
+def check_text(storage: Storage, attachment_id: str, extraction: Extraction, read_data: bool) -> None:
     """Raises ValueError when the text kept is not the one that was extracted, or its pages can't begin where it is said; the
-    digest of the text and where its characters begin count only with `read_data`."""
+    digest of the text and where its characters begin count only with `read_data`. Raises StorageFailed."""
     known = extraction.parts or ()
     if known and known[-1].at > extraction.size:
         raise ValueError("a part begins behind the end of the text")
     if read_data:
-        parts.check(known, text_of(blobs, attachment_id, extraction))
+        parts.check(known, text_of(storage, attachment_id, extraction))
     elif extraction.size:
-        path = blobs.text_path(attachment_id)
-        size = path.stat().st_size if path.exists() else 0
+        size = storage.size(attachment_id, Artefact.TEXT) or 0
         if size != extraction.size:
             raise ValueError(f"{size} bytes instead of {extraction.size}")
 
@@ -61,22 +60,22 @@ def visible_source(attachment: Attachment, extraction: Extraction | None) -> dic
     return source
 
 
-def carried_over(blobs: Filesystem, source: dict[str, Any]) -> dict[str, Any]:
+def carried_over(storage: Storage, source: dict[str, Any]) -> dict[str, Any]:
     """The document of another version of the mapping, whose `_source` this is, with everything that is derived made
     again from its name and the text in the files. Where that is damaged, without the text. Raises StorageFailed."""
     kept = {key: value for key, value in source.items() if key not in DERIVED_FIELDS}
     found = {**kept, **name_fields(source["name"])}
     if source.get("extraction", {}).get("size"):
         try:
-            extraction = extraction_of(blobs, source["id"])
+            extraction = extraction_of(storage, source["id"])
             if extraction is not None:
-                found |= content_fields(text_of(blobs, source["id"], extraction).decode())
+                found |= content_fields(text_of(storage, source["id"], extraction).decode())
         except ValueError as error:
             log.error("damaged text of %s: %s", source["id"], error)
     return found
 
 
-def document_of(blobs: Filesystem, attachment: Attachment, extracted: bool = True) -> Write:
+def document_of(storage: Storage, attachment: Attachment, extracted: bool = True) -> Write:
     """The document, with the text where it was extracted; where that is damaged, without it. Raises StorageFailed.
 
     `extracted`: False when it is known that there is no outcome of an extraction.
@@ -86,13 +85,13 @@ def document_of(blobs: Filesystem, attachment: Attachment, extracted: bool = Tru
     """
     version = attachment.version + 1
     try:
-        extraction = extraction_of(blobs, attachment.id) if extracted else None
+        extraction = extraction_of(storage, attachment.id) if extracted else None
         if extraction is None:
             return Write(attachment.id, attachment.version, attachment.to_source())
         version = max(version, microseconds(extraction.at))
         source = visible_source(attachment, extraction)
         if extraction.size:
-            text = text_of(blobs, attachment.id, extraction).decode()
+            text = text_of(storage, attachment.id, extraction).decode()
             source |= content_fields(text)
     except ValueError as error:
         # The name and all the rest are still to be found; `scripts/store verify` tells what to do.

@@ -31,7 +31,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from app.attachment import Attachment, now
-from app.blobs.filesystem import StagedText
 from app.document import TEXT_FIELDS, document_of
 from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, StorageFailed, StoreError
 from app.extraction import reading, sandbox
@@ -44,6 +43,7 @@ from app.extraction.slots import Slot, Slots
 from app.extraction.turns import LOOK, QUICK, Turns
 from app.monitoring import measures
 from app.settings import Settings
+from app.storage.contract import StagedText
 from app.store import Store
 from app.turnstile import Turnstile
 
@@ -245,7 +245,7 @@ class Extractor:
                 if self._changed(attachment):
                     return False
                 entry.secure()
-                self._store.blobs.keep_extraction(entry.id, extraction.to_record(), text)
+                self._store.storage.keep_text(entry.id, extraction.to_record(), text)
                 measures.extracted(extraction.reason or "completed")
                 if entry.again or entry.refused:
                     entry.again, entry.refused = False, 0
@@ -288,7 +288,7 @@ class Extractor:
 
     def _indexed(self, entry: Entry, attachment: Attachment) -> bool:
         """Whether the document is in the index: with its text, or without one that Elasticsearch won't take."""
-        document = document_of(self._store.blobs, attachment)
+        document = document_of(self._store.storage, attachment)
         try:
             self._store.index.put_documents([document])
             return True
@@ -311,15 +311,15 @@ class Extractor:
         log.warning("Elasticsearch did not take the text of %s: %s", entry.id, refused)
         if isinstance(refused, IndexRejected) or entry.refused >= REFUSALS:
             failed = self._failed(entry, "too-large", "Elasticsearch did not take the text")
-            self._store.blobs.keep_extraction(entry.id, self._later(entry, failed).to_record(), None)
-            self._store.index.put_documents([document_of(self._store.blobs, attachment)])
+            self._store.storage.keep_text(entry.id, self._later(entry, failed).to_record(), None)
+            self._store.index.put_documents([document_of(self._store.storage, attachment)])
             return True
         entry.save()
         return False
 
     def _forget(self, entry: Entry) -> None:
         """The attachment was deleted: nothing of its text may stay."""
-        self._store.blobs.remove_text(entry.id)
+        self._store.storage.remove_text(entry.id)
         self._store.index.remove([entry.id])
         entry.done()
 
@@ -334,16 +334,18 @@ class Extractor:
         way = self._store.way(attachment)
         if way is None:
             return self._failed(entry, "unsupported" if attachment.size else "empty", ""), None
-        document = self._store.blobs.open(entry.id)
-        if document is None:
+        content = self._store.storage.open(entry.id)
+        if content is None:
             return self._failed(entry, "missing-bytes", ""), None
         entry.begun += 1
         entry.save()
-        with document:
-            text = self._store.blobs.stage_text()
+        with contextlib.closing(content):
+            text = self._store.storage.stage_text()
             try:
                 with measures.step("extract"):
-                    verdict = reading.read(way, document, text.file, self._limits, stopping, pictures=entry.pictures)
+                    verdict = reading.read(
+                        way, content.local(), text.file, self._limits, stopping, pictures=entry.pictures
+                    )
                 if verdict.reason is None:
                     entry.unfit = 0
                     if verdict.waits:

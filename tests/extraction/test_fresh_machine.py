@@ -31,12 +31,13 @@ from app.attachment import extension
 from app.extraction import reading
 from app.extraction.kinds import way_of
 from app.extraction.sandbox import Limits
+from app.contents.window import Held
 from app.mediatype import detect
 
 def read(name, content):
     files = [os.fdopen(os.memfd_create(each), "w+b") for each in ("document", "output")]
     files[0].write(content), files[0].seek(0)
-    way = way_of(detect(files[0], name), extension(name), recognition=True)
+    way = way_of(detect(Held(content), name), extension(name), recognition=True)
     verdict = reading.read(way, *files, Limits(120, 1 << 30, 1 << 20))
     files[1].seek(0)
     return [verdict.reason, verdict.detail, files[1].read().decode()]
