@@ -5,13 +5,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
-import os
-from typing import Any, BinaryIO
+from contextlib import closing
+from typing import Any
 
 from app import processing
 from app.attachment import Attachment, microseconds
-from app.blobs.files import typed_errors
-from app.blobs.filesystem import Filesystem
 from app.errors import StorageFailed
 from app.extraction import parts
 from app.extraction.record import Extraction
@@ -19,6 +17,7 @@ from app.extraction.thumbnail import MOST_HEAD, Picture, Thumbnail
 from app.index.documents import Write
 from app.search.inside import MOST_BYTES, Inside
 from app.search.words import content_fields, name_fields
+from app.storage.contract import Artefact, Content, Storage, outcome_in
 
 #: The fields of the text itself. They are no part of the `_source` that Elasticsearch keeps.
 TEXT_FIELDS = ("content", "content_words")
@@ -31,16 +30,16 @@ _STEPS_A_PART = 3
 log = logging.getLogger(__name__)
 
 
-def extraction_of(blobs: Filesystem, attachment_id: str) -> Extraction | None:
+def extraction_of(storage: Storage, attachment_id: str) -> Extraction | None:
     """What is known of the attachment's text; None when it was not extracted. Raises ValueError for a damaged file,
     StorageFailed."""
-    record = blobs.extraction(attachment_id)
+    record = storage.outcome(attachment_id)
     return None if record is None else Extraction.from_record(record)
 
 
-def text_of(blobs: Filesystem, attachment_id: str, extraction: Extraction) -> bytes:
+def text_of(storage: Storage, attachment_id: str, extraction: Extraction) -> bytes:
     """The text kept, in UTF-8. Raises ValueError when it is not the one that was extracted, StorageFailed."""
-    content = (blobs.text(attachment_id) if extraction.size else b"") or b""
+    content = (storage.read(attachment_id, Artefact.TEXT) if extraction.size else b"") or b""
     if len(content) != extraction.size:
         raise ValueError(f"{len(content)} bytes instead of {extraction.size}")
     if extraction.sha256 is not None and hashlib.sha256(content).hexdigest() != extraction.sha256:
@@ -48,99 +47,100 @@ def text_of(blobs: Filesystem, attachment_id: str, extraction: Extraction) -> by
     return content
 
 
-def inside_of(blobs: Filesystem, attachment_id: str) -> Inside | None:
+def inside_of(storage: Storage, attachment_id: str) -> Inside | None:
     """The files inside of an attachment; None where its text has none, or was not taken out. Raises ValueError for a
     damaged outcome of the extraction, StorageFailed."""
-    record = blobs.extraction(attachment_id, having=b'"file"')
-    if record is None:
+    outcome = storage.read(attachment_id, Artefact.OUTCOME)
+    # Known before it is decoded: most have none.
+    if outcome is None or b'"file"' not in outcome:
         return None
+    record = outcome_in(outcome)
     try:
         size, told = record["size"], record["parts"] or ()
         processing.spend(_STEPS_A_PART * len(told))
         files = parts.files_of(told)
     except (KeyError, TypeError) as error:
         raise ValueError(f"not an extraction: {error!r}") from None
-    return Inside(files, functools.partial(_beginning, blobs, attachment_id, size)) if files else None
+    return Inside(files, functools.partial(_beginning, storage, attachment_id, size)) if files else None
 
 
-def _beginning(blobs: Filesystem, attachment_id: str, size: int) -> bytes:
+def _beginning(storage: Storage, attachment_id: str, size: int) -> bytes:
     """The beginning of a text of so many bytes; nothing where it is another one by now, or can't be read."""
     try:
-        found, content = blobs.beginning_of_text(attachment_id, MOST_BYTES)
+        content = storage.open(attachment_id, Artefact.TEXT)
+        if content is None:
+            return b""
+        with closing(content):
+            return content.read(0, MOST_BYTES) if content.size == size else b""
     except StorageFailed:
         log.error("the text of %s can't be read", attachment_id)
         return b""
-    return content if found == size else b""
 
 
-def thumbnail_of(blobs: Filesystem, attachment_id: str) -> Thumbnail | None:
+def thumbnail_of(storage: Storage, attachment_id: str) -> Thumbnail | None:
     """What is known of the attachment's thumbnails; None when nobody drew them. Raises ValueError for a damaged file,
     StorageFailed."""
-    file = blobs.open_thumbnail(attachment_id)
-    if file is None:
+    content = storage.open(attachment_id, Artefact.THUMBNAIL)
+    if content is None:
         return None
-    with file:
-        return _thumbnail_in(file)[0]
+    with closing(content):
+        return _thumbnail_in(content)[0]
 
 
-def picture_of(blobs: Filesystem, attachment_id: str, size: int) -> tuple[Thumbnail, Picture, bytes] | None:
+def picture_of(storage: Storage, attachment_id: str, size: int) -> tuple[Thumbnail, Picture, bytes] | None:
     """The thumbnail of this size, with what is known of it; None when there is none. Raises ValueError when it is not the
     one that was drawn, StorageFailed."""
-    file = blobs.open_thumbnail(attachment_id)
-    if file is None:
+    content = storage.open(attachment_id, Artefact.THUMBNAIL)
+    if content is None:
         return None
     # From one open file: another may take its place at any time.
-    with file:
-        known, begin = _thumbnail_in(file)
+    with closing(content):
+        known, begin = _thumbnail_in(content)
         for each in known.pictures:
             if each.size == size:
-                return known, each, _picture_in(file, begin, each)
+                return known, each, _picture_in(content, begin, each)
             begin += each.length
     return None
 
 
-def check_thumbnail(blobs: Filesystem, attachment_id: str, read_data: bool) -> None:
+def check_thumbnail(storage: Storage, attachment_id: str, read_data: bool) -> None:
     """Raises ValueError when the thumbnails kept are not those that were drawn, their digests with `read_data` alone;
     StorageFailed."""
-    file = blobs.open_thumbnail(attachment_id)
-    if file is None:
+    content = storage.open(attachment_id, Artefact.THUMBNAIL)
+    if content is None:
         return
-    with file:
-        known, begin = _thumbnail_in(file)
-        size, wanted = os.fstat(file.fileno()).st_size, begin + sum(each.length for each in known.pictures)
+    with closing(content):
+        known, begin = _thumbnail_in(content)
+        size, wanted = content.size, begin + sum(each.length for each in known.pictures)
         if size != wanted:
             raise ValueError(f"{size} bytes instead of {wanted}")
         for each in known.pictures if read_data else ():
-            _picture_in(file, begin, each)
+            _picture_in(content, begin, each)
             begin += each.length
 
 
-def _thumbnail_in(file: BinaryIO) -> tuple[Thumbnail, int]:
-    """What the file says, and where the first picture begins."""
-    with typed_errors():
-        head = os.pread(file.fileno(), MOST_HEAD, 0)
-    return Thumbnail.from_head(head)
+def _thumbnail_in(content: Content) -> tuple[Thumbnail, int]:
+    """What the artefact says, and where the first picture begins."""
+    return Thumbnail.from_head(content.read(0, MOST_HEAD))
 
 
-def _picture_in(file: BinaryIO, begin: int, picture: Picture) -> bytes:
-    with typed_errors():
-        content = os.pread(file.fileno(), picture.length, begin)
-    if hashlib.sha256(content).hexdigest() != picture.sha256:
+def _picture_in(content: Content, begin: int, picture: Picture) -> bytes:
+    found = content.read(begin, begin + picture.length)
+    if hashlib.sha256(found).hexdigest() != picture.sha256:
         raise ValueError(f"another digest of the one with {picture.size} pixels")
-    return content
+    return found
 
 
-def check_text(blobs: Filesystem, attachment_id: str, extraction: Extraction, read_data: bool) -> None:
+def check_text(storage: Storage, attachment_id: str, extraction: Extraction, read_data: bool) -> None:
     """Raises ValueError when the text kept is not the one that was extracted, or its pages can't begin where it is said; the
-    digest of the text and where its characters begin count only with `read_data`."""
+    digest of the text and where its characters begin count only with `read_data`. Raises StorageFailed."""
     known = extraction.parts or ()
     if known and known[-1].at > extraction.size:
         raise ValueError("a part begins behind the end of the text")
     if read_data:
-        parts.check(known, text_of(blobs, attachment_id, extraction))
+        parts.check(known, text_of(storage, attachment_id, extraction))
     elif extraction.size:
-        path = blobs.text_path(attachment_id)
-        size = path.stat().st_size if path.exists() else 0
+        size = storage.size(attachment_id, Artefact.TEXT) or 0
         if size != extraction.size:
             raise ValueError(f"{size} bytes instead of {extraction.size}")
 
@@ -153,22 +153,22 @@ def visible_source(attachment: Attachment, extraction: Extraction | None) -> dic
     return source
 
 
-def carried_over(blobs: Filesystem, source: dict[str, Any]) -> dict[str, Any]:
+def carried_over(storage: Storage, source: dict[str, Any]) -> dict[str, Any]:
     """The document of another version of the mapping, whose `_source` this is, with everything that is derived made
     again from its name and the text in the files. Where that is damaged, without the text. Raises StorageFailed."""
     kept = {key: value for key, value in source.items() if key not in DERIVED_FIELDS}
     found = {**kept, **name_fields(source["name"])}
     if source.get("extraction", {}).get("size"):
         try:
-            extraction = extraction_of(blobs, source["id"])
+            extraction = extraction_of(storage, source["id"])
             if extraction is not None:
-                found |= content_fields(text_of(blobs, source["id"], extraction).decode())
+                found |= content_fields(text_of(storage, source["id"], extraction).decode())
         except ValueError as error:
             log.error("damaged text of %s: %s", source["id"], error)
     return found
 
 
-def document_of(blobs: Filesystem, attachment: Attachment, extracted: bool = True) -> Write:
+def document_of(storage: Storage, attachment: Attachment, extracted: bool = True) -> Write:
     """The document, with the text where it was extracted; where that is damaged, without it. Raises StorageFailed.
 
     `extracted`: False when it is known that there is no outcome of an extraction.
@@ -178,13 +178,13 @@ def document_of(blobs: Filesystem, attachment: Attachment, extracted: bool = Tru
     """
     version = attachment.version + 1
     try:
-        extraction = extraction_of(blobs, attachment.id) if extracted else None
+        extraction = extraction_of(storage, attachment.id) if extracted else None
         if extraction is None:
             return Write(attachment.id, attachment.version, attachment.to_source())
         version = max(version, microseconds(extraction.at))
         source = visible_source(attachment, extraction)
         if extraction.size:
-            text = text_of(blobs, attachment.id, extraction).decode()
+            text = text_of(storage, attachment.id, extraction).decode()
             source |= content_fields(text)
     except ValueError as error:
         # The name and all the rest are still to be found; `scripts/store verify` tells what to do.

@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from app.blobs.files import FILE_MODE, FOLDER_MODE, locked, sync_folder, typed_errors
+from app.files import FILE_MODE, FOLDER_MODE, locked, sync_folder, typed_errors
 from app.turnstile import Turnstile
 
 log = logging.getLogger(__name__)

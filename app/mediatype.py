@@ -13,14 +13,13 @@ from __future__ import annotations
 import contextlib
 import mimetypes
 import re
-from typing import Protocol
 
 # pylibmagic carries libmagic and its database for systems without one; it must come before `magic`.
 import pylibmagic  # noqa: F401  isort: skip
 import magic
 
 from app.contents import compound, package, texts
-from app.contents.window import TooMuch, Window
+from app.contents.window import Readable, TooMuch, Window
 from app.extraction.kinds import PACKED
 
 #: How many of the first bytes are looked at, where no more are needed.
@@ -95,26 +94,12 @@ _GUESSED = {"image/x-tga": {".tga", ".icb", ".vda", ".vst"}, "image/x-pcx": {".p
 _names = mimetypes.MimeTypes()
 
 
-class File(Protocol):
-    """A file that is open for reading; where it stands does not matter, and does not change."""
+def detect(content: Readable, name: str) -> str:
+    """The media type of `content`, which is called `name`; `application/octet-stream` when nobody knows.
 
-    def fileno(self) -> int: ...
-
-
-def detect(file: File, name: str) -> str:
-    """The media type of what is in `file`, which is called `name`; `application/octet-stream` when nobody knows.
-
-    Raises OSError when it can't be read.
+    Raises what `content` raises when it can't be read.
     """
-    return _detect(Window.of_file(file.fileno()), name)
-
-
-def detect_content(content: bytes, name: str) -> str:
-    """As `detect`, of a file that is in memory."""
-    return _detect(Window.of_content(content), name)
-
-
-def _detect(window: Window, name: str) -> str:
+    window = Window(content)
     head = window.read(0, HEAD_SIZE)
     if not head:
         return UNKNOWN

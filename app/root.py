@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from app.blobs.files import FILE_MODE, FOLDER_MODE, Writer, replacing, sync_folder, typed_errors
 from app.errors import WrongStore
+from app.files import FILE_MODE, FOLDER_MODE, Writer, replacing, sync_folder, typed_errors
 from app.ids import new_uuid
 
 _NODE_URL = Path("elasticsearch", "url")

@@ -18,6 +18,7 @@ from app.monitoring.metrics import SharedFolder
 from app.root import open_root
 from app.services import services_of
 from app.settings import Settings
+from app.storage.filesystem import Filesystem
 from app.store import Store
 from app.upkeep.reconciler import Reconciler
 
@@ -88,7 +89,8 @@ def on_starting(server: Any) -> None:
             server.log.warning(short)
         store_id = open_root(_in_force.data)
         index = AttachmentIndex(_in_force, store_id)
-        Store(_in_force, index)  # which knows whether the index may be made
+        storage = Filesystem(_in_force.data, reserve=_in_force.disk_reserve)
+        Store(_in_force, storage, index)  # which knows whether the index may be made
         if _in_force.extraction == "off":
             # What comes in from now on is in no queue.
             Queue(_in_force.data).forget_scan()

@@ -27,12 +27,9 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import BinaryIO, Literal
+from typing import Literal
 
 from app.attachment import Attachment, Unread, now
-from app.blobs.base import Staged, Version
-from app.blobs.files import typed_errors
-from app.blobs.filesystem import Filesystem
 from app.document import document_of, extraction_of, inside_of, picture_of, text_of, thumbnail_of
 from app.errors import (
     BytesMissing,
@@ -61,6 +58,8 @@ from app.mediatype import detect
 from app.monitoring import measures
 from app.search.inside import Inside
 from app.settings import Settings
+from app.storage.contract import Artefact, Content, Staged, Storage, Version
+from app.storage.held import HeldContent
 from app.turnstile import Turnstile
 
 log = logging.getLogger(__name__)
@@ -93,25 +92,21 @@ class Draft:
 
 @dataclass(frozen=True)
 class Opened:
-    """An attachment with its bytes, opened at their start unless nobody wants to read them; the holder closes it."""
+    """An attachment with its bytes, opened unless nobody wants to read them; the holder closes it."""
 
     attachment: Attachment
-    file: BinaryIO | None
-    #: Where the bytes are below the folder of all attachments, for a proxy that sends them itself; empty: nowhere.
-    location: str
-    #: The bytes themselves, where they were read already: there is no file then.
-    content: bytes | None = None
+    content: Content | None
 
     def close(self) -> None:
-        if self.file is not None:
-            self.file.close()
+        if self.content is not None:
+            self.content.close()
 
 
 class Store:
-    """Attachments of all tenants over one data folder and one index."""
+    """Attachments of all tenants over one storage, one data folder and one index."""
 
-    def __init__(self, settings: Settings, index: AttachmentIndex) -> None:
-        self.blobs = Filesystem(settings.data, reserve=settings.disk_reserve)
+    def __init__(self, settings: Settings, storage: Storage, index: AttachmentIndex) -> None:
+        self.storage = storage
         self.journal = Journal(settings.data)
         self.queue = Queue(settings.data)
         self._turnstile = Turnstile(settings.data)
@@ -135,16 +130,16 @@ class Store:
         Raises FileTooLarge past `limit` bytes, StorageFull, StorageFailed, and what `chunks` raise.
         """
         with measures.step("receive"):
-            return self.blobs.stage(chunks, limit)
+            return self.storage.stage(chunks, limit)
 
     def check_room(self, size: int) -> None:
         """Raises StorageFull when `size` bytes more would leave less than the reserve."""
-        if self.blobs.free() < size:
+        if self.storage.room() < size:
             raise StorageFull()
 
     def room(self) -> int:
         """Bytes that uploads may still use."""
-        return max(0, self.blobs.free())
+        return max(0, self.storage.room())
 
     def undecided(self) -> int:
         """How many uploads and deletes have begun and are not settled, those at work among them."""
@@ -152,13 +147,12 @@ class Store:
 
     def holds_attachments(self) -> bool:
         """Whether any attachment is there, apart from those whose upload is not decided. Raises StorageFailed."""
-        with typed_errors():
-            # The id before the journal: an upload's entry is there before its record.
-            return any(each not in self.journal.ids("upload") for each in self.blobs.ids())
+        # The id before the journal: an upload's entry is there before its record.
+        return any(each not in self.journal.ids("upload") for each in self.storage.ids())
 
     def check_writable(self) -> None:
         """Raises StorageFull or StorageFailed when an upload could not be stored now."""
-        self.blobs.stage([], 0).discard()
+        self.storage.stage([], 0).discard()
 
     def upload(self, drafts: list[Draft]) -> list[Attachment]:
         """Make attachments of `drafts`, all or none; on return they are durable and the next search finds them.
@@ -180,7 +174,7 @@ class Store:
                     for draft in drafts:
                         draft.staged.keep(draft.id)
                     for attachment in attachments:
-                        self.blobs.commit(attachment.id, attachment.to_record())
+                        self.storage.commit(attachment.id, attachment.to_record())
                 except BaseException:
                     self._undo(entry)
                     raise
@@ -204,7 +198,7 @@ class Store:
         """Remove the files of an upload that the index knows nothing of."""
         try:
             for attachment_id in entry.ids:
-                self.blobs.remove(attachment_id)
+                self.storage.remove(attachment_id)
         except StoreError:
             log.warning("an upload could not be undone now; it is settled later")
         else:
@@ -226,7 +220,7 @@ class Store:
 
     def find(self, attachment_id: str, tenant: str) -> Attachment:
         """The attachment under this id. Raises NotFound when there is none, or it is another tenant's."""
-        version = self.blobs.version(attachment_id) if is_id(attachment_id) else None
+        version = self.storage.version(attachment_id) if is_id(attachment_id) else None
         if version is None:
             raise NotFound()
         attachment = self._known(attachment_id, version)
@@ -247,10 +241,10 @@ class Store:
         Raises NotFound, or BytesMissing when the record is there without them.
         """
         attachment = self.find(attachment_id, tenant)
-        file = self.blobs.open(attachment_id) if read else None
-        size = self.blobs.size(attachment_id) if file is None else os.fstat(file.fileno()).st_size
-        opened = Opened(attachment, file, self.blobs.location(attachment_id))
-        if size is None or (read and file is None):
+        content = self.storage.open(attachment_id) if read else None
+        size = self.storage.size(attachment_id) if content is None else content.size
+        opened = Opened(attachment, content)
+        if size is None or (read and content is None):
             # Either deleted just now, which is no damage, or damaged.
             self.find(attachment_id, tenant)
             raise BytesMissing()
@@ -283,7 +277,7 @@ class Store:
     def _finish_delete(self, entry: Entry, seconds: float | None = None) -> None:
         self.index.remove(entry.ids, seconds=seconds)
         for attachment_id in entry.ids:
-            self.blobs.remove(attachment_id)
+            self.storage.remove(attachment_id)
         entry.settled()
 
     # Change
@@ -307,7 +301,7 @@ class Store:
             entry = self.journal.begin("change", [each.id for each in changed], durable=True, alone=True)
             try:
                 for each in changed:
-                    self.blobs.commit(each.id, each.to_record())
+                    self.storage.commit(each.id, each.to_record())
             except BaseException:
                 entry.close()
                 raise
@@ -332,7 +326,7 @@ class Store:
     def _finish_change(self, entry: Entry) -> None:
         found = [self.attachment(attachment_id) for attachment_id in entry.ids]
         attachments = [each for each in found if each is not None]
-        self.index.put_documents(document_of(self.blobs, each) for each in attachments)
+        self.index.put_documents(document_of(self.storage, each) for each in attachments)
         for each in attachments if self.extracts else ():
             if left := self.stages_anew(each):
                 self.queue.add(each.id, each.tenant, left=left, again=True)
@@ -365,11 +359,11 @@ class Store:
         return decided
 
     def _finish_upload(self, entry: Entry) -> None:
-        records = [self.blobs.record(attachment_id) for attachment_id in entry.ids]
+        records = [self.storage.record(attachment_id) for attachment_id in entry.ids]
         if all(record is not None for record in records):
             attachments = [Attachment.from_record(record) for record in records if record is not None]
             # With the text, should it be there already: the document must not lose what a search found.
-            self.index.put_documents(document_of(self.blobs, each) for each in attachments)
+            self.index.put_documents(document_of(self.storage, each) for each in attachments)
             self._enqueue(attachments)
             entry.settled(durable=len(records) > 1)
         else:
@@ -415,9 +409,9 @@ class Store:
     def stages_anew(self, attachment: Attachment) -> tuple[Stage, ...]:
         """The same of one that may have been something else before: also what has to go that was read or drawn of it."""
         left = self.stages(attachment)
-        if not {"text", "recognition"} & set(left) and self.blobs.extraction_path(attachment.id).exists():
+        if not {"text", "recognition"} & set(left) and self.storage.size(attachment.id, Artefact.OUTCOME) is not None:
             left = ("text", *left)
-        if "thumbnail" not in left and self.blobs.thumbnail_path(attachment.id).exists():
+        if "thumbnail" not in left and self.storage.size(attachment.id, Artefact.THUMBNAIL) is not None:
             left = (*left, "thumbnail")
         return left
 
@@ -434,7 +428,7 @@ class Store:
 
     def attachment(self, attachment_id: str) -> Attachment | None:
         """The attachment under this id, whosever it is; None when there is none. Raises StorageFailed."""
-        record = self.blobs.record(attachment_id)
+        record = self.storage.record(attachment_id)
         try:
             return None if record is None else Attachment.from_record(record)
         except ValueError as error:
@@ -443,7 +437,7 @@ class Store:
     def extraction(self, attachment_id: str) -> Extraction | None:
         """How the extraction ended; None while it has not, or what is known of it is damaged. Raises StorageFailed."""
         try:
-            return extraction_of(self.blobs, attachment_id)
+            return extraction_of(self.storage, attachment_id)
         except ValueError:
             log.error("damaged extraction: %s", attachment_id)
             return None
@@ -474,7 +468,7 @@ class Store:
         changing = self.queue.reads(attachment.id)
         known = self.kept(attachment)
         try:
-            content = text_of(self.blobs, attachment.id, known)
+            content = text_of(self.storage, attachment.id, known)
         except ValueError as error:
             if changing or self.queue.reads(attachment.id):
                 raise NotFound() from None
@@ -491,7 +485,7 @@ class Store:
             created=known.at,
             updated=known.at,
         )
-        return Opened(text, None, "", content)
+        return Opened(text, HeldContent(content))
 
     def kept(self, attachment: Attachment) -> Extraction:
         """What is known of the text that was taken out. Raises NotFound when there is no text (yet), StorageFailed."""
@@ -504,7 +498,7 @@ class Store:
         """The files inside of an attachment, for whoever was answered that a search found it; None where there are none, or
         nothing is known of them (any more). What the disk does not say is left out of an answer, which stays one."""
         try:
-            return inside_of(self.blobs, self.find(attachment_id, tenant).id)
+            return inside_of(self.storage, self.find(attachment_id, tenant).id)
         except NotFound:
             return None
         except (StorageFailed, ValueError):
@@ -516,7 +510,7 @@ class Store:
     def thumbnail(self, attachment_id: str) -> Thumbnail | None:
         """How drawing ended; None while it has not, or what is known of it is damaged. Raises StorageFailed."""
         try:
-            return thumbnail_of(self.blobs, attachment_id)
+            return thumbnail_of(self.storage, attachment_id)
         except ValueError:
             log.error("damaged thumbnail: %s", attachment_id)
             return None
@@ -538,7 +532,7 @@ class Store:
         """
         attachment = self.find(attachment_id, tenant)
         try:
-            found = picture_of(self.blobs, attachment.id, size)
+            found = picture_of(self.storage, attachment.id, size)
         except ValueError as error:
             if self.queue.draws(attachment.id):
                 # It is drawn anew.
@@ -558,21 +552,21 @@ class Store:
             created=known.at,
             updated=known.at,
         )
-        return Opened(drawn, None, "", content)
+        return Opened(drawn, HeldContent(content))
 
     def queue_missing(self, *, failed: bool = False) -> int:
         """Queue every attachment that has text to take out and no outcome yet, and with `failed` what readers made nothing
         of, or what has pictures in which nobody could recognize text; of those without an outcome also pictures that have no
         thumbnails and of which nobody recognizes the text. How many. Reads only those records."""
         count = 0
-        for attachment_id in self.blobs.ids():
+        for attachment_id in self.storage.ids():
             with contextlib.suppress(StoreError):
-                again = self.blobs.extraction_path(attachment_id).exists()
+                again = self.storage.size(attachment_id, Artefact.OUTCOME) is not None
                 if again and not (failed and self._may_have_more(self.extraction(attachment_id))):
                     continue
                 attachment = self.attachment(attachment_id)
                 left = () if attachment is None else self.stages(attachment)
-                if left == ("thumbnail",) and self.blobs.thumbnail_path(attachment_id).exists():
+                if left == ("thumbnail",) and self.storage.size(attachment_id, Artefact.THUMBNAIL) is not None:
                     continue
                 if attachment is not None and left:
                     self.queue.add(attachment_id, attachment.tenant, left=left, again=again)
@@ -594,13 +588,13 @@ class Store:
 
     def sweep(self, grace: float) -> list[str]:
         """Remove temporary files older than `grace` seconds that nobody holds; returns their names."""
-        return self.blobs.sweep(grace)
+        return self.storage.sweep(grace)
 
     def attachments(self) -> Iterator[Attachment]:
         """All attachments of all tenants, in no order; a damaged record is passed over with a line in the log."""
-        for attachment_id in self.blobs.ids():
+        for attachment_id in self.storage.ids():
             try:
-                record = self.blobs.record(attachment_id)
+                record = self.storage.record(attachment_id)
                 if record is not None:
                     yield Attachment.from_record(record)
             except (StoreError, ValueError):
@@ -615,8 +609,7 @@ def _in_vain(known: Extraction | None) -> bool:
 
 
 def _media_type(draft: Draft) -> str:
-    with typed_errors():
-        return draft.media_type or detect(draft.staged.file, draft.name)
+    return draft.media_type or detect(draft.staged, draft.name)
 
 
 def _attachment(draft: Draft, moment: datetime) -> Attachment:

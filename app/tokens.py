@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from app.attachment import now
-from app.blobs.files import typed_errors
 from app.errors import Conflict, NotFound, StorageFailed, Unauthenticated
+from app.files import typed_errors
 from app.root import exclusive, write_durably
 
 SCOPES = ("read", "search", "write", "delete", "admin")

@@ -17,8 +17,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.blobs.files import FILE_MODE, locked, typed_errors
 from app.errors import IndexUnavailable
+from app.files import FILE_MODE, locked, typed_errors
 
 #: Seconds that a change waits for somebody to have been alone, before it is refused with 503.
 PATIENCE = 3.0

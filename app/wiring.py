@@ -39,6 +39,7 @@ from app.processing import Processing
 from app.root import open_root
 from app.services import Services
 from app.settings import Settings
+from app.storage.filesystem import Filesystem
 from app.store import Store
 from app.tokens import Token, Tokens
 from app.watch.places import Places
@@ -98,7 +99,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings.from_environ(os.environ)
     store_id = open_root(settings.data)
     index = AttachmentIndex(settings, store_id)
-    store = Store(settings, index)
+    storage = Filesystem(settings.data, reserve=settings.disk_reserve)
+    store = Store(settings, storage, index)
     chats = Chats(settings, store_id, index.connection)
     tokens = Tokens(settings.data, settings.api_token)
     sign_ins = SignIns(settings.data, store_id, tokens, settings.sign_in_lifetime)

@@ -53,9 +53,9 @@ WATCHED = 3
 _UNPACKED = Path("/tmp/kreuzberg-pdfium")
 
 #: Reads a document for each line that it is told, and says how that went. For both versions: `reading` came with files
-#: inside of documents, and the media type was told from the beginning of a file.
+#: inside of documents, and what the media type is told from changed twice.
 _PROGRAM = """
-import glob, json, resource, sys, tempfile, threading, time
+import glob, json, os, resource, sys, tempfile, threading, time
 from app.attachment import extension
 from app.extraction import sandbox
 from app.extraction.kinds import way_of
@@ -85,12 +85,22 @@ def watch(most, over):
                 peak = [line.split()[1] for line in told(f"/proc/{child}/status").splitlines() if "VmHWM" in line]
                 most.extend(map(int, peak))
 
+class Opened:
+    def __init__(self, file):
+        self._descriptor = file.fileno()
+        self.size = os.fstat(self._descriptor).st_size
+
+    def read(self, start, stop):
+        return os.pread(self._descriptor, stop - start, start)
+
 def measured(path, watched, words, media_type):
     most, over = [0], threading.Event()
     with open(path, "rb") as document, tempfile.TemporaryFile() as output:
         began, used = time.perf_counter(), processor()
-        head = detect.__code__.co_varnames[0] == "head"
-        media_type = media_type or detect(document.read(16384) if head else document, path)
+        # The beginning of a file, an open one, whatever can be read at any place.
+        head, file = (detect.__code__.co_varnames[0] == each for each in ("head", "file"))
+        given = document.read(16384) if head else document if file else Opened(document)
+        media_type = media_type or detect(given, path)
         document.seek(0)
         way = way_of(media_type, extension(path), recognition=True)
         if way is None:

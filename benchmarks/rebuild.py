@@ -31,15 +31,17 @@ from elasticsearch import Elasticsearch  # noqa: E402
 from elasticsearch.helpers import streaming_bulk  # noqa: E402
 
 from app.attachment import Attachment  # noqa: E402
-from app.blobs.filesystem import Filesystem  # noqa: E402
 from app.index import mappings  # noqa: E402
 from app.index.ahead import PORTION  # noqa: E402
 from app.index.connection import Connection  # noqa: E402
 from app.index.generations import Generations  # noqa: E402
 from app.root import open_root  # noqa: E402
 from app.settings import Settings  # noqa: E402
+from app.storage.contract import Artefact, Storage  # noqa: E402
+from app.storage.filesystem import Filesystem  # noqa: E402
 from app.turnstile import Turnstile  # noqa: E402
 from app.upkeep.rebuild import Rebuild  # noqa: E402
+from tests.support.artefacts import path_of  # noqa: E402
 from tests.support.seed import seed  # noqa: E402
 
 ROUNDS = 3
@@ -57,10 +59,10 @@ def bulk(client: Elasticsearch, index: str, definition: dict[str, Any], document
     return took
 
 
-def rebuild(blobs: Filesystem, generations: Generations, count: int) -> float:
+def rebuild(storage: Storage, generations: Generations, data: Path, count: int) -> float:
     """Seconds of a whole rebuild, the exchange included."""
     began = time.perf_counter()
-    name = Rebuild(blobs, generations).run()
+    name = Rebuild(storage, generations, data).run()
     took = time.perf_counter() - began
     assert generations.count(name) == count
     for each in generations.old():
@@ -68,12 +70,12 @@ def rebuild(blobs: Filesystem, generations: Generations, count: int) -> float:
     return took
 
 
-def age(blobs: Filesystem, seconds: float = 3600.0) -> None:
+def age(storage: Storage, data: Path, seconds: float = 3600.0) -> None:
     """Make the records and folders look as if nothing had changed for `seconds`."""
     moment = time.time() - seconds
-    for each in blobs.ids():
-        os.utime(blobs.record_path(each), (moment, moment))
-    for folder in blobs.attachments.iterdir():
+    for each in storage.ids():
+        os.utime(path_of(data, each, Artefact.RECORD), (moment, moment))
+    for folder in (data / "attachments").iterdir():
         os.utime(folder, (moment, moment))
 
 
@@ -86,16 +88,16 @@ def compare(records: int) -> None:
         client = connection.client.options(request_timeout=120)
         definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
         generations = Generations(connection, alias, definition, open_root(settings.data))
-        blobs = Filesystem(settings.data)
+        storage = Filesystem(settings.data)
         seed(settings.data, records)
-        age(blobs)
-        found = (blobs.record(each) for each in blobs.ids())
+        age(storage, settings.data)
+        found = (storage.record(each) for each in storage.ids())
         sources = [Attachment.from_record(record).to_source() for record in found if record is not None]
         documents = [{"_id": each["id"], "_source": each} for each in sources]
         took: dict[str, list[float]] = {"rebuild": [], "bulk": []}
         try:
             for _ in range(ROUNDS):
-                took["rebuild"].append(rebuild(blobs, generations, records))
+                took["rebuild"].append(rebuild(storage, generations, settings.data, records))
                 took["bulk"].append(bulk(client, f"{alias}-bulk", definition, documents))
         finally:
             for index in client.indices.get(index=f"{alias}-*", filter_path="*.aliases").body:

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from app.blobs.files import FILE_MODE, locked
 from app.errors import Conflict, StoreError, WrongStore
+from app.files import FILE_MODE, locked
 from app.index import mappings
 from app.index.attachments import AttachmentIndex
 from app.index.generations import Generations
 from app.root import node_url, open_root, reaching
 from app.settings import Settings
+from app.storage.filesystem import Filesystem
 from app.store import Store
 
 # Exit codes are an interface: docs/commands.md. argparse itself exits with USAGE.
@@ -54,7 +55,8 @@ def settings_of(arguments: argparse.Namespace, url: str | None = None) -> Settin
 def open_store(settings: Settings) -> tuple[Store, Generations]:
     """The store and the generations of its index. Raises WrongStore, StorageFailed, StorageFull."""
     store_id = open_root(settings.data)
-    store = Store(settings, AttachmentIndex(settings, store_id))
+    storage = Filesystem(settings.data, reserve=settings.disk_reserve)
+    store = Store(settings, storage, AttachmentIndex(settings, store_id))
     definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
     return store, Generations(store.index.connection, settings.index, definition, store_id)
 

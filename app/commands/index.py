@@ -11,13 +11,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from app.blobs.filesystem import Filesystem
 from app.commands.common import CLEAN, FINDINGS, Bar, add_data, alone_with_index, confirmed, run, settings_of
 from app.errors import WrongStore
 from app.index import mappings
 from app.index.connection import Connection
 from app.root import open_root
 from app.settings import Settings
+from app.storage.filesystem import Filesystem
 from app.upkeep.administration import Administration
 
 Json = dict[str, Any]
@@ -30,14 +30,15 @@ FILES: dict[str, tuple[Callable[[Settings], str], bool]] = {
 
 
 def _opened(file: str, folder: Path, settings: Settings, connection: Connection) -> Administration:
-    alias, folders = FILES[file]
+    alias, from_records = FILES[file]
     path = folder / f"{file}.json"
     try:
         definition = mappings.load(path)
     except (OSError, ValueError) as error:
         raise WrongStore(f"{path} can't be read: {error}") from None
     store_id = open_root(settings.data)
-    return Administration(alias(settings), definition, store_id, connection, Filesystem(settings.data), folders)
+    storage = Filesystem(settings.data)
+    return Administration(alias(settings), definition, store_id, connection, storage, settings.data, from_records)
 
 
 # Each command takes one index, and answers what it did.

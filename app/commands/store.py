@@ -22,16 +22,17 @@ from app.commands.common import (
     run,
     settings_of,
 )
+from app.storage.contract import PARTITIONS, Artefact, name_of
 from app.upkeep.rebuild import Rebuild
 from app.upkeep.repair import ACTIONS, Repair
-from app.upkeep.verify import FOLDERS, Checker, Finding
+from app.upkeep.verify import Checker, Finding
 
 
 def _subset(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", text)
     part, parts = (int(match[1]), int(match[2])) if match else (1, 0)
-    if not part <= parts <= FOLDERS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not n/t with 1 <= n <= t <= {FOLDERS}")
+    if not part <= parts <= PARTITIONS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not n/t with 1 <= n <= t <= {PARTITIONS}")
     return part, parts
 
 
@@ -52,7 +53,9 @@ def verify(arguments: argparse.Namespace) -> int:
     """Check, show, and repair when told to; the exit code."""
     settings = settings_of(arguments)
     store, generations = open_store(settings)
-    checker = Checker(store.blobs, generations, grace=settings.grace_time, read_data=arguments.read_data)
+    checker = Checker(
+        store.storage, generations, settings.data, grace=settings.grace_time, read_data=arguments.read_data
+    )
     part, parts = arguments.subset
     repairable: list[Finding] = []
     total = 0
@@ -65,7 +68,7 @@ def verify(arguments: argparse.Namespace) -> int:
         bar.close()
         repaired = 0
         if repairable and _told(repairable, arguments):
-            repair = Repair(store, checker, grace=settings.grace_time)
+            repair = Repair(store, checker, settings.data, grace=settings.grace_time)
             repaired = sum(repair.repair(each) for each in repairable)
     counts = {"findings": total, "repaired": repaired}
     counts |= {"attachments": checker.attachments, "documents": checker.documents}
@@ -89,14 +92,14 @@ def rebuild(arguments: argparse.Namespace) -> int:
     store, generations = open_store(settings)
     with alone_with_index(settings.data), closing(store.index), closing(Bar()) as bar:
         store.index.connection.major()
-        work = Rebuild(store.blobs, generations)
+        work = Rebuild(store.storage, generations, settings.data)
         name = work.run(lambda done, total, documents: bar("folders", done, total))
         bar.close()
         removed = generations.old() if arguments.remove_old else []
         for each in removed:
             generations.remove(each)
     for each in sorted(work.damaged):
-        print(f"damaged-record: {store.blobs.record_path(each).relative_to(settings.data)}", file=sys.stderr)
+        print(f"damaged-record: {name_of(each, Artefact.RECORD)}", file=sys.stderr)
     counts = {"index": name, "documents": work.written, "damaged": len(work.damaged), "removed": removed}
     counts["resumed"] = work.resumed_from
     if arguments.json:

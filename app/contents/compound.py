@@ -69,7 +69,8 @@ class _Broken(Exception):
 
 
 def media_type(window: Window) -> str:
-    """The type of the compound file; UNKNOWN where its directory can't be read or says nothing. Raises OSError."""
+    """The type of the compound file; UNKNOWN where its directory can't be read or says nothing. Raises what reading it
+    raises."""
     try:
         names, program = _Directory(window).root()
     except (_Broken, TooMuch):

@@ -122,7 +122,7 @@ class _Broken(Exception):
 
 def media_type(window: Window, head: bytes, equals: str | None) -> str:
     """The type of the archive, ARCHIVE where it is nothing else. `equals`: what its name claims, which chooses where the
-    content leaves that open. Raises OSError."""
+    content leaves that open. Raises what reading it raises."""
     try:
         return _of(_Archive(window), equals)
     except (_Broken, TooMuch):
@@ -132,7 +132,7 @@ def media_type(window: Window, head: bytes, equals: str | None) -> str:
 
 def holds(window: Window, names: Collection[bytes]) -> bool:
     """Whether the archive has a member of one of these names, which are in small letters; True where that can't be told.
-    Raises OSError."""
+    Raises what reading it raises."""
     try:
         return _Archive(window).holds(names)
     except (_Broken, TooMuch):

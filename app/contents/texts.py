@@ -68,7 +68,7 @@ def is_wide(head: bytes) -> bool:
 
 def mail(window: Window, head: bytes, note: bool) -> str | None:
     """The type of a mail or of several; None where it is none. `note`: it is called a text, so it is a mail only where
-    programs have written its header. Raises TooMuch, OSError."""
+    programs have written its header. Raises TooMuch, and what reading it raises."""
     text = decoded(head)
     number, newline, rest = text.partition("\n")
     if newline and len(number) < 12 and number.strip().isascii() and number.strip().isdigit():
@@ -115,7 +115,7 @@ def _names(text: str) -> tuple[set[str], bool]:
 
 
 def structured(window: Window, head: bytes) -> str | None:
-    """The type of a text whose beginning says it; None where it says nothing. Raises TooMuch, OSError."""
+    """The type of a text whose beginning says it; None where it says nothing. Raises TooMuch, and what reading it raises."""
     text = decoded(head).lstrip("\ufeff")
     begin = text.lstrip()
     if begin[:1] in ("{", "["):

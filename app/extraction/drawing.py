@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import BinaryIO
 
 from app.contents import package
 from app.contents.window import Window
 from app.extraction import inner, sandbox, thumbnail
 from app.extraction.kinds import PREVIEWS, Way
 from app.extraction.sandbox import Limits, Verdict, memory_file
+from app.storage.contract import Content
 
 _PREVIEWS = frozenset(each.lower().encode() for each in PREVIEWS)
 _BOOK = "application/epub+zip"
@@ -25,18 +25,18 @@ NO_PREVIEW = Verdict("unsupported", "there is no preview in it")
 
 
 def draw(
-    way: Way, document: BinaryIO, limits: Limits, stopping: Callable[[], bool] = lambda: False
+    way: Way, content: Content, limits: Limits, stopping: Callable[[], bool] = lambda: False
 ) -> tuple[Verdict, tuple[bytes, ...]]:
     """How it went, and the pictures, one of each size, where `reason` is None. Raises Stopped.
 
-    That no process could be started is a verdict too.
+    That no process could be started is a verdict too. Raises StorageFailed.
     """
     limits = replace(limits, text=0, inner_bytes=_BYTES, inner_files=len(thumbnail.SIZES))
     try:
-        if way.kind == "thumbnail_package" and way.media_type != _BOOK and not _has_preview(document):
+        if way.kind == "thumbnail_package" and way.media_type != _BOOK and not _has_preview(content):
             return NO_PREVIEW, ()
         with memory_file("none") as text:
-            verdict = sandbox.run(way, document, text, limits, stopping)
+            verdict = sandbox.run(way, content.local(), text, limits, stopping)
     except OSError as error:
         return Verdict("environment", f"it can't be drawn: {error}"), ()
     files, verdict = verdict.files, replace(verdict, files=())
@@ -49,6 +49,6 @@ def draw(
         return Verdict("crashed", str(error)), ()
 
 
-def _has_preview(document: BinaryIO) -> bool:
+def _has_preview(content: Content) -> bool:
     """Whether a process can find one. Most office files have none, and a process takes longer than a look at their list."""
-    return package.holds(Window.of_file(document.fileno()), _PREVIEWS)
+    return package.holds(Window(content), _PREVIEWS)

@@ -37,7 +37,6 @@ from datetime import timedelta
 from typing import Literal
 
 from app.attachment import Attachment, now
-from app.blobs.filesystem import StagedText
 from app.document import TEXT_FIELDS, document_of
 from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, StorageFailed, StorageFull, StoreError
 from app.extraction import drawing, reading, sandbox
@@ -51,6 +50,7 @@ from app.extraction.thumbnail import Thumbnail, listed
 from app.extraction.turns import LOOK, QUICK, Turns
 from app.monitoring import measures
 from app.settings import Settings
+from app.storage.contract import StagedText
 from app.store import Store
 from app.turnstile import Turnstile
 
@@ -264,7 +264,7 @@ class Extractor:
                 if self._overtaken(entry, attachment):
                     return False
                 entry.secure()
-                self._store.blobs.keep_extraction(entry.id, extraction.to_record(), text)
+                self._store.storage.keep_text(entry.id, extraction.to_record(), text)
                 measures.extracted(extraction.reason or "completed")
                 if entry.again or entry.refused:
                     entry.again, entry.refused = False, 0
@@ -310,7 +310,7 @@ class Extractor:
 
     def _indexed(self, entry: Entry, attachment: Attachment) -> bool:
         """Whether the document is in the index: with its text, or without one that Elasticsearch won't take."""
-        document = document_of(self._store.blobs, attachment)
+        document = document_of(self._store.storage, attachment)
         try:
             self._store.index.put_documents([document])
             return True
@@ -333,16 +333,16 @@ class Extractor:
         log.warning("Elasticsearch did not take the text of %s: %s", entry.id, refused)
         if isinstance(refused, IndexRejected) or entry.refused >= REFUSALS:
             failed = self._failed(entry, "too-large", "Elasticsearch did not take the text")
-            self._store.blobs.keep_extraction(entry.id, self._later(entry, failed).to_record(), None)
-            self._store.index.put_documents([document_of(self._store.blobs, attachment)])
+            self._store.storage.keep_text(entry.id, self._later(entry, failed).to_record(), None)
+            self._store.index.put_documents([document_of(self._store.storage, attachment)])
             return True
         entry.save()
         return False
 
     def _forget(self, entry: Entry) -> None:
         """The attachment was deleted: nothing of its text may stay."""
-        self._store.blobs.remove_text(entry.id)
-        self._store.blobs.remove_thumbnail(entry.id)
+        self._store.storage.remove_text(entry.id)
+        self._store.storage.remove_thumbnail(entry.id)
         self._store.index.remove([entry.id])
         entry.done()
 
@@ -363,13 +363,13 @@ class Extractor:
                 return False
             if drawn is not None:
                 try:
-                    self._store.blobs.keep_thumbnail(entry.id, drawn[0].to_head(), drawn[1])
+                    self._store.storage.keep_thumbnail(entry.id, drawn[0].to_head(), drawn[1])
                 except (StorageFull, StorageFailed) as error:
                     log.warning("the thumbnails of %s can't be kept now: %s", entry.id, error)
                     return self._not_now(entry)
                 measures.drawn(drawn[0].reason or "completed")
             elif self._store.draws:
-                self._store.blobs.remove_thumbnail(entry.id)
+                self._store.storage.remove_thumbnail(entry.id)
             if self._store.attachment(entry.id) is None:
                 self._forget(entry)
                 return True
@@ -391,13 +391,13 @@ class Extractor:
             return Thumbnail(now(), entry.tried, "interrupted", "the server ended each time"), ()
         if attachment.size > self._settings.extraction_max_file_size:
             return Thumbnail(now(), 0, "too-large", f"{attachment.size} bytes"), ()
-        document = self._store.blobs.open(entry.id)
-        if document is None:
+        content = self._store.storage.open(entry.id)
+        if content is None:
             return Thumbnail(now(), 0, "missing-bytes"), ()
         entry.begun += 1
         entry.save()
-        with document, measures.step("draw"):
-            verdict, pictures = drawing.draw(way, document, self._limits, stopping)
+        with contextlib.closing(content), measures.step("draw"):
+            verdict, pictures = drawing.draw(way, content, self._limits, stopping)
         if verdict.reason is None:
             self._queue.note_unfit(way.kind, None)
             return Thumbnail(now(), entry.tried + 1, pictures=listed(pictures)), pictures
@@ -422,17 +422,19 @@ class Extractor:
         way = self._store.way(attachment)
         if way is None:
             return self._failed(entry, "unsupported" if attachment.size else "empty", ""), None
-        document = self._store.blobs.open(entry.id)
-        if document is None:
+        content = self._store.storage.open(entry.id)
+        if content is None:
             return self._failed(entry, "missing-bytes", ""), None
         entry.begun += 1
         entry.save()
-        with document:
-            text = self._store.blobs.stage_text()
+        with contextlib.closing(content):
+            text = self._store.storage.stage_text()
             try:
                 with measures.step("extract"):
                     recognizing = entry.stage == "recognition"
-                    verdict = reading.read(way, document, text.file, self._limits, stopping, pictures=recognizing)
+                    verdict = reading.read(
+                        way, content.local(), text.file, self._limits, stopping, pictures=recognizing
+                    )
                 if verdict.reason is None:
                     entry.unfit = 0
                     if verdict.waits:

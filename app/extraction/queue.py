@@ -27,8 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from app.blobs.files import FILE_MODE, FOLDER_MODE, locked, sync_folder, typed_errors
 from app.extraction.kinds import Kind
+from app.files import FILE_MODE, FOLDER_MODE, locked, sync_folder, typed_errors
 from app.ids import is_id
 
 #: Fresh uploads of this process that are taken before what lies in the folder; more are found there.

@@ -26,12 +26,13 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from app.attachment import extension
+from app.contents.window import Held
 from app.extraction import inner, parts, sandbox, scans
 from app.extraction.kinds import BATCHED, Way, way_of
 from app.extraction.readers.base import Inner
 from app.extraction.recognition_data import recognition_installed
 from app.extraction.sandbox import LEAST_SECONDS, Limits, Verdict, memory_file
-from app.mediatype import detect_content
+from app.mediatype import detect
 
 #: Documents within documents, of which the outermost is the first.
 MOST_DEPTH = 5
@@ -240,4 +241,4 @@ def _form(file: Inner) -> tuple[str, str]:
     document says of it."""
     known = extension(file.name) or (_types.guess_extension(file.media_type, strict=False) or "").removeprefix(".")
     name = file.name if extension(file.name) or not known else f"x.{known}"
-    return detect_content(file.content, name), known
+    return detect(Held(file.content), name), known

@@ -40,7 +40,8 @@ def recognize(
 ) -> Verdict:
     """Put what is recognized on the `pictures` of `document` into its text, which is what `output` has from `began` on.
     `end`: by the monotonic clock. What is left out is told as cut. Raises Stopped, OSError."""
-    text = os.pread(output.fileno(), output.tell() - began, began)
+    output.seek(began)
+    text = output.read()
     places = [each.at for each in verdict.parts] + [len(text)]
     written, found_parts, whole = text[: places[0]], list[Part](), not verdict.cut
     reason: Reason | None = None

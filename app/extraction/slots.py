@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.blobs.files import FILE_MODE, locked, typed_errors
+from app.files import FILE_MODE, locked, typed_errors
 
 HALF_LIFE = 60.0
 #: Seconds of use that are forgotten.

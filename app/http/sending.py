@@ -1,4 +1,4 @@
-"""Files that go out: conditions, ranges, safe types, and the server's own file wrapper (sendfile under gunicorn).
+"""What goes out: conditions, ranges, safe types, and the server's own file wrapper (sendfile under gunicorn).
 
 Rejected: flask's `send_file` (looks the file up again, guesses a type from its name, and costs more than all the rest of
 a small download), and werkzeug's range wrapper (reads through Python what the kernel can send).
@@ -8,10 +8,8 @@ Source: RFC 9110, sections 8.8, 13 and 14.
 from __future__ import annotations
 
 import functools
-import os
-from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
-from typing import BinaryIO
 
 from flask import Request, Response
 from werkzeug.http import http_date, is_resource_modified, parse_range_header
@@ -111,17 +109,17 @@ def _content_type(media_type: str) -> str:
 
 def send(request: Request, opened: Opened, *, disposition: str | None = None) -> Response:
     """The answer to a GET or HEAD of an attachment: 200, 206, 304 or 416. Takes over closing `opened`, which
-    only a HEAD may have without its file."""
-    attachment, file = opened.attachment, opened.file
+    only a HEAD may have without its content."""
+    attachment, content = opened.attachment, opened.content
     describe = functools.partial(_described, attachment, disposition)
     status = None if _CONDITIONS.isdisjoint(request.environ) else _conditional_status(request, attachment)
     if status is not None:
         opened.close()
         return describe(status, ("Content-Length", "0")) if status == 412 else describe(status)
     prefix = services().settings.accel_redirect
-    if prefix is not None and request.method == "GET" and attachment.size and opened.location:
+    if prefix is not None and request.method == "GET" and attachment.size and content and content.location:
         opened.close()
-        return _handed_over(describe(200), prefix + opened.location)
+        return _handed_over(describe(200), prefix + content.location)
     start, stop = 0, attachment.size
     wanted = _range(request, attachment)
     if wanted == "unsatisfiable":
@@ -133,25 +131,25 @@ def send(request: Request, opened: Opened, *, disposition: str | None = None) ->
         response = describe(206, part, ("Content-Length", str(stop - start)))
     else:
         response = describe(200, ("Content-Length", str(stop)))
-    if opened.content is not None and request.method != "HEAD":
-        response.response = [opened.content[start:stop]]
-        return response
-    if request.method == "HEAD" or start == stop or file is None:
+    if request.method == "HEAD" or start == stop or content is None:
         opened.close()
         return response
     if stop - start <= WHOLE:
-        with file:
-            content = os.pread(file.fileno(), stop - start, start)
-        if len(content) < stop - start:
+        with closing(content):
+            whole = content.read(start, stop)
+        if len(whole) < stop - start:
             raise BytesMissing()
-        response.response = [content]
+        response.response = [whole]
         return response
-    file.seek(start)
     wrapper = request.environ.get("wsgi.file_wrapper")
-    # The wrapper sends from the file's position as many bytes as Content-Length says.
-    response.response = wrapper(file, CHUNK) if wrapper else _pieces(file, stop - start)
+    if wrapper is not None and content.file is not None:
+        # The wrapper sends from the file's position as many bytes as Content-Length says.
+        content.file.seek(start)
+        response.response = wrapper(content.file, CHUNK)
+    else:
+        response.response = content.chunks(start, stop)
     response.direct_passthrough = True
-    response.call_on_close(file.close)
+    response.call_on_close(content.close)
     return response
 
 
@@ -215,12 +213,3 @@ def _if_range_holds(request: Request, attachment: Attachment) -> bool:
         # Strong comparison: werkzeug drops a weak mark, so look at the header itself.
         return request.headers["If-Range"].strip() == etag(attachment)
     return condition.date is not None and condition.date == attachment.updated.replace(microsecond=0)
-
-
-def _pieces(file: BinaryIO, length: int) -> Iterator[bytes]:
-    while length > 0:
-        piece = file.read(min(CHUNK, length))
-        if not piece:
-            return
-        length -= len(piece)
-        yield piece

@@ -14,7 +14,6 @@ from typing import Any
 from flask import Request
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from app.blobs.base import Staged
 from app.errors import (
     FileTooLarge,
     IncompleteBody,
@@ -33,6 +32,7 @@ from app.errors import (
 from app.http.names import checked_name, decode_form_text, disposition_parameters, form_filename
 from app.http.pace import was_cut
 from app.settings import Settings
+from app.storage.contract import Staged
 
 #: Bytes asked of the socket at once.
 READ_SIZE = 256 * 1024

@@ -26,8 +26,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from app.blobs.files import typed_errors
 from app.errors import StoreError
+from app.files import typed_errors
 from app.root import exclusive
 
 #: Seconds over which attempts are counted.

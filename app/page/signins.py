@@ -23,8 +23,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from app.attachment import now
-from app.blobs.files import FOLDER_MODE, typed_errors
 from app.errors import Unauthenticated
+from app.files import FOLDER_MODE, typed_errors
 from app.root import write_durably
 from app.tokens import Token, Tokens
 

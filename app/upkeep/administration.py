@@ -10,18 +10,19 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from app.blobs.filesystem import Filesystem
 from app.document import DERIVED_FIELDS, carried_over
 from app.errors import NotFound, WrongIndex
 from app.index import mappings
 from app.index.connection import Connection
 from app.index.difference import MIGRATION, NEWER, NOTHING, SETTINGS, UPDATE, Difference, differences
 from app.index.generations import Generation, Generations
+from app.storage.contract import Storage
 from app.upkeep.exchange import Exchange
-from app.upkeep.folders import Folders
 from app.upkeep.migration import Copy
+from app.upkeep.partitions import Partitions
 
 Json = dict[str, Any]
 
@@ -33,14 +34,16 @@ _WORST = (NOTHING, SETTINGS, UPDATE, MIGRATION, NEWER)
 
 @dataclass(frozen=True)
 class Administration:
-    """One index of one store. `folders`: whether its documents are made from records, and go with them."""
+    """One index of one store. `data`: the data folder, as of `Exchange`. `from_records`: whether its documents are made from
+    records, and go with them."""
 
     alias: str
     definition: Json
     store_id: str
     connection: Connection
-    blobs: Filesystem
-    folders: bool
+    storage: Storage
+    data: Path
+    from_records: bool
 
     @property
     def generations(self) -> Generations:
@@ -171,19 +174,19 @@ class Administration:
 
     @property
     def _derived(self) -> tuple[str, ...]:
-        return DERIVED_FIELDS if self.folders else ()
+        return DERIVED_FIELDS if self.from_records else ()
 
     def _exchange(
         self, generations: Generations, origin: str, into: str | None, drop: Collection[str], progress: Progress
     ) -> Json:
         began = time.monotonic()
-        folders = Folders(self.blobs) if self.folders else None
+        partitions = Partitions(self.storage) if self.from_records else None
         # An older generation to go back to has not all that is derived by now.
         target = (self.definition["mappings"] if into is None else generations.described(into)[0])["properties"]
         left_out = {*drop, *(each for each in self._derived if each not in target)}
-        derive = partial(carried_over, self.blobs) if self.folders else _unchanged
-        source = Copy(generations, origin, folders, left_out, progress, self._derived, derive)
-        exchange = Exchange(generations, self.blobs.root)
+        derive = partial(carried_over, self.storage) if self.from_records else _unchanged
+        source = Copy(generations, origin, partitions, left_out, progress, self._derived, derive)
+        exchange = Exchange(generations, self.data)
         name = exchange.run(source, into)
         return {
             "to": name,

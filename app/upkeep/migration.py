@@ -5,7 +5,8 @@ text (the fields that differ between mapping versions) is made again by the func
 from its file: extraction, the expensive part, is not repeated, and Elasticsearch does not have to send pages of texts.
 Elasticsearch numbers every operation on a shard (`_seq_no`), and a checkpoint says up to
 which number all are done: what has a higher one is new or changed since. Removals leave no document to look for: for
-attachments the folders of the records tell (app/upkeep/folders.py), and in the end the documents are counted on both sides.
+attachments the partitions of the storage tell (app/upkeep/partitions.py), and in the end the documents are counted on
+both sides.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from app.errors import IndexRejected
 from app.index.documents import REMOVAL_VERSION, Write
 from app.index.generations import Generations
 from app.upkeep.exchange import Json
-from app.upkeep.folders import Folders
+from app.upkeep.partitions import Partitions
 
 #: Documents between two notes of how far the copy is.
 NOTE_EVERY = 5000
@@ -37,18 +38,18 @@ class Copy:
         self,
         generations: Generations,
         origin: str,
-        folders: Folders | None,
+        partitions: Partitions | None,
         drop: Collection[str] = (),
         progress: Progress = lambda done, total: None,
         derived: Collection[str] = (),
         derive: Callable[[Json], Json] = lambda source: source,
     ) -> None:
-        """`folders`: those of the records, None for documents that have none. `drop`: fields to leave out. `derived`:
+        """`partitions`: those of the records, None for documents that have none. `drop`: fields to leave out. `derived`:
         fields not to read, because `derive` makes them again from the rest."""
         self.copied = 0
         self._generations = generations
         self._origin = origin
-        self._folders = folders
+        self._partitions = partitions
         self._drop = frozenset(drop)
         self._derived = derived
         self._derive = derive
@@ -93,7 +94,7 @@ class Copy:
     def _write(self, name: str, hits: Iterator[Json]) -> tuple[int, int] | None:
         """Write these; how many there were and the highest number, or None when there was none."""
         last = -1
-        known = self._folders if self._followed else None
+        known = self._partitions if self._followed else None
 
         def writes() -> Iterator[Write]:
             nonlocal last
@@ -120,14 +121,14 @@ class Copy:
         return count + self._follow_removals(name)
 
     def _follow_removals(self, name: str) -> int:
-        if self._folders is None:
+        if self._partitions is None:
             return 0
         if not self._followed:
             # Moment 0: whatever went, and whenever, while this or an earlier run copied.
             self._generations.refresh(name)
-            self._folders.assume(self._generations.ids(name), 0.0)
+            self._partitions.assume(self._generations.ids(name), 0.0)
             self._followed = True
-        gone = [each for number in self._folders.changed() for each in self._folders.read(number).gone]
+        gone = [each for number in self._partitions.changed() for each in self._partitions.read(number).gone]
         return self._remove(name, gone)
 
     def _remove(self, name: str, ids: list[str]) -> int:

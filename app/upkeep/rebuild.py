@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 from app.attachment import Attachment
-from app.blobs.filesystem import Filesystem
 from app.document import document_of
 from app.errors import StoreError
 from app.index.documents import REMOVAL_VERSION, Write
 from app.index.generations import Generations
+from app.storage.contract import PARTITIONS, Storage
 from app.upkeep.exchange import Exchange, Json
-from app.upkeep.folders import FOLDERS, Folders
+from app.upkeep.partitions import Partitions
 
-#: Told what goes on: folders done of all, documents written so far.
+#: Told what goes on: partitions done of all, documents written so far.
 Progress = Callable[[int, int, int], None]
 
 
@@ -24,36 +25,38 @@ class Rebuild:
 
     kind = "records"
 
-    def __init__(self, blobs: Filesystem, generations: Generations) -> None:
+    def __init__(self, storage: Storage, generations: Generations, data: Path) -> None:
+        """`data`: the data folder, as of `Exchange`."""
         self.damaged: set[str] = set()
         self.written = 0
         self.resumed_from = 0
-        self._blobs = blobs
+        self._storage = storage
+        self._data = data
         self._generations = generations
-        self._folders = Folders(blobs)
+        self._partitions = Partitions(storage)
         self._progress: Progress = lambda done, total, documents: None
 
     def run(self, progress: Progress | None = None) -> str:
         """Fill the next generation from the records and put it behind the alias; its name. Errors as `Exchange.run`."""
         self._progress = progress or self._progress
-        return Exchange(self._generations, self._blobs.root).run(self)
+        return Exchange(self._generations, self._data).run(self)
 
     def fill(self, name: str, state: Json | None) -> Iterator[Json]:
         began, done = time.time(), 0
         if state and "folders" in state:
             began, done = float(state["began"]), int(state["folders"])
             self.resumed_from = done
-            # Also with no folder done: of the one that was being read there may be documents already.
+            # Also with no partition done: of the one that was being read there may be documents already.
             # What is in the index is taken as read when the build began: all that changed since is read again.
             self._generations.refresh(name)
-            self._folders.assume(self._generations.ids(name), began, done)
+            self._partitions.assume(self._generations.ids(name), began, done)
         yield {"began": began, "folders": done}
-        # Folders that have been read, and how many writes there were by then: a folder is done when those are.
+        # Partitions that have been read, and how many writes there were by then: one is done when those are.
         read: deque[tuple[int, int]] = deque()
 
         def writes() -> Iterator[Write]:
             count = 0
-            for number in range(done, FOLDERS):
+            for number in range(done, PARTITIONS):
                 for write in self._read(number):
                     count += 1
                     yield write
@@ -66,36 +69,36 @@ class Rebuild:
                 reached, _ = read.popleft()
             if reached:
                 yield {"began": began, "folders": reached}
-                self._progress(reached, FOLDERS, self.written)
-        yield {"began": began, "folders": FOLDERS}
-        self._progress(FOLDERS, FOLDERS, self.written)
+                self._progress(reached, PARTITIONS, self.written)
+        yield {"began": began, "folders": PARTITIONS}
+        self._progress(PARTITIONS, PARTITIONS, self.written)
 
     def follow(self, name: str) -> int:
-        # Not counted as written: within a folder's margin, the same documents are written more than once.
-        return self._bring(name, self._folders.changed())
+        # Not counted as written: within the margin of a change, the same documents are written more than once.
+        return self._bring(name, self._partitions.changed())
 
     def finish(self, name: str) -> None:
         self.follow(name)
         self._generations.refresh(name)
 
-    def _bring(self, name: str, folders: Iterable[int]) -> int:
-        """Bring the documents of these folders to what their records say now; how many were written or removed."""
-        return self._generations.fill(name, (write for each in folders for write in self._read(each)))
+    def _bring(self, name: str, partitions: Iterable[int]) -> int:
+        """Bring the documents of these partitions to what their records say now; how many were written or removed."""
+        return self._generations.fill(name, (write for each in partitions for write in self._read(each)))
 
     def _read(self, number: int) -> Iterator[Write]:
-        change = self._folders.read(number)
+        change = self._partitions.read(number)
         for each in change.gone:
             yield Write(each, REMOVAL_VERSION, None)
         for attachment_id in change.new:
             try:
-                record = self._blobs.record(attachment_id)
+                record = self._storage.record(attachment_id)
                 if record is None:
                     continue
                 attachment = Attachment.from_record(record)
                 if attachment.id != attachment_id:
                     raise ValueError("the record of another attachment")
                 # With the text that was extracted: that is not done again.
-                document = document_of(self._blobs, attachment, attachment_id in change.extracted)
+                document = document_of(self._storage, attachment, attachment_id in change.extracted)
             except (StoreError, ValueError):
                 self.damaged.add(attachment_id)
             else:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from app.attachment import Attachment
 from app.document import document_of
 from app.errors import IndexRejected
 from app.extraction.queue import Stage
+from app.files import held, older
 from app.store import Store
-from app.upkeep.verify import Checker, Finding, held, older
+from app.upkeep.verify import Checker, Finding
 
 #: What is done about a finding, in words; what is not here is only reported.
 ACTIONS = {
@@ -31,9 +33,11 @@ ACTIONS = {
 class Repair:
     """Repairs one store; every finding is looked at again right before."""
 
-    def __init__(self, store: Store, checker: Checker, *, grace: float) -> None:
+    def __init__(self, store: Store, checker: Checker, data: Path, *, grace: float) -> None:
+        """`data`: the data folder. `grace`: as of `Checker`."""
         self._store = store
         self._checker = checker
+        self._data = data
         self._grace = grace
         self._ways: dict[str, Callable[[Finding], None]] = {
             "index": self._index,
@@ -54,7 +58,9 @@ class Repair:
 
     def _still(self, finding: Finding) -> bool:
         if finding.path is not None and finding.code in ("stale-temporary", "undecided-entry"):
-            return (self._store.blobs.root / finding.path).exists()
+            if finding.stored:
+                return self._store.storage.holds(finding.path)
+            return (self._data / finding.path).exists()
         # Of a file without a record too: the record may have come since, as while a backup is copied back.
         return finding.id is not None and any(
             (each.code, each.path) == (finding.code, finding.path) for each in self._checker.examine([finding.id])
@@ -67,13 +73,13 @@ class Repair:
 
     def _index(self, finding: Finding) -> None:
         if self._certain(finding):
-            record = self._store.blobs.record(finding.id) if finding.id else None
+            record = self._store.storage.record(finding.id) if finding.id else None
             if record is None:
                 return
             # The present as the version: somebody else's change of the document has an earlier one, and the removal
             # that a delete leaves has a later one, so refused means that a delete was faster.
             try:
-                document = document_of(self._store.blobs, Attachment.from_record(record))
+                document = document_of(self._store.storage, Attachment.from_record(record))
                 present = max(document.version, time.time_ns() // 1000)
                 self._store.index.put_documents([replace(document, version=present)])
             except IndexRejected:
@@ -87,21 +93,24 @@ class Repair:
     def _remove_file(self, finding: Finding) -> None:
         if finding.path is None or (finding.id is not None and not self._certain(finding)):
             return
-        path = self._store.blobs.root / finding.path
+        if finding.stored:
+            self._store.storage.remove_leftover(finding.path, self._grace)
+            return
+        path = self._data / finding.path
         if older(path, self._grace) and not held(path):
             path.unlink(missing_ok=True)
 
     def _extract(self, finding: Finding) -> None:
         # A running server does it; without one it is done when one runs.
         if finding.id is not None and self._certain(finding):
-            self._store.blobs.remove_text(finding.id)
+            self._store.storage.remove_text(finding.id)
             # Its thumbnails are as they should be, or another finding.
             self._store.queue.add(finding.id, left=self._left(finding.id, ("text", "recognition")))
 
     def _draw(self, finding: Finding) -> None:
         # The same. Where nobody draws here they are gone, and `scripts/store extract --thumbnails` makes them.
         if finding.id is not None and self._certain(finding):
-            self._store.blobs.remove_thumbnail(finding.id)
+            self._store.storage.remove_thumbnail(finding.id)
             if left := self._left(finding.id, ("thumbnail",)):
                 self._store.queue.add(finding.id, left=left)
 

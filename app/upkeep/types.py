@@ -3,11 +3,11 @@ took for something else."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from app.blobs.files import typed_errors
 from app.errors import StoreError
 from app.mediatype import detect
 from app.store import Store
@@ -46,11 +46,11 @@ class Types:
             self.attachments += 1
             progress(self.attachments)
             try:
-                file = self._store.blobs.open(attachment.id)
-                if file is None:
+                content = self._store.storage.open(attachment.id)
+                if content is None:
                     raise StoreError("there are no bytes")
-                with file, typed_errors():
-                    found = detect(file, attachment.name)
+                with contextlib.closing(content):
+                    found = detect(content, attachment.name)
             except StoreError as error:
                 # Deleted just now, or damaged: `verify` tells which.
                 self.unread += 1

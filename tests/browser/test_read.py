@@ -15,12 +15,14 @@ import openpyxl
 import pytest
 from playwright.sync_api import Locator, expect
 
-from app.blobs.filesystem import Filesystem
 from app.extraction.parts import Part
+from app.storage.contract import Artefact
+from app.storage.filesystem import Filesystem
 from tests.browser.conftest import Screen
 from tests.browser.test_everyone import check
 from tests.browser.test_preview import to_the_end
 from tests.browser.test_search import await_text
+from tests.support.artefacts import path_of
 from tests.support.texts import keep_text
 
 MIB = 1024 * 1024
@@ -427,12 +429,11 @@ def test_why_there_is_none_is_said(screen: Screen) -> None:
 def test_a_text_of_which_nothing_was_read_is_shown_as_well_as_can_be(screen: Screen) -> None:
     (attachment_id,) = screen.upload(("brief.txt", ("Viele Grüße aus Köln\n" * 50).encode("latin-1")))
     decided(screen, attachment_id)
-    blobs = Filesystem(screen.server.data)
-    blobs.text_path(attachment_id).write_bytes(b"another")
+    path_of(screen.server.data, attachment_id, Artefact.TEXT).write_bytes(b"another")
     screen.open()
     screen.row("brief.txt").click()
     expect(text_of(screen, "brief.txt")).to_contain_text("Viele Grüße aus Köln")
-    blobs.remove_text(attachment_id)
+    Filesystem(screen.server.data).remove_text(attachment_id)
     keep_text(screen.server.data, attachment_id, b"")
     screen.page.reload()
     expect(text_of(screen, "brief.txt")).to_contain_text("Viele Grüße aus Köln")

@@ -13,13 +13,15 @@ import pytest
 import requests
 
 from app.attachment import now
-from app.blobs.files import locked
-from app.blobs.filesystem import Filesystem
 from app.extraction.record import Extraction
+from app.files import locked
 from app.index.mappings import MAPPINGS
 from app.search.words import content_words
+from app.storage.contract import Artefact
+from app.storage.filesystem import Filesystem
 from tests.commands.doors import door, lines
 from tests.support.app import ROOT, Server, ServerFactory
+from tests.support.artefacts import path_of
 
 FIRST_MAPPING = ROOT / "tests/data/coco_attachment-mapping-1.json"
 
@@ -243,9 +245,8 @@ def keep_text(server: Server, attachment_id: str, text: str) -> None:
     """As if `text` had been extracted: in the files, and from there in the index."""
     content = text.encode()
     outcome = Extraction(now(), 1, size=len(content), sha256=hashlib.sha256(content).hexdigest(), characters=len(text))
-    blobs = Filesystem(server.data, reserve=0)
-    blobs.text_path(attachment_id).write_bytes(content)
-    blobs.extraction_path(attachment_id).write_text(json.dumps(outcome.to_record()))
+    path_of(server.data, attachment_id, Artefact.TEXT).write_bytes(content)
+    path_of(server.data, attachment_id, Artefact.OUTCOME).write_text(json.dumps(outcome.to_record()))
     assert door(server, "store", "verify", "--repair", "--yes").returncode == 0
 
 
@@ -262,7 +263,7 @@ def older(server: Server) -> None:
     for hit in documents:
         source = {key: value for key, value in hit["_source"].items() if key in old["mappings"]["properties"]}
         if "extraction" in source:
-            text = Filesystem(server.data, reserve=0).text(hit["_id"])
+            text = Filesystem(server.data, reserve=0).read(hit["_id"], Artefact.TEXT)
             assert text is not None
             source |= {"content": text.decode(), "content_words": content_words(text.decode())}
         path = f"{url}/_doc/{hit['_id']}?version={hit['_version']}&version_type=external&refresh=true"

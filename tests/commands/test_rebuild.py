@@ -16,16 +16,18 @@ import pytest
 import requests
 
 from app.attachment import Attachment
-from app.blobs.filesystem import Filesystem
 from app.index import mappings
 from app.index.connection import Connection
 from app.index.documents import Write
 from app.index.generations import Generations
 from app.root import open_root
 from app.settings import Settings
+from app.storage.contract import Artefact
+from app.storage.filesystem import Filesystem
 from app.upkeep.rebuild import Rebuild
 from tests.commands.doors import door, findings, lines
 from tests.support.app import ROOT, Server, ServerFactory
+from tests.support.artefacts import path_of
 from tests.support.breaking import Fault, Proxy
 from tests.support.seed import seed
 from tests.support.traffic import Traffic
@@ -125,7 +127,7 @@ def test_what_changes_in_the_last_moment_is_brought_over(start_server: ServerFac
     generations = Interrupted(server)
     generations.before_last_pass = change
     with closing(generations.connection):
-        Rebuild(Filesystem(server.data), generations).run()
+        Rebuild(Filesystem(server.data), generations, server.data).run()
     assert len(present) == 2
     assert {hit["_id"] for hit in server.hits()} == documents(server).keys() == present
 
@@ -145,11 +147,11 @@ def test_what_a_killed_build_wrote_and_was_deleted_since_stays_away(
     generations.after_writes = stop
     with closing(generations.connection):
         with pytest.raises(InterruptedError):
-            Rebuild(Filesystem(server.data), generations).run()
+            Rebuild(Filesystem(server.data), generations, server.data).run()
         assert server.delete(f"/attachment/{first}").ok
         assert server.delete(f"/attachment/{second}").ok
         generations.after_writes = lambda: None
-        assert Rebuild(Filesystem(server.data), generations).run() == f"{server.index}-000002"
+        assert Rebuild(Filesystem(server.data), generations, server.data).run() == f"{server.index}-000002"
     assert documents(server) == {}
 
 
@@ -177,7 +179,7 @@ def test_no_change_goes_on_while_the_alias_moves(start_server: ServerFactory) ->
     generations = Interrupted(server)
     generations.before_swap = change
     with closing(generations.connection):
-        Rebuild(Filesystem(server.data), generations).run()
+        Rebuild(Filesystem(server.data), generations, server.data).run()
     for each in threads:
         each.join()
     assert acknowledged == [0]
@@ -198,11 +200,11 @@ def folders_done(url: str) -> int:
 
 def test_killed_rebuild_is_taken_up_where_it_was(start_server: ServerFactory, elasticsearch_url: str) -> None:
     server = start_server()
-    blobs = Filesystem(server.data)
+    storage = Filesystem(server.data)
     hour_ago = time.time() - 3600
     for each in seed(server.data, 6000):
         # Long there: what changed right before the build began is read again, done or not.
-        os.utime(blobs.record_path(each), (hour_ago, hour_ago))
+        os.utime(path_of(server.data, each, Artefact.RECORD), (hour_ago, hour_ago))
     for generation, reached in ((2, 0), (3, 1)):
         name = f"{server.index}-{generation:06d}"
         before = documents(server)
@@ -218,10 +220,10 @@ def test_killed_rebuild_is_taken_up_where_it_was(start_server: ServerFactory, el
             assert process.wait() == -signal.SIGKILL
         assert documents(server) == before
         # What came and went in the meantime.
-        gone = next(blobs.ids())
+        gone = next(storage.ids())
         assert server.delete(f"/attachment/{gone}").ok
         (new,) = server.upload(("new.txt", b"new"))
-        records = [Attachment.from_record(record) for each in blobs.ids() if (record := blobs.record(each))]
+        records = [Attachment.from_record(record) for each in storage.ids() if (record := storage.record(each))]
 
         (said,) = lines(door(server, "store", "rebuild", "--remove-old", "--json"))
         assert said["index"] == name

@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from app.blobs.filesystem import Filesystem
 from app.ids import new_xid
+from app.storage.contract import Artefact, name_of
 from app.upkeep.repair import ACTIONS
 from app.upkeep.verify import CODES
 from tests.commands.doors import door, findings
 from tests.support.app import ROOT, Server, ServerFactory
+from tests.support.artefacts import path_of
 from tests.support.browsers import post_token, sign_in
 from tests.support.ports import reserved_port
 from tests.support.texts import keep_thumbnail
@@ -46,8 +47,9 @@ class Seeds:
 
     def __init__(self, server: Server, attachment_id: str) -> None:
         self.server, self.id = server, attachment_id
-        blobs = Filesystem(server.data)
-        self.bytes, self.record = blobs.bytes_path(attachment_id), blobs.record_path(attachment_id)
+        self.bytes, self.record = (
+            path_of(server.data, attachment_id, each) for each in (Artefact.BYTES, Artefact.RECORD)
+        )
 
     def place(self, path: Path) -> str:
         return str(path.relative_to(self.server.data))
@@ -124,7 +126,7 @@ class Seeds:
     def thumbnail_without_record(self) -> str:
         stranger = new_xid()
         keep_thumbnail(self.server.data, stranger)
-        return self.place(aged(Filesystem(self.server.data).thumbnail_path(stranger)))
+        return self.place(aged(path_of(self.server.data, stranger, Artefact.THUMBNAIL)))
 
     def unknown_file(self) -> str:
         path = self.record.with_name("notes.txt")
@@ -286,11 +288,10 @@ def test_subsets_cover_everything_once(start_server: ServerFactory) -> None:
     server = start_server()
     ids = server.upload(*((f"{number}.txt", b"x") for number in range(12)))
     server.stop()
-    blobs = Filesystem(server.data)
     for each in ids:
-        blobs.bytes_path(each).unlink()
+        path_of(server.data, each).unlink()
     found = [place for part in (1, 2, 3) for _, place in findings(server, "--subset", f"{part}/3")[1]]
-    assert sorted(found) == sorted(str(blobs.bytes_path(each).relative_to(server.data)) for each in ids)  # type: ignore[type-var]
+    assert sorted(found) == sorted(name_of(each, Artefact.BYTES) for each in ids)
 
 
 def test_what_is_young_or_held_is_not_removed(start_server: ServerFactory) -> None:

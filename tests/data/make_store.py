@@ -16,6 +16,7 @@ from app.ids import new_uuid, new_xid
 from app.index.attachments import AttachmentIndex
 from app.root import open_root
 from app.settings import Settings
+from app.storage.filesystem import Filesystem
 from app.store import Draft, Store
 from app.tokens import Tokens
 from tests.support.app import delete_index, unique_index
@@ -26,7 +27,7 @@ def main(folder: Path) -> None:
         data=folder, index=unique_index(), elasticsearch_url=os.environ["ELASTICSEARCH_URL"], disk_reserve=0
     )
     index = AttachmentIndex(settings, open_root(folder))
-    store = Store(settings, index)
+    store = Store(settings, Filesystem(settings.data), index)
 
     def draft(id: str, name: str, content: bytes, tenant: str, dialect: str, **more: object) -> Draft:
         return Draft(id, name, store.stage([content], 1 << 20), tenant, "owner", dialect, **more)  # type: ignore[arg-type]

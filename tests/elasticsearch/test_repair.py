@@ -17,10 +17,13 @@ from app.index.attachments import AttachmentIndex
 from app.index.generations import Generations
 from app.root import open_root
 from app.settings import Settings
+from app.storage.contract import Artefact
+from app.storage.filesystem import Filesystem
 from app.store import Draft, Store
 from app.upkeep.repair import Repair
 from app.upkeep.verify import Checker, Finding
 from tests.support.app import delete_index, unique_index
+from tests.support.artefacts import data_of, path_of
 
 GRACE = 60.0
 TENANT = "default"
@@ -36,11 +39,11 @@ def opened(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> 
         disk_reserve=0,
     )
     store_id = open_root(settings.data)
-    store = Store(settings, AttachmentIndex(settings, store_id))
+    store = Store(settings, Filesystem(settings.data), AttachmentIndex(settings, store_id))
     definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
     generations = Generations(store.index.connection, settings.index, definition, store_id)
     store.index.prepare()
-    yield store, Checker(store.blobs, generations, grace=GRACE)
+    yield store, Checker(store.storage, generations, settings.data, grace=GRACE)
     store.index.close()
     delete_index(elasticsearch_url, settings.index)
 
@@ -59,7 +62,7 @@ def aged(path: Path) -> Path:
 
 
 def aged_text(store: Store, attachment_id: str) -> Path:
-    path = store.blobs.text_path(attachment_id)
+    path = path_of(data_of(store), attachment_id, Artefact.TEXT)
     path.touch()
     return aged(path)
 
@@ -71,7 +74,7 @@ def found(checker: Checker, code: str) -> Finding:
 
 def repaired(opened: tuple[Store, Checker], finding: Finding) -> bool:
     store, checker = opened
-    return Repair(store, checker, grace=GRACE).repair(finding)
+    return Repair(store, checker, data_of(store), grace=GRACE).repair(finding)
 
 
 def test_bytes_whose_record_is_back(opened: tuple[Store, Checker]) -> None:
@@ -79,12 +82,12 @@ def test_bytes_whose_record_is_back(opened: tuple[Store, Checker]) -> None:
     attachment_id = uploaded(store)
     attachment = store.find(attachment_id, TENANT)
     store.index.connection.client.delete(index=store.index.alias, id=attachment_id, refresh=True)
-    store.blobs.record_path(attachment_id).unlink()
-    aged(store.blobs.bytes_path(attachment_id))
+    path_of(data_of(store), attachment_id, Artefact.RECORD).unlink()
+    aged(path_of(data_of(store), attachment_id))
     finding = found(checker, "bytes-without-record")
-    store.blobs.commit(attachment_id, attachment.to_record())
+    store.storage.commit(attachment_id, attachment.to_record())
     repaired(opened, finding)
-    assert store.blobs.bytes_path(attachment_id).read_bytes() == b"content"
+    assert path_of(data_of(store), attachment_id).read_bytes() == b"content"
     store.delete(attachment_id, TENANT)
 
 
@@ -93,7 +96,7 @@ def test_bytes_of_an_upload_under_way(opened: tuple[Store, Checker]) -> None:
     attachment_id = new_xid()
     staged = store.stage([b"content"], 100)
     staged.keep(attachment_id)
-    path = aged(store.blobs.bytes_path(attachment_id))
+    path = aged(path_of(data_of(store), attachment_id))
     staged.discard()
     finding = found(checker, "bytes-without-record")
     entry = store.journal.begin("upload", [attachment_id], durable=False)
@@ -108,12 +111,12 @@ def test_a_document_whose_record_is_back(opened: tuple[Store, Checker]) -> None:
     store, checker = opened
     attachment_id = uploaded(store)
     record = store.find(attachment_id, TENANT).to_record()
-    store.blobs.remove(attachment_id)
+    store.storage.remove(attachment_id)
     # What is left of an attachment is found in its folder, and its document only once.
     text = aged_text(store, attachment_id)
     finding = found(checker, "document-without-record")
     text.unlink()
-    store.blobs.commit(attachment_id, record)
+    store.storage.commit(attachment_id, record)
     repaired(opened, finding)
     answer = store.index.connection.client.search(index=store.index.alias, query={"ids": {"values": [attachment_id]}})
     assert [hit["_id"] for hit in answer["hits"]["hits"]] == [attachment_id]
@@ -134,7 +137,7 @@ def test_a_record_that_is_deleted_meanwhile(opened: tuple[Store, Checker]) -> No
 
 def test_a_temporary_file_that_somebody_holds_by_now(opened: tuple[Store, Checker]) -> None:
     store, checker = opened
-    left = store.blobs.incoming / ("0" * 32)
+    left = data_of(store) / "incoming" / ("0" * 32)
     left.touch()
     aged(left)
     finding = found(checker, "stale-temporary")

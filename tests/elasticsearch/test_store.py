@@ -5,14 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from app.blobs.files import sync_folder
 from app.errors import IndexUnavailable, NotFound, StorageFailed
+from app.files import sync_folder
 from app.ids import new_xid
 from app.index.attachments import AttachmentIndex
 from app.root import open_root
 from app.settings import Settings
+from app.storage.contract import Artefact
+from app.storage.filesystem import Filesystem
 from app.store import Draft, Store
 from tests.support.app import delete_index, unique_index
+from tests.support.artefacts import data_of, path_of
 
 TENANT = "default"
 
@@ -27,7 +30,7 @@ def store(tmp_path: Path, elasticsearch_url: str) -> Iterator[Store]:
         disk_reserve=0,
     )
     index = AttachmentIndex(settings, open_root(settings.data))
-    yield Store(settings, index)
+    yield Store(settings, Filesystem(settings.data), index)
     index.close()
     delete_index(elasticsearch_url, settings.index)
 
@@ -49,7 +52,7 @@ def found(store: Store) -> set[str]:
 
 
 def files(store: Store) -> list[str]:
-    folders = [store.blobs.root / name for name in ("attachments", "incoming", "journal")]
+    folders = [data_of(store) / name for name in ("attachments", "incoming", "journal")]
     found = (path for folder in folders for path in folder.rglob("*") if path.is_file())
     return sorted(path.name for path in found if path.suffix != ".spare")
 
@@ -75,7 +78,7 @@ def test_an_upload_with_all_its_records_is_finished(store: Store) -> None:
     staged.keep(two)
     staged.discard()
     record = store.find(one, TENANT).to_record()
-    store.blobs.commit(two, {**record, "id": two})
+    store.storage.commit(two, {**record, "id": two})
     journal(store, "upload", one, two)
     assert store.settle() == 1
     assert found(store) == {one, two}
@@ -110,9 +113,9 @@ def test_a_delete_is_always_finished(store: Store, step: str) -> None:
     if step != "before":
         forget_document(store, gone)
     if step == "after the record":
-        store.blobs.record_path(gone).unlink()
+        path_of(data_of(store), gone, Artefact.RECORD).unlink()
     if step == "after everything":
-        store.blobs.remove(gone)
+        store.storage.remove(gone)
     journal(store, "delete", gone)
     assert store.settle() == 1
     assert found(store) == {kept}
@@ -121,7 +124,7 @@ def test_a_delete_is_always_finished(store: Store, step: str) -> None:
 
 def test_one_that_cannot_be_decided_keeps_no_other_from_it(store: Store) -> None:
     damaged, gone = uploaded(store), uploaded(store)
-    store.blobs.record_path(damaged).write_text("{")
+    path_of(data_of(store), damaged, Artefact.RECORD).write_text("{")
     journal(store, "upload", damaged)
     journal(store, "delete", gone)
     assert store.settle() == 1
@@ -137,11 +140,13 @@ def test_without_elasticsearch_everything_waits(store: Store, tmp_path: Path) ->
     settings = Settings(
         data=tmp_path / "data", index=store.index.alias, elasticsearch_url="http://127.0.0.1:1", disk_reserve=0
     )
-    alone = Store(settings, AttachmentIndex(settings, "unknown"))
+    alone = Store(settings, Filesystem(settings.data), AttachmentIndex(settings, "unknown"))
     with pytest.raises(IndexUnavailable):
         alone.settle()
-    with alone.open(kept, TENANT).file as file:
-        assert file.read() == b"content"
+    opened = alone.open(kept, TENANT)
+    assert opened.content is not None
+    assert opened.content.read(0, 100) == b"content"
+    opened.close()
     one = draft(alone)
     with pytest.raises(IndexUnavailable):
         alone.upload([one])
@@ -154,7 +159,7 @@ def test_without_elasticsearch_everything_waits(store: Store, tmp_path: Path) ->
 
 def test_a_damaged_record_keeps_nothing_else_from_being_settled(store: Store) -> None:
     damaged, whole = uploaded(store), uploaded(store)
-    store.blobs.record_path(damaged).write_text('{"id": 1}')
+    path_of(data_of(store), damaged, Artefact.RECORD).write_text('{"id": 1}')
     # By the entries' random names the damaged one comes first half of the times; of ten, some are behind it.
     for attachment_id in (damaged, *[whole] * 10):
         journal(store, "upload", attachment_id)

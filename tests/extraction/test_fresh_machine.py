@@ -31,23 +31,23 @@ from app.attachment import extension
 from app.extraction import drawing, reading
 from app.extraction.kinds import drawing_of, way_of
 from app.extraction.sandbox import Limits
+from app.contents.window import Held
 from app.mediatype import detect
+from app.storage.held import HeldContent
 
 def read(name, content):
     files = [os.fdopen(os.memfd_create(each), "w+b") for each in ("document", "output")]
     files[0].write(content), files[0].seek(0)
-    way = way_of(detect(files[0], name), extension(name), recognition=True)
+    way = way_of(detect(Held(content), name), extension(name), recognition=True)
     verdict = reading.read(way, *files, Limits(120, 1 << 30, 1 << 20))
     files[1].seek(0)
     return [verdict.reason, verdict.detail, files[1].read().decode()]
 
 def draw(name, content):
-    with os.fdopen(os.memfd_create(name), "w+b") as file:
-        file.write(content), file.seek(0)
-        way = drawing_of(detect(file, name), extension(name))
-        if way is not None:
-            verdict, pictures = drawing.draw(way, file, Limits(120, 1 << 30, 1 << 20))
-            return [verdict.reason, verdict.detail, len(pictures)]
+    way = drawing_of(detect(Held(content), name), extension(name))
+    if way is not None:
+        verdict, pictures = drawing.draw(way, HeldContent(content), Limits(120, 1 << 30, 1 << 20))
+        return [verdict.reason, verdict.detail, len(pictures)]
 
 documents = {name: base64.b64decode(content) for name, content in json.load(sys.stdin).items()}
 folders = ["/tmp", "/var/tmp", "/dev/shm", os.environ["HOME"], os.getcwd()]

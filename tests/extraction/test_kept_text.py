@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 import requests
 
-from app.blobs.filesystem import Filesystem
 from app.extraction.parts import Part
 from app.extraction.queue import Queue
+from app.storage.contract import Artefact
 from tests.extraction.documents import PHRASE, pdf, word
 from tests.extraction.test_server import decided, outcome, store_command
 from tests.support.app import Server, ServerFactory
+from tests.support.artefacts import path_of
 from tests.support.texts import keep_text
 
 TEXT = "Příliš žluťoučký kůň\n" * 50
@@ -143,7 +144,7 @@ def test_it_goes_with_its_attachment(server: Server, what: str) -> None:
     # And where only the record has gone so far.
     (attachment_id,) = server.upload(("a.doc", b"bytes"), session="kept")
     keep_text(server.data, attachment_id, CONTENT)
-    Filesystem(server.data).record_path(attachment_id).unlink()
+    path_of(server.data, attachment_id, Artefact.RECORD).unlink()
     assert missing(server.get(f"/attachment/{attachment_id}/{what}"), attachment_id)
 
 
@@ -151,7 +152,7 @@ def test_it_goes_with_its_attachment(server: Server, what: str) -> None:
 def test_another_text_than_was_kept_is_given_to_nobody(server: Server, damage: bytes | None) -> None:
     (attachment_id,) = server.upload(("a.doc", b"bytes"), session="kept")
     keep_text(server.data, attachment_id, CONTENT)
-    path = Filesystem(server.data).text_path(attachment_id)
+    path = path_of(server.data, attachment_id, Artefact.TEXT)
     path.unlink()
     if damage is not None:
         path.write_bytes(damage)

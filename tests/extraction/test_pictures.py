@@ -17,6 +17,7 @@ from fpdf import FPDF
 from PIL import Image, ImageDraw, ImageFont
 
 from app.attachment import extension
+from app.contents.window import Held
 from app.extraction import reading, scans
 from app.extraction.kinds import way_of
 from app.extraction.recognition_data import recognition_folder
@@ -33,8 +34,8 @@ def read(name: str, content: bytes, limits: Limits = LIMITS) -> tuple[Verdict, s
     with tempfile.TemporaryFile() as document, tempfile.TemporaryFile() as output:
         document.write(content)
         document.seek(0)
-        way = way_of(detect(document, name), extension(name), recognition=True)
-        assert way is not None, detect(document, name)
+        way = way_of(detect(Held(content), name), extension(name), recognition=True)
+        assert way is not None, detect(Held(content), name)
         verdict = reading.read(way, document, output, limits)
         output.seek(0)
         return verdict, output.read().decode()

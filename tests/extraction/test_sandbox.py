@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from app.attachment import extension
+from app.contents.window import Held
 from app.extraction import child, reading, sandbox
 from app.extraction.kinds import Way, way_of
 from app.extraction.recognition_data import recognition_installed
@@ -26,10 +27,7 @@ from tests.extraction.hostile import LIMITS, in_place, program, taken_over
 
 
 def way_for(name: str, content: bytes) -> Way:
-    with tempfile.TemporaryFile() as document:
-        document.write(content)
-        document.seek(0)
-        way = way_of(detect(document, name), extension(name), recognition=recognition_installed())
+    way = way_of(detect(Held(content), name), extension(name), recognition=recognition_installed())
     assert way is not None
     return way
 

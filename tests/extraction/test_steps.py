@@ -28,9 +28,12 @@ from app.index.attachments import LARGE, AttachmentIndex
 from app.index.documents import Write
 from app.root import open_root
 from app.settings import Settings
+from app.storage.contract import Artefact
+from app.storage.filesystem import Filesystem
 from app.store import Draft, Store
 from tests.extraction.documents import picture
 from tests.support.app import delete_index, unique_index
+from tests.support.artefacts import data_of, path_of
 from tests.support.breaking import Fault, Proxy
 
 
@@ -43,7 +46,8 @@ def store(tmp_path: Path, elasticsearch_url: str) -> Iterator[Store]:
         elasticsearch_timeout=30.0,
         disk_reserve=0,
     )
-    store = Store(settings, AttachmentIndex(settings, open_root(settings.data)))
+    store_id = open_root(settings.data)
+    store = Store(settings, Filesystem(settings.data), AttachmentIndex(settings, store_id))
     with contextlib.closing(store.index):
         yield store
     delete_index(elasticsearch_url, settings.index)
@@ -56,8 +60,10 @@ def worker(store: Store, tmp_path: Path) -> Extractor:
 
 def upload(store: Store, content: bytes = b"heliotrope", name: str = "a.txt") -> Attachment:
     draft = Draft(new_xid(), name, store.stage([content], 1 << 20), "default", "test", "coco", "s")
-    with contextlib.closing(draft.staged.file):  # type: ignore[attr-defined]
+    try:
         return store.upload([draft])[0]
+    finally:
+        draft.staged.discard()
 
 
 def found(store: Store, word: str) -> int:
@@ -67,10 +73,10 @@ def found(store: Store, word: str) -> int:
 
 def test_work_that_ended_before_the_index_is_not_read_again(store: Store, worker: Extractor) -> None:
     attachment = upload(store)
-    text = store.blobs.stage_text()
+    text = store.storage.stage_text()
     text.file.write(b"quokka")
     digest = hashlib.sha256(b"quokka").hexdigest()
-    store.blobs.keep_extraction(attachment.id, Extraction(now(), 1, size=6, sha256=digest).to_record(), text)
+    store.storage.keep_text(attachment.id, Extraction(now(), 1, size=6, sha256=digest).to_record(), text)
     text.close()
     assert store.extraction_state(attachment)[0] == "pending"
     assert worker.work() == 1
@@ -90,7 +96,7 @@ def test_a_late_write_of_the_upload_does_not_take_the_text_away(store: Store, wo
 def test_a_late_extraction_does_not_bring_a_deleted_attachment_back(store: Store, worker: Extractor) -> None:
     attachment = upload(store)
     assert worker.work() == 1
-    late = document_of(store.blobs, attachment)
+    late = document_of(store.storage, attachment)
     store.delete(attachment.id, "default")
     with pytest.raises(IndexRejected):
         store.index.put_documents([late])
@@ -101,15 +107,15 @@ def test_a_delete_during_the_last_step_leaves_nothing(
     store: Store, worker: Extractor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attachment = upload(store)
-    keep = store.blobs.keep_extraction
+    keep = store.storage.keep_text
 
     def overtaken(*arguments: object) -> None:
         store.delete(attachment.id, "default")
         keep(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(store.blobs, "keep_extraction", overtaken)
+    monkeypatch.setattr(store.storage, "keep_text", overtaken)
     assert worker.work() == 1
-    assert [path for path in store.blobs.attachments.rglob("*") if path.is_file()] == []
+    assert [path for path in (data_of(store) / "attachments").rglob("*") if path.is_file()] == []
     assert (found(store, "heliotrope"), store.queue.count()) == (0, 0)
 
 
@@ -130,8 +136,8 @@ def test_what_was_cut_off_by_the_end_of_the_server_is_no_failure_ten_times(store
 def test_a_damaged_outcome_hides_the_text_and_not_the_attachment(store: Store, worker: Extractor) -> None:
     attachment = upload(store)
     assert worker.work() == 1
-    store.blobs.extraction_path(attachment.id).write_text("{")
-    document = document_of(store.blobs, attachment)
+    path_of(data_of(store), attachment.id, Artefact.OUTCOME).write_text("{")
+    document = document_of(store.storage, attachment)
     assert document.source == attachment.to_source()
     store.index.put_documents([replace(document, version=document.version + 10**15)])
     assert found(store, "heliotrope") == 0
@@ -143,7 +149,7 @@ def test_a_clock_that_is_put_back_does_not_keep_a_new_text_out(
     """The time of an extraction is the document's version: extracted again, it has to be later all the same."""
     attachment = upload(store)
     assert worker.work() == 1
-    store.blobs.bytes_path(attachment.id).write_bytes(b"quokka quo")
+    path_of(data_of(store), attachment.id).write_bytes(b"quokka quo")
     store.queue.add(attachment.id, again=True)
     monkeypatch.setattr(extractor, "now", lambda: now() - timedelta(days=1))
     assert worker.work() == 1
@@ -219,9 +225,9 @@ def test_other_readers_read_what_the_ones_before_made_nothing_of(store: Store, w
         entry = store.queue.take(ids[name])
         assert entry is not None
         entry.done()
-        text = store.blobs.stage_text()
+        text = store.storage.stage_text()
         text.file.write(b"quokka"[: known.size])
-        store.blobs.keep_extraction(ids[name], known.to_record(), text)
+        store.storage.keep_text(ids[name], known.to_record(), text)
         text.close()
     assert store.queue_missing() == 0
     assert store.queue_missing(failed=True) == 3
@@ -261,7 +267,7 @@ def test_what_nobody_reads_has_failed_at_once(store: Store, content: bytes, name
     told = source(store, attachment.id)
     assert told["extraction"] == {"state": "failed", "size": 0, "cut": False, "reason": reason}
     # From the files alone, as a rebuild makes it.
-    again = document_of(store.blobs, attachment_of(store, attachment.id)).source
+    again = document_of(store.storage, attachment_of(store, attachment.id)).source
     assert again is not None
     assert told == {key: value for key, value in again.items() if key in told}
 
@@ -273,7 +279,7 @@ def test_a_blank_text_is_none(store: Store, worker: Extractor, content: bytes) -
     state, known = store.extraction_state(attachment)
     assert (state, known and known.reason, known and known.attempts) == ("failed", "empty", 1)
     assert source(store, attachment.id)["extraction"]["reason"] == "empty"
-    assert not store.blobs.text_path(attachment.id).exists()
+    assert not path_of(data_of(store), attachment.id, Artefact.TEXT).exists()
 
 
 def test_pictures_are_read_as_soon_as_recognition_is_there(store: Store) -> None:
@@ -292,8 +298,8 @@ def test_pictures_are_read_as_soon_as_recognition_is_there(store: Store) -> None
 def test_what_earlier_versions_stored_of_it_says_the_same(store: Store) -> None:
     """Their records do not say that nobody reads it; and where nothing is read, nothing is said."""
     attachment = replace(upload(store, bytes(range(256)), "a.bin"), unread=None)
-    store.blobs.commit(attachment.id, attachment.to_record())
-    assert "unread" not in (store.blobs.record(attachment.id) or {})
+    store.storage.commit(attachment.id, attachment.to_record())
+    assert "unread" not in (store.storage.record(attachment.id) or {})
     state, known = store.extraction_state(attachment_of(store, attachment.id))
     assert (state, known and known.reason) == ("failed", "unsupported")
     store.extracts = False
@@ -356,7 +362,7 @@ def test_what_is_about_to_be_deleted_is_not_changed(store: Store) -> None:
         pass
     assert store.retype({attachment.id: "text/x-other"}) == []
     assert store.settle() == 1
-    assert store.blobs.record(attachment.id) is None
+    assert store.storage.record(attachment.id) is None
 
 
 #: Seconds: what a busy machine needs for an upload, too.
@@ -374,7 +380,8 @@ def proxied(tmp_path: Path, elasticsearch_url: str) -> Iterator[tuple[Store, Pro
             elasticsearch_timeout=LIMIT,
             disk_reserve=0,
         )
-        store = Store(settings, AttachmentIndex(settings, open_root(settings.data)))
+        store_id = open_root(settings.data)
+        store = Store(settings, Filesystem(settings.data), AttachmentIndex(settings, store_id))
         with contextlib.closing(store.index):
             yield store, proxy
         delete_index(elasticsearch_url, settings.index)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import json
 import struct
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from app.extraction.kinds import drawing_of
 from app.extraction.sandbox import Limits, Verdict
 from app.extraction.thumbnail import SIZES, dimensions
 from app.mediatype import detect
+from app.storage.held import HeldContent
 from tests.extraction.documents import DOCUMENTS, pdf
 from tests.extraction.hostile import LIMITS, in_place, program
 
@@ -48,9 +49,7 @@ def saved(picture: Image.Image, form: str, **more: Any) -> bytes:
 
 
 def draw(name: str, content: bytes, limits: Limits = LIMITS) -> tuple[Verdict, list[Image.Image]]:
-    with tempfile.TemporaryFile() as document:
-        document.write(content)
-        document.seek(0)
+    with closing(HeldContent(content)) as document:
         way = drawing_of(detect(document, name), extension(name))
         assert way is not None, detect(document, name)
         verdict, pictures = drawing.draw(way, document, limits)

@@ -25,6 +25,7 @@ from app.index.connection import Connection
 from app.index.documents import Write
 from app.root import open_root, reaching
 from app.settings import Settings
+from app.storage.filesystem import Filesystem
 from app.store import Draft, Store
 from tests.faults.conftest import await_settled, undecided
 from tests.support.app import Server, running_server, unique_index
@@ -82,13 +83,16 @@ def test_a_text_that_is_never_taken(node: EmbeddedNode, tmp_path: Path, monkeypa
     """It is tried again later, so many times, and the others are not kept waiting; found by its name it is all the while."""
     environment = {"DATA": str(tmp_path / "data"), "INDEX": unique_index(), "DISK_RESERVE": "0"}
     settings = Settings.from_environ(reaching(node.url, environment))
-    store = Store(settings, AttachmentIndex(settings, open_root(settings.data)))
+    store_id = open_root(settings.data)
+    store = Store(settings, Filesystem(settings.data), AttachmentIndex(settings, store_id))
     worker = Extractor(store, settings)
 
     def uploaded(content: bytes) -> Attachment:
         draft = Draft(new_xid(), "heliotrope.txt", store.stage([content], 1 << 20), "default", "test", "coco", "s")
-        with contextlib.closing(draft.staged.file):  # type: ignore[attr-defined]
+        try:
             return store.upload([draft])[0]
+        finally:
+            draft.staged.discard()
 
     def counted(**field: str) -> int:
         return int(json.loads(store.index.count({"query": {"term": field}}))["count"])

@@ -9,9 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from app.attachment import Attachment, now
-from app.blobs.files import FILE_MODE
-from app.blobs.filesystem import Filesystem
+from app.files import FILE_MODE
 from app.ids import new_xid
+from app.storage.contract import Artefact, name_of
+from app.storage.filesystem import Filesystem
 
 
 def seed(data: Path, count: int, session: str = "seeded", media_type: str = "text/plain") -> list[str]:
@@ -19,7 +20,8 @@ def seed(data: Path, count: int, session: str = "seeded", media_type: str = "tex
 
     By plain calls and nothing made twice: a million of them take minutes.
     """
-    blobs = Filesystem(data)
+    # Which makes the folders.
+    Filesystem(data)
     began = now() - timedelta(days=1)
     digest = hashlib.sha256(b"x").hexdigest()
     # By its ending, too, the server would know that there is text to extract.
@@ -40,9 +42,8 @@ def seed(data: Path, count: int, session: str = "seeded", media_type: str = "tex
             dialect="coco",
             session=session,
         )
-        stem = f"{data}/attachments/{blobs.location(attachment.id).removesuffix('.bytes')}"
-        _write(f"{stem}.bytes", b"x")
-        _write(f"{stem}.json", f"{json.dumps(attachment.to_record())}\n".encode())
+        _write(f"{data}/{name_of(attachment.id, Artefact.BYTES)}", b"x")
+        _write(f"{data}/{name_of(attachment.id, Artefact.RECORD)}", f"{json.dumps(attachment.to_record())}\n".encode())
         ids.append(attachment.id)
     return ids
 

@@ -9,21 +9,20 @@ from pathlib import Path
 from PIL import Image
 
 from app.attachment import now
-from app.blobs.filesystem import Filesystem
 from app.extraction.parts import Part
 from app.extraction.record import Extraction
 from app.extraction.thumbnail import SIZES, Thumbnail, listed
+from app.storage.filesystem import Filesystem
 
 
 def keep_text(data: Path, attachment_id: str, content: bytes, *parts: Part, cut: bool = False) -> None:
     """Keep `content` as the text of an attachment of the store in `data`."""
-    blobs = Filesystem(data)
-    text = blobs.stage_text()
+    storage = Filesystem(data)
+    text = storage.stage_text()
     text.file.write(content)
-    text.file.flush()
     digest = hashlib.sha256(content).hexdigest()
     outcome = Extraction(now(), 1, size=len(content), sha256=digest, characters=None, cut=cut, parts=parts)
-    blobs.keep_extraction(attachment_id, outcome.to_record(), text)
+    storage.keep_text(attachment_id, outcome.to_record(), text)
     text.close()
 
 

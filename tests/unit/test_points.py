@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from app.blobs.filesystem import Filesystem
 from app.errors import PointMissing, TooManyPoints
 from app.points import Points
+from app.storage.filesystem import Filesystem
 from tests.support.app import ROOT
 
 

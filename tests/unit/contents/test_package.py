@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import tempfile
 import tracemalloc
 import zipfile
 import zlib
@@ -12,7 +11,7 @@ import zlib
 import pytest
 
 from app.contents import package
-from app.contents.window import Window
+from app.contents.window import Held, Window
 from tests.support.packed import archive, content_types
 from tests.unit.test_mediatype import told
 
@@ -180,23 +179,18 @@ def test_a_huge_member_is_not_unpacked() -> None:
 
 
 def test_whether_a_member_is_there_is_read_off_the_list() -> None:
-    with tempfile.TemporaryFile() as file:
-        file.write(archive({"a": "b", "DocProps/Thumbnail.jpeg": "x", "c": "d"}))
-        file.flush()
+    content = archive({"a": "b", "DocProps/Thumbnail.jpeg": "x", "c": "d"})
 
-        def holds(*names: bytes) -> bool:
-            return package.holds(Window.of_file(file.fileno()), names)
+    def holds(*names: bytes, size: int = len(content)) -> bool:
+        return package.holds(Window(Held(content[:size])), names)
 
-        assert holds(b"docprops/thumbnail.jpeg")
-        assert holds(b"z", b"a")
-        assert not holds(b"z", b"thumbnail.jpeg", b"docprops")
-        # Where there is no list that could be read, nobody can say.
-        file.truncate(40)
-        assert holds(b"z")
+    assert holds(b"docprops/thumbnail.jpeg")
+    assert holds(b"z", b"a")
+    assert not holds(b"z", b"thumbnail.jpeg", b"docprops")
+    # Where there is no list that could be read, nobody can say.
+    assert holds(b"z", size=40)
 
 
 def test_a_list_that_is_endless_is_looked_at_within_bounds() -> None:
-    with tempfile.TemporaryFile() as file:
-        file.write(archive({f"{number}": "" for number in range(package.MOST_ENTRIES + 1)} | {"late": "x"}))
-        file.flush()
-        assert not package.holds(Window.of_file(file.fileno()), [b"late"])
+    content = archive({f"{number}": "" for number in range(package.MOST_ENTRIES + 1)} | {"late": "x"})
+    assert not package.holds(Window(Held(content)), [b"late"])

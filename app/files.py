@@ -1,4 +1,6 @@
-"""Files of the data folder: their modes, locks, temporary ones, and the store's own errors for what the system says."""
+"""Files of the data folder: their modes, locks, temporary ones, and the store's own errors for what the system says.
+
+For whoever keeps a file of its own there: the storage on a filesystem, and what processes agree by."""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +20,11 @@ from app.errors import StorageFailed, StorageFull
 
 FILE_MODE = 0o640
 FOLDER_MODE = 0o750
+
+#: What desktops, filesystems and network shares leave behind.
+LITTER = re.compile(
+    r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini|\.directory|lost\+found|\.nfs.*|\.Trash.*", re.IGNORECASE
+)
 
 #: Bytes of a file after which the kernel is told to begin writing them to the disk; on its own it waits for half a minute.
 WRITE_BACK = 8 * 1024 * 1024
@@ -53,11 +62,41 @@ def locked(descriptor: int, *, shared: bool = False) -> bool:
     return True
 
 
+def older(path: Path, seconds: float) -> bool:
+    """Whether the file was last written longer ago than that; a missing one was not. Raises OSError."""
+    try:
+        return time.time() - path.stat().st_mtime >= seconds
+    except FileNotFoundError:
+        return False
+
+
+def held(path: Path) -> bool:
+    """Whether a process holds the lock of this file; a missing one counts as held: somebody is at it. Raises OSError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        return not locked(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def listed(folder: Path) -> list[Path]:
+    """What is in a folder, sorted, but for LITTER; nothing where there is no such folder. Raises StorageFailed."""
+    try:
+        return sorted(folder / name for name in os.listdir(folder) if not LITTER.fullmatch(name))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StorageFailed(f"{folder} can't be read") from error
+
+
 def create_temporary(incoming: Path, mode: int = FILE_MODE) -> tuple[Path, BinaryIO]:
     """A new file in the folder of temporary files, locked for as long as it is open. Raises OSError."""
     path = incoming / secrets.token_hex(16)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    file = os.fdopen(descriptor, "wb", buffering=0)
+    file = os.fdopen(descriptor, "w+b", buffering=0)
     locked(descriptor)
     return path, file
 

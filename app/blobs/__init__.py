@@ -1,1 +1,0 @@
-"""Where the bytes lie: the contract in `base`, the one implementation in `filesystem`."""

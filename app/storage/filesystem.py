@@ -1,0 +1,461 @@
+"""Attachments on a filesystem. docs/format.md describes what lies where, for people with `sha256sum` and `jq`.
+
+    <data>/attachments/<3 hex>/<id>.bytes     the bytes
+    <data>/attachments/<3 hex>/<id>.json      the record; its rename into place is the commit point
+    <data>/attachments/<3 hex>/<id>.text      the text inside, UTF-8, as much of it as is indexed; missing when there is none
+    <data>/attachments/<3 hex>/<id>.extraction   how its extraction ended (JSON); missing while it has not
+    <data>/attachments/<3 hex>/<id>.thumbnail    how its drawing ended (a line of JSON), and the thumbnails behind that
+    <data>/incoming/                          temporary files, each locked by the process that writes it
+
+The folder of an id is its partition, the first three hex digits of its SHA-256, so it follows from the id alone and 4,096
+folders fill evenly whatever form the ids have. Rejected: a folder for each attachment (one more directory to create and to
+sync for every upload), and folders by time (a day's uploads all in one).
+
+Every artefact comes and goes by a rename or an unlink in its folder: so none is ever seen half, the folder's own mtime
+tells that something has changed in it, and a record's inode and times tell one from the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from app.errors import StorageFailed, StorageFull
+from app.files import (
+    FOLDER_MODE,
+    Writer,
+    create_temporary,
+    held,
+    listed,
+    locked,
+    older,
+    replacing,
+    sync_folder,
+    typed_errors,
+)
+from app.ids import is_id
+from app.monitoring import measures
+from app.storage.contract import (
+    ATTACHMENTS,
+    MARGIN,
+    PARTITIONS,
+    Artefact,
+    Changes,
+    Json,
+    Listing,
+    Measured,
+    Staged,
+    StagedText,
+    Stray,
+    Version,
+    key,
+    outcome_in,
+    partition_of,
+    record_in,
+)
+from app.storage.receiving import copy
+
+#: Bytes that are read of a file first, more than a record has, and then at once, for a text.
+SMALL_FILE = 16 * 1024
+LARGE_PIECE = 1024 * 1024
+#: Bytes of a piece of a file that is read for others.
+PIECE = 256 * 1024
+#: Bytes of a body between two looks at the room: one without a length can be of any size, and others fill the disk too.
+LOOK_EVERY = 64 * 1024 * 1024
+
+# A look into an enumeration costs as much as a line of code.
+_RECORD, _OUTCOME, _BYTES = Artefact.RECORD, Artefact.OUTCOME, Artefact.BYTES
+_INCOMING = "incoming"
+_SUFFIXES = frozenset(f".{each}" for each in Artefact)
+_PARTITION = re.compile(r"[0-9a-f]{3}")
+_TEMPORARY = re.compile(r"[0-9a-f]{32}")
+# What earlier versions wrote beside the file that it was to replace; now it is in `incoming`.
+_REPLACEMENT = re.compile(r"\.[\w.-]+\.new")
+
+
+class _StagedFile:
+    """Bytes in `incoming`. The open descriptor holds the file's lock, which tells a sweep that somebody is at it."""
+
+    def __init__(self, path: Path, file: BinaryIO, measured: Measured, final: Callable[[str], str]) -> None:
+        self.measured = measured
+        self._path = path
+        self._file = file
+        self._final = final
+        self._kept = False
+
+    @property
+    def size(self) -> int:
+        return self.measured.size
+
+    def read(self, start: int, stop: int) -> bytes:
+        return _read(self._file, start, stop)
+
+    def keep(self, attachment_id: str) -> None:
+        target = self._final(attachment_id)
+        with typed_errors():
+            os.rename(self._path, target)
+        self._kept = True
+
+    def discard(self) -> None:
+        self._file.close()
+        if self._kept:
+            return
+        # A leftover that can't be removed now is removed by the sweep.
+        with contextlib.suppress(OSError):
+            self._path.unlink()
+
+
+class _StagedText:
+    """Text in `incoming`, locked like bytes."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self.path = path
+        self._raw = file
+        #: Without it a disk that is full would take a part of what is written, and say nothing.
+        self.file: BinaryIO = io.BufferedRandom(file)  # type: ignore[arg-type]
+
+    def content(self) -> bytes:
+        with typed_errors():
+            self.file.flush()
+            return os.pread(self._raw.fileno(), os.fstat(self._raw.fileno()).st_size, 0)
+
+    def sync(self) -> bool:
+        """Make it durable; False where there is nothing in it. Raises OSError."""
+        self.file.flush()
+        if not os.fstat(self._raw.fileno()).st_size:
+            return False
+        os.fsync(self._raw.fileno())
+        return True
+
+    def close(self) -> None:
+        # What could not be written is not wanted any more; the descriptor is closed all the same.
+        with contextlib.suppress(OSError):
+            self.file.close()
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+
+
+class _FileContent:
+    """An artefact, open as a file."""
+
+    def __init__(self, file: BinaryIO, size: int, location: str) -> None:
+        self.file: BinaryIO = file
+        self.size = size
+        self.location = location
+
+    def local(self) -> BinaryIO:
+        with typed_errors():
+            self.file.seek(0)
+        return self.file
+
+    def read(self, start: int, stop: int) -> bytes:
+        return _read(self.file, start, stop)
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        while start < stop and (piece := _read(self.file, start, min(start + PIECE, stop))):
+            start += len(piece)
+            yield piece
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def _read(file: BinaryIO, start: int, stop: int) -> bytes:
+    try:
+        return os.pread(file.fileno(), max(0, stop - start), start)
+    except OSError as error:
+        raise StorageFailed() from error
+
+
+class Filesystem:
+    """The Storage contract on a folder of a local filesystem with working rename, fsync and flock."""
+
+    def __init__(self, data: Path, *, reserve: int = 0) -> None:
+        """`data`: the data folder. `reserve`: bytes of the filesystem that uploads leave free. Creates the folders that are
+        missing. Raises StorageFull or StorageFailed."""
+        self.reserve = reserve
+        self._data = data
+        self._incoming = data / _INCOMING
+        self._attachments = data / ATTACHMENTS
+        self._prefix = f"{self._attachments}/"
+        with typed_errors():
+            for folder in (self._incoming, self._attachments):
+                folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            for number in range(PARTITIONS):
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(self._folder(number), FOLDER_MODE)
+            sync_folder(self._attachments)
+            sync_folder(data)
+
+    # Names
+
+    def _path(self, attachment_id: str, artefact: Artefact) -> Path:
+        return Path(self._name(attachment_id, artefact))
+
+    def _name(self, attachment_id: str, artefact: Artefact) -> str:
+        # Every read needs one; a Path costs ten times this.
+        return f"{self._prefix}{key(attachment_id, artefact)}"
+
+    def _folder(self, partition: int) -> str:
+        return f"{self._prefix}{partition:03x}"
+
+    def _folder_of(self, attachment_id: str) -> Path:
+        return Path(self._folder(partition_of(attachment_id)))
+
+    def _named(self, name: str) -> Path:
+        """The path of a name that was told. Raises ValueError for one that leads elsewhere."""
+        parts = PurePosixPath(name).parts
+        if ".." in parts or "\0" in name or len(parts) < 2 or parts[0] not in (ATTACHMENTS, _INCOMING):
+            raise ValueError("not a name of the storage")
+        return self._data / name
+
+    # Attachments
+
+    def room(self) -> int:
+        with typed_errors():
+            stat = os.statvfs(self._data)
+        return stat.f_bavail * stat.f_frsize - self.reserve
+
+    def stage(self, chunks: Iterable[bytes], limit: int) -> Staged:
+        if self.room() <= 0:
+            raise StorageFull()
+        path, file = self._create_temporary()
+        try:
+            measured = copy(self._while_room(chunks), Writer(file).write, limit)
+            with typed_errors(), measures.step("fsync"):
+                os.fsync(file.fileno())
+        except BaseException:
+            file.close()
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
+        return _StagedFile(path, file, measured, functools.partial(self._name, artefact=_BYTES))
+
+    def _while_room(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        since = 0
+        for chunk in chunks:
+            yield chunk
+            since += len(chunk)
+            if since >= LOOK_EVERY:
+                since = 0
+                if self.room() <= 0:
+                    raise StorageFull()
+
+    def _create_temporary(self) -> tuple[Path, BinaryIO]:
+        with typed_errors():
+            return create_temporary(self._incoming)
+
+    def commit(self, attachment_id: str, record: Json) -> None:
+        self._replace(self._path(attachment_id, Artefact.RECORD), record)
+
+    def _replace(self, target: Path, record: Json) -> None:
+        """Write a JSON file in one step that survives a power cut."""
+        self._replace_with(target, ((json.dumps(record, ensure_ascii=False, indent=1) + "\n").encode(),))
+
+    def _replace_with(self, target: Path, pieces: Iterable[bytes]) -> None:
+        with typed_errors():
+            with replacing(target, self._incoming) as file:
+                writer = Writer(file)
+                for each in pieces:
+                    writer.write(each)
+                os.fsync(file.fileno())
+            sync_folder(target.parent)
+
+    def record(self, attachment_id: str) -> Json | None:
+        content = self.read(attachment_id, _RECORD)
+        return None if content is None else record_in(content)
+
+    def version(self, attachment_id: str) -> Version | None:
+        # A record is written anew and renamed into its place, never changed in it.
+        found = self._stat(attachment_id, _RECORD)
+        return None if found is None else (found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
+
+    def open(self, attachment_id: str, artefact: Artefact = _BYTES) -> _FileContent | None:
+        try:
+            file = io.FileIO(self._name(attachment_id, artefact))
+            try:
+                return _FileContent(file, os.fstat(file.fileno()).st_size, key(attachment_id, artefact))
+            except BaseException:
+                file.close()
+                raise
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageFailed() from error
+
+    def read(self, attachment_id: str, artefact: Artefact) -> bytes | None:
+        try:
+            # Half the system calls of a file object, and what a rebuild makes of every attachment.
+            descriptor = os.open(self._name(attachment_id, artefact), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                pieces = [os.read(descriptor, SMALL_FILE)]
+                while pieces[-1]:
+                    pieces.append(os.read(descriptor, LARGE_PIECE))
+                return b"".join(pieces)
+            finally:
+                os.close(descriptor)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageFailed() from error
+
+    def size(self, attachment_id: str, artefact: Artefact = _BYTES) -> int | None:
+        found = self._stat(attachment_id, artefact)
+        return None if found is None else found.st_size
+
+    def _stat(self, attachment_id: str, artefact: Artefact) -> os.stat_result | None:
+        try:
+            return os.stat(self._name(attachment_id, artefact))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageFailed() from error
+
+    def remove(self, attachment_id: str) -> None:
+        self._remove(attachment_id, Artefact)
+
+    def _remove(self, attachment_id: str, artefacts: Iterable[Artefact]) -> None:
+        paths = [self._path(attachment_id, each) for each in artefacts]
+        with typed_errors():
+            for path in paths:
+                path.unlink(missing_ok=True)
+            sync_folder(self._folder_of(attachment_id))
+
+    def ids(self) -> Iterator[str]:
+        with typed_errors(), os.scandir(self._attachments) as folders:
+            for folder in folders:
+                if not folder.is_dir():
+                    continue
+                with os.scandir(folder) as entries:
+                    names = [entry.name for entry in entries]
+                for name in names:
+                    stem, _, suffix = name.rpartition(".")
+                    if suffix == _RECORD and is_id(stem):
+                        yield stem
+
+    # The text
+
+    def stage_text(self) -> _StagedText:
+        if self.room() <= 0:
+            raise StorageFull()
+        return _StagedText(*self._create_temporary())
+
+    def keep_text(self, attachment_id: str, outcome: Json, text: StagedText | None) -> None:
+        target = self._path(attachment_id, Artefact.TEXT)
+        assert text is None or isinstance(text, _StagedText)
+        with typed_errors():
+            if text is not None and text.sync():
+                os.rename(text.path, target)
+            else:
+                target.unlink(missing_ok=True)
+            sync_folder(target.parent)
+        self._replace(self._path(attachment_id, Artefact.OUTCOME), outcome)
+
+    def outcome(self, attachment_id: str) -> Json | None:
+        content = self.read(attachment_id, Artefact.OUTCOME)
+        return None if content is None else outcome_in(content)
+
+    def remove_text(self, attachment_id: str) -> None:
+        self._remove(attachment_id, (Artefact.OUTCOME, Artefact.TEXT))
+
+    # The thumbnails
+
+    def keep_thumbnail(self, attachment_id: str, head: bytes, pictures: Iterable[bytes]) -> None:
+        if self.room() <= 0:
+            raise StorageFull()
+        self._replace_with(self._path(attachment_id, Artefact.THUMBNAIL), (head, *pictures))
+
+    def remove_thumbnail(self, attachment_id: str) -> None:
+        path = self._path(attachment_id, Artefact.THUMBNAIL)
+        with typed_errors(), contextlib.suppress(FileNotFoundError):
+            path.unlink()
+            sync_folder(path.parent)
+
+    # For those who walk over everything
+
+    def changed(self, since: Sequence[float]) -> list[int]:
+        with typed_errors():
+            return [
+                number
+                for number in range(PARTITIONS)
+                if os.stat(self._folder(number)).st_mtime >= since[number] - MARGIN
+            ]
+
+    def changes(self, partition: int, since: float, among: Collection[str]) -> Changes:
+        since -= MARGIN
+        records: set[str] = set()
+        outcomes: set[str] = set()
+        modified: set[str] = set()
+        with typed_errors(), os.scandir(self._folder(partition)) as entries:
+            for entry in entries:
+                stem, _, suffix = entry.name.rpartition(".")
+                if suffix in (_RECORD, _OUTCOME) and is_id(stem):
+                    with contextlib.suppress(FileNotFoundError):
+                        if stem in among and entry.stat().st_mtime >= since:
+                            modified.add(stem)
+                        (records if suffix == _RECORD else outcomes).add(stem)
+        return Changes(records, outcomes, modified)
+
+    def listing(self, partition: int) -> Listing:
+        ids: dict[str, None] = {}
+        foreign = []
+        for path in listed(Path(self._folder(partition))):
+            if is_id(path.stem) and path.suffix in _SUFFIXES and partition_of(path.stem) == partition:
+                ids[path.stem] = None
+            else:
+                foreign.append(self._told(path))
+        return Listing(list(ids), foreign)
+
+    # What a killed process left behind
+
+    def strays(self, grace: float) -> Iterator[Stray]:
+        for folder, known, temporary in (
+            (self._attachments, _PARTITION, _REPLACEMENT),
+            (self._incoming, None, _TEMPORARY),
+        ):
+            for path in listed(folder):
+                if temporary.fullmatch(path.name):
+                    with typed_errors():
+                        stale = older(path, grace) and not held(path)
+                    if stale:
+                        yield Stray(self._told(path), temporary=True)
+                elif known is None or not known.fullmatch(path.name):
+                    yield Stray(self._told(path), temporary=False)
+
+    def _told(self, path: Path) -> str:
+        return str(path.relative_to(self._data))
+
+    def sweep(self, grace: float, clock: Callable[[], float] = time.time) -> list[str]:
+        removed = []
+        with typed_errors(), os.scandir(self._incoming) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    if clock() - entry.stat().st_mtime < grace:
+                        continue
+                    descriptor = os.open(entry.path, os.O_RDONLY)
+                    try:
+                        if locked(descriptor):
+                            os.unlink(entry.path)
+                            removed.append(entry.name)
+                    finally:
+                        os.close(descriptor)
+        return removed
+
+    def holds(self, name: str) -> bool:
+        path = self._named(name)
+        with typed_errors():
+            return path.exists()
+
+    def remove_leftover(self, name: str, grace: float) -> None:
+        path = self._named(name)
+        with typed_errors():
+            if older(path, grace) and not held(path):
+                path.unlink(missing_ok=True)
