@@ -151,6 +151,12 @@ DEAREST: dict[tuple[str, str], list[Ask]] = {
         Ask("/attachment/{attachment}/text", 200, headers(Range="bytes=" + "0-0," * (LONG // 4) + "0-0")),
     ],
     ("GET", "/attachment/<attachment_id>/parts"): [Ask("/attachment/{attachment}/parts", most_bytes=6 * MIB)],
+    ("GET", "/attachment/<attachment_id>/thumbnail"): [
+        Ask("/attachment/{attachment}/thumbnail?size=640", 404, CONDITIONS),
+        Ask(f"/attachment/{{attachment}}/thumbnail?{MANY_PARAMETERS}", 400),
+    ],
+    ("GET", "/attachment/_thumbnails"): [Ask("/attachment/_thumbnails", options={"json": "ids"})],
+    ("POST", "/attachment/_thumbnails"): [Ask("/attachment/_thumbnails", options={"json": "ids"})],
     ("GET", "/attachment/_status"): [Ask("/attachment/_status", options={"json": "ids"})],
     ("POST", "/attachment/_status"): [
         Ask("/attachment/_status", options={"json": "ids"}),

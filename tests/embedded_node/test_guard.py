@@ -239,7 +239,7 @@ def test_a_node_is_never_open_by_an_oversight(tmp_path: Path, login: str, option
         "--class-path",
         "",
     ]
-    environment = {**os.environ, "PYTHONPATH": str(Path(guard.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(guard.__file__).parents[2])}
     with subprocess.Popen(
         [*command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
     ) as process:
