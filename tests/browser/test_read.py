@@ -31,6 +31,8 @@ ATTACK = "<script>hacked = 1</script><img src=x onerror='globalThis.hacked = 1'>
 HOSTILE = f"{ATTACK} </pre></mark> https://evil.example/ javascript:alert(1) \u202egnp.exe\u2066 end \u0000\u001b[31m"
 #: The beginning of a picture, without one.
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00" + b"nothing of the kind" * 20
+#: Of a notebook of OneNote, which nobody reads.
+ONE_NOTE = bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3") + bytes(99)
 CZECH = "Příliš žluťoučký kůň úpěl ďábelské ódy. "
 
 
@@ -413,14 +415,12 @@ def test_a_text_that_is_still_read_comes_by_itself(screen: Screen) -> None:
 
 
 def test_why_there_is_none_is_said(screen: Screen) -> None:
-    ids = screen.upload(
-        ("broken.docx", word("x")[:2000]), ("backup.rar", b"Rar!\x1a\x07\x01\0" + bytes(99)), ("image.jpg", JPEG)
-    )
+    ids = screen.upload(("broken.docx", word("x")[:2000]), ("notes.one", ONE_NOTE), ("image.jpg", JPEG))
     decided(screen, *ids)
     screen.open()
     screen.row("broken.docx").click()
     expect(look(screen)).to_contain_text("Could not be read: the file is damaged.")
-    screen.row("backup.rar").click()
+    screen.row("notes.one").click()
     expect(look(screen)).to_contain_text("Not searchable: files of this kind are not read.")
     screen.row("image.jpg").click()
     expect(look(screen)).to_contain_text("The preview could not be shown.")
