@@ -33,8 +33,9 @@ class Served:
         self.data = data
         self.url = f"http://127.0.0.1:{port}"
         self.lines: list[str] = []
-        # The node is its own, whatever the tests themselves use.
-        given = {name: value for name, value in os.environ.items() if name not in ("ELASTICSEARCH_URL", "API_TOKEN")}
+        # The node is its own, whatever the tests themselves use, and it compiles what it runs, whatever they do.
+        others = ("ELASTICSEARCH_URL", "API_TOKEN", "PYTHONDONTWRITEBYTECODE")
+        given = {name: value for name, value in os.environ.items() if name not in others}
         self.process = subprocess.Popen(
             [str(ROOT / "scripts" / "serve"), "--port", str(port), "--data", str(data)],
             env={**given, "RECONCILE_INTERVAL": "0.2", "DISK_RESERVE": "0", **environment},
