@@ -15,7 +15,7 @@ import pptx
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from app.extraction import kinds, reading
+from app.extraction import reading, recognition_data
 from app.extraction.kinds import Kind, Way
 from app.extraction.sandbox import Limits, Verdict
 from tests.extraction.test_server import by_phrase, decided, found, outcome, queued
@@ -165,7 +165,7 @@ def test_the_text_comes_first_and_is_whole_without_them() -> None:
 
 
 def test_where_nothing_is_recognized_nothing_is_given_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kinds, "RECOGNITION_DATA", ())
+    monkeypatch.setattr(recognition_data, "RECOGNITION_DATA", ())
     given: list[int] = []
     run = reading.sandbox.run
 
