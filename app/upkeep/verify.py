@@ -171,12 +171,18 @@ class Checker:
                 each
                 for each in found
                 # What waits for its extraction gets its text, its document or its removal from there.
-                if each.id not in under_way and not (each.code in EXTRACTED and each.id and self._queue.has(each.id))
+                if each.id not in under_way and not self._awaited(each)
             ]
             ids = list(dict.fromkeys(each.id for each in found if each.id))
             if not ids:
                 return
         yield from found
+
+    def _awaited(self, finding: Finding) -> bool:
+        """Whether what is in the queue puts it right. Thumbnails that are still to be drawn leave a text as it is."""
+        if finding.id is None or finding.code not in EXTRACTED:
+            return False
+        return self._queue.reads(finding.id) if finding.code == "damaged-text" else self._queue.has(finding.id)
 
     def examine(self, ids: list[str], read_data: bool = False) -> Iterator[Finding]:
         """What is wrong with these ids at this moment; a change under way may look like it."""
