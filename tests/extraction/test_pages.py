@@ -12,6 +12,7 @@ import pytest
 from app.extraction import reading
 from app.extraction.kinds import Way
 from app.extraction.parts import Part
+from app.extraction.queue import Queue, Stage
 from app.extraction.sandbox import Limits
 from tests.extraction.documents import PHRASE, pdf
 from tests.extraction.hostile import LIMITS, in_place, program, taken_over
@@ -73,6 +74,20 @@ def test_they_are_kept_on_disk_and_checked(start_server: ServerFactory) -> None:
     assert outcome(server, attachment_id)["format"] == 2
     assert [each["at"] for each in outcome(server, attachment_id)["parts"]] == places
     assert json.loads(store_command(server, "extract", "--outdated", "--json").stdout)["queued"] == 0
+
+
+@pytest.mark.parametrize(("left", "is_told"), [("thumbnail", True), ("text", False)])
+def test_a_damaged_text_is_told_unless_it_is_to_be_taken_out_again(
+    start_server: ServerFactory, left: Stage, is_told: bool
+) -> None:
+    server = start_server(EXTRACTION="on", THUMBNAILS="off")
+    (attachment_id,) = server.upload(("report.pdf", pdf(pages=3, phrase_on=2)))
+    decided(server, attachment_id)
+    assert server.stop() == 0
+    (path,) = server.data.glob(f"attachments/*/{attachment_id}.text")
+    path.write_bytes(path.read_bytes()[1:])
+    Queue(server.data).add(attachment_id, left=(left,))
+    assert ("damaged-text" in store_command(server, "verify", "--json").stdout) is is_told
 
 
 @pytest.mark.parametrize("part", [Part(-1, 1), Part(10_000, 1)])
