@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -32,6 +33,8 @@ STOP_LIMIT = 40.0
 # Seconds between two looks at the processes, and before a node that ended is started again.
 WATCH_INTERVAL = 0.5
 RESTART_DELAY = 1.0
+# Seconds until a signal that was not heeded is raised again.
+REPEAT_INTERVAL = 0.5
 PR_SET_PDEATHSIG = 1
 
 
@@ -39,15 +42,37 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-class _Stopped(Exception):
+class Stopped(Exception):
     """SIGTERM or Ctrl-C came."""
 
 
-def _stop(signum: int, frame: FrameType | None) -> None:
-    # The second one must not interrupt the orderly end that the first one began.
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, signal.SIG_IGN)
-    raise _Stopped
+@contextlib.contextmanager
+def raising_stopped() -> Iterator[None]:
+    """SIGTERM and SIGINT raise Stopped in here, in the main thread: once, and not into the orderly end that it begins.
+    After it they are ignored.
+
+    Python drops an exception that is raised where no caller can catch it, as in a finalizer or in the callback of a weak
+    reference, which each import has. So an alarm raises it again, until it is seen to be on its way.
+    """
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        error = sys.exception()
+        while error is not None:
+            if isinstance(error, Stopped):
+                return
+            error = error.__context__
+        signal.setitimer(signal.ITIMER_REAL, REPEAT_INTERVAL, REPEAT_INTERVAL)
+        raise Stopped
+
+    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
+    for each in signals:
+        signal.signal(each, stop)
+    try:
+        yield
+    finally:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _die_with_parent() -> None:
@@ -240,11 +265,10 @@ def main(argv: list[str] | None = None, prog: str = "scripts/serve") -> int:
     arguments = _arguments(argv, prog)
     if arguments.check:
         return check(arguments.data.absolute())
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, _stop)
     try:
-        status = run(arguments.host.strip("[]"), arguments.port, arguments.data.absolute(), arguments.heap)
-    except _Stopped:
+        with raising_stopped():
+            status = run(arguments.host.strip("[]"), arguments.port, arguments.data.absolute(), arguments.heap)
+    except Stopped:
         say("Stopped.")
         status = 0
     except (StoreError, NodeError, ArtifactError, LookupError) as error:
