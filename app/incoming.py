@@ -24,7 +24,7 @@ import math
 import re
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from gunicorn.http.body import Body, ChunkedReader, LengthReader
 from gunicorn.http.errors import (
@@ -56,6 +56,8 @@ _LENGTH = re.compile(rb" *(?:0|[1-9][0-9]{0,17}) *")
 _CHUNKED = re.compile(rb" *chunked *", re.IGNORECASE)
 #: Larger than any body that is taken.
 _MOST_CHUNK = 2**60
+# What comes of the socket: bytes, or how many.
+Received = TypeVar("Received", int, bytes)
 
 
 class Unreader(SocketUnreader):  # type: ignore[misc]
@@ -136,36 +138,32 @@ class Unreader(SocketUnreader):  # type: ignore[misc]
         del data[count:]
         return data
 
-    def _receive_into(self, view: memoryview) -> int:
-        transfer = self.transfer
+    def _received(self, receive: Callable[[int], Received]) -> Received:
+        """What `receive` gets of the socket, with flags of recv(2): it waits where the client may be waited for, and raises
+        BlockingIOError elsewhere."""
         if not self.patient:
-            count = int(self.sock.recv_into(view, 0, socket.MSG_DONTWAIT))
-        else:
-            self.tell_to_go_on()
-            transfer.waiting = True
-            try:
-                count = int(self.sock.recv_into(view))
-            finally:
-                transfer.waiting = False
+            return receive(socket.MSG_DONTWAIT)
+        self.tell_to_go_on()
+        self.transfer.waiting = True
+        try:
+            return receive(0)
+        finally:
+            self.transfer.waiting = False
+
+    def _receive_into(self, view: memoryview) -> int:
+        waited = self.patient
+        count: int = self._received(lambda flags: self.sock.recv_into(view, 0, flags))
+        if waited:
             self._awaited -= count
             if self._awaited <= 0:
                 self._arrived()
-        transfer.received += count
+        self.transfer.received += count
         return count
 
     def chunk(self, size_hint: int | None = None) -> bytes:
         size = min(max(self.mxchunk, size_hint or 0), self.max_body_chunk)
-        transfer = self.transfer
-        if not self.patient:
-            data = bytes(self.sock.recv(size, socket.MSG_DONTWAIT))
-        else:
-            self.tell_to_go_on()
-            transfer.waiting = True
-            try:
-                data = bytes(self.sock.recv(size))
-            finally:
-                transfer.waiting = False
-        transfer.received += len(data)
+        data: bytes = self._received(lambda flags: self.sock.recv(size, flags))
+        self.transfer.received += len(data)
         return data
 
 

@@ -6,6 +6,7 @@ cannot be made, the node runs without; where the JVM finds that it does not fit,
 
 import hashlib
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import subprocess
@@ -83,10 +84,12 @@ def _make(home: Home, train: Callable[[Home, str], None], folder: Path, path: Pa
 
 
 def _bridge_jar() -> Path:
-    import jpype
-
-    # JPype puts this jar at the end of the class path, and the archive holds for exactly that class path.
-    return Path(jpype.__file__).resolve().parents[1] / "org.jpype.jar"
+    """The jar that JPype puts at the end of the class path: the archive holds for exactly that class path."""
+    # Not by importing it: it registers a function for the end of the process, which fails where the import was interrupted.
+    found = importlib.util.find_spec("jpype")
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError("jpype")
+    return Path(found.origin).resolve().parents[1] / "org.jpype.jar"
 
 
 def _key() -> str:

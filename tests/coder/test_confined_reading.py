@@ -32,13 +32,6 @@ _RENAME_EXCHANGE, _AT_FDCWD = 2, -100
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    made = tmp_path.resolve() / "workspace"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
 def outside(tmp_path: Path) -> Path:
     """Another's repository: a secret in its last commit, another one in its folder."""
     made = repository(tmp_path.resolve() / "outside", committed="COMMITTED " + SECRET)

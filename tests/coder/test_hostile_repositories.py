@@ -28,13 +28,6 @@ SECRET = "SECRET OF THE NEIGHBOUR\n"
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    made = tmp_path.resolve() / "workspace"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
 def outside(tmp_path: Path) -> Path:
     """A repository that is none of the workspace's business, with a change."""
     made = repository(tmp_path.resolve() / "outside", secret="committed secret\n")

@@ -11,7 +11,9 @@ import re
 
 #: A letter, a hyphen (the plain one, U+2010, a soft one), the line's end, and a letter. No more than one line's end:
 #: behind a blank line another paragraph begins.
-_BREAK = re.compile(r"[-\u2010\xad](?<=[^\W\d_].)[ \t]*\r?\n[ \t]*(?=[^\W\d_])")
+_END = r"(?<=[^\W\d_].)[ \t]*\r?\n[ \t]*(?=[^\W\d_])"
+#: In most texts there is the plain one alone, and one character is found ten times as fast as any of several.
+_BREAK, _PLAIN_BREAK = re.compile(rf"[-\u2010\xad]{_END}"), re.compile(f"-{_END}")
 _BEFORE = re.compile(r"[^\W\d_]+\Z")
 _AFTER = re.compile(r"[^\W\d_]+")
 #: Letters of one half. Longer ones are no words.
@@ -26,7 +28,8 @@ def with_joined(text: str) -> str:
     """`text`, and below it in a line of its own the words whose halves stand at the end of a line and, beginning with a
     small letter, at the beginning of the next one; each once, in their order."""
     joined: dict[str, None] = {}
-    for found in _BREAK.finditer(text):
+    pattern = _BREAK if "\u2010" in text or "\xad" in text else _PLAIN_BREAK
+    for found in pattern.finditer(text):
         before = _BEFORE.search(text[max(0, found.start() - _MOST) : found.start()])
         after = _AFTER.match(text, found.end(), found.end() + _MOST)
         if before and after and after[0][0].islower() and after[0] not in _CONJUNCTIONS:

@@ -33,6 +33,7 @@ class Loop:
     def run_until_complete(self, future: Coroutine[Any, Any, Value]) -> Value:
         """What it returns. Raises what it raises."""
         task = asyncio.Task(future, loop=self._as_loop)
+        before = asyncio._get_running_loop()
         asyncio._set_running_loop(self._as_loop)
         try:
             while not task.done():
@@ -44,7 +45,7 @@ class Loop:
                 if not handle.cancelled():
                     handle._run()
         finally:
-            asyncio._set_running_loop(None)
+            asyncio._set_running_loop(before)
         return task.result()
 
     def call_soon(

@@ -29,9 +29,19 @@ def test_the_loop_waits_for_threads() -> None:
         assert isinstance(found, str)
         return found
 
+    # A test before may have left one that runs: that of a browser's driver.
+    before = asyncio._get_running_loop()
     assert loop.run_until_complete(told()) == "told"
-    with pytest.raises(RuntimeError):
-        asyncio.get_running_loop()
+    assert asyncio._get_running_loop() is before
+
+
+def test_a_loop_that_runs_is_there_again() -> None:
+    async def within() -> None:
+        outer = asyncio.get_running_loop()
+        Loop(nothing, 10).run_until_complete(nothing())
+        assert asyncio.get_running_loop() is outer
+
+    Loop(nothing, 10).run_until_complete(within())
 
 
 def test_meanwhile_something_is_done() -> None:
