@@ -10,16 +10,15 @@ from app import confined, descriptors
 from app.chats import Chats
 from app.errors import IndexUnavailable, InvalidSetting, StoreError, WrongIndex
 from app.exposure import sentences
-from app.extraction.extractor import Extractor
 from app.extraction.queue import Queue
-from app.index.attachments import AttachmentIndex
+from app.http.services import services_of, store_of
 from app.monitoring import logs, measures, metrics
 from app.monitoring.metrics import SharedFolder
 from app.root import open_root
-from app.services import services_of
+from app.services.extracting import Extractor
+from app.services.store import Store
 from app.settings import Settings
 from app.storage.filesystem import Filesystem
-from app.store import Store
 from app.upkeep.reconciler import Reconciler
 
 
@@ -88,9 +87,8 @@ def on_starting(server: Any) -> None:
         if (short := descriptors.raise_limit(_in_force).sentence) is not None:
             server.log.warning(short)
         store_id = open_root(_in_force.data)
-        index = AttachmentIndex(_in_force, store_id)
         storage = Filesystem(_in_force.data, reserve=_in_force.disk_reserve)
-        Store(_in_force, storage, index)  # which knows whether the index may be made
+        index = Store(_in_force, storage, store_id).index
         if _in_force.extraction == "off":
             # What comes in from now on is in no queue.
             Queue(_in_force.data).forget_scan()
@@ -124,10 +122,10 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """In each worker: begin to settle what is undecided."""
-    found = services_of(worker.wsgi)
-    Reconciler(found.store, found.settings).start()
-    if found.store.extracts:
-        Extractor(found.store, found.settings).start()
+    store, settings = store_of(worker.wsgi), services_of(worker.wsgi).settings
+    Reconciler(store, settings).start()
+    if store.steps.extracts:
+        Extractor(store, settings).start()
 
 
 def worker_exit(server: Any, worker: Any) -> None:

@@ -24,9 +24,9 @@ from app.http.access import PUBLIC, authorize, check_all_marked, required_scope,
 from app.http.describe import operation_of
 from app.http.observed import current, observation_of, observed
 from app.http.observed import install as install_observation
+from app.http.services import Services
 from app.http.uploads import check_announced
 from app.incoming import COLLECTED_SIZE
-from app.index.attachments import AttachmentIndex
 from app.monitoring import health, measures, metrics
 from app.openapi import document
 from app.openapi import page as api_page
@@ -37,10 +37,10 @@ from app.page.signins import SignIns
 from app.points import Points
 from app.processing import Processing
 from app.root import open_root
-from app.services import Services
+from app.services.searching import Searching
+from app.services.store import Store
 from app.settings import Settings
 from app.storage.filesystem import Filesystem
-from app.store import Store
 from app.tokens import Token, Tokens
 from app.watch.places import Places
 from app.watch.watchers import Watchers
@@ -98,17 +98,28 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or Settings.from_environ(os.environ)
     store_id = open_root(settings.data)
-    index = AttachmentIndex(settings, store_id)
-    storage = Filesystem(settings.data, reserve=settings.disk_reserve)
-    store = Store(settings, storage, index)
-    chats = Chats(settings, store_id, index.connection)
+    store = Store(settings, Filesystem(settings.data, reserve=settings.disk_reserve), store_id)
+    chats = Chats(settings, store_id, store.index.connection)
     tokens = Tokens(settings.data, settings.api_token)
     sign_ins = SignIns(settings.data, store_id, tokens, settings.sign_in_lifetime)
     points = Points(settings.data, settings.max_points_in_time)
     attempts = Attempts(settings.data, settings.sign_in_failures)
     places = Places(descriptors.in_force(settings).websockets, settings.max_tenant_websockets)
     watchers = Watchers(settings.git_memory, places)
-    services = Services(settings, store, tokens, chats, sign_ins, attempts, points, watchers)
+    services = Services(
+        settings=settings,
+        records=store.records,
+        steps=store.steps,
+        uploads=store.uploads,
+        downloads=store.downloads,
+        deletion=store.deletion,
+        searching=Searching(store.index, store.records, points),
+        tokens=tokens,
+        chats=chats,
+        sign_ins=sign_ins,
+        attempts=attempts,
+        watchers=watchers,
+    )
 
     app = _App("app", static_folder=None)
     app.session_interface = _NoSession()
@@ -116,7 +127,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json.compact = True  # type: ignore[attr-defined]
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    services.bind(app)
+    services.bind(app, store)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(metrics.blueprint)
     app.register_blueprint(api_page.blueprint)

@@ -15,12 +15,11 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from app.errors import Conflict, StoreError, WrongStore
 from app.files import FILE_MODE, locked
 from app.index import mappings
-from app.index.attachments import AttachmentIndex
 from app.index.generations import Generations
 from app.root import node_url, open_root, reaching
+from app.services.store import Store
 from app.settings import Settings
 from app.storage.filesystem import Filesystem
-from app.store import Store
 
 # Exit codes are an interface: docs/commands.md. argparse itself exits with USAGE.
 CLEAN, FINDINGS, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -56,7 +55,7 @@ def open_store(settings: Settings) -> tuple[Store, Generations]:
     """The store and the generations of its index. Raises WrongStore, StorageFailed, StorageFull."""
     store_id = open_root(settings.data)
     storage = Filesystem(settings.data, reserve=settings.disk_reserve)
-    store = Store(settings, storage, AttachmentIndex(settings, store_id))
+    store = Store(settings, storage, store_id)
     definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
     return store, Generations(store.index.connection, settings.index, definition, store_id)
 

@@ -20,7 +20,7 @@ import sys
 import gunicorn.app.wsgiapp
 
 # What the server's configuration and its workers import. Not the configuration itself: it reads the settings.
-import app.extraction.extractor
+import app.services.extracting
 import app.upkeep.reconciler
 import app.wiring
 import app.worker  # noqa: F401

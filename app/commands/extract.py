@@ -11,10 +11,10 @@ from contextlib import closing
 
 from app.commands.common import CLEAN, FINDINGS, add_data, open_store, settings_of
 from app.errors import NotFound
-from app.extraction.extractor import Extractor
 from app.extraction.record import Extraction
 from app.ids import is_id
-from app.store import Store
+from app.services.extracting import Extractor
+from app.services.store import Store
 
 #: Seconds between two looks at what others work on.
 _PAUSE = 0.2
@@ -45,14 +45,14 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def _chosen(store: Store, arguments: argparse.Namespace) -> Iterator[str]:
     if arguments.ids:
         for each in arguments.ids:
-            if not is_id(each) or store.attachment(each) is None:
+            if not is_id(each) or store.records.attachment(each) is None:
                 raise NotFound(f"there is no attachment [{each}]")
         yield from arguments.ids
         return
     if arguments.thumbnails:
-        for attachment in store.attachments():
-            known = store.thumbnail(attachment.id)
-            if store.drawing(attachment) is not None and (known is None or not known.pictures):
+        for attachment in store.records.all():
+            known = store.records.thumbnail(attachment.id)
+            if store.steps.drawing(attachment) is not None and (known is None or not known.pictures):
                 yield attachment.id
         return
 
@@ -62,11 +62,11 @@ def _chosen(store: Store, arguments: argparse.Namespace) -> Iterator[str]:
         return (
             arguments.all
             or (arguments.failed and known.state == "failed")
-            or (arguments.outdated and (known.parts is None or store.recognized_otherwise(known)))
+            or (arguments.outdated and (known.parts is None or store.steps.recognized_otherwise(known)))
         )
 
-    for attachment in store.attachments():
-        if store.way(attachment) is not None and wanted(store.extraction(attachment.id)):
+    for attachment in store.records.all():
+        if store.steps.way(attachment) is not None and wanted(store.records.extraction(attachment.id)):
             yield attachment.id
 
 
@@ -92,7 +92,7 @@ def extract(arguments: argparse.Namespace) -> int:
             if left:
                 time.sleep(_PAUSE)
         counts = {"queued": len(ids), "completed": 0, "failed": 0}
-        outcome = store.thumbnail if arguments.thumbnails else store.extraction
+        outcome = store.records.thumbnail if arguments.thumbnails else store.records.extraction
         for each in ids if not arguments.no_wait else ():
             known = outcome(each)
             if known is None:

@@ -5,7 +5,6 @@ Source: the Coco server's documentation, page "Attachment". What that page leave
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 from flask import Blueprint, Request, Response, jsonify, request
@@ -35,12 +34,11 @@ from app.http.describe import BINARY, FORM, JSON, TEXT, Answer, Parameter, Schem
 from app.http.names import header_value
 from app.http.observed import current
 from app.http.parameters import id_list, json_object, query_parameters, repeatable_parameters
-from app.http.uploads import FORM_ERRORS, check_length, read_form
+from app.http.services import services
+from app.http.uploads import FORM_ERRORS, keep, received_form
 from app.ids import is_id, new_xids
-from app.search import params, query
+from app.search import params
 from app.search.facets import FACETS
-from app.services import services
-from app.store import Draft
 
 blueprint = Blueprint("coco", __name__)
 
@@ -144,9 +142,7 @@ def upload() -> Response:
 
 
 def _upload(session: str | None) -> Response:
-    store, settings = services().store, services().settings
-    store.check_room(check_length(request, settings.max_request_size) or 0)
-    with read_form(request, store.stage, settings) as form:
+    with received_form(request) as form:
         unexpected = [each.field for each in form.files if each.field != "files"]
         if unexpected:
             raise InvalidRequest(f"unexpected file field [{unexpected[0]}]: files come in [files]")
@@ -156,12 +152,7 @@ def _upload(session: str | None) -> Response:
             session = form.value("session") or None
         if session is not None and len(session) > MAX_SESSION:
             raise InvalidParameter("session", f"is longer than {MAX_SESSION} characters")
-        token = caller()
-        drafts = [
-            Draft(attachment_id, each.name, each.staged, token.tenant, token.name, "coco", session)
-            for attachment_id, each in zip(new_xids(len(form.files)), form.files, strict=True)
-        ]
-        attachments = store.upload(drafts)
+        attachments = keep(form.files, new_xids(len(form.files)), session=session)
     return jsonify(acknowledged=True, attachments=[each.id for each in attachments])
 
 
@@ -175,7 +166,7 @@ def _upload(session: str | None) -> Response:
 )
 def download(attachment_id: str) -> Response:
     asked = request.method
-    opened = services().store.open(attachment_id, caller().tenant, read=asked != "HEAD")
+    opened = services().downloads.open(attachment_id, caller().tenant, read=asked != "HEAD")
     response = sending.send(current(), opened)
     if asked == "HEAD":
         add = response.headers.add
@@ -193,7 +184,7 @@ def download(attachment_id: str) -> Response:
     errors=(NotFound, IndexUnavailable, StorageFailed),
 )
 def delete(attachment_id: str) -> Response:
-    services().store.delete(attachment_id, caller().tenant)
+    services().deletion.delete(attachment_id, caller().tenant)
     return jsonify(_id=attachment_id, result="deleted")
 
 
@@ -228,15 +219,7 @@ def search_by_ids() -> Response:
 
 
 def _search(wanted: params.SearchParams) -> Response:
-    tenant, store = caller().tenant, services().store
-    answer = store.index.search(
-        query.build(wanted, tenant),
-        tenant,
-        functools.partial(query.answered, wanted, inside=functools.partial(store.inside, tenant=tenant)),
-        client=connection(),
-        slow=query.slow(wanted),
-        doubtful=query.doubtful(wanted),
-    )
+    answer = services().searching.search(wanted, caller().tenant, client=connection())
     return Response(answer, content_type="application/json")
 
 
@@ -246,8 +229,7 @@ def _search(wanted: params.SearchParams) -> Response:
     "How far the text of an attachment is extracted", {200: Answer("The state", {JSON: _STATUS})}, errors=(NotFound,)
 )
 def status(attachment_id: str) -> Response:
-    store = services().store
-    state, known = store.extraction_state(store.find(attachment_id, caller().tenant))
+    state, known = services().steps.extraction_state(services().records.find(attachment_id, caller().tenant))
     response = jsonify(initial_parsing=state)
     # The body is Coco's; what it has no word for is in headers.
     if known is not None and known.reason is not None:
@@ -266,7 +248,7 @@ def status(attachment_id: str) -> Response:
     parameters=sending.REQUEST_HEADERS,
 )
 def text(attachment_id: str) -> Response:
-    return sending.send(current(), services().store.open_text(attachment_id, caller().tenant))
+    return sending.send(current(), services().downloads.open_text(attachment_id, caller().tenant))
 
 
 @blueprint.get("/attachment/<attachment_id>/parts")
@@ -277,8 +259,8 @@ def text(attachment_id: str) -> Response:
     errors=(NotFound, StorageFailed),
 )
 def parts(attachment_id: str) -> Response:
-    store = services().store
-    known = store.kept(store.find(attachment_id, caller().tenant))
+    records = services().records
+    known = records.kept(records.find(attachment_id, caller().tenant))
     found = known.parts
     processing.spend(STEPS_A_STATUS + STEPS_A_PART * len(found or ()))
     places = None if found is None else [each.to_record() for each in found]
@@ -301,7 +283,7 @@ def drawn(attachment_id: str) -> Response:
     size = query_parameters(request, {"size"}).get("size", _SIZES[0])
     if size not in _SIZES:
         raise InvalidParameter("size", f"is none of {', '.join(_SIZES)}")
-    return sending.send(current(), services().store.open_thumbnail(attachment_id, caller().tenant, int(size)))
+    return sending.send(current(), services().downloads.open_thumbnail(attachment_id, caller().tenant, int(size)))
 
 
 @blueprint.get("/attachment/_thumbnails")
@@ -324,7 +306,7 @@ def thumbnails_by_body() -> Response:
 
 
 def _thumbnails(attachment: Attachment) -> dict[str, str]:
-    return {"thumbnail": services().store.thumbnail_state(attachment)}
+    return {"thumbnail": services().steps.thumbnail_state(attachment)}
 
 
 @blueprint.get("/attachment/_status")
@@ -348,7 +330,7 @@ def statuses_by_body() -> Response:
 
 def _status(attachment: Attachment) -> dict[str, str]:
     """How far the text of an attachment is extracted."""
-    state, known = services().store.extraction_state(attachment)
+    state, known = services().steps.extraction_state(attachment)
     processing.spend(STEPS_A_PART * len(known.parts or ()) if known is not None else 0)
     return {"initial_parsing": state}
 
@@ -375,7 +357,7 @@ def _of_each(ids: list[str], tell: Callable[[Attachment], dict[str, str]]) -> Re
     for each in dict.fromkeys(ids):
         processing.spend(STEPS_A_STATUS)
         try:
-            found[each] = tell(services().store.find(each, caller().tenant))
+            found[each] = tell(services().records.find(each, caller().tenant))
         except NotFound:
             found[each] = {}
     return jsonify(found)

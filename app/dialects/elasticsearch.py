@@ -30,10 +30,10 @@ from app.http.access import caller, requires
 from app.http.client import connection
 from app.http.describe import ANYTHING, JSON, TEXT, Answer, Parameter, Schema, array, describes, obj
 from app.http.parameters import json_body
+from app.http.services import services
 from app.search.language import body, limits, parameters
 from app.search.language.order import without_positions
 from app.search.stops import has_stops, take_stops
-from app.services import services
 
 blueprint = Blueprint("elasticsearch", __name__)
 
@@ -125,20 +125,10 @@ def _search(*, named: bool) -> Response:
             return answer
         return parameters.rendered(_finished(json.loads(answer), found, url), url)
 
-    answer = services().store.index.ask(
-        _with_point(found), caller().tenant, typed_keys=url.typed_keys, client=connection(), finish=finish
+    answer = services().searching.ask(
+        found, caller().tenant, typed_keys=url.typed_keys, client=connection(), finish=finish
     )
     return _send(answer)
-
-
-def _with_point(found: body.Search) -> dict[str, Any]:
-    """The body to send, with Elasticsearch's own id of the point in time. Raises PointMissing."""
-    if found.point is None:
-        return found.body
-    pit: dict[str, Any] = {"id": services().points.find(caller().tenant, found.point.id)}
-    if found.point.keep_alive is not None:
-        pit["keep_alive"] = f"{max(1, round(found.point.keep_alive * 1000))}ms"
-    return {**found.body, "pit": pit}
 
 
 def _finished(answer: dict[str, Any], found: body.Search, url: parameters.Url) -> dict[str, Any]:
@@ -149,7 +139,7 @@ def _finished(answer: dict[str, Any], found: body.Search, url: parameters.Url) -
         without_positions(answer, found.body)
     if found.point is not None and "pit_id" in answer:
         if found.point.keep_alive is not None:
-            services().points.keep(caller().tenant, found.point.id, answer["pit_id"], found.point.keep_alive)
+            services().searching.keep_point(caller().tenant, found.point.id, answer["pit_id"], found.point.keep_alive)
         answer["pit_id"] = found.point.id
     return parameters.total_as_int(answer) if url.total_as_int else answer
 
@@ -160,7 +150,7 @@ def _finished(answer: dict[str, Any], found: body.Search, url: parameters.Url) -
 def count() -> Response:
     url = _url("count")
     tenant = caller().tenant
-    answer = services().store.index.count(body.count(_object(), tenant), tenant, client=connection())
+    answer = services().searching.count(body.count(_object(), tenant), tenant, client=connection())
     return _answer(json.loads(answer), url) if url.pretty or url.filter_path else _send(answer)
 
 
@@ -191,27 +181,14 @@ def _searches(*, named: bool) -> Response:
     if url.total_as_int:
         for each in wanted:
             each.body.setdefault("track_total_hits", True)
-    # A search in a point that is gone has an error of its own, as one that Elasticsearch refuses has.
-    ready: list[dict[str, Any] | StoreError] = []
-    for each in wanted:
-        try:
-            ready.append(_with_point(each))
-        except PointMissing as error:
-            ready.append(error)
-    sent = [each for each in ready if isinstance(each, dict)]
 
     def finish(answers: dict[str, Any]) -> bytes:
-        came = iter(answers["responses"])
-        answers["responses"] = [
-            _item(next(came) if isinstance(each, dict) else {"error": each}, found, url)
-            for each, found in zip(ready, wanted, strict=True)
-        ]
+        found = zip(answers["responses"], wanted, strict=True)
+        answers["responses"] = [_item(answer, each, url) for answer, each in found]
         return parameters.rendered(answers, url)
 
-    if not sent:
-        return _send(finish({"took": 0, "responses": []}))
-    answer = services().store.index.ask_several(
-        sent, tenant, typed_keys=url.typed_keys, client=connection(), finish=finish
+    answer = services().searching.ask_several(
+        wanted, tenant, typed_keys=url.typed_keys, client=connection(), finish=finish
     )
     return _send(answer)
 
@@ -241,13 +218,7 @@ def open_point() -> Response:
         raise SearchRefused(
             "action_request_validation_exception", "Validation Failed: 1: [keep_alive] is not specified;"
         )
-    points, index = services().points, services().store.index
-    point = points.reserve(tenant, url.keep_alive)
-    try:
-        points.keep(tenant, point, index.open_point(url.keep_alive, tenant), url.keep_alive)
-    except BaseException:
-        points.remove(tenant, point)
-        raise
+    point = services().searching.open_point(tenant, url.keep_alive)
     return _answer({"id": point, "_shards": {"total": 1, "successful": 1, "skipped": 0, "failed": 0}}, url)
 
 
@@ -261,16 +232,13 @@ def open_point() -> Response:
     body={JSON: obj(id=TEXT)},
 )
 def close_point() -> Response:
-    url, tenant, points = _url("other"), caller().tenant, services().points
-    point = body.closing(_object())
+    url, point = _url("other"), body.closing(_object())
     try:
-        services().store.index.close_point(points.find(tenant, point), tenant)
+        services().searching.close_point(caller().tenant, point)
     except PointMissing:
-        points.remove(tenant, point)
         response = _answer({"succeeded": True, "num_freed": 0}, url)
         response.status_code = 404
         return response
-    points.remove(tenant, point)
     return _answer({"succeeded": True, "num_freed": 1}, url)
 
 

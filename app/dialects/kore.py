@@ -39,10 +39,9 @@ from app.errors import (
 from app.http.access import caller, requires
 from app.http.describe import BINARY, FORM, JSON, TEXT, Answer, Schema, array, describes, obj
 from app.http.parameters import body_fields, query_parameters
-from app.http.uploads import FORM_ERRORS, Form, check_single_file_length, read_form
+from app.http.services import services
+from app.http.uploads import FORM_ERRORS, Form, keep, received_form
 from app.ids import new_uuid
-from app.services import services
-from app.store import Draft
 
 blueprint = Blueprint("kore", __name__)
 
@@ -88,34 +87,17 @@ _DELETE_ERRORS = (
 @describes("Upload one file into a session", _UPLOADED, errors=(*FORM_ERRORS, NoFiles), body={FORM: _UPLOAD})
 def upload(app_id: str, environment: str) -> Response:
     """Store one file under an app, an environment and a session; 200 with the documented seven fields."""
-    store, settings = services().store, services().settings
     _check_length("AppID", app_id, MAX_SEGMENT)
     _check_length("EnvName", environment, MAX_SEGMENT)
-    store.check_room(check_single_file_length(request, settings.max_file_size) or 0)
-    with read_form(request, store.stage, settings, single_file={"file", "File"}) as form:
+    with received_form(request, single_file={"file", "File"}) as form:
         if not form.files:
             raise NoFiles("[file] is required")
         session = _required(form, "userReference")
         _check_length("userReference", session, MAX_SESSION)
         if _required(form, "uploadType") != "runtime":
             raise InvalidRequest("[uploadType] must be [runtime]")
-        token = caller()
-        (file,) = form.files
         fields = {"app": app_id, "environment": environment}
-        (attachment,) = store.upload(
-            [
-                Draft(
-                    f"f-{new_uuid()}",
-                    file.name,
-                    file.staged,
-                    token.tenant,
-                    token.name,
-                    blueprint.name,
-                    session,
-                    fields=fields,
-                )
-            ]
-        )
+        (attachment,) = keep(form.files, [f"f-{new_uuid()}"], session=session, fields=fields)
     return jsonify(_described(attachment))
 
 
@@ -157,14 +139,14 @@ def _described(attachment: Attachment) -> dict[str, str | int]:
 )
 def delete(app_id: str, environment: str, file_id: str) -> Response:
     """Delete a file of this app, environment and, where given, session; 404 when there is none, and nothing changes."""
-    store, tenant = services().store, caller().tenant
+    tenant = caller().tenant
     query_parameters(request, set())
     sessions = body_fields(request, services().settings, _SESSION_FIELDS)
-    attachment = store.find(file_id, tenant)
+    attachment = services().records.find(file_id, tenant)
     place = (attachment.fields.get("app"), attachment.fields.get("environment"))
     if place != (app_id, environment) or any(each != attachment.session for each in sessions.values()):
         raise NotFound()
-    store.delete(file_id, tenant)
+    services().deletion.delete(file_id, tenant)
     return jsonify(fileId=file_id, deleted=True)
 
 

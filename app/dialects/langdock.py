@@ -17,12 +17,10 @@ from flask import Blueprint, Request, Response, jsonify, request
 
 from app.dialects.base import Dialect, under
 from app.errors import NoFiles, Refused, StoreError
-from app.http.access import bearer, caller, requires
+from app.http.access import bearer, requires
 from app.http.describe import BINARY, FORM, JSON, TEXT, Answer, Schema, describes, obj
-from app.http.uploads import FORM_ERRORS, check_single_file_length, read_form
+from app.http.uploads import FORM_ERRORS, keep, received_form
 from app.ids import new_uuid
-from app.services import services
-from app.store import Draft
 
 blueprint = Blueprint("langdock", __name__)
 
@@ -42,16 +40,10 @@ _FILE: Schema = {"type": "object", "properties": {"file": BINARY}, "required": [
 @describes("Upload one file", _UPLOADED, errors=(*FORM_ERRORS, NoFiles, Refused), body={FORM: _FILE})
 def upload() -> Response:
     """Store one file; 200 with its id, name, media type and size in bytes."""
-    store, settings = services().store, services().settings
-    store.check_room(check_single_file_length(request, settings.max_file_size) or 0)
-    with read_form(request, store.stage, settings, single_file={"file"}) as form:
+    with received_form(request, single_file={"file"}) as form:
         if not form.files:
             raise NoFiles("No file provided")
-        token = caller()
-        (file,) = form.files
-        (attachment,) = store.upload(
-            [Draft(new_uuid(), file.name, file.staged, token.tenant, token.name, blueprint.name)]
-        )
+        (attachment,) = keep(form.files, [new_uuid()])
     return jsonify(
         attachmentId=attachment.id,
         file={"name": attachment.name, "mimeType": attachment.media_type, "sizeInBytes": attachment.size},

@@ -18,8 +18,8 @@ from app.attachment import Attachment, microseconds
 from app.errors import BytesMissing
 from app.http.describe import ANYTHING, TEXT, Answer, Parameter
 from app.http.names import content_disposition
-from app.services import services
-from app.store import Opened
+from app.http.services import services
+from app.services.downloads import Opened
 
 CHUNK = 256 * 1024
 #: Bytes up to which a file is read, so that it goes out with the head of the answer: for more, the kernel's way is cheaper.

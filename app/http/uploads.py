@@ -7,13 +7,14 @@ Rejected: werkzeug's form parser. It drops backslashes from file names, spools f
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Request
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
+from app.attachment import Attachment
 from app.errors import (
     FileTooLarge,
     IncompleteBody,
@@ -29,8 +30,12 @@ from app.errors import (
     StoreError,
     TooManyFiles,
 )
+from app.http.access import caller
 from app.http.names import checked_name, decode_form_text, disposition_parameters, form_filename
+from app.http.observed import current
 from app.http.pace import was_cut
+from app.http.services import services
+from app.services.uploads import Draft
 from app.settings import Settings
 from app.storage.contract import Staged
 
@@ -54,11 +59,12 @@ def stage_nothing(chunks: Iterable[bytes], limit: int) -> Staged:
 
 @dataclass(frozen=True)
 class Upload:
-    """A file of a form: which field it came in, its checked name, the bytes."""
+    """A file that came: in which field of a form, its checked name, the bytes. `media_type` None: what its content says."""
 
     field: str
     name: str
     staged: Staged
+    media_type: str | None = None
 
 
 @dataclass
@@ -170,6 +176,45 @@ def read_form(
     with Form() as form:
         _Reader(request, stage, settings, max_file_size or settings.max_file_size, single_file, form).run()
         yield form
+
+
+@contextlib.contextmanager
+def received_form(request: Request, *, single_file: Collection[str] | None = None) -> Iterator[Form]:
+    """The form of an upload, as `read_form` has it, once its announced length and the room for it are checked."""
+    settings, uploads = services().settings, services().uploads
+    if single_file is None:
+        announced = check_length(request, settings.max_request_size)
+    else:
+        announced = check_single_file_length(request, settings.max_file_size)
+    uploads.check_room(announced or 0)
+    with read_form(request, uploads.stage, settings, single_file=single_file) as form:
+        yield form
+
+
+def keep(
+    files: Sequence[Upload], ids: Sequence[str], *, session: str | None = None, fields: Mapping[str, str] | None = None
+) -> list[Attachment]:
+    """Make attachments of files that came with the request at hand, all or none: of its caller, in its dialect.
+
+    Raises the errors of `Uploads.upload`.
+    """
+    token, dialect = caller(), current().blueprint
+    assert dialect is not None
+    drafts = [
+        Draft(
+            id=attachment_id,
+            name=each.name,
+            staged=each.staged,
+            tenant=token.tenant,
+            owner=token.name,
+            dialect=dialect,
+            session=session,
+            media_type=each.media_type,
+            fields=fields or {},
+        )
+        for attachment_id, each in zip(ids, files, strict=True)
+    ]
+    return services().uploads.upload(drafts)
 
 
 class _Reader:

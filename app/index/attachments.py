@@ -73,7 +73,8 @@ class Refreshes:
 class AttachmentIndex:
     """One store's documents in Elasticsearch. Creating it connects to nothing, so a server starts without it too."""
 
-    def __init__(self, settings: Settings, store_id: str) -> None:
+    def __init__(self, settings: Settings, store_id: str, *, may_create: Callable[[], bool] = lambda: True) -> None:
+        """`may_create`: whether an index that is missing may be made, empty; asked when one is."""
         self.connection = Connection(settings)
         self.alias = settings.index
         self._store_id = store_id
@@ -98,8 +99,7 @@ class AttachmentIndex:
         #: Where documents are written to; None until it is known that the index is this store's.
         self._target: str | None = None
         self._preparing = threading.Lock()
-        #: Whether an index that is missing may be made, empty; the store says no when it holds attachments.
-        self.may_create: Callable[[], bool] = lambda: True
+        self._may_create = may_create
 
     def prepare(self) -> str:
         """Create the index when it is missing, check that it is this store's; once, until a write fails.
@@ -119,7 +119,7 @@ class AttachmentIndex:
                 if target is None:
                     self.connection.major()
                     self._target = target = mappings.ensure(
-                        self.connection.client, self.alias, self._definition, self._store_id, self.may_create
+                        self.connection.client, self.alias, self._definition, self._store_id, self._may_create
                     )
                 return target
             finally:

@@ -5,14 +5,14 @@ Both name as warnings what does not stop uploads but is not as it should be on t
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, current_app, jsonify
 
 from app import confined
 from app.errors import IndexUnavailable, StoreError
 from app.http.access import public
 from app.http.describe import JSON, TEXT, Answer, Schema, array, describes, obj
-from app.services import services
-from app.store import Store
+from app.http.services import services, store_of
+from app.services.store import Store
 
 blueprint = Blueprint("health", __name__)
 
@@ -43,7 +43,7 @@ def live() -> Response:
 )
 def health() -> Response:
     """200 with `green` or `yellow`, or 503 with `red` and the reasons; with either, warnings. Nothing about contents."""
-    store = services().store
+    store = store_of(current_app)
     reasons = []
     status = "red"
     try:
@@ -56,7 +56,7 @@ def health() -> Response:
     except StoreError as error:
         reasons.append(str(error) if isinstance(error, IndexUnavailable) else f"the index can't be used: {error}")
     try:
-        store.check_writable()
+        store.uploads.check_writable()
     except StoreError as error:
         reasons.append(str(error))
     told = {"reasons": reasons, "warnings": [*confined.missing(services().settings), *_unfit(store)]}
@@ -67,7 +67,7 @@ def health() -> Response:
 
 def _unfit(store: Store) -> list[str]:
     """What can't be read, though uploads are taken. The log has the details, which are not for everybody."""
-    if not store.extracts:
+    if not store.steps.extracts:
         return []
     try:
         return [f"documents of the kind {kind} can't be read on this machine" for kind in store.queue.unfit()]

@@ -18,14 +18,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 
 from app import __version__
 from app.errors import MissingScope, StoreError, Unauthenticated
 from app.http.access import bearer, public
 from app.http.describe import TEXT, Answer, describes
+from app.http.services import services, store_of
 from app.monitoring import measures
-from app.services import Services, services
+from app.services.store import Store
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -123,10 +124,10 @@ def metrics() -> Response:
         token = found.tokens.authenticate(bearer(request) or request.headers.get("X-API-TOKEN"))
         if "admin" not in token.scopes:
             raise MissingScope("admin")
-    return Response(exposition(found), content_type=CONTENT_TYPE)
+    return Response(exposition(store_of(current_app)), content_type=CONTENT_TYPE)
 
 
-def exposition(found: Services) -> bytes:
+def exposition(store: Store) -> bytes:
     """All numbers, of every process and of the store as it is now, in Prometheus's text format 0.0.4."""
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.multiprocess import MultiProcessCollector
@@ -134,7 +135,7 @@ def exposition(found: Services) -> bytes:
     # Or a number would be missing that no process has counted yet, as after all of them were replaced.
     measures.begin()
     present = CollectorRegistry()
-    present.register(_Present(found))
+    present.register(_Present(store))
     folder = measures.shared()
     if folder is None:
         counted = generate_latest(measures.in_memory())
@@ -149,21 +150,21 @@ def exposition(found: Services) -> bytes:
 class _Present:
     """What is looked up when somebody asks, in the form of prometheus-client's collectors."""
 
-    def __init__(self, found: Services) -> None:
-        self._found = found
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def collect(self) -> Iterator[Metric]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 
-        store = self._found.store
+        store = self._store
         yield InfoMetricFamily("attachment_store", "The server.", value={"version": __version__})
         # What can't be found out now is missing, which an alert can tell from zero.
         with contextlib.suppress(StoreError):
-            yield GaugeMetricFamily("attachment_store_disk_free_bytes", "Space for uploads.", store.room())
+            yield GaugeMetricFamily("attachment_store_disk_free_bytes", "Space for uploads.", store.uploads.room())
         with contextlib.suppress(StoreError):
             what = "Uploads and deletes begun and not settled: at work now, or waiting for Elasticsearch."
-            yield GaugeMetricFamily("attachment_store_journal_entries", what, store.undecided())
-        if store.extracts:
+            yield GaugeMetricFamily("attachment_store_journal_entries", what, store.settling.undecided())
+        if store.steps.extracts:
             with contextlib.suppress(StoreError):
                 what = "Files whose text is still to be extracted, or thumbnails to be drawn."
                 yield GaugeMetricFamily("attachment_store_pending_extractions", what, store.queue.count())

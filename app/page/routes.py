@@ -23,11 +23,11 @@ from app.http.access import public
 from app.http.client import client_network
 from app.http.describe import ANYTHING, JSON, TEXT, Answer, Parameter, array, describes, obj
 from app.http.parameters import json_object
+from app.http.services import services
 from app.page import cookie
 from app.page.attempts import TooManyFailures
 from app.page.files import read
 from app.page.signins import SignIn
-from app.services import services
 
 blueprint = Blueprint("page", __name__)
 

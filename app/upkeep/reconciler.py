@@ -9,8 +9,8 @@ import logging
 import threading
 
 from app.errors import IndexUnavailable
+from app.services.store import Store
 from app.settings import Settings
-from app.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +37,10 @@ class Reconciler:
         while True:
             try:
                 self._store.index.look_after_stall()
-                decided = self._store.settle()
+                decided = self._store.settling.settle()
                 if decided:
                     log.info("settled %d journal entries", decided)
-                self._store.sweep(self._grace)
+                self._store.settling.sweep(self._grace)
             except IndexUnavailable:
                 # It is said by every request and by /health; here it only means: later.
                 pass

@@ -12,7 +12,7 @@ from app.document import document_of
 from app.errors import IndexRejected
 from app.extraction.queue import Stage
 from app.files import held, older
-from app.store import Store
+from app.services.store import Store
 from app.upkeep.verify import Checker, Finding
 
 #: What is done about a finding, in words; what is not here is only reported.
@@ -116,8 +116,10 @@ class Repair:
 
     def _left(self, attachment_id: str, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
         """Those of the stages that there are for this attachment."""
-        attachment = self._store.attachment(attachment_id)
-        return () if attachment is None else tuple(each for each in self._store.stages(attachment) if each in stages)
+        attachment = self._store.records.attachment(attachment_id)
+        return (
+            () if attachment is None else tuple(each for each in self._store.steps.stages(attachment) if each in stages)
+        )
 
     def _settle(self, finding: Finding) -> None:
-        self._store.settle()
+        self._store.settling.settle()

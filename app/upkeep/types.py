@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from app.errors import StoreError
 from app.mediatype import detect
-from app.store import Store
+from app.services.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Types:
 
     def differences(self, progress: Callable[[int], None] = lambda done: None) -> Iterator[Difference]:
         """The attachments, of one tenant or all, whose stored type differs."""
-        for attachment in self._store.attachments():
+        for attachment in self._store.records.all():
             if attachment.dialect in OWN_TYPES or self._tenant not in (None, attachment.tenant):
                 continue
             self.attachments += 1
@@ -60,8 +60,10 @@ class Types:
                 yield Difference(attachment.id, attachment.media_type, found)
 
     def apply(self, differences: list[Difference]) -> int:
-        """Put them right; how many were. Raises as `Store.retype`."""
+        """Put them right; how many were. Raises as `Changes.retype`."""
         done = 0
         for start in range(0, len(differences), BATCH):
-            done += len(self._store.retype({each.id: each.found for each in differences[start : start + BATCH]}))
+            done += len(
+                self._store.changes.retype({each.id: each.found for each in differences[start : start + BATCH]})
+            )
         return done

@@ -13,11 +13,11 @@ import sys
 from pathlib import Path
 
 from app.ids import new_uuid, new_xid
-from app.index.attachments import AttachmentIndex
 from app.root import open_root
+from app.services.store import Store
+from app.services.uploads import Draft
 from app.settings import Settings
 from app.storage.filesystem import Filesystem
-from app.store import Draft, Store
 from app.tokens import Tokens
 from tests.support.app import delete_index, unique_index
 
@@ -26,28 +26,27 @@ def main(folder: Path) -> None:
     settings = Settings(
         data=folder, index=unique_index(), elasticsearch_url=os.environ["ELASTICSEARCH_URL"], disk_reserve=0
     )
-    index = AttachmentIndex(settings, open_root(folder))
-    store = Store(settings, Filesystem(settings.data), index)
+    store = Store(settings, Filesystem(settings.data), open_root(folder))
 
     def draft(id: str, name: str, content: bytes, tenant: str, dialect: str, **more: object) -> Draft:
-        return Draft(id, name, store.stage([content], 1 << 20), tenant, "owner", dialect, **more)  # type: ignore[arg-type]
+        return Draft(id, name, store.uploads.stage([content], 1 << 20), tenant, "owner", dialect, **more)  # type: ignore[arg-type]
 
-    store.upload(
+    store.uploads.upload(
         [
             draft(new_xid(), "Ärger & Co. „Übersicht“.PDF", b"%PDF-1.4\n", "default", "coco", session="s1"),
             draft(new_xid(), "no extension", b"", "default", "coco"),
         ]
     )
     fields = {"organization": "org", "app": "web", "environment": "test"}
-    store.upload([draft(new_uuid(), "image.png", b"\x89PNG\r\n\x1a\n", "other", "kore", fields=fields)])
+    store.uploads.upload([draft(new_uuid(), "image.png", b"\x89PNG\r\n\x1a\n", "other", "kore", fields=fields)])
     # A crash left one that is whole and not yet in the index, and one that is not whole.
-    (whole,) = store.upload([draft(new_xid(), "whole.txt", b"whole", "default", "coco", session="s1")])
+    (whole,) = store.uploads.upload([draft(new_xid(), "whole.txt", b"whole", "default", "coco", session="s1")])
     store.journal.begin("upload", [whole.id], durable=False).close()
     half = draft(new_xid(), "half.txt", b"half", "default", "coco")
     half.staged.keep(half.id)
     store.journal.begin("upload", [half.id], durable=False).close()
     Tokens(folder).create("fixture")
-    index.close()
+    store.index.close()
     delete_index(settings.elasticsearch_url, settings.index)
     for empty in (folder / "attachments").iterdir():
         if not any(empty.iterdir()):

@@ -13,13 +13,13 @@ import pytest
 from app.errors import NotFound
 from app.ids import new_xid
 from app.index import mappings
-from app.index.attachments import AttachmentIndex
 from app.index.generations import Generations
 from app.root import open_root
+from app.services.store import Store
+from app.services.uploads import Draft
 from app.settings import Settings
 from app.storage.contract import Artefact
 from app.storage.filesystem import Filesystem
-from app.store import Draft, Store
 from app.upkeep.repair import Repair
 from app.upkeep.verify import Checker, Finding
 from tests.support.app import delete_index, unique_index
@@ -39,7 +39,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> 
         disk_reserve=0,
     )
     store_id = open_root(settings.data)
-    store = Store(settings, Filesystem(settings.data), AttachmentIndex(settings, store_id))
+    store = Store(settings, Filesystem(settings.data), store_id)
     definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
     generations = Generations(store.index.connection, settings.index, definition, store_id)
     store.index.prepare()
@@ -49,9 +49,9 @@ def opened(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> 
 
 
 def uploaded(store: Store) -> str:
-    staged = store.stage([b"content"], 100)
+    staged = store.uploads.stage([b"content"], 100)
     one = Draft(new_xid(), "a.txt", staged, TENANT, "owner", "coco")
-    store.upload([one])
+    store.uploads.upload([one])
     staged.discard()
     return one.id
 
@@ -80,7 +80,7 @@ def repaired(opened: tuple[Store, Checker], finding: Finding) -> bool:
 def test_bytes_whose_record_is_back(opened: tuple[Store, Checker]) -> None:
     store, checker = opened
     attachment_id = uploaded(store)
-    attachment = store.find(attachment_id, TENANT)
+    attachment = store.records.find(attachment_id, TENANT)
     store.index.connection.client.delete(index=store.index.alias, id=attachment_id, refresh=True)
     path_of(data_of(store), attachment_id, Artefact.RECORD).unlink()
     aged(path_of(data_of(store), attachment_id))
@@ -88,13 +88,13 @@ def test_bytes_whose_record_is_back(opened: tuple[Store, Checker]) -> None:
     store.storage.commit(attachment_id, attachment.to_record())
     repaired(opened, finding)
     assert path_of(data_of(store), attachment_id).read_bytes() == b"content"
-    store.delete(attachment_id, TENANT)
+    store.deletion.delete(attachment_id, TENANT)
 
 
 def test_bytes_of_an_upload_under_way(opened: tuple[Store, Checker]) -> None:
     store, checker = opened
     attachment_id = new_xid()
-    staged = store.stage([b"content"], 100)
+    staged = store.uploads.stage([b"content"], 100)
     staged.keep(attachment_id)
     path = aged(path_of(data_of(store), attachment_id))
     staged.discard()
@@ -110,7 +110,7 @@ def test_bytes_of_an_upload_under_way(opened: tuple[Store, Checker]) -> None:
 def test_a_document_whose_record_is_back(opened: tuple[Store, Checker]) -> None:
     store, checker = opened
     attachment_id = uploaded(store)
-    record = store.find(attachment_id, TENANT).to_record()
+    record = store.records.find(attachment_id, TENANT).to_record()
     store.storage.remove(attachment_id)
     # What is left of an attachment is found in its folder, and its document only once.
     text = aged_text(store, attachment_id)
@@ -120,7 +120,7 @@ def test_a_document_whose_record_is_back(opened: tuple[Store, Checker]) -> None:
     repaired(opened, finding)
     answer = store.index.connection.client.search(index=store.index.alias, query={"ids": {"values": [attachment_id]}})
     assert [hit["_id"] for hit in answer["hits"]["hits"]] == [attachment_id]
-    store.delete(attachment_id, TENANT)
+    store.deletion.delete(attachment_id, TENANT)
 
 
 def test_a_record_that_is_deleted_meanwhile(opened: tuple[Store, Checker]) -> None:
@@ -128,11 +128,11 @@ def test_a_record_that_is_deleted_meanwhile(opened: tuple[Store, Checker]) -> No
     attachment_id = uploaded(store)
     store.index.connection.client.delete(index=store.index.alias, id=attachment_id, refresh=True)
     finding = found(checker, "record-without-document")
-    store.delete(attachment_id, TENANT)
+    store.deletion.delete(attachment_id, TENANT)
     repaired(opened, finding)
     assert list(checker.run()) == []
     with pytest.raises(NotFound):
-        store.find(attachment_id, TENANT)
+        store.records.find(attachment_id, TENANT)
 
 
 def test_a_temporary_file_that_somebody_holds_by_now(opened: tuple[Store, Checker]) -> None:

@@ -8,12 +8,12 @@ import pytest
 from app.errors import IndexUnavailable, NotFound, StorageFailed
 from app.files import sync_folder
 from app.ids import new_xid
-from app.index.attachments import AttachmentIndex
 from app.root import open_root
+from app.services.store import Store
+from app.services.uploads import Draft
 from app.settings import Settings
 from app.storage.contract import Artefact
 from app.storage.filesystem import Filesystem
-from app.store import Draft, Store
 from tests.support.app import delete_index, unique_index
 from tests.support.artefacts import data_of, path_of
 
@@ -29,19 +29,19 @@ def store(tmp_path: Path, elasticsearch_url: str) -> Iterator[Store]:
         elasticsearch_timeout=30.0,
         disk_reserve=0,
     )
-    index = AttachmentIndex(settings, open_root(settings.data))
-    yield Store(settings, Filesystem(settings.data), index)
-    index.close()
+    store = Store(settings, Filesystem(settings.data), open_root(settings.data))
+    yield store
+    store.index.close()
     delete_index(elasticsearch_url, settings.index)
 
 
 def draft(store: Store, content: bytes = b"content") -> Draft:
-    return Draft(new_xid(), "a.txt", store.stage([content], 100), TENANT, "owner", "coco")
+    return Draft(new_xid(), "a.txt", store.uploads.stage([content], 100), TENANT, "owner", "coco")
 
 
 def uploaded(store: Store) -> str:
     one = draft(store)
-    store.upload([one])
+    store.uploads.upload([one])
     one.staged.discard()
     return one.id
 
@@ -68,22 +68,22 @@ def forget_document(store: Store, attachment_id: str) -> None:
 
 def test_nothing_to_settle(store: Store) -> None:
     kept = uploaded(store)
-    assert store.settle() == 0
+    assert store.settling.settle() == 0
     assert found(store) == {kept}
 
 
 def test_an_upload_with_all_its_records_is_finished(store: Store) -> None:
     one, two = uploaded(store), new_xid()
-    staged = store.stage([b"content"], 100)
+    staged = store.uploads.stage([b"content"], 100)
     staged.keep(two)
     staged.discard()
-    record = store.find(one, TENANT).to_record()
+    record = store.records.find(one, TENANT).to_record()
     store.storage.commit(two, {**record, "id": two})
     journal(store, "upload", one, two)
-    assert store.settle() == 1
+    assert store.settling.settle() == 1
     assert found(store) == {one, two}
-    assert store.find(two, TENANT).name == "a.txt"
-    assert store.settle() == 0
+    assert store.records.find(two, TENANT).name == "a.txt"
+    assert store.settling.settle() == 0
 
 
 def test_an_upload_without_one_of_its_records_is_undone(store: Store) -> None:
@@ -92,18 +92,18 @@ def test_an_upload_without_one_of_its_records_is_undone(store: Store) -> None:
     half.staged.keep(half.id)
     half.staged.discard()
     journal(store, "upload", one, half.id)
-    assert store.settle() == 1
+    assert store.settling.settle() == 1
     assert found(store) == {kept}
     assert files(store) == [f"{kept}.bytes", f"{kept}.json"]
     with pytest.raises(NotFound):
-        store.find(one, TENANT)
+        store.records.find(one, TENANT)
 
 
 def test_an_upload_that_never_began_is_forgotten(store: Store) -> None:
     uploaded(store)
     journal(store, "upload", new_xid())
     before = files(store)
-    assert store.settle() == 1
+    assert store.settling.settle() == 1
     assert len(files(store)) == len(before) - 1
 
 
@@ -117,7 +117,7 @@ def test_a_delete_is_always_finished(store: Store, step: str) -> None:
     if step == "after everything":
         store.storage.remove(gone)
     journal(store, "delete", gone)
-    assert store.settle() == 1
+    assert store.settling.settle() == 1
     assert found(store) == {kept}
     assert files(store) == [f"{kept}.bytes", f"{kept}.json"]
 
@@ -127,10 +127,10 @@ def test_one_that_cannot_be_decided_keeps_no_other_from_it(store: Store) -> None
     path_of(data_of(store), damaged, Artefact.RECORD).write_text("{")
     journal(store, "upload", damaged)
     journal(store, "delete", gone)
-    assert store.settle() == 1
+    assert store.settling.settle() == 1
     assert gone not in found(store)
     with pytest.raises(StorageFailed):
-        store.find(damaged, TENANT)
+        store.records.find(damaged, TENANT)
     assert len([name for name in files(store) if name.endswith(".upload")]) == 1
 
 
@@ -140,20 +140,20 @@ def test_without_elasticsearch_everything_waits(store: Store, tmp_path: Path) ->
     settings = Settings(
         data=tmp_path / "data", index=store.index.alias, elasticsearch_url="http://127.0.0.1:1", disk_reserve=0
     )
-    alone = Store(settings, Filesystem(settings.data), AttachmentIndex(settings, "unknown"))
+    alone = Store(settings, Filesystem(settings.data), "unknown")
     with pytest.raises(IndexUnavailable):
-        alone.settle()
-    opened = alone.open(kept, TENANT)
+        alone.settling.settle()
+    opened = alone.downloads.open(kept, TENANT)
     assert opened.content is not None
     assert opened.content.read(0, 100) == b"content"
     opened.close()
     one = draft(alone)
     with pytest.raises(IndexUnavailable):
-        alone.upload([one])
+        alone.uploads.upload([one])
     one.staged.discard()
     assert len(files(store)) == 3
     alone.index.close()
-    assert store.settle() == 1
+    assert store.settling.settle() == 1
     assert files(store) == []
 
 
@@ -163,9 +163,9 @@ def test_a_damaged_record_keeps_nothing_else_from_being_settled(store: Store) ->
     # By the entries' random names the damaged one comes first half of the times; of ten, some are behind it.
     for attachment_id in (damaged, *[whole] * 10):
         journal(store, "upload", attachment_id)
-    assert store.settle() == 10
+    assert store.settling.settle() == 10
     assert found(store) == {damaged, whole}
-    assert store.undecided() == 1
+    assert store.settling.undecided() == 1
 
 
 def test_the_entry_of_a_finished_upload_of_several_files_is_gone_for_good(
@@ -180,7 +180,7 @@ def test_the_entry_of_a_finished_upload_of_several_files_is_gone_for_good(
         sync_folder(folder)
 
     monkeypatch.setattr("app.journal.sync_folder", sync)
-    assert store.settle() == 1
+    assert store.settling.settle() == 1
     assert gone[-1:] == [True]
 
 
@@ -192,12 +192,12 @@ def test_an_entry_that_a_power_cut_brings_back(store: Store) -> None:
     tests/faults/test_durable_order.py.
     """
     drafts = [draft(store, content) for content in (b"a", b"b")]
-    store.upload(drafts)
+    store.uploads.upload(drafts)
     for each in drafts:
         each.staged.discard()
     ids = [each.id for each in drafts]
     before = files(store)
     journal(store, "upload", *ids)
-    store.settle()
+    store.settling.settle()
     assert found(store) == set(ids)
     assert files(store) == before

@@ -20,17 +20,19 @@ import requests
 from app.attachment import Attachment, now
 from app.document import document_of
 from app.errors import IndexRejected, IndexUnavailable
-from app.extraction import extractor
-from app.extraction.extractor import Extractor
+from app.extraction import lanes
 from app.extraction.record import Extraction
 from app.ids import new_xid
-from app.index.attachments import LARGE, AttachmentIndex
+from app.index.attachments import LARGE
 from app.index.documents import Write
 from app.root import open_root
+from app.services import outcomes
+from app.services.extracting import Extractor
+from app.services.store import Store
+from app.services.uploads import Draft
 from app.settings import Settings
 from app.storage.contract import Artefact
 from app.storage.filesystem import Filesystem
-from app.store import Draft, Store
 from tests.extraction.documents import picture
 from tests.support.app import delete_index, unique_index
 from tests.support.artefacts import data_of, path_of
@@ -47,7 +49,7 @@ def store(tmp_path: Path, elasticsearch_url: str) -> Iterator[Store]:
         disk_reserve=0,
     )
     store_id = open_root(settings.data)
-    store = Store(settings, Filesystem(settings.data), AttachmentIndex(settings, store_id))
+    store = Store(settings, Filesystem(settings.data), store_id)
     with contextlib.closing(store.index):
         yield store
     delete_index(elasticsearch_url, settings.index)
@@ -59,9 +61,9 @@ def worker(store: Store, tmp_path: Path) -> Extractor:
 
 
 def upload(store: Store, content: bytes = b"heliotrope", name: str = "a.txt") -> Attachment:
-    draft = Draft(new_xid(), name, store.stage([content], 1 << 20), "default", "test", "coco", "s")
+    draft = Draft(new_xid(), name, store.uploads.stage([content], 1 << 20), "default", "test", "coco", "s")
     try:
-        return store.upload([draft])[0]
+        return store.uploads.upload([draft])[0]
     finally:
         draft.staged.discard()
 
@@ -78,11 +80,11 @@ def test_work_that_ended_before_the_index_is_not_read_again(store: Store, worker
     digest = hashlib.sha256(b"quokka").hexdigest()
     store.storage.keep_text(attachment.id, Extraction(now(), 1, size=6, sha256=digest).to_record(), text)
     text.close()
-    assert store.extraction_state(attachment)[0] == "pending"
+    assert store.steps.extraction_state(attachment)[0] == "pending"
     assert worker.work() == 1
     # The text that was there, not the one that another reading would have given.
     assert (found(store, "quokka"), found(store, "heliotrope")) == (1, 0)
-    assert store.extraction_state(attachment)[0] == "completed"
+    assert store.steps.extraction_state(attachment)[0] == "completed"
 
 
 def test_a_late_write_of_the_upload_does_not_take_the_text_away(store: Store, worker: Extractor) -> None:
@@ -97,7 +99,7 @@ def test_a_late_extraction_does_not_bring_a_deleted_attachment_back(store: Store
     attachment = upload(store)
     assert worker.work() == 1
     late = document_of(store.storage, attachment)
-    store.delete(attachment.id, "default")
+    store.deletion.delete(attachment.id, "default")
     with pytest.raises(IndexRejected):
         store.index.put_documents([late])
     assert found(store, "heliotrope") == 0
@@ -110,7 +112,7 @@ def test_a_delete_during_the_last_step_leaves_nothing(
     keep = store.storage.keep_text
 
     def overtaken(*arguments: object) -> None:
-        store.delete(attachment.id, "default")
+        store.deletion.delete(attachment.id, "default")
         keep(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(store.storage, "keep_text", overtaken)
@@ -120,7 +122,7 @@ def test_a_delete_during_the_last_step_leaves_nothing(
 
 
 def test_what_was_cut_off_by_the_end_of_the_server_is_no_failure_ten_times(store: Store, worker: Extractor) -> None:
-    for interruptions, reason in ((extractor.INTERRUPTIONS - 1, None), (extractor.INTERRUPTIONS, "interrupted")):
+    for interruptions, reason in ((outcomes.INTERRUPTIONS - 1, None), (outcomes.INTERRUPTIONS, "interrupted")):
         attachment = upload(store)
         entry = store.queue.take(attachment.id)
         assert entry is not None
@@ -128,7 +130,7 @@ def test_what_was_cut_off_by_the_end_of_the_server_is_no_failure_ten_times(store
             entry.begun = interruptions
             entry.save()
         assert worker.work() == 1
-        known = store.extraction(attachment.id)
+        known = store.records.extraction(attachment.id)
         assert known is not None
         assert known.reason == reason
 
@@ -151,7 +153,7 @@ def test_a_clock_that_is_put_back_does_not_keep_a_new_text_out(
     assert worker.work() == 1
     path_of(data_of(store), attachment.id).write_bytes(b"quokka quo")
     store.queue.add(attachment.id, again=True)
-    monkeypatch.setattr(extractor, "now", lambda: now() - timedelta(days=1))
+    monkeypatch.setattr(outcomes, "now", lambda: now() - timedelta(days=1))
     assert worker.work() == 1
     assert (found(store, "quokka"), found(store, "heliotrope")) == (1, 0)
 
@@ -164,10 +166,10 @@ def test_a_failure_in_the_future_is_tried_again_at_once(store: Store) -> None:
     with contextlib.closing(entry):
         entry.tried = 1
         entry.save()
-        assert extractor._too_soon(entry, time.time())
+        assert lanes._too_soon(entry, time.time())
         later = time.time() + 86_400
         os.utime(entry.descriptor, (later, later))
-        assert not extractor._too_soon(entry, time.time())
+        assert not lanes._too_soon(entry, time.time())
 
 
 def test_an_entry_is_worked_on_by_one(store: Store) -> None:
@@ -204,9 +206,9 @@ def test_what_lost_its_entry_is_found_by_its_missing_outcome(store: Store, worke
     assert entry is not None
     entry.done()
     assert worker.work() == 1
-    assert store.extraction(done.id) is not None
-    assert store.extraction(binary.id) is None
-    assert store.queue_missing() == 1
+    assert store.records.extraction(done.id) is not None
+    assert store.records.extraction(binary.id) is None
+    assert store.steps.queue_missing() == 1
     assert list(store.queue.ids()) == [lost.id]
 
 
@@ -229,12 +231,12 @@ def test_other_readers_read_what_the_ones_before_made_nothing_of(store: Store, w
         text.file.write(b"quokka"[: known.size])
         store.storage.keep_text(ids[name], known.to_record(), text)
         text.close()
-    assert store.queue_missing() == 0
-    assert store.queue_missing(failed=True) == 3
+    assert store.steps.queue_missing() == 0
+    assert store.steps.queue_missing(failed=True) == 3
     assert set(store.queue.ids()) == {ids["damaged"], ids["unreadable"], ids["blank"]}
-    assert store.extraction_state(attachment_of(store, ids["blank"]))[0] == "pending"
+    assert store.steps.extraction_state(attachment_of(store, ids["blank"]))[0] == "pending"
     assert worker.work() == 3
-    assert {name: (known := store.extraction(each)) and known.reason for name, each in ids.items()} == {
+    assert {name: (known := store.records.extraction(each)) and known.reason for name, each in ids.items()} == {
         **dict.fromkeys(("damaged", "unreadable", "blank", "read")),
         "large": "too-large",
     }
@@ -242,7 +244,7 @@ def test_other_readers_read_what_the_ones_before_made_nothing_of(store: Store, w
 
 
 def attachment_of(store: Store, attachment_id: str) -> Attachment:
-    attachment = store.attachment(attachment_id)
+    attachment = store.records.attachment(attachment_id)
     assert attachment is not None
     return attachment
 
@@ -261,8 +263,8 @@ def source(store: Store, attachment_id: str) -> dict[str, Any]:
 def test_what_nobody_reads_has_failed_at_once(store: Store, content: bytes, name: str, reason: str) -> None:
     attachment = upload(store, content, name)
     assert list(store.queue.ids()) == []
-    assert store.extraction(attachment.id) is None
-    state, known = store.extraction_state(attachment)
+    assert store.records.extraction(attachment.id) is None
+    state, known = store.steps.extraction_state(attachment)
     assert (state, known and known.reason) == ("failed", reason)
     told = source(store, attachment.id)
     assert told["extraction"] == {"state": "failed", "size": 0, "cut": False, "reason": reason}
@@ -276,21 +278,21 @@ def test_what_nobody_reads_has_failed_at_once(store: Store, content: bytes, name
 def test_a_blank_text_is_none(store: Store, worker: Extractor, content: bytes) -> None:
     attachment = upload(store, content)
     assert worker.work() == 1
-    state, known = store.extraction_state(attachment)
+    state, known = store.steps.extraction_state(attachment)
     assert (state, known and known.reason, known and known.attempts) == ("failed", "empty", 1)
     assert source(store, attachment.id)["extraction"]["reason"] == "empty"
     assert not path_of(data_of(store), attachment.id, Artefact.TEXT).exists()
 
 
 def test_pictures_are_read_as_soon_as_recognition_is_there(store: Store) -> None:
-    store.recognition = False
+    store.steps.recognition = False
     attachment = upload(store, picture(), "a.png")
-    state, known = store.extraction_state(attachment)
+    state, known = store.steps.extraction_state(attachment)
     assert (state, known and known.reason) == ("failed", "unsupported")
     assert store.queue.peek(attachment.id).left == ("thumbnail",)
-    store.recognition = True
-    assert store.extraction_state(attachment)[0] == "pending"
-    assert store.queue_missing() == 1
+    store.steps.recognition = True
+    assert store.steps.extraction_state(attachment)[0] == "pending"
+    assert store.steps.queue_missing() == 1
     assert list(store.queue.ids()) == [attachment.id]
     assert store.queue.peek(attachment.id).left == ("thumbnail", "recognition")
 
@@ -300,12 +302,12 @@ def test_what_earlier_versions_stored_of_it_says_the_same(store: Store) -> None:
     attachment = replace(upload(store, bytes(range(256)), "a.bin"), unread=None)
     store.storage.commit(attachment.id, attachment.to_record())
     assert "unread" not in (store.storage.record(attachment.id) or {})
-    state, known = store.extraction_state(attachment_of(store, attachment.id))
+    state, known = store.steps.extraction_state(attachment_of(store, attachment.id))
     assert (state, known and known.reason) == ("failed", "unsupported")
-    store.extracts = False
-    assert store.extraction_state(attachment_of(store, attachment.id)) == ("completed", None)
+    store.steps.extracts = False
+    assert store.steps.extraction_state(attachment_of(store, attachment.id)) == ("completed", None)
     off = upload(store, bytes(range(256)), "a.bin")
-    assert (store.extraction_state(off)[0], off.unread) == ("completed", None)
+    assert (store.steps.extraction_state(off)[0], off.unread) == ("completed", None)
 
 
 def test_a_record_that_changes_while_its_file_is_read(
@@ -313,20 +315,20 @@ def test_a_record_that_changes_while_its_file_is_read(
 ) -> None:
     """What was read by the old type is not kept, nor does it bring the old type back into the index."""
     attachment = upload(store)
-    read = extractor.reading.read
+    read = outcomes.reading.read
 
     def overtaken(*arguments: Any, **options: Any) -> Any:
         verdict = read(*arguments, **options)
-        monkeypatch.setattr(extractor.reading, "read", read)
-        assert len(store.retype({attachment.id: "text/x-other"})) == 1
+        monkeypatch.setattr(outcomes.reading, "read", read)
+        assert len(store.changes.retype({attachment.id: "text/x-other"})) == 1
         return verdict
 
-    monkeypatch.setattr(extractor.reading, "read", overtaken)
-    assert worker.work() == 0 or store.extraction(attachment.id) is not None
+    monkeypatch.setattr(outcomes.reading, "read", overtaken)
+    assert worker.work() == 0 or store.records.extraction(attachment.id) is not None
     worker.work()
     assert source(store, attachment.id)["media_type"] == "text/x-other"
     assert found(store, "heliotrope") == 1
-    known = store.extraction(attachment.id)
+    known = store.records.extraction(attachment.id)
     assert known is not None
     assert known.at > attachment_of(store, attachment.id).updated
     assert list(store.queue.ids()) == []
@@ -343,15 +345,15 @@ def test_a_change_that_was_interrupted_is_finished(store: Store, worker: Extract
 
     store.index.put_documents = unreachable  # type: ignore[method-assign]
     with pytest.raises(IndexUnavailable):
-        store.retype({attachment.id: "text/x-other", gone.id: "text/x-other", new_xid(): "text/plain"})
+        store.changes.retype({attachment.id: "text/x-other", gone.id: "text/x-other", new_xid(): "text/plain"})
     store.index.put_documents = put  # type: ignore[method-assign]
     assert attachment_of(store, attachment.id).media_type == "text/x-other"
     assert source(store, attachment.id)["media_type"] == "text/plain"
-    assert store.undecided() == 1
-    store.delete(gone.id, "default")
-    assert store.settle() == 1
-    assert (store.undecided(), source(store, attachment.id)["media_type"]) == (0, "text/x-other")
-    assert store.attachment(gone.id) is None
+    assert store.settling.undecided() == 1
+    store.deletion.delete(gone.id, "default")
+    assert store.settling.settle() == 1
+    assert (store.settling.undecided(), source(store, attachment.id)["media_type"]) == (0, "text/x-other")
+    assert store.records.attachment(gone.id) is None
     assert "error" in source(store, gone.id) or not source(store, gone.id)
     assert attachment.id in set(store.queue.ids())
 
@@ -360,8 +362,8 @@ def test_what_is_about_to_be_deleted_is_not_changed(store: Store) -> None:
     attachment = upload(store)
     with contextlib.closing(store.journal.begin("delete", [attachment.id], durable=True)):
         pass
-    assert store.retype({attachment.id: "text/x-other"}) == []
-    assert store.settle() == 1
+    assert store.changes.retype({attachment.id: "text/x-other"}) == []
+    assert store.settling.settle() == 1
     assert store.storage.record(attachment.id) is None
 
 
@@ -381,7 +383,7 @@ def proxied(tmp_path: Path, elasticsearch_url: str) -> Iterator[tuple[Store, Pro
             disk_reserve=0,
         )
         store_id = open_root(settings.data)
-        store = Store(settings, Filesystem(settings.data), AttachmentIndex(settings, store_id))
+        store = Store(settings, Filesystem(settings.data), store_id)
         with contextlib.closing(store.index):
             yield store, proxy
         delete_index(elasticsearch_url, settings.index)
@@ -410,7 +412,7 @@ def test_a_large_text_that_is_indexed_for_long_is_in_nobodys_way(proxied: tuple[
         fault.hold_until.set()
         thread.join()
     assert done == [1]
-    assert (found(store, "heliotrope"), store.extraction_state(attachment)[0]) == (1, "completed")
+    assert (found(store, "heliotrope"), store.steps.extraction_state(attachment)[0]) == (1, "completed")
 
 
 def test_documents_with_texts_are_written_as_they_are_made(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

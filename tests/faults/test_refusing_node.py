@@ -16,17 +16,18 @@ import requests
 
 from app.attachment import Attachment
 from app.embedded_node import EmbeddedNode
-from app.extraction import extractor
-from app.extraction.extractor import Extractor
+from app.extraction import lanes
 from app.ids import new_uuid, new_xid
 from app.index import generations
-from app.index.attachments import AttachmentIndex
 from app.index.connection import Connection
 from app.index.documents import Write
 from app.root import open_root, reaching
+from app.services import extracting
+from app.services.extracting import Extractor
+from app.services.store import Store
+from app.services.uploads import Draft
 from app.settings import Settings
 from app.storage.filesystem import Filesystem
-from app.store import Draft, Store
 from tests.faults.conftest import await_settled, undecided
 from tests.support.app import Server, running_server, unique_index
 
@@ -84,13 +85,15 @@ def test_a_text_that_is_never_taken(node: EmbeddedNode, tmp_path: Path, monkeypa
     environment = {"DATA": str(tmp_path / "data"), "INDEX": unique_index(), "DISK_RESERVE": "0"}
     settings = Settings.from_environ(reaching(node.url, environment))
     store_id = open_root(settings.data)
-    store = Store(settings, Filesystem(settings.data), AttachmentIndex(settings, store_id))
+    store = Store(settings, Filesystem(settings.data), store_id)
     worker = Extractor(store, settings)
 
     def uploaded(content: bytes) -> Attachment:
-        draft = Draft(new_xid(), "heliotrope.txt", store.stage([content], 1 << 20), "default", "test", "coco", "s")
+        draft = Draft(
+            new_xid(), "heliotrope.txt", store.uploads.stage([content], 1 << 20), "default", "test", "coco", "s"
+        )
         try:
-            return store.upload([draft])[0]
+            return store.uploads.upload([draft])[0]
         finally:
             draft.staged.discard()
 
@@ -101,20 +104,20 @@ def test_a_text_that_is_never_taken(node: EmbeddedNode, tmp_path: Path, monkeypa
         small = [uploaded(b"quokka") for _ in range(5)]
         large = uploaded(b"quokka " * PRESSURE)
         assert worker.work() == 5
-        assert [store.extraction_state(each)[0] for each in small] == ["completed"] * 5
-        assert store.extraction_state(large)[0] == "pending"
+        assert [store.steps.extraction_state(each)[0] for each in small] == ["completed"] * 5
+        assert store.steps.extraction_state(large)[0] == "pending"
         # Not now.
         assert worker.work() == 0
         (entry,) = (store.queue.take(each) for each in store.queue.ids())
         assert entry is not None
         assert (entry.id, entry.refused, entry.begun) == (large.id, 1, 1)
         entry.close()
-        monkeypatch.setattr(extractor, "RETRY_SECONDS", 0.0)
-        monkeypatch.setattr(extractor, "REFUSALS", 3)
+        monkeypatch.setattr(lanes, "RETRY_SECONDS", 0.0)
+        monkeypatch.setattr(extracting, "REFUSALS", 3)
         assert [worker.work() for _ in range(3)] == [0, 1, 0]
         assert store.queue.count() == 0
-        assert store.extraction_state(large)[0] == "failed"
-        known = store.extraction(large.id)
+        assert store.steps.extraction_state(large)[0] == "failed"
+        known = store.records.extraction(large.id)
         assert known is not None
         assert (known.reason, known.size) == ("too-large", 0)
         assert (counted(content_words="quokka"), counted(name_words="heliotrope")) == (5, 6)

@@ -24,10 +24,10 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from app.http.services import services_of, store_of
 from app.index.documents import Write
 from app.search.language import aggregations, body, queries
 from app.search.words import content_words, name_fields
-from app.services import services_of
 from app.settings import Settings
 from app.wiring import create_app
 from tests.search_language.catalogue import AGGREGATIONS, KEYS, QUERIES, filled
@@ -104,7 +104,7 @@ def constant_worlds(worlds: list[FlaskClient]) -> Iterator[list[FlaskClient]]:
     apps = [create_app(replace(services_of(each.application).settings, scores="constant")) for each in worlds]
     yield [app.test_client() for app in apps]
     for app in apps:
-        services_of(app).store.index.close()
+        store_of(app).index.close()
 
 
 @pytest.fixture(scope="module")
@@ -123,20 +123,20 @@ def worlds(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> 
             api_token=TOKEN,
         )
         app = create_app(settings)
-        services = services_of(app)
-        made.append(services)
+        store = store_of(app)
+        made.append(store)
         # The token of the settings is of the tenant `default`.
         own = [
             Write(each.id, 1, {**each.source, "tenant": "default"} if each.source["tenant"] == "mine" else each.source)
             for each in documents
             if each.source is not None
         ]
-        services.store.index.put_documents(own)
+        store.index.put_documents(own)
         merged(elasticsearch_url, alias)
         clients.append(app.test_client())
     yield clients
-    for services, alias in zip(made, aliases, strict=True):
-        services.store.index.close()
+    for store, alias in zip(made, aliases, strict=True):
+        store.index.close()
         delete_index(elasticsearch_url, alias)
 
 
@@ -546,7 +546,7 @@ def test_no_place_in_the_index_is_taken(worlds: list[FlaskClient]) -> None:
             status, text = asked(worlds[0], kind, content)
             assert (status, said in text) == (400, True), text
     # Elasticsearch takes it, and reads the number as a place: that is what is kept from it.
-    index = services_of(worlds[0].application).store.index
+    index = store_of(worlds[0].application).index
     point = index.open_point(60)
     raw = {"pit": {"id": point}, "sort": ["id"], "search_after": ["o1", 3]}
     assert '"sort":["o2",' in index.ask(raw).decode()
@@ -585,7 +585,7 @@ def check(worlds: list[FlaskClient], content: dict[str, Any]) -> Iterator[str | 
 
 def test_a_name_of_secrets(worlds: list[FlaskClient]) -> None:
     """The secrets are there: their own tenant's filter finds them, so that not finding them says something."""
-    index = services_of(worlds[0].application).store.index
+    index = store_of(worlds[0].application).index
     found = json.loads(index.ask({"query": {"term": {"tenant": "other"}}, "size": 100}))
     assert len(found["hits"]["hits"]) == len(SECRETS)
     assert MARK in json.dumps(found)

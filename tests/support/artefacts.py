@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from app.services.store import Store
 from app.storage.contract import Artefact, name_of
-from app.store import Store
 
 
 def path_of(data: Path, attachment_id: str, artefact: Artefact = Artefact.BYTES) -> Path:

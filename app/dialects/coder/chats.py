@@ -19,8 +19,8 @@ from app.errors import IndexRejected, IndexUnavailable, InvalidRequest, NotFound
 from app.http.access import caller, requires
 from app.http.describe import JSON, TEXT, Answer, Parameter, Schema, array, describes, obj
 from app.http.parameters import json_object
+from app.http.services import services
 from app.ids import new_uuid
-from app.services import services
 
 MAX_PARTS = 100
 #: What it costs to look whether a file is there, in steps of `app.processing`.
@@ -162,7 +162,7 @@ def _encodable(text: str, where: str) -> None:
 def _check_files(files: tuple[str, ...], tenant: str) -> None:
     for file_id in files:
         try:
-            attachment = services().store.find(file_id, tenant)
+            attachment = services().records.find(file_id, tenant)
         except NotFound:
             attachment = None
         if attachment is None or attachment.dialect != blueprint.name:
@@ -262,7 +262,7 @@ def _described(chat: Chat) -> dict[str, Any]:
     for file_id in chat.files:
         processing.spend(STEPS_A_FILE)
         try:
-            attachment = services().store.find(file_id, chat.tenant)
+            attachment = services().records.find(file_id, chat.tenant)
         except NotFound:
             # Deleted since, through another dialect.
             continue

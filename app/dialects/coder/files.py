@@ -26,10 +26,9 @@ from app.errors import (
 from app.http import sending
 from app.http.access import caller, requires
 from app.http.describe import BINARY, JSON, TEXT, Answer, Parameter, Schema, describes, obj
-from app.http.uploads import body_chunks, check_length
+from app.http.services import services
+from app.http.uploads import Upload, body_chunks, check_length, keep
 from app.ids import new_uuid
-from app.services import services
-from app.store import Draft
 
 UUID: Schema = {"type": "string", "format": "uuid"}
 
@@ -60,39 +59,25 @@ _FOUND = {
 )
 def upload_file() -> tuple[Response, int]:
     """Store the image in the body; 201 with its id. The checks and their order are docs/coder.md's."""
-    store, settings = services().store, services().settings
-    organization = _organization()
-    limit = settings.max_chat_file_size
+    uploads, organization = services().uploads, _organization()
+    limit = services().settings.max_chat_file_size
     try:
         announced = check_length(request, limit)
         if request.mimetype not in images.ALLOWED:
             raise _unsupported()
-        store.check_room(announced or 0)
+        uploads.check_room(announced or 0)
         chunks = body_chunks(request, limit)
         head = _head(chunks)
         media_type = images.detect(head)
         if media_type is None:
             raise _unsupported()
-        staged = store.stage(itertools.chain([head], chunks), limit)
+        staged = uploads.stage(itertools.chain([head], chunks), limit)
     except (RequestTooLarge, FileTooLarge):
         raise CoderError(413, "File too large.", f"Maximum file size is {limit} bytes.") from None
     name = request_name(request.headers.get("Content-Disposition")) or images.default_name(media_type)
-    token = caller()
+    file = Upload("", name, staged, media_type)
     try:
-        (attachment,) = store.upload(
-            [
-                Draft(
-                    new_uuid(),
-                    name,
-                    staged,
-                    token.tenant,
-                    token.name,
-                    blueprint.name,
-                    media_type=media_type,
-                    fields={"organization": organization},
-                )
-            ]
-        )
+        (attachment,) = keep([file], [new_uuid()], fields={"organization": organization})
     finally:
         staged.discard()
     return jsonify(id=attachment.id), 201
@@ -130,7 +115,7 @@ def get_file(file: str) -> Response:
     file_id = parse_uuid(file)
     if file_id is None:
         raise CoderError(400, "Invalid file ID.")
-    opened = services().store.open(file_id, caller().tenant, read=request.method != "HEAD")
+    opened = services().downloads.open(file_id, caller().tenant, read=request.method != "HEAD")
     if opened.attachment.dialect != blueprint.name:
         # Another dialect's file may be of any type, and what is sent from here is shown in place.
         opened.close()

@@ -27,7 +27,7 @@ from app.errors import (
 )
 from app.http.access import caller, requires
 from app.http.describe import Answer, describes
-from app.services import services
+from app.http.services import services
 from app.watch.handover import take_over
 
 

@@ -9,34 +9,52 @@ from flask import Flask, current_app
 from app.chats import Chats
 from app.page.attempts import Attempts
 from app.page.signins import SignIns
-from app.points import Points
+from app.services.deletion import Deletion
+from app.services.downloads import Downloads
+from app.services.records import Records
+from app.services.searching import Searching
+from app.services.steps import Steps
+from app.services.store import Store
+from app.services.uploads import Uploads
 from app.settings import Settings
-from app.store import Store
 from app.tokens import Tokens
 from app.watch.watchers import Watchers
 
-_KEY = "attachment_store"
+_KEY, _STORE = "attachment_store", "attachment_store_whole"
 
 
 @dataclass(frozen=True)
 class Services:
+    """What dialects call. They reach neither storage nor index: the store as a whole is `store_of`, for what watches it."""
+
     settings: Settings
-    store: Store
+    records: Records
+    steps: Steps
+    uploads: Uploads
+    downloads: Downloads
+    deletion: Deletion
+    searching: Searching
     tokens: Tokens
     chats: Chats
     sign_ins: SignIns
     attempts: Attempts
-    points: Points
     watchers: Watchers
 
-    def bind(self, app: Flask) -> None:
+    def bind(self, app: Flask, store: Store) -> None:
         """Make these the services of the requests to `app`."""
         app.extensions[_KEY] = self
+        app.extensions[_STORE] = store
 
 
 def services_of(app: Flask) -> Services:
     """The services that were bound to `app`."""
     found: Services = app.extensions[_KEY]
+    return found
+
+
+def store_of(app: Flask) -> Store:
+    """The store that was bound to `app` with them."""
+    found: Store = app.extensions[_STORE]
     return found
 
 

@@ -1,0 +1,187 @@
+"""The threads that work through the queue: in every worker process of the server, sharing the work through its locks.
+
+There are three stages, each with a lane of its own, which has slots and turns of its own: documents are read, thumbnails are
+drawn, and the text in pictures is recognized, which takes seconds for each. So neither photos keep a text waiting nor scans
+a thumbnail. What is done with an entry is another's business (`Work`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from app.errors import IndexUnavailable, StoreError
+from app.extraction import sandbox
+from app.extraction.queue import STAGES, Entry, Queue, Stage
+from app.extraction.slots import Slot, Slots
+from app.extraction.turns import LOOK, QUICK, Turns
+from app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: Seconds before a document that failed is tried again, times the tries it had.
+RETRY_SECONDS = 2.0
+#: Seconds between two tries at most, which double each time.
+MOST_SECONDS = 300.0
+#: Seconds between two looks for a free slot.
+SLOT_SECONDS = 0.05
+#: What the files of a stage's lane are called by.
+_LANES: dict[Stage, str] = {"text": "", "thumbnail": "thumbnails", "recognition": "pictures"}
+
+#: Does what is next with an entry of this stage, and returns whether the entry is gone; raises sandbox.Stopped when the
+#: function that it is given says so.
+Work = Callable[[Entry, Stage, Callable[[], bool]], bool]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Documents that wait for each other. `fresh`: those of which this process knows without a look, with their tenants."""
+
+    name: str
+    stage: Stage
+    slots: Slots
+    turns: Turns
+    fresh: queue.Queue[tuple[str, str | None]]
+
+    def hear(self) -> bool:
+        """Take up the fresh ones; whether there were any."""
+        found = False
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self.turns.add(*self.fresh.get_nowait())
+                found = True
+        return found
+
+
+class Lanes:
+    """Works through one queue until stopped."""
+
+    def __init__(
+        self,
+        entries: Queue,
+        settings: Settings,
+        work: Work,
+        tenant_of: Callable[[str], str],
+        first: Mapping[Stage, Callable[[], None]],
+    ) -> None:
+        """`tenant_of`: whose an attachment is, empty where nobody knows. `first`: what one thread of a stage's lane does
+        before all else."""
+        self._queue = entries
+        self._interval = settings.reconcile_interval
+        self._do, self._tenant_of, self._first = work, tenant_of, first
+        self._began = time.time()
+        counts = (settings.extraction_workers, settings.thumbnail_workers, settings.recognition_workers)
+        self._lanes = [self._lane(stage, count) for stage, count in zip(STAGES, counts, strict=True)]
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=(lane, number == 0), name=f"{lane.name}-{number}", daemon=True)
+            for lane in self._lanes
+            for number in range(lane.slots.count)
+        ]
+
+    def _lane(self, stage: Stage, count: int) -> Lane:
+        name = _LANES[stage]
+        slots = Slots(self._queue.folder, count, name)
+        turns = Turns(self._queue, slots, self._tenant_of, stage)
+        return Lane(f"extractor-{name or 'texts'}", stage, slots, turns, self._queue.fresh[stage])
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Stop; a document at hand stays in the queue. Waits for it."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def work(self) -> int:
+        """Do what can be done of the queue now, in this thread; how many were done."""
+        return sum(self._work(lane) for lane in self._lanes)
+
+    def _work(self, lane: Lane) -> int:
+        done = 0
+        lane.turns.look(again=True)
+        while not self._stop.is_set() and (lane.hear() or lane.turns.waits()):
+            with lane.slots.free() as slot:
+                if slot is not None:
+                    begun = lane.turns.begin(slot, lambda entry: not _too_soon(entry, self._began))
+                    if begun is None:
+                        return done
+                    with contextlib.closing(begun[0]):
+                        done += self._one(*begun, lane, slot)
+                    if begun[0].left and begun[0].stage != lane.stage:
+                        self._queue.hand_over(begun[0].id, begun[1], begun[0].stage)
+            if slot is None:
+                self._stop.wait(SLOT_SECONDS)
+        return done
+
+    def stopped(self) -> bool:
+        """Whether all is to end."""
+        return self._stop.is_set()
+
+    def _run(self, lane: Lane, first: bool) -> None:
+        while not self._stop.is_set():
+            try:
+                if first and lane.stage in self._first:
+                    self._first[lane.stage]()
+                first = False
+                self._work(lane)
+            except IndexUnavailable:
+                # It is said by every request and by /health; here it only means: later.
+                pass
+            except sandbox.Stopped:
+                return
+            except Exception:
+                log.exception("extracting failed; it goes on")
+            # Wakes up at once for an upload of this process.
+            with contextlib.suppress(queue.Empty):
+                lane.turns.add(*lane.fresh.get(timeout=self._interval))
+
+    def _one(self, entry: Entry, tenant: str, lane: Lane, slot: Slot) -> bool:
+        """Extract it unless it has to give way to others; whether its entry is gone."""
+        began = looked = time.monotonic()
+
+        def stopping() -> bool:
+            nonlocal looked
+            if self._stop.is_set():
+                return True
+            now = time.monotonic()
+            if now - began < QUICK or now - looked < LOOK:
+                return False
+            looked = now
+            lane.hear()
+            return lane.turns.gives_way(entry, tenant, slot)
+
+        try:
+            return self._do(entry, lane.stage, stopping)
+        except sandbox.Stopped:
+            if self._stop.is_set():
+                raise
+            entry.begun -= 1
+            entry.put_back += 1
+            entry.save()
+            return False
+        finally:
+            with contextlib.suppress(StoreError):
+                lane.turns.end(tenant, time.monotonic() - began)
+
+
+def _too_soon(entry: Entry, began: float) -> bool:
+    """Whether it failed just now, and is to be left alone for a while. `began`: when this process did; a machine may have
+    been put right since."""
+    doubled = min(max(entry.tried, entry.refused, entry.unfit), 10)
+    if doubled == 0:
+        return False
+    wait = min(MOST_SECONDS, RETRY_SECONDS * 2**doubled)
+    saved = os.fstat(entry.descriptor).st_mtime
+    if entry.unfit and saved < began:
+        return False
+    # A time to come is one of a clock that was put back since: nobody waits until it is reached again.
+    return bool(0 <= time.time() - saved < wait)

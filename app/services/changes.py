@@ -1,0 +1,81 @@
+"""Changes of records. Order of effects: alone for the moment, in which no upload and no delete is under way: journal entry,
+durable -> records, durable -> documents, searchable -> queue entries -> journal entry away."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from app.attachment import Attachment, now
+from app.document import document_of
+from app.index.attachments import AttachmentIndex
+from app.journal import Entry, Journal
+from app.services.records import Records
+from app.services.steps import Steps
+from app.storage.contract import Storage
+from app.turnstile import Turnstile
+
+
+class Changes:
+    def __init__(
+        self,
+        storage: Storage,
+        index: AttachmentIndex,
+        journal: Journal,
+        turnstile: Turnstile,
+        records: Records,
+        steps: Steps,
+    ) -> None:
+        self._storage, self._index, self._journal, self._turnstile = storage, index, journal, turnstile
+        self._records, self._steps = records, steps
+
+    def retype(self, wanted: Mapping[str, str]) -> list[Attachment]:
+        """Give attachments, by their ids, other media types; those that were changed. On return that is durable, the next
+        search says so, and their texts are to be taken out anew. What is gone by now, or about to be, is left out.
+
+        Raises StorageFull or StorageFailed, IndexUnavailable, IndexRejected or IndexOutcomeUnknown: then some may be
+        changed, and what is left to do for these is done by `settle`.
+        """
+        with self._turnstile.alone():
+            going = self._journal.ids("delete")
+            changed = [
+                each
+                for attachment_id, media_type in wanted.items()
+                if attachment_id not in going and (each := self._retyped(attachment_id, media_type)) is not None
+            ]
+            if not changed:
+                return []
+            entry = self._journal.begin("change", [each.id for each in changed], durable=True, alone=True)
+            try:
+                for each in changed:
+                    self._storage.commit(each.id, each.to_record())
+            except BaseException:
+                entry.close()
+                raise
+        with contextlib.closing(entry):
+            work = self._turnstile.enter()
+            try:
+                self.finish(entry)
+            finally:
+                os.close(work)
+        return changed
+
+    def _retyped(self, attachment_id: str, media_type: str) -> Attachment | None:
+        attachment = self._records.attachment(attachment_id)
+        if attachment is None or attachment.media_type == media_type:
+            return None
+        known = self._records.extraction(attachment_id)
+        # Later than all that was written of it, whatever the clock says: its time is the document's version.
+        last = max(attachment.updated, known.at if known is not None else attachment.updated)
+        moment = max(now(), last + timedelta(microseconds=1))
+        return self._steps.told(replace(attachment, media_type=media_type, updated=moment))
+
+    def finish(self, entry: Entry) -> None:
+        found = [self._records.attachment(attachment_id) for attachment_id in entry.ids]
+        attachments = [each for each in found if each is not None]
+        self._index.put_documents(document_of(self._storage, each) for each in attachments)
+        self._steps.enqueue_anew(attachments)
+        entry.settled()

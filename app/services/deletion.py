@@ -1,0 +1,44 @@
+"""Deletes. Order of effects: journal entry, durable -> document out, no search finds it -> record and bytes away, durable ->
+journal entry away -> acknowledged."""
+
+from __future__ import annotations
+
+import contextlib
+
+from app.attachment import Attachment
+from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, WrongIndex
+from app.index.attachments import AttachmentIndex
+from app.journal import Entry, Journal
+from app.monitoring import measures
+from app.services.records import Records
+from app.storage.contract import Storage
+
+
+class Deletion:
+    def __init__(self, storage: Storage, index: AttachmentIndex, journal: Journal, records: Records) -> None:
+        self._storage, self._index, self._journal, self._records = storage, index, journal, records
+
+    def delete(self, attachment_id: str, tenant: str) -> Attachment:
+        """Remove an attachment; on return no search finds it and its bytes are gone. Returns what it was.
+
+        Raises NotFound; IndexUnavailable or IndexRejected (nothing changed); IndexOutcomeUnknown (decided later);
+        StorageFailed (it is no longer found, and the rest is done later).
+        """
+        attachment = self._records.find(attachment_id, tenant)
+        with contextlib.closing(self._journal.begin("delete", [attachment_id], durable=True)) as entry:
+            try:
+                self.finish(entry)
+            except IndexOutcomeUnknown:
+                raise
+            except (IndexUnavailable, IndexRejected, WrongIndex):
+                # Certainly refused, so nothing has changed yet. (A failing disk comes after the index: no way back.)
+                entry.settled()
+                raise
+        measures.deleted()
+        return attachment
+
+    def finish(self, entry: Entry, seconds: float | None = None) -> None:
+        self._index.remove(entry.ids, seconds=seconds)
+        for attachment_id in entry.ids:
+            self._storage.remove(attachment_id)
+        entry.settled()

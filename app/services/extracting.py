@@ -1,0 +1,234 @@
+"""What becomes of a document after its upload. Order of effects:
+
+Text: durable -> outcome durable (`<id>.extraction`, from here on nothing is extracted again) -> document with the text,
+searchable -> queue entry away. Whatever is killed in between, the entry stays and the rest is done later, once. A delete
+that comes meanwhile wins: its removal has a higher version than any document, and who finds the record gone takes away the
+text that it just wrote.
+
+A picture has nothing to read in the first stage. A document with pictures inside, or with pages that are pictures, goes on
+to the last one when the rest of its text can be found. There it is read once more, pictures and all; where that fails, the
+text that it has stays, and is told as cut.
+
+Thumbnails: drawn -> durable in one step (`<id>.thumbnail`, also where there are none) -> stage done. They are no part of the
+document in the index, and what becomes of them changes nothing of the text or its state. Where the machine is the reason
+that they can't be drawn, the entry's other stages go first.
+
+Where this machine is the reason that a document could not be read (app/extraction/control.py), the outcome says so and the
+entry stays: it is tried again later and later, and at the next start.
+
+A text that Elasticsearch won't take, though it takes the document without it, is tried again later and later, and has failed
+in the end; the others go on. One that it refuses for good has failed at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+from app.attachment import Attachment
+from app.document import TEXT_FIELDS, document_of
+from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, StorageFailed, StorageFull
+from app.extraction.kinds import READERS, forms
+from app.extraction.lanes import Lanes
+from app.extraction.queue import Entry, Stage
+from app.extraction.record import Extraction
+from app.monitoring import measures
+from app.services.outcomes import Outcomes
+from app.services.store import Store
+from app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: How often Elasticsearch may refuse a text, or not be done with it, while it takes the rest of the document.
+REFUSALS = 8
+
+
+class Extractor:
+    """Works through the queue of one store until stopped."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._storage, self._index, self._queue = store.storage, store.index, store.queue
+        self._records, self._steps, self._change_lock = store.records, store.steps, store.change_lock
+        self._thumbnails = settings.thumbnails
+        # Of each kind one is controlled, seconds in all, for which no text is to wait.
+        first: dict[Stage, Callable[[], None]] = {"text": self._scan, "recognition": self._control}
+        self._lanes = Lanes(store.queue, settings, self._one, self._tenant_of, first)
+        self._outcomes = Outcomes(settings, store.storage, store.queue, store.records, store.steps, self._lanes.stopped)
+
+    def start(self) -> None:
+        """Start the threads."""
+        self._lanes.start()
+
+    def stop(self) -> None:
+        """Stop; a document at hand stays in the queue. Waits for it."""
+        self._lanes.stop()
+
+    def work(self) -> int:
+        """Do what can be done of the queue now, in this thread; how many were done."""
+        return self._lanes.work()
+
+    def _one(self, entry: Entry, stage: Stage, stopping: Callable[[], bool]) -> bool:
+        return self._draw(entry, stopping) if stage == "thumbnail" else self._extract(entry, stopping)
+
+    def _tenant_of(self, attachment_id: str) -> str:
+        try:
+            attachment = self._records.attachment(attachment_id)
+        except StorageFailed:
+            return ""
+        return "" if attachment is None else attachment.tenant
+
+    def _scan(self) -> None:
+        condition = f"{forms()} thumbnails={self._thumbnails}"
+        with self._queue.scan(condition, f"{READERS} recognition={self._steps.recognition}") as due:
+            if due is not None:
+                count = self._steps.queue_missing(failed=due == "failed")
+                log.info("looked through all records: %d to extract", count)
+
+    def _control(self) -> None:
+        self._outcomes.control()
+
+    def _extract(self, entry: Entry, stopping: Callable[[], bool]) -> bool:
+        attachment = self._records.attachment(entry.id)
+        if attachment is None:
+            self._forget(entry)
+            return True
+        if not entry.left:
+            stages = self._steps.stages_anew if entry.again else self._steps.stages
+            entry.left = stages(attachment) or ("text",)
+            entry.save()
+            if entry.stage != "text":
+                return False
+        recognizing = entry.stage == "recognition"
+        known = self._records.extraction(entry.id)
+        if entry.again or entry.unfit or recognizing or known is None:
+            has_text = recognizing and known is not None and known.size > 0
+            outcome = self._outcomes.text(entry, attachment, stopping)
+            if outcome == "later":
+                # What text it has is in its pictures.
+                with self._change():
+                    return not self._overtaken(entry, attachment) and entry.go_on()
+            if outcome is None or (has_text and outcome[0].reason == "environment"):
+                return False
+            if has_text and outcome[0].reason is not None:
+                with self._change():
+                    return not self._overtaken(entry, attachment) and self._make_searchable(entry, attachment)
+            extraction, text = self._later(entry, outcome[0]), outcome[1]
+            # The files and the document change together: a rebuild has both or none.
+            with contextlib.nullcontext() if text is None else contextlib.closing(text), self._change():
+                if self._overtaken(entry, attachment):
+                    return False
+                entry.secure()
+                self._storage.keep_text(entry.id, extraction.to_record(), text)
+                measures.extracted(extraction.reason or "completed")
+                if entry.again or entry.refused:
+                    entry.again, entry.refused = False, 0
+                    entry.save()
+                return self._make_searchable(entry, attachment)
+        with self._change():
+            return not self._overtaken(entry, attachment) and self._make_searchable(entry, attachment)
+
+    def _overtaken(self, entry: Entry, attachment: Attachment) -> bool:
+        """Whether the record was written anew since, so that its text and thumbnails may be others: then all is to be done
+        anew, which whoever wrote it could not say in the entry. Nobody writes it within `_change`."""
+        present = self._records.attachment(attachment.id)
+        if present is None or present.updated == attachment.updated:
+            return False
+        entry.left, entry.again = (), True
+        entry.save()
+        return True
+
+    def _later(self, entry: Entry, extraction: Extraction) -> Extraction:
+        """`extraction`, later than the one before it, whatever the clock says: its time is the document's version."""
+        before = self._records.extraction(entry.id)
+        if before is None or before.at < extraction.at:
+            return extraction
+        return replace(extraction, at=before.at + timedelta(microseconds=1))
+
+    @contextlib.contextmanager
+    def _change(self) -> Iterator[None]:
+        work = self._change_lock.enter()
+        try:
+            yield
+        finally:
+            os.close(work)
+
+    def _make_searchable(self, entry: Entry, attachment: Attachment) -> bool:
+        """Make the text searchable; whether nothing is left to do."""
+        if self._records.attachment(entry.id) is not None and not self._indexed(entry, attachment):
+            return False
+        if self._records.attachment(entry.id) is None:
+            self._forget(entry)
+        else:
+            return not entry.unfit and entry.go_on()
+        return True
+
+    def _indexed(self, entry: Entry, attachment: Attachment) -> bool:
+        """Whether the document is in the index: with its text, or without one that Elasticsearch won't take."""
+        document = document_of(self._storage, attachment)
+        try:
+            self._index.put_documents([document])
+            return True
+        except (IndexRejected, IndexUnavailable, IndexOutcomeUnknown) as error:
+            if document.source is None or not document.source.get("content_words"):
+                if isinstance(error, IndexRejected):
+                    log.info("the document of %s is not indexed: %s", entry.id, error)
+                    return True
+                raise
+            refused = error
+        bare = {name: value for name, value in document.source.items() if name not in TEXT_FIELDS}
+        try:
+            # Taken, it was the text; else it is Elasticsearch, which nobody's text is to blame for.
+            self._index.put_documents([replace(document, source=bare)])
+        except IndexRejected as error:
+            # A delete was faster, which is looked for next; or somebody who knew more.
+            log.info("the text of %s is not indexed: %s", entry.id, error)
+            return True
+        entry.refused += 1
+        log.warning("Elasticsearch did not take the text of %s: %s", entry.id, refused)
+        if isinstance(refused, IndexRejected) or entry.refused >= REFUSALS:
+            failed = self._outcomes.failed(entry, "too-large", "Elasticsearch did not take the text")
+            self._storage.keep_text(entry.id, self._later(entry, failed).to_record(), None)
+            self._index.put_documents([document_of(self._storage, attachment)])
+            return True
+        entry.save()
+        return False
+
+    def _forget(self, entry: Entry) -> None:
+        """The attachment was deleted: nothing of its text may stay."""
+        self._storage.remove_text(entry.id)
+        self._storage.remove_thumbnail(entry.id)
+        self._index.remove([entry.id])
+        entry.done()
+
+    # Thumbnails
+
+    def _draw(self, entry: Entry, stopping: Callable[[], bool]) -> bool:
+        """Draw its thumbnails; whether nothing is left to do."""
+        attachment = self._records.attachment(entry.id)
+        if attachment is None:
+            self._forget(entry)
+            return True
+        way = self._steps.drawing(attachment)
+        drawn = None if way is None else self._outcomes.thumbnail(entry, attachment, way, stopping)
+        if way is not None and drawn is None:
+            return False
+        with self._change():
+            if self._overtaken(entry, attachment):
+                return False
+            if drawn is not None:
+                try:
+                    self._storage.keep_thumbnail(entry.id, drawn[0].to_head(), drawn[1])
+                except (StorageFull, StorageFailed) as error:
+                    log.warning("the thumbnails of %s can't be kept now: %s", entry.id, error)
+                    return self._outcomes.not_now(entry)
+                measures.drawn(drawn[0].reason or "completed")
+            elif self._steps.draws:
+                self._storage.remove_thumbnail(entry.id)
+            if self._records.attachment(entry.id) is None:
+                self._forget(entry)
+                return True
+            return entry.go_on()

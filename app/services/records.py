@@ -1,0 +1,99 @@
+"""What the files say of attachments: nothing here asks the index, or changes anything."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Iterator
+
+from app.attachment import Attachment
+from app.document import extraction_of, inside_of, thumbnail_of
+from app.errors import NotFound, StorageFailed, StoreError
+from app.extraction.record import Extraction
+from app.extraction.thumbnail import Thumbnail
+from app.ids import is_id
+from app.search.inside import Inside
+from app.storage.contract import Storage, Version
+
+log = logging.getLogger(__name__)
+
+#: Attachments that a process keeps in memory, about a kilobyte each.
+KNOWN_RECORDS = 2000
+
+
+class Records:
+    """Attachments, and what became of their texts and thumbnails, as one storage has them."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        #: Records that were read, each as long as it is the one on the disk: any process may delete it at any time.
+        self._known = functools.lru_cache(maxsize=KNOWN_RECORDS)(self._present)
+
+    def find(self, attachment_id: str, tenant: str) -> Attachment:
+        """The attachment under this id. Raises NotFound when there is none, or it is another tenant's."""
+        version = self._storage.version(attachment_id) if is_id(attachment_id) else None
+        if version is None:
+            raise NotFound()
+        attachment = self._known(attachment_id, version)
+        if attachment.tenant != tenant:
+            raise NotFound()
+        return attachment
+
+    def _present(self, attachment_id: str, version: Version) -> Attachment:
+        """The attachment whose record was seen as `version`; NotFound when it has gone since."""
+        attachment = self.attachment(attachment_id)
+        if attachment is None:
+            raise NotFound()
+        return attachment
+
+    def attachment(self, attachment_id: str) -> Attachment | None:
+        """The attachment under this id, whosever it is; None when there is none. Raises StorageFailed."""
+        record = self._storage.record(attachment_id)
+        try:
+            return None if record is None else Attachment.from_record(record)
+        except ValueError as error:
+            raise StorageFailed("The record of this attachment is damaged") from error
+
+    def extraction(self, attachment_id: str) -> Extraction | None:
+        """How the extraction ended; None while it has not, or what is known of it is damaged. Raises StorageFailed."""
+        try:
+            return extraction_of(self._storage, attachment_id)
+        except ValueError:
+            log.error("damaged extraction: %s", attachment_id)
+            return None
+
+    def thumbnail(self, attachment_id: str) -> Thumbnail | None:
+        """How drawing ended; None while it has not, or what is known of it is damaged. Raises StorageFailed."""
+        try:
+            return thumbnail_of(self._storage, attachment_id)
+        except ValueError:
+            log.error("damaged thumbnail: %s", attachment_id)
+            return None
+
+    def kept(self, attachment: Attachment) -> Extraction:
+        """What is known of the text that was taken out. Raises NotFound when there is no text (yet), StorageFailed."""
+        known = self.extraction(attachment.id)
+        if known is None or not known.size:
+            raise NotFound()
+        return known
+
+    def inside(self, attachment_id: str, tenant: str) -> Inside | None:
+        """The files inside of an attachment, for whoever was answered that a search found it; None where there are none, or
+        nothing is known of them (any more). What the disk does not say is left out of an answer, which stays one."""
+        try:
+            return inside_of(self._storage, self.find(attachment_id, tenant).id)
+        except NotFound:
+            return None
+        except (StorageFailed, ValueError):
+            log.error("what is known of the text of %s can't be read", attachment_id)
+            return None
+
+    def all(self) -> Iterator[Attachment]:
+        """All attachments of all tenants, in no order; a damaged record is passed over with a line in the log."""
+        for attachment_id in self._storage.ids():
+            try:
+                record = self._storage.record(attachment_id)
+                if record is not None:
+                    yield Attachment.from_record(record)
+            except (StoreError, ValueError):
+                log.error("damaged record: %s", attachment_id)

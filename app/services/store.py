@@ -1,0 +1,50 @@
+"""A store, put together from its storage, its index and what its processes agree by: docs/guarantees.md has its promises.
+
+The order of effects is in the services of this room and nowhere else: `uploads`, `deletion`, `changes`, `extracting`, and
+`settling` for what a kill leaves of these. The files are the truth and the index follows: whatever stops in the middle
+leaves a journal entry or an entry in the queue, by which index and files are brought together again.
+
+Rejected: the document first (a crash leaves hits that can't be downloaded), a transaction log in Elasticsearch (then
+downloads would need it), and one class for all of it (whoever needed one promise had to read them all).
+"""
+
+from __future__ import annotations
+
+from app.extraction.queue import Queue
+from app.index.attachments import AttachmentIndex
+from app.journal import Journal
+from app.services.changes import Changes
+from app.services.deletion import Deletion
+from app.services.downloads import Downloads
+from app.services.records import Records
+from app.services.settling import Settling
+from app.services.steps import Steps
+from app.services.uploads import Uploads
+from app.settings import Settings
+from app.storage.contract import Storage
+from app.turnstile import Turnstile
+
+
+class Store:
+    """Attachments of all tenants over one storage, one data folder and one index."""
+
+    def __init__(self, settings: Settings, storage: Storage, store_id: str) -> None:
+        """`store_id`: whose index it is, as `open_root` tells. Elasticsearch is not asked yet."""
+        self.storage = storage
+        self.journal = Journal(settings.data)
+        self.queue = Queue(settings.data)
+        # An index that was lost is not made anew and empty: searches would silently miss what is acknowledged.
+        self.index = AttachmentIndex(settings, store_id, may_create=lambda: not self.holds_attachments())
+        self.change_lock = Turnstile(settings.data)
+        self.records = Records(storage)
+        self.steps = Steps(settings, storage, self.queue, self.records)
+        self.downloads = Downloads(storage, self.queue, self.records)
+        self.deletion = Deletion(storage, self.index, self.journal, self.records)
+        self.uploads = Uploads(storage, self.index, self.journal, self.steps, self.deletion)
+        self.changes = Changes(storage, self.index, self.journal, self.change_lock, self.records, self.steps)
+        self.settling = Settling(storage, self.index, self.journal, self.steps, self.deletion, self.changes)
+
+    def holds_attachments(self) -> bool:
+        """Whether any attachment is there, apart from those whose upload is not decided. Raises StorageFailed."""
+        # The id before the journal: an upload's entry is there before its record.
+        return any(each not in self.journal.ids("upload") for each in self.storage.ids())
