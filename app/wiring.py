@@ -14,19 +14,17 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 from werkzeug.wrappers import Response as AnyResponse
 
-from app import descriptors, processing
+from app import processing
 from app.chats import Chats
 from app.dialects import DIALECTS
 from app.dialects.base import Dialect
 from app.errors import NotFound, StoreError
-from app.http import security
 from app.http.access import PUBLIC, authorize, check_all_marked, required_scope, tenant
 from app.http.describe import operation_of
 from app.http.observed import current, observation_of, observed
 from app.http.observed import install as install_observation
 from app.http.services import Services
 from app.http.uploads import check_announced
-from app.incoming import COLLECTED_SIZE
 from app.monitoring import health, measures, metrics
 from app.openapi import document
 from app.openapi import page as api_page
@@ -37,6 +35,8 @@ from app.page.signins import SignIns
 from app.points import Points
 from app.processing import Processing
 from app.root import open_root
+from app.server import descriptors, security
+from app.server.request import COLLECTED_SIZE
 from app.services.searching import Searching
 from app.services.store import Store
 from app.settings import Settings

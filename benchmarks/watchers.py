@@ -100,7 +100,7 @@ def served(model: Model, folder: Path, url: str) -> Iterator[tuple[str, str]]:
                 "-m",
                 "gunicorn",
                 "-c",
-                "python:app.server",
+                "python:app.server.config",
                 "--bind",
                 f"fd://{listener.fileno()}",
                 target,

@@ -19,11 +19,9 @@ import sys
 
 import gunicorn.app.wsgiapp
 
+import app.server.worker  # noqa: F401
+
 # What the server's configuration and its workers import. Not the configuration itself: it reads the settings.
-import app.services.extracting
-import app.upkeep.reconciler
-import app.wiring
-import app.worker  # noqa: F401
 from app.root import reaching
 
 

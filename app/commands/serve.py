@@ -91,7 +91,7 @@ def _start_server(host: str, port: int, environment: dict[str, str]) -> subproce
     """The server's process, which waits for `_tell_server`."""
     # -P: nothing of the folder that this was called in.
     command = [sys.executable, "-P", "-m", "app.commands.early_server"]
-    command += ["-c", "python:app.server", "--bind", _authority(host, port), "app.wiring:create_app()"]
+    command += ["-c", "python:app.server.config", "--bind", _authority(host, port), "app.wiring:create_app()"]
     # A session of its own: a Ctrl-C at the terminal is for this process, which stops the server in order.
     return subprocess.Popen(
         command,

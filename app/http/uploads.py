@@ -33,8 +33,8 @@ from app.errors import (
 from app.http.access import caller
 from app.http.names import checked_name, decode_form_text, disposition_parameters, form_filename
 from app.http.observed import current
-from app.http.pace import was_cut
 from app.http.services import services
+from app.server.slow_clients import was_cut
 from app.services.uploads import Draft
 from app.settings import Settings
 from app.storage.contract import Staged

@@ -2,7 +2,7 @@
 
 Under several worker processes every process adds up in files of its own (prometheus-client's multiprocess mode), and
 `/metrics` adds those. The library decides between files and memory when it is imported, by a variable of the environment
-that app.server sets; that is why it is imported on first use and not above.
+that app.server.config sets; that is why it is imported on first use and not above.
 
 Labels are routes, dialects, codes: never an id, a name or a tenant.
 """

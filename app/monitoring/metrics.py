@@ -31,7 +31,7 @@ from app.services.store import Store
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
-#: The variable by which prometheus-client is told; app.server sets it to the folder.
+#: The variable by which prometheus-client is told; app.server.config sets it to the folder.
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app.incoming import REMEMBERED_SIZE
+from app.server.request import REMEMBERED_SIZE
 from tests.support.app import Server
 
 IDS = "/attachment/_search"

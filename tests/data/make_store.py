@@ -26,7 +26,8 @@ def main(folder: Path) -> None:
     settings = Settings(
         data=folder, index=unique_index(), elasticsearch_url=os.environ["ELASTICSEARCH_URL"], disk_reserve=0
     )
-    store = Store(settings, Filesystem(settings.data), open_root(folder))
+    store_id = open_root(folder)
+    store = Store(settings, Filesystem(settings.data), store_id)
 
     def draft(id: str, name: str, content: bytes, tenant: str, dialect: str, **more: object) -> Draft:
         return Draft(id, name, store.uploads.stage([content], 1 << 20), tenant, "owner", dialect, **more)  # type: ignore[arg-type]

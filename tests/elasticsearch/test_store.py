@@ -29,7 +29,8 @@ def store(tmp_path: Path, elasticsearch_url: str) -> Iterator[Store]:
         elasticsearch_timeout=30.0,
         disk_reserve=0,
     )
-    store = Store(settings, Filesystem(settings.data), open_root(settings.data))
+    store_id = open_root(settings.data)
+    store = Store(settings, Filesystem(settings.data), store_id)
     yield store
     store.index.close()
     delete_index(elasticsearch_url, settings.index)

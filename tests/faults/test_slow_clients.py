@@ -18,9 +18,9 @@ from typing import Any, cast
 import pytest
 import requests
 
-from app.connection import CLOSING_SECONDS, LINGERING_PAUSE, LINGERING_SECONDS, PIECE, Connection
+from app.server.connection import CLOSING_SECONDS, LINGERING_PAUSE, LINGERING_SECONDS, PIECE, Connection
+from app.server.worker import CLOSING_SHARE
 from app.settings import KIB
-from app.worker import CLOSING_SHARE
 from tests.coco import wire
 from tests.faults.conftest import descriptors
 from tests.support.app import Server, ServerFactory, running_server

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.exposure import sentences
+from app.server.exposure import sentences
 from app.settings import Settings
 from tests.support.app import running_server
 

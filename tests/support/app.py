@@ -67,7 +67,15 @@ class Server:
         """Start gunicorn on the listener, which outlives restarts: the port stays the same. `wait`: until it answers."""
         descriptor = self.listener.fileno()
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "gunicorn", "-c", "python:app.server", "--bind", f"fd://{descriptor}"]
+            command = [
+                sys.executable,
+                "-m",
+                "gunicorn",
+                "-c",
+                "python:app.server.config",
+                "--bind",
+                f"fd://{descriptor}",
+            ]
             self.process = subprocess.Popen(
                 [*self.launcher, *command, self.application],
                 cwd=ROOT,

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from app.descriptors import BASE, OF_REQUEST, shares
+from app.server.descriptors import BASE, OF_REQUEST, shares
 from app.settings import Settings
 
 DEFAULTS = Settings()

@@ -1,4 +1,4 @@
-"""A client's connection, and where it stands. `app.worker` has all that are open."""
+"""A client's connection, and where it stands. `app.server.worker` has all that are open."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn
 
-from app.http.pace import Transfer
-from app.http.security import refusal
-from app.incoming import Head
-from app.serving import Serving
-from app.tokens import NOBODY
+from app.server.request import Head
+from app.server.security import refusal
+from app.server.serving import Serving
+from app.server.slow_clients import Transfer
 
 #: Bytes that are taken from a connection at once.
 PIECE = 64 * 1024
@@ -26,6 +25,9 @@ CLOSING_SIZE = 1024 * 1024
 LINGERING_SECONDS = 30.0
 LINGERING_PAUSE = 5.0
 LINGERING_SIZE = 2 * 1024**3
+
+#: Whose a request is of which nobody knows that (yet); what `admits` says of one whose route is for everybody.
+NOBODY = ""
 
 _HEAD_END = re.compile(rb"\n\r?\n")
 _LAST_CHUNK = b"0\r\n\r\n"

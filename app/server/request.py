@@ -5,7 +5,7 @@ So fields that equal those of the request before, byte by byte, are not read aga
 there is not looked for; gunicorn reads and checks all others. Bytes of a body go where they are wanted without a copy.
 
 No thread waits for a client here unless `Unreader.patient` says that it may: what has not come yet raises
-BlockingIOError. `app.worker` decides when it may.
+BlockingIOError. `app.server.worker` decides when it may.
 
 What two servers in a row could read in two ways is refused where gunicorn would let it pass: a length that is no plain
 decimal number, any transfer coding but one `chunked`, a target that is no path, a request without Host, versions other
@@ -38,7 +38,7 @@ from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import SocketUnreader
 
-from app.http.pace import Transfer
+from app.server.slow_clients import Transfer
 
 #: Bytes of header fields up to which they are kept for the next request of their connection.
 REMEMBERED_SIZE = 2048

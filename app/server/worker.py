@@ -6,7 +6,7 @@ loop to a thread and back by a future, a queue and a pipe. Here every thread wai
 next, in one epoll that tells each event to one thread; that one takes what has come of a head, serves the request once it
 is whole, and gives the connection back. So connections that stay silent, or are closing, cost a descriptor and no thread;
 the oldest of them makes room when there are too many; and a worker whose threads are all taken accepts no connection, as
-nobody is there to do it. The main thread keeps the time, and `app.http.pace` sees to it that bodies and answers move.
+nobody is there to do it. The main thread keeps the time, and `slow_clients` sees to it that bodies and answers move.
 
 A thread waits for a client in one place alone: where a route reads a body that is large or comes in chunks, after its token
 was looked at. Three quarters of the threads may, half of these for one tenant, and tenants take turns (`app.turns`).
@@ -40,14 +40,13 @@ from gunicorn.config import Config
 from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
-from app import descriptors
-from app.connection import PIECE, Connection, Phase, Refused
-from app.http.pace import Watch
-from app.http.security import refusal
-from app.incoming import Requests
-from app.serving import Serving
+from app.server import descriptors
+from app.server.connection import NOBODY, PIECE, Connection, Phase, Refused
+from app.server.request import Requests
+from app.server.security import refusal
+from app.server.serving import Serving
+from app.server.slow_clients import Watch
 from app.settings import Settings
-from app.tokens import NOBODY
 from app.turns import Turns
 
 #: Seconds between two looks at what is over its time, and between two while the worker stops.
@@ -83,7 +82,7 @@ class Next(Enum):
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """`worker_class` of app.server. TLS ends before it, in a proxy."""
+    """`worker_class` of `config`. TLS ends before it, in a proxy."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -1,4 +1,4 @@
-"""gunicorn's configuration: `gunicorn -c python:app.server 'app.wiring:create_app()'`."""
+"""gunicorn's configuration: `gunicorn -c python:app.server.config 'app.wiring:create_app()'`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from app import confined, descriptors
+from app import confined
 from app.chats import Chats
 from app.errors import IndexUnavailable, InvalidSetting, StoreError, WrongIndex
-from app.exposure import sentences
 from app.extraction.queue import Queue
 from app.http.services import services_of, store_of
 from app.monitoring import logs, measures, metrics
 from app.monitoring.metrics import SharedFolder
 from app.root import open_root
+from app.server import descriptors
+from app.server.exposure import sentences
 from app.services.extracting import Extractor
 from app.services.store import Store
 from app.settings import Settings
@@ -37,13 +38,13 @@ def _settings() -> Settings:
 
 _in_force = _settings()
 
-worker_class = "app.worker.Worker"
+worker_class = "app.server.worker.Worker"
 workers = _in_force.worker_processes
 threads = _in_force.web_threads
-# Above what app.worker makes room at, so that a new connection can always be taken to make it.
+# Above what app.server.worker makes room at, so that a new connection can always be taken to make it.
 worker_connections = _in_force.max_connections + _in_force.web_threads
 # None of its own, as it can't be told more than 8190 bytes: a query in any script, percent-encoded, needs up to twelve times
-# MAX_QUERY_LENGTH. MAX_HEAD_SIZE is the limit, of all of the head (app.worker).
+# MAX_QUERY_LENGTH. MAX_HEAD_SIZE is the limit, of all of the head (app.server.worker).
 limit_request_line = 0
 # Long uploads are bounded by their own limits; this only finds a worker that hangs as a whole.
 timeout = 60

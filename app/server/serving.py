@@ -10,8 +10,8 @@ from typing import Any
 from gunicorn.config import Config
 from gunicorn.http.wsgi import FileWrapper, create
 
-from app.answer import Answer
-from app.incoming import Head
+from app.server.request import Head
+from app.server.response import Answer
 
 
 class Serving:

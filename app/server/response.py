@@ -25,7 +25,7 @@ _NOTHING = memoryview(b"")
 
 
 class Answer(Response):  # type: ignore[misc]
-    """What `app.worker` writes answers with."""
+    """What `app.server.worker` writes answers with."""
 
     def __init__(self, request: Any, connection: socket.socket, configuration: Any) -> None:
         super().__init__(request, connection, configuration)
