@@ -9,9 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Request, Response, request
-from flask.sessions import NullSession, SessionInterface
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import MapAdapter
 from werkzeug.wrappers import Response as AnyResponse
 
 from app import processing
@@ -52,17 +50,7 @@ _BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
 
 
 class _App(Flask):
-    """Flask, without what nobody here asks for: sessions, links to routes, hosts that differ, coroutines."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        # It would look at each view and each hook in every request, whether it is one.
-        return func
-
-    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Flask's own for a request that wants no WebSocket, without the server's name, which is for links."""
-        if request is None or "HTTP_UPGRADE" in request.environ:
-            return super().create_url_adapter(request)
-        return MapAdapter(self.url_map, "", "/", "", request.scheme, request.path, request.method)
+    """Flask, with an answer to the server's question of a request whose body has not come."""
 
     def admits(self, environ: dict[str, Any]) -> str | None:
         """Whose a request is whose body has not come and is wanted: the tenant, or NOBODY. None when it is not: the request
@@ -80,15 +68,6 @@ class _App(Flask):
 def _may_read(view: Callable[..., Any]) -> bool:
     operation = operation_of(view)
     return required_scope(view) != PUBLIC or (operation is not None and bool(operation.body))
-
-
-class _NoSession(SessionInterface):
-    """Nothing is kept for a browser but what app.page.cookie keeps."""
-
-    _none = NullSession()
-
-    def open_session(self, app: Flask, request: Request) -> NullSession:
-        return self._none
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -122,7 +101,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
 
     app = _App("app", static_folder=None)
-    app.session_interface = _NoSession()
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.json.compact = True  # type: ignore[attr-defined]
     app.url_map.strict_slashes = False

@@ -122,6 +122,15 @@ class Parts:
         return server
 
     @functools.cached_property
+    def stock(self) -> Server:
+        """The same with gunicorn's own threaded worker."""
+        settings = {**PRODUCT, "configuration": "python:benchmarks.stock"}
+        server = self._stack.enter_context(running_server(self.folder / "servers", self.node.url, **settings))
+        for _ in range(20):
+            server.upload(("small.bin", self.small), session=SESSION)
+        return server
+
+    @functools.cached_property
     def handing_over(self) -> Server:
         """A server that leaves the bytes to nginx; its clients go to `nginx`."""
         return self.serve(ACCEL_REDIRECT=PREFIX)

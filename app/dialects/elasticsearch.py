@@ -29,8 +29,8 @@ from app.http import elastic
 from app.http.access import caller, requires
 from app.http.client import connection
 from app.http.describe import ANYTHING, JSON, TEXT, Answer, Parameter, Schema, array, describes, obj
-from app.http.parameters import json_body
 from app.http.services import services
+from app.http.uploads import read_body
 from app.search.language import body, limits, parameters
 from app.search.language.order import without_positions
 from app.search.stops import has_stops, take_stops
@@ -40,8 +40,6 @@ blueprint = Blueprint("elasticsearch", __name__)
 INDEX = body.PUBLIC_INDEX
 #: The version whose language this is, for clients that ask.
 VERSION = "8.19.0"
-#: How deep JSON may be here: queries within queries need more than other bodies.
-_DEPTH = 64
 
 _ANY: Schema = {"type": "object"}
 _INTEGER: Schema = {"type": "integer"}
@@ -249,7 +247,7 @@ def _url(kind: str) -> parameters.Url:
 
 def _read(*forms: str) -> bytes:
     elastic.check_content_type(request, *forms)
-    return json_body(request, services().settings.max_json_size, _DEPTH)
+    return read_body(request, services().settings.max_json_size)
 
 
 def _object() -> dict[str, Any]:

@@ -11,9 +11,10 @@ from flask import Request
 
 from app.errors import InvalidParameter, InvalidRequest
 from app.http.uploads import read_body, read_form, stage_nothing
+from app.nesting import is_deeper
 from app.settings import Settings
 
-#: Deeper JSON than any request here needs; json.loads itself would run into the recursion limit.
+#: Deeper JSON than any request here needs.
 MAX_DEPTH = 32
 
 
@@ -34,22 +35,16 @@ def repeatable_parameters(request: Request) -> dict[str, list[str]]:
     return dict(request.args.lists())
 
 
-def json_body(request: Request, limit: int, depth: int = MAX_DEPTH) -> bytes:
-    """The body, JSON or lines of it, not decoded yet. Raises InvalidRequest for one nested more than `depth` deep,
-    RequestTooLarge past `limit` bytes."""
-    body = read_body(request, limit)
-    if _depth(body) > depth:
-        raise InvalidRequest("the JSON body is nested too deeply")
-    return body
-
-
 def json_object(request: Request, limit: int) -> dict[str, Any]:
     """The JSON object in the body. Raises InvalidRequest for anything else, RequestTooLarge past `limit` bytes."""
-    body = json_body(request, limit)
     try:
-        value = json.loads(body, object_pairs_hook=_once_each)
-    except (ValueError, RecursionError):
+        value = json.loads(read_body(request, limit), object_pairs_hook=_once_each)
+    except RecursionError:
+        raise InvalidRequest("the JSON body is nested too deeply") from None
+    except ValueError:
         raise InvalidRequest("the request body is not valid JSON") from None
+    if is_deeper(value, MAX_DEPTH):
+        raise InvalidRequest("the JSON body is nested too deeply")
     if not isinstance(value, dict):
         raise InvalidRequest("the request body is not a JSON object")
     return value
@@ -61,18 +56,6 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         # Programs differ in which of the two they believe.
         raise InvalidRequest("the JSON body has a key twice")
     return found
-
-
-def _depth(body: bytes) -> int:
-    """An upper bound of the nesting: brackets within strings count too, which only refuses what nobody sends."""
-    depth = deepest = 0
-    for byte in body:
-        if byte in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"]}":
-            depth -= 1
-    return deepest
 
 
 def id_list(content: dict[str, Any], limit: int) -> list[str]:

@@ -31,9 +31,8 @@ _QUOTING = ("Invalid request from ip=", "Error handling request")
 
 log = logging.getLogger("app.requests")
 
-# No line says from which place in the code or which thread it is; a record would look for them all the same
+# No line says from which thread or which of multiprocessing's processes it is; a record would look for them all the same
 # (https://docs.python.org/3/howto/logging.html#optimization).
-logging._srcfile = None
 logging.logThreads = logging.logMultiprocessing = False
 
 

@@ -39,8 +39,9 @@ class Server:
     elasticsearch_url: str
     environment: dict[str, str]
     listener: socket.socket
-    #: What gunicorn is told to run.
+    #: What gunicorn is told to run, and by which configuration.
     application: str = "app.wiring:create_app()"
+    configuration: str = "python:app.server.config"
     token: str = ""
     #: A command that the server is started by, such as one that takes something of the machine away, or that of
     #: tests/support/namespaces.py.
@@ -72,7 +73,7 @@ class Server:
                 "-m",
                 "gunicorn",
                 "-c",
-                "python:app.server.config",
+                self.configuration,
                 "--bind",
                 f"fd://{descriptor}",
             ]
@@ -120,8 +121,10 @@ class Server:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             pids = self.worker_pids()
             threads = [len(os.listdir(f"/proc/{pid}/task")) for pid in pids]
-            # Besides those that serve, the main one and the watch over slow clients.
-            return len(pids) >= settings.worker_processes and min(threads) >= settings.web_threads + 2
+            # Besides those that serve, the main one and the watch over slow clients. gunicorn's own worker starts its
+            # threads with its requests.
+            least = settings.web_threads + 2 if self.configuration == type(self).configuration else 1
+            return len(pids) >= settings.worker_processes and min(threads) >= least
         return False
 
     def worker_pids(self) -> list[int]:
@@ -234,6 +237,7 @@ def running_server(
     *,
     start: bool = True,
     application: str = "",
+    configuration: str = "",
     launcher: tuple[str, ...] = (),
     **environment: str,
 ) -> Iterator[Server]:
@@ -256,6 +260,7 @@ def running_server(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = Server(data, alias, elasticsearch_url, settings, listener)
         server.application = application or server.application
+        server.configuration = configuration or server.configuration
         server.launcher = launcher
         server.token = server.make_token(name="all")
         try:

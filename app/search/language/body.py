@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import SearchRefused
+from app.nesting import is_deeper
 from app.search.expansions import MOST_LOOKS, MOST_NAMED, bounded, looks, named
 from app.search.language import limits, weights
 from app.search.language.aggregations import aggregations
@@ -313,11 +314,17 @@ def _object(line: bytes) -> Mapping[str, Any]:
 
 
 def decoded(content: bytes) -> Any:
-    """The JSON in `content`. Raises SearchRefused for anything else, and for a key that is there twice."""
+    """The JSON in `content`. Raises SearchRefused for anything else, for a key that is there twice, and for one nested too
+    deeply."""
     try:
-        return json.loads(content, object_pairs_hook=_once_each)
-    except (ValueError, RecursionError):
+        found = json.loads(content, object_pairs_hook=_once_each)
+    except RecursionError:
+        raise SearchRefused("parsing_exception", "the JSON body is nested too deeply") from None
+    except ValueError:
         raise SearchRefused("parsing_exception", "the body is not valid JSON") from None
+    if is_deeper(found, limits.MAX_DEPTH):
+        raise SearchRefused("parsing_exception", "the JSON body is nested too deeply")
+    return found
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> Dsl:

@@ -2,6 +2,8 @@
 
 #: Query clauses, all of the body's queries together; Elasticsearch itself draws a line at a few thousand.
 MAX_CLAUSES = 256
+#: Levels of lists and objects in a body: queries within queries need more than other bodies.
+MAX_DEPTH = 64
 #: How deep queries may hold queries.
 MAX_QUERY_DEPTH = 12
 #: Values in `terms` and `ids`, all clauses together.

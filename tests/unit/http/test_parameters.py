@@ -7,8 +7,10 @@ import pytest
 from flask import Request
 from werkzeug.test import EnvironBuilder
 
-from app.errors import IncompleteBody, InvalidParameter, InvalidRequest, RequestTooLarge
+from app.errors import IncompleteBody, InvalidParameter, InvalidRequest, RequestTooLarge, SearchRefused
 from app.http.parameters import MAX_DEPTH, id_list, json_object, query_parameters
+from app.search.language import limits
+from app.search.language.body import decoded
 
 
 def request_with(*, query: str = "", body: bytes = b"", length: int | None = None) -> Request:
@@ -48,6 +50,18 @@ def test_nesting() -> None:
         json_object(request_with(body=b'{"a":' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"}"), 1000)
     with pytest.raises(InvalidRequest):
         json_object(request_with(body=b"[" * 100_000), 200_000)
+    # Brackets in a text are no nesting.
+    assert json_object(request_with(body=json.dumps({"a": "[{" * 100}).encode()), 1000)
+
+
+def test_nesting_in_the_language_of_elasticsearch() -> None:
+    for depth in (limits.MAX_DEPTH, limits.MAX_DEPTH + 1, 100_000):
+        body = b"[" * depth + b"]" * depth
+        if depth == limits.MAX_DEPTH:
+            assert decoded(body)
+            continue
+        with pytest.raises(SearchRefused, match="nested too deeply"):
+            decoded(body)
 
 
 def test_size() -> None:
