@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
+from rapidfuzz.distance import OSA
+
 from app import processing
-from app.search.edits import within
 from app.search.marking import MARK
 from app.search.stops import take_stops
 from app.search.syntax import Item, Node, positive
@@ -43,7 +44,7 @@ class _Words:
             near = self._by_beginning.get(wanted[:1], {})
             processing.spend(_STEPS_A_WORD * len(near))
             for word, places in near.items():
-                if within(word, wanted, item.edits):
+                if OSA.distance(word, wanted, score_cutoff=item.edits) <= item.edits:
                     self._marked.update(places)
             return
         count = len(item.words)

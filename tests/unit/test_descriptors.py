@@ -37,7 +37,7 @@ def test_where_there_is_less_connections_give_way(there: int) -> None:
 def test_a_server_takes_what_the_system_allows() -> None:
     """In a process of its own: a limit that was raised stays."""
     program = (
-        "import resource; from app import descriptors; from app.settings import Settings\n"
+        "import resource; from app.server import descriptors; from app.settings import Settings\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 2000))\n"
         "found = descriptors.raise_limit(Settings())\n"
         "print(found.there, resource.getrlimit(resource.RLIMIT_NOFILE), found == descriptors.in_force(Settings()))"

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.search.edits import within
 from app.search.marking import MARK
 from app.search.names import mark_names, marked_name
 from app.search.syntax import LONGEST_WORD, MAX_EXPANDED, MAX_WORDS, Item, Node, parse, positive
@@ -34,24 +33,6 @@ def by_table(one: str, other: str) -> int:
             if i > 1 and j > 1 and one[i - 1] == other[j - 2] and one[i - 2] == other[j - 1]:
                 rows[i][j] = min(rows[i][j], rows[i - 2][j - 2] + 1)
     return rows[-1][-1]
-
-
-WORD = st.text("ab", max_size=9) | st.text("abc", max_size=6)
-
-
-@given(WORD, WORD, st.integers(0, 2))
-def test_edits_are_those_of_the_table(one: str, other: str, edits: int) -> None:
-    assert within(one, other, edits) == (by_table(one, other) <= edits)
-
-
-@given(st.text("ab", min_size=1, max_size=30), st.data())
-def test_edits_of_long_words(word: str, data: st.DataObject) -> None:
-    other = word
-    for _ in range(data.draw(st.integers(0, 3))):
-        at = data.draw(st.integers(0, len(other)))
-        other = other[:at] + data.draw(st.text("abc", max_size=1)) + other[at + data.draw(st.integers(0, 2)) :]
-    for edits in range(3):
-        assert within(word, other, edits) == (by_table(word, other) <= edits)
 
 
 def plainly(name: str, node: Node | None) -> str | None:
