@@ -5,8 +5,8 @@ before a file it goes with the word that more comes. What gunicorn checks of sta
 
 Nothing here waits for the client: what the kernel does not take now is kept, and `flush` sends on when it takes more.
 
-Rejected: the head and the body of a small answer each on its own, as gunicorn sends them (60 microseconds each, and the
-client wakes up twice), and TCP_CORK around both (two calls more).
+Rejected: the head and the body of a small answer each on its own, as gunicorn sends them (two calls, and the client
+wakes up twice), and TCP_CORK around both (two calls more).
 """
 
 from __future__ import annotations

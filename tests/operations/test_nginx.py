@@ -21,7 +21,7 @@ import yaml
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from app import server as gunicorn
+from app.server import config as gunicorn
 from app.settings import Settings
 from tests.coder.client import CHATS, chat
 from tests.coder.watching import Watcher, repository
