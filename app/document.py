@@ -9,12 +9,13 @@ from contextlib import closing
 from typing import Any
 
 from app import processing
-from app.attachment import Attachment, microseconds
 from app.errors import StorageFailed
 from app.extraction import parts
 from app.extraction.record import Extraction
 from app.extraction.thumbnail import MOST_HEAD, Picture, Thumbnail
 from app.index.documents import Write
+from app.index.source import source_of
+from app.model.attachment import Attachment, microseconds
 from app.search.inside import MOST_BYTES, Inside
 from app.search.words import content_fields, name_fields
 from app.storage.contract import Artefact, Content, Storage, outcome_in
@@ -147,7 +148,7 @@ def check_text(storage: Storage, attachment_id: str, extraction: Extraction, rea
 
 def visible_source(attachment: Attachment, extraction: Extraction | None) -> dict[str, Any]:
     """The document without the text itself, of which `extraction` has the digest: what a check compares."""
-    source = attachment.to_source()
+    source = source_of(attachment)
     if extraction is not None:
         source["extraction"] = extraction.to_source()
     return source
@@ -180,7 +181,7 @@ def document_of(storage: Storage, attachment: Attachment, extracted: bool = True
     try:
         extraction = extraction_of(storage, attachment.id) if extracted else None
         if extraction is None:
-            return Write(attachment.id, attachment.version, attachment.to_source())
+            return Write(attachment.id, attachment.version, source_of(attachment))
         version = max(version, microseconds(extraction.at))
         source = visible_source(attachment, extraction)
         if extraction.size:
@@ -189,5 +190,5 @@ def document_of(storage: Storage, attachment: Attachment, extracted: bool = True
     except ValueError as error:
         # The name and all the rest are still to be found; `scripts/store verify` tells what to do.
         log.error("damaged text of %s: %s", attachment.id, error)
-        source = attachment.to_source()
+        source = source_of(attachment)
     return Write(attachment.id, version, source)

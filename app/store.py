@@ -29,7 +29,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from app.attachment import Attachment, Unread, now
 from app.document import document_of, extraction_of, inside_of, picture_of, text_of, thumbnail_of
 from app.errors import (
     BytesMissing,
@@ -55,6 +54,7 @@ from app.ids import is_id
 from app.index.attachments import AttachmentIndex
 from app.journal import Entry, Journal
 from app.mediatype import detect
+from app.model.attachment import Attachment, Unread, now
 from app.monitoring import measures
 from app.search.inside import Inside
 from app.settings import Settings

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from flask import Blueprint, Request, Response, jsonify, request
 
 from app import processing
-from app.attachment import MAX_SESSION, Attachment
 from app.dialects.base import Dialect
 from app.errors import (
     BytesMissing,
@@ -37,6 +36,7 @@ from app.http.observed import current
 from app.http.parameters import id_list, json_object, query_parameters, repeatable_parameters
 from app.http.uploads import FORM_ERRORS, check_length, read_form
 from app.ids import is_id, new_xids
+from app.model.attachment import MAX_SESSION, Attachment
 from app.search import params, query
 from app.search.facets import FACETS
 from app.services import services

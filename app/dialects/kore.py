@@ -22,7 +22,6 @@ from datetime import UTC
 
 from flask import Blueprint, Request, Response, jsonify, request
 
-from app.attachment import MAX_SESSION, Attachment, extension
 from app.dialects.base import Dialect, under
 from app.errors import (
     IndexRejected,
@@ -41,6 +40,7 @@ from app.http.describe import BINARY, FORM, JSON, TEXT, Answer, Schema, array, d
 from app.http.parameters import body_fields, query_parameters
 from app.http.uploads import FORM_ERRORS, Form, check_single_file_length, read_form
 from app.ids import new_uuid
+from app.model.attachment import MAX_SESSION, Attachment, extension
 from app.services import services
 from app.store import Draft
 

@@ -36,7 +36,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
-from app.attachment import Attachment, now
 from app.document import TEXT_FIELDS, document_of
 from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, StorageFailed, StorageFull, StoreError
 from app.extraction import drawing, reading, sandbox
@@ -48,6 +47,7 @@ from app.extraction.sandbox import Limits, Verdict
 from app.extraction.slots import Slot, Slots
 from app.extraction.thumbnail import Thumbnail, listed
 from app.extraction.turns import LOOK, QUICK, Turns
+from app.model.attachment import Attachment, now
 from app.monitoring import measures
 from app.settings import Settings
 from app.storage.contract import StagedText

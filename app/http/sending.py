@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from flask import Request, Response
 from werkzeug.http import http_date, is_resource_modified, parse_range_header
 
-from app.attachment import Attachment, microseconds
 from app.errors import BytesMissing
 from app.http.describe import ANYTHING, TEXT, Answer, Parameter
 from app.http.names import content_disposition
+from app.model.attachment import Attachment, microseconds
 from app.services import services
 from app.store import Opened
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from app.attachment import DIALECT_FIELDS, DOCUMENTED_FIELDS
 from app.errors import InvalidParameter
+from app.model.attachment import DIALECT_FIELDS, DOCUMENTED_FIELDS
 from app.search.facets import FACETS
 from app.search.inside import FILES
 

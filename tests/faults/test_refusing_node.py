@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import requests
 
-from app.attachment import Attachment
 from app.embedded_node import EmbeddedNode
 from app.extraction import extractor
 from app.extraction.extractor import Extractor
@@ -23,6 +22,7 @@ from app.index import generations
 from app.index.attachments import AttachmentIndex
 from app.index.connection import Connection
 from app.index.documents import Write
+from app.model.attachment import Attachment
 from app.root import open_root, reaching
 from app.settings import Settings
 from app.storage.filesystem import Filesystem

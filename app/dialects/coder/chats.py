@@ -11,8 +11,7 @@ from urllib.parse import urlencode
 from flask import Response, current_app, jsonify, request
 
 from app import processing, workspaces
-from app.attachment import now
-from app.chats import AlreadySo, Chat
+from app.chats import AlreadySo
 from app.dialects.coder.base import PREFIX, BadRequest, CoderError, TooLarge, Validation, blueprint, parse_uuid
 from app.dialects.coder.files import UUID
 from app.errors import IndexRejected, IndexUnavailable, InvalidRequest, NotFound, RequestTooLarge, StorageFailed
@@ -20,6 +19,8 @@ from app.http.access import caller, requires
 from app.http.describe import JSON, TEXT, Answer, Parameter, Schema, array, describes, obj
 from app.http.parameters import json_object
 from app.ids import new_uuid
+from app.model.attachment import now
+from app.model.chat import Chat
 from app.services import services
 
 MAX_PARTS = 100

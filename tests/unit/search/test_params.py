@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.attachment import DOCUMENTED_FIELDS
 from app.errors import InvalidParameter
+from app.model.attachment import DOCUMENTED_FIELDS
 from app.search.facets import FACETS
 from app.search.params import FILTERS, MAX_VALUES, PARAMETERS, SearchParams, parse
 

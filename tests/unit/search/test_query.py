@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.attachment import DOCUMENTED_FIELDS
+from app.model.attachment import DOCUMENTED_FIELDS
 from app.search.facets import FACETS
 from app.search.params import SearchParams
 from app.search.query import answered, build, doubtful, slow
