@@ -10,10 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-#: What a search returns unless asked for something else, in the order in which it is written.
-DOCUMENTED_FIELDS = ("id", "created", "updated", "session", "name", "icon", "url", "size")
-#: What a dialect may add to an attachment; each is a keyword field of the index.
-DIALECT_FIELDS = ("organization", "app", "environment")
+from app.model.schema import DIALECT_FIELDS
 
 #: Longest session, in characters; it is a keyword of the index.
 MAX_SESSION = 512

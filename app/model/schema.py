@@ -57,13 +57,18 @@ class Filter(Use):
 
 
 @dataclass(frozen=True)
-class Range:
+class Range(Use):
     """Narrowed to a range, each end by a parameter of its own: its name, and what it is for the description. Times are from
     the first to before the second; numbers include both, and are of a `unit`."""
 
     low: tuple[str, str]
     high: tuple[str, str]
     unit: str = ""
+
+    @property
+    def parameters(self) -> tuple[str, str]:
+        """Their names."""
+        return self.low[0], self.high[0]
 
 
 @dataclass(frozen=True)
@@ -331,12 +336,12 @@ def listed(use: Callable[[Field], U | None], table: Table = FIELDS) -> list[tupl
     return sorted(found, key=lambda pair: pair[1].at)
 
 
-def named(name: str, table: Table = FIELDS) -> Field:
-    """The field of this name. Raises KeyError."""
-    for each in table:
-        if each.name == name:
-            return each
-    raise KeyError(name)
+def existing(*names: str, table: Table = FIELDS) -> tuple[str, ...]:
+    """The names themselves, for whoever uses certain fields by what they mean. Raises KeyError for one that is in no row."""
+    for name in names:
+        if not any(each.name == name for each in table):
+            raise KeyError(name)
+    return names
 
 
 #: What a search returns unless asked for something else, in the order in which it is written.

@@ -14,7 +14,7 @@ import requests
 from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
 
 from app.embedded_node import EmbeddedNode
-from app.model.attachment import DOCUMENTED_FIELDS
+from app.model.schema import DOCUMENTED_FIELDS
 from tests.commands.doors import door, findings, lines
 from tests.support.app import Server, running_server
 

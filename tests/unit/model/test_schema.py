@@ -10,7 +10,7 @@ import pytest
 
 from app.model.attachment import Attachment
 from app.model.chat import Chat
-from app.model.schema import CHAT_FIELDS, FIELDS, Field, Table, named
+from app.model.schema import CHAT_FIELDS, FIELDS, Field, Table, existing
 from tests.support.app import ROOT
 
 FILES = pytest.mark.parametrize("path", fields.MAPPINGS)
@@ -94,12 +94,12 @@ def test_a_file_is_brought_up_within_objects_and_in_source() -> None:
 
 @pytest.mark.parametrize("table", [FIELDS, CHAT_FIELDS])
 def test_a_row_makes_sense(table: Table) -> None:
-    names = [each.name for each in table]
-    assert len(set(names)) == len(names)
+    rows = {each.name: each for each in table}
+    assert len(rows) == len(table)
     for each in table:
         assert each.what
         above = each.name.rpartition(".")[0]
-        assert not above or named(above, table).type == "object"
+        assert not above or rows[above].type == "object"
         asked = any((each.filter, each.range, each.sort, each.facet))
         # What is only shown can't be asked for, and text has no order and no values.
         assert not asked or (each.kind != "shown" and each.type not in ("text", "object")), each.name
@@ -108,7 +108,7 @@ def test_a_row_makes_sense(table: Table) -> None:
         assert each.made_of is None or each.type == "text"
         if each.full_text is not None:
             for target in (each.full_text.words, each.full_text.phrases):
-                assert named(target, table).made_of is not None
+                assert rows[target].made_of is not None
 
 
 def test_values_have_the_fields_of_the_table() -> None:
@@ -117,3 +117,10 @@ def test_values_have_the_fields_of_the_table() -> None:
         *(name for name, value in vars(Attachment).items() if isinstance(value, property)),
     }
     assert {each.name for each in CHAT_FIELDS} == {each.name for each in attributes(Chat)}
+
+
+def test_who_means_a_field_that_is_in_no_row_is_told_at_once() -> None:
+    assert existing("name", "extraction.size") == ("name", "extraction.size")
+    with pytest.raises(KeyError, match="title"):
+        existing("name", "title")
+    assert existing("title", table=CHAT_FIELDS) == ("title",)
