@@ -92,10 +92,11 @@ class FullText(Use):
 class Field:
     """One field. `name`: dotted below an object. `what`: for people. `options`: of the mapping beside the type.
 
-    `origin`: what its values are made of. `optional`: not every document has one. `stored`: part of the `_source` that
-    Elasticsearch keeps. `unique`: no two documents have the same. `shown`, `filter`, `range`, `sort`, `facet`: in a search.
-    `nameable`: in Elasticsearch's own language; `marked`: by its highlights; `full_text`: by its full-text queries.
-    `made_of`: which words it holds, where it holds words. `note`: beside its name in the table of that language.
+    `origin`: what its values are made of. `always`: every document has one, whichever version wrote it. `stored`: part of
+    the `_source` that Elasticsearch keeps. `unique`: no two documents have the same. `shown`, `filter`, `range`, `sort`,
+    `facet`: what a search does with it. `nameable`: in Elasticsearch's own language, whose highlights may mark it (`marked`)
+    and whose full-text queries may look into it (`full_text`). `made_of`: which words it holds, where it holds words.
+    `note`: beside its name in the table of that language.
     """
 
     name: str
@@ -103,7 +104,7 @@ class Field:
     what: str
     options: Mapping[str, Any] = field(default_factory=dict)
     origin: Origin = "attachment"
-    optional: bool = False
+    always: bool = False
     stored: bool = True
     unique: bool = False
     shown: Shown | None = None
@@ -111,7 +112,7 @@ class Field:
     range: Range | None = None
     sort: bool = False
     facet: Facet | None = None
-    nameable: bool = True
+    nameable: bool = False
     marked: Use | None = None
     full_text: FullText | None = None
     made_of: Words | None = None
@@ -147,11 +148,12 @@ _DEFAULT = Shown(default=True)
 
 #: Of an attachment's document, in the order in which they are listed and written.
 FIELDS: Table = (
-    Field("id", "keyword", "the attachment's id", unique=True, shown=_DEFAULT, sort=True),
+    Field("id", "keyword", "the attachment's id", always=True, unique=True, shown=_DEFAULT, sort=True, nameable=True),
     Field(
         "created",
         "date",
         "when it was uploaded",
+        always=True,
         shown=_DEFAULT,
         range=Range(
             ("created_after", "Not created before this date or time (UTC unless it says otherwise)."),
@@ -159,103 +161,130 @@ FIELDS: Table = (
         ),
         sort=True,
         facet=Facet("ages", at=5),
+        nameable=True,
     ),
-    Field("updated", "date", "when it was last changed", shown=_DEFAULT, sort=True),
+    Field("updated", "date", "when it was last changed", always=True, shown=_DEFAULT, sort=True, nameable=True),
     Field(
         "session",
         "keyword",
         "the session that it came into",
-        optional=True,
         shown=_DEFAULT,
         filter=Filter("Only attachments of this session", scored=True, at=0),
         sort=True,
         facet=Facet("latest", at=4),
+        nameable=True,
         marked=Use(at=4),
     ),
     Field(
         "name",
         "keyword",
         "the file's name",
+        always=True,
         shown=_DEFAULT,
         sort=True,
+        nameable=True,
         marked=Use(at=1),
         full_text=FullText("name_words", "name_text", default=True, at=0),
     ),
-    Field("icon", "keyword", "the same as `extension`", shown=_DEFAULT, sort=True, marked=Use(at=6)),
-    Field("url", "keyword", "the path of its download", _ONLY_SHOWN, shown=_DEFAULT),
+    Field(
+        "icon",
+        "keyword",
+        "the same as `extension`",
+        always=True,
+        shown=_DEFAULT,
+        sort=True,
+        nameable=True,
+        marked=Use(at=6),
+    ),
+    Field("url", "keyword", "the path of its download", _ONLY_SHOWN, always=True, shown=_DEFAULT, nameable=True),
     Field(
         "size",
         "long",
         "bytes of the file",
+        always=True,
         shown=_DEFAULT,
         range=Range(("min_size", "At least so many bytes."), ("max_size", "At most so many bytes."), "bytes"),
         sort=True,
         facet=Facet("sizes", "file_size", at=6),
+        nameable=True,
     ),
-    Field("tenant", "keyword", "whose it is", nameable=False),
+    Field("tenant", "keyword", "whose it is", always=True),
     Field(
         "owner",
         "keyword",
         "the name of the token that uploaded it",
+        always=True,
         shown=Shown(at=0),
         filter=Filter("Only what this token uploaded", at=4),
         sort=True,
         facet=Facet(at=3),
+        nameable=True,
         marked=Use(at=8),
     ),
     Field(
         "dialect",
         "keyword",
         "the dialect that it came in through",
+        always=True,
         shown=Shown(at=1),
         filter=Filter("Only what came in through this dialect", at=3),
         sort=True,
         facet=Facet(at=2),
+        nameable=True,
     ),
     Field(
         "media_type",
         "keyword",
         "what the file contains, as `application/pdf`",
+        always=True,
         shown=Shown(at=2),
         filter=Filter("Only files with this content, as application/pdf", at=1),
         sort=True,
         facet=Facet(at=0),
+        nameable=True,
         marked=Use(at=5),
     ),
-    Field("sha256", "keyword", "the SHA-256 of its bytes, in lower-case hex", shown=Shown(at=4)),
+    Field(
+        "sha256",
+        "keyword",
+        "the SHA-256 of its bytes, in lower-case hex",
+        always=True,
+        shown=Shown(at=4),
+        nameable=True,
+    ),
     Field(
         "organization",
         "keyword",
         "Coder's organization",
         origin="dialect",
-        optional=True,
         shown=Shown(at=6),
         filter=Filter("Only files of this Coder organization", at=5),
+        nameable=True,
     ),
     Field(
         "app",
         "keyword",
         "Kore.ai's app",
         origin="dialect",
-        optional=True,
         shown=Shown(at=7),
         filter=Filter("Only files of this Kore.ai app", at=6),
+        nameable=True,
     ),
     Field(
         "environment",
         "keyword",
         "Kore.ai's environment",
         origin="dialect",
-        optional=True,
         shown=Shown(at=8),
         filter=Filter("Only files of this Kore.ai environment", at=7),
+        nameable=True,
     ),
-    Field("extraction", "object", "what is known of its text", origin="extraction", optional=True, shown=Shown(at=5)),
-    Field("extraction.state", "keyword", "`completed` or `failed`", origin="extraction", optional=True),
-    Field("extraction.reason", "keyword", "why it failed", origin="extraction", optional=True),
-    Field("extraction.size", "long", "bytes of the text", origin="extraction", optional=True),
-    Field("extraction.cut", "boolean", "whether there was more text", origin="extraction", optional=True),
-    Field("extraction.sha256", "keyword", "the text's SHA-256", _ONLY_SHOWN, origin="extraction", optional=True),
+    Field("extraction", "object", "what is known of its text", origin="extraction", shown=Shown(at=5)),
+    Field("extraction.state", "keyword", "`completed` or `failed`", origin="extraction", nameable=True),
+    Field("extraction.reason", "keyword", "why it failed", origin="extraction", nameable=True),
+    Field("extraction.size", "long", "bytes of the text", origin="extraction", nameable=True),
+    Field("extraction.cut", "boolean", "whether there was more text", origin="extraction", nameable=True),
+    Field("extraction.sha256", "keyword", "the text's SHA-256", _ONLY_SHOWN, origin="extraction", nameable=True),
     Field(
         "extension",
         "keyword",
@@ -265,15 +294,19 @@ FIELDS: Table = (
         filter=Filter("Only files whose name ends so, as pdf; empty for none", suffix=True, at=2),
         sort=True,
         facet=Facet(at=1),
+        nameable=True,
         marked=Use(at=7),
     ),
-    Field("name_exact", "keyword", "the name, with its extension and without", origin="name", note="folded"),
+    Field(
+        "name_exact", "keyword", "the name, with its extension and without", origin="name", nameable=True, note="folded"
+    ),
     Field(
         "name_text",
         "text",
         "the words of the name in their order",
         _AT_BLANKS,
         origin="name",
+        nameable=True,
         marked=Use(at=3),
         full_text=FullText("name_text", "name_text", at=2),
         made_of="running",
@@ -284,6 +317,7 @@ FIELDS: Table = (
         "the words of the name and their parts",
         _AT_BLANKS,
         origin="name",
+        nameable=True,
         marked=Use(at=2),
         full_text=FullText("name_words", "name_text", at=1),
         made_of="parts",
@@ -294,8 +328,8 @@ FIELDS: Table = (
         "the text, which is marked",
         _MARKED_TEXT,
         origin="text",
-        optional=True,
         stored=False,
+        nameable=True,
         marked=Use(at=0),
         full_text=FullText("content_words", "content_words", default=True, at=3),
     ),
@@ -305,8 +339,8 @@ FIELDS: Table = (
         "the words of the text, which are searched",
         _AT_BLANKS,
         origin="text",
-        optional=True,
         stored=False,
+        nameable=True,
         full_text=FullText("content_words", "content_words", at=4),
         made_of="running",
     ),
@@ -317,12 +351,12 @@ CHAT_FIELDS: Table = (
     Field("id", "keyword", "the chat's id"),
     Field("tenant", "keyword", "whose it is"),
     Field("owner", "keyword", "the name of the token that began it"),
-    Field("organization", "keyword", "Coder's organization", optional=True),
+    Field("organization", "keyword", "Coder's organization"),
     Field("created", "date", "when it began"),
     Field("updated", "date", "when it was last changed"),
     Field("archived", "boolean", "whether it is archived"),
     Field("title", "keyword", "what it is called", {"ignore_above": 1024}),
-    Field("workspace", "keyword", "the folder whose git changes it shows", {"ignore_above": 4096}, optional=True),
+    Field("workspace", "keyword", "the folder whose git changes it shows", {"ignore_above": 4096}),
     Field("content", "object", "what was written first", {"enabled": False}),
     Field("files", "keyword", "the ids of its attachments"),
 )

@@ -13,6 +13,8 @@ from app.model.chat import Chat
 from app.model.schema import CHAT_FIELDS, FIELDS, Field, Table, existing
 from tests.support.app import ROOT
 
+#: What a facet may count in which way.
+COUNTED = {"values": "keyword", "latest": "keyword", "ages": "date", "sizes": "long"}
 FILES = pytest.mark.parametrize("path", fields.MAPPINGS)
 
 
@@ -105,6 +107,11 @@ def test_a_row_makes_sense(table: Table) -> None:
         assert not asked or (each.kind != "shown" and each.type not in ("text", "object")), each.name
         assert not asked or each.shown, f"{each.name} can be asked for, and not shown"
         assert not each.range or each.type in ("date", "long")
+        assert not each.filter or each.type == "keyword"
+        assert not each.facet or COUNTED[each.facet.counted] == each.type
+        # What is told in `_source` may be named there, and what highlights and full-text queries take may be named at all.
+        assert each.nameable or each.type == "object" or not any((each.shown, each.marked, each.full_text)), each.name
+        assert each.type == "keyword" or each.origin != "dialect"
         assert each.made_of is None or each.type == "text"
         if each.full_text is not None:
             for target in (each.full_text.words, each.full_text.phrases):
