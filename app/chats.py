@@ -24,11 +24,13 @@ from app.index.connection import Connection, slow_gate, typed_errors
 from app.index.gate import time_left
 from app.model.attachment import now
 from app.model.chat import Chat
+from app.model.schema import CHAT_FIELDS, existing
 from app.settings import Settings
 from app.turnstile import Turnstile
 
 Json = dict[str, Any]
 
+_ID, _TENANT, _CREATED, _ARCHIVED = existing("id", "tenant", "created", "archived", table=CHAT_FIELDS)
 #: How often a change is decided anew because another came between; each time somebody else got something done.
 _ATTEMPTS = 10
 
@@ -136,8 +138,8 @@ class Chats:
     def _walk(self, tenant: str, archived: bool, size: int, start: int) -> Iterator[Chat]:
         """The same, read as many at a time as one answer holds for certain."""
         body: Json = {
-            "query": {"bool": {"filter": [{"term": {"tenant": tenant}}, {"term": {"archived": archived}}]}},
-            "sort": [{"created": "desc"}, {"id": "desc"}],
+            "query": {"bool": {"filter": [{"term": {_TENANT: tenant}}, {"term": {_ARCHIVED: archived}}]}},
+            "sort": [{_CREATED: "desc"}, {_ID: "desc"}],
             "track_total_hits": False,
             "from": start,
         }
