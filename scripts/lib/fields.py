@@ -1,7 +1,8 @@
-"""Brings what people read of the fields up to the table of fields (`app.model.schema`): `mappings/*.json`.
+"""Brings what people read of the fields up to the table of fields (`app.model.schema`): mappings/*.json and docs/search.md.
 
 Of a mapping file only the fields, and which of them `_source` leaves out, are the table's: settings, the version, the order
-and how it is written stay. A test compares the same and says, field by field, what differs.
+and how it is written stay. Of the page it is the two tables that begin with a line of `PAGE_TABLES`. Tests compare the same,
+and say what differs.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from app.model.schema import CHAT_FIELDS, FIELDS, Table
+from app.model.schema import CHAT_FIELDS, FIELDS, Field, Table
 
 ROOT = Path(__file__).parents[2]
 #: Whose fields a mapping file has.
@@ -122,10 +123,76 @@ def _line(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def _asked(table: Table) -> Iterator[str]:
+    """What may be asked of a search: the fields that it may show."""
+    for each in table:
+        if each.shown is None:
+            continue
+        filters = [*(["*values*"] if each.filter else []), *(each.range.parameters if each.range else ())]
+        facet = f"`{each.facet_name}`: *{each.facet.counted}*" if each.facet else ""
+        yield _row(
+            f"`{each.name}`",
+            each.what,
+            ", ".join(name if name.startswith("*") else f"`{name}`" for name in filters),
+            "yes" if each.sort else "",
+            facet,
+            "by default" if each.shown.default else "if named",
+        )
+
+
+#: What Elasticsearch's own language takes a kind of field for.
+_KINDS = {
+    "keyword": "keyword: queries, order, aggregations, `collapse`",
+    "date": "date",
+    "long": "long",
+    "boolean": "boolean",
+    "text": "words: queries; highlights",
+    "shown": "in `_source` only",
+}
+
+
+def _nameable(table: Table) -> Iterator[str]:
+    """What Elasticsearch's own language may name, by kind."""
+    for kind, what in _KINDS.items():
+        found = [each for each in table if each.nameable and each.kind == kind]
+        unmarked = [f"`{each.name}`" for each in found if each.type == "text" and not each.marked]
+        if found:
+            yield _row(", ".join(map(_noted, found)), f"{what}, but for {', '.join(unmarked)}" if unmarked else what)
+
+
+def _noted(of: Field) -> str:
+    return f"`{of.name}` ({of.note})" if of.note else f"`{of.name}`"
+
+
+def _row(*cells: str) -> str:
+    return "|" + "|".join(f" {each} " if each else " " for each in cells) + "|"
+
+
+#: The tables of docs/search.md by their first lines, and what makes the rows.
+PAGE_TABLES = {
+    "| field | what it is | filter | sort | facet | `_source` |": _asked,
+    "| field | type |": _nameable,
+}
+PAGE = "docs/search.md"
+
+
+def renewed_page(text: str, table: Table = FIELDS) -> str:
+    """The page with its tables of fields as the table has them. Raises ValueError when one is not there."""
+    for head, rows in PAGE_TABLES.items():
+        separator = "|" + "---|" * (head.count("|") - 1)
+        found = re.compile(rf"^{re.escape(head)}\n(?:\|.*\n)*", re.MULTILINE)
+        if len(found.findall(text)) != 1:
+            raise ValueError(f"no table, or several, that begin with {head}")
+        written = "\n".join((head, separator, *rows(table), ""))
+        text = found.sub(lambda match, written=written: written, text)
+    return text
+
+
 def main(root: Path = ROOT) -> None:
     """Write the files that differ, and say which."""
     for path, table in MAPPINGS.items():
         _write(root / path, renewed_mapping((root / path).read_text(), table))
+    _write(root / PAGE, renewed_page((root / PAGE).read_text()))
 
 
 def _write(path: Path, text: str) -> None:
