@@ -39,6 +39,11 @@ def microseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1_000_000)
 
 
+def written(moment: datetime) -> str:
+    """`moment` as records and documents have it: ISO 8601, to the microsecond."""
+    return moment.isoformat(timespec="microseconds")
+
+
 @dataclass(frozen=True)
 class Attachment:
     """One attachment. Times are aware and in UTC, `size` is bytes, `sha256` is lower-case hex."""
@@ -121,8 +126,3 @@ class Attachment:
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a record: {error!r}") from None
-
-
-def written(moment: datetime) -> str:
-    """`moment` as records and documents have it: ISO 8601, to the microsecond."""
-    return moment.isoformat(timespec="microseconds")

@@ -1,6 +1,7 @@
 """The table of fields, and the files that have the same fields."""
 
 import json
+from collections.abc import Callable
 from dataclasses import fields as attributes
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from app.model.attachment import Attachment
 from app.model.chat import Chat
-from app.model.schema import CHAT_FIELDS, FIELDS, Field, Table, existing
+from app.model.schema import CHAT_FIELDS, FIELDS, Facet, Field, Filter, Shown, Table, Use, existing, listed
 from tests.support.app import ROOT
 
 #: What a facet may count in which way.
@@ -116,6 +117,37 @@ def test_a_row_makes_sense(table: Table) -> None:
         if each.full_text is not None:
             for target in (each.full_text.words, each.full_text.phrases):
                 assert rows[target].made_of is not None
+
+
+def test_a_parameter_means_one_thing() -> None:
+    names = [each.name for each in FIELDS if each.filter]
+    names += [name for each in FIELDS if each.range for name in each.range.parameters]
+    assert len(set(names)) == len(names)
+    # What else a search takes by these names.
+    assert {"query", "from", "size", "sort", "search_after", "highlight", "facets", "_source"}.isdisjoint(names)
+    facets = [each.facet_name for each in FIELDS if each.facet]
+    assert len(set(facets)) == len(facets)
+    assert "_score" not in names
+
+
+def test_lists_keep_their_order_whatever_comes() -> None:
+    """Clients have read them so, in messages and in the description."""
+
+    def order(use: Callable[[Field], Use | None]) -> str:
+        new = Field("project", "keyword", "new", shown=Shown(), filter=Filter("x"), facet=Facet(), marked=Use())
+        return " ".join(each.name for each, _ in listed(use, [new, *FIELDS]))
+
+    assert order(lambda each: each.filter) == (
+        "session media_type extension dialect owner organization app environment project"
+    )
+    assert order(lambda each: each.facet) == "media_type extension dialect owner session created size project"
+    assert order(lambda each: None if each.shown and each.shown.default else each.shown) == (
+        "owner dialect media_type extension sha256 extraction organization app environment project"
+    )
+    assert order(lambda each: each.marked) == (
+        "content name name_words name_text session media_type icon extension owner project"
+    )
+    assert order(lambda each: each.full_text) == "name name_words name_text content content_words"
 
 
 def test_values_have_the_fields_of_the_table() -> None:
