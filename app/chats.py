@@ -11,24 +11,26 @@ import contextlib
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from elasticsearch import ConflictError, NotFoundError
 
 from app import processing
-from app.attachment import now
 from app.errors import AnswerTooLarge, Conflict, IndexOutcomeUnknown, IndexUnavailable, NotFound, StoreError
 from app.index import mappings
 from app.index.connection import Connection, slow_gate, typed_errors
 from app.index.gate import time_left
+from app.model.attachment import now
+from app.model.chat import Chat
+from app.model.schema import CHAT_FIELDS, existing
 from app.settings import Settings
 from app.turnstile import Turnstile
 
 Json = dict[str, Any]
 
+_ID, _TENANT, _CREATED, _ARCHIVED = existing("id", "tenant", "created", "archived", table=CHAT_FIELDS)
 #: How often a change is decided anew because another came between; each time somebody else got something done.
 _ATTEMPTS = 10
 
@@ -45,46 +47,6 @@ class AlreadySo(Conflict):
     """The chat is in the wanted state already: nothing was changed."""
 
     code = "already_so"
-
-
-@dataclass(frozen=True)
-class Chat:
-    """One chat. Times are aware and in UTC; `files` are ids of attachments; `workspace` is a relative path or None."""
-
-    id: str
-    tenant: str
-    owner: str
-    organization: str | None
-    created: datetime
-    updated: datetime
-    archived: bool
-    title: str
-    workspace: str | None
-    content: tuple[Mapping[str, str], ...]
-    files: tuple[str, ...]
-
-    def to_source(self) -> Json:
-        """The document's `_source`."""
-        return {
-            **self.__dict__,
-            "created": self.created.isoformat(timespec="microseconds"),
-            "updated": self.updated.isoformat(timespec="microseconds"),
-            "content": [dict(part) for part in self.content],
-            "files": list(self.files),
-        }
-
-    @classmethod
-    def from_source(cls, source: Json) -> Chat:
-        """The chat of a document."""
-        return cls(
-            **{
-                **source,
-                "created": datetime.fromisoformat(source["created"]),
-                "updated": datetime.fromisoformat(source["updated"]),
-                "content": tuple(source["content"]),
-                "files": tuple(source["files"]),
-            }
-        )
 
 
 @dataclass(frozen=True)
@@ -176,8 +138,8 @@ class Chats:
     def _walk(self, tenant: str, archived: bool, size: int, start: int) -> Iterator[Chat]:
         """The same, read as many at a time as one answer holds for certain."""
         body: Json = {
-            "query": {"bool": {"filter": [{"term": {"tenant": tenant}}, {"term": {"archived": archived}}]}},
-            "sort": [{"created": "desc"}, {"id": "desc"}],
+            "query": {"bool": {"filter": [{"term": {_TENANT: tenant}}, {"term": {_ARCHIVED: archived}}]}},
+            "sort": [{_CREATED: "desc"}, {_ID: "desc"}],
             "track_total_hits": False,
             "from": start,
         }

@@ -9,20 +9,22 @@ from contextlib import closing
 from typing import Any
 
 from app import processing
-from app.attachment import Attachment, microseconds
 from app.errors import StorageFailed
 from app.extraction import parts
 from app.extraction.record import Extraction
 from app.extraction.thumbnail import MOST_HEAD, Picture, Thumbnail
 from app.index.documents import Write
+from app.index.source import EXTRACTION, source_of
+from app.model.attachment import Attachment, microseconds
+from app.model.schema import FIELDS
 from app.search.inside import MOST_BYTES, Inside
 from app.search.words import content_fields, name_fields
 from app.storage.contract import Artefact, Content, Storage, outcome_in
 
 #: The fields of the text itself. They are no part of the `_source` that Elasticsearch keeps.
-TEXT_FIELDS = ("content", "content_words")
+TEXT_FIELDS = tuple(each.name for each in FIELDS if each.origin == "text")
 #: What is made of a name and a text again for every version of the mapping, and so is never lost.
-DERIVED_FIELDS = (*TEXT_FIELDS, *name_fields(""))
+DERIVED_FIELDS = tuple(each.name for each in FIELDS if each.origin in ("text", "name"))
 
 #: What it costs to look at the outcome of an extraction, for each of its parts.
 _STEPS_A_PART = 3
@@ -147,9 +149,9 @@ def check_text(storage: Storage, attachment_id: str, extraction: Extraction, rea
 
 def visible_source(attachment: Attachment, extraction: Extraction | None) -> dict[str, Any]:
     """The document without the text itself, of which `extraction` has the digest: what a check compares."""
-    source = attachment.to_source()
+    source = source_of(attachment)
     if extraction is not None:
-        source["extraction"] = extraction.to_source()
+        source[EXTRACTION] = extraction.to_source()
     return source
 
 
@@ -158,7 +160,7 @@ def carried_over(storage: Storage, source: dict[str, Any]) -> dict[str, Any]:
     again from its name and the text in the files. Where that is damaged, without the text. Raises StorageFailed."""
     kept = {key: value for key, value in source.items() if key not in DERIVED_FIELDS}
     found = {**kept, **name_fields(source["name"])}
-    if source.get("extraction", {}).get("size"):
+    if source.get(EXTRACTION, {}).get("size"):
         try:
             extraction = extraction_of(storage, source["id"])
             if extraction is not None:
@@ -180,7 +182,7 @@ def document_of(storage: Storage, attachment: Attachment, extracted: bool = True
     try:
         extraction = extraction_of(storage, attachment.id) if extracted else None
         if extraction is None:
-            return Write(attachment.id, attachment.version, attachment.to_source())
+            return Write(attachment.id, attachment.version, source_of(attachment))
         version = max(version, microseconds(extraction.at))
         source = visible_source(attachment, extraction)
         if extraction.size:
@@ -189,5 +191,5 @@ def document_of(storage: Storage, attachment: Attachment, extracted: bool = True
     except ValueError as error:
         # The name and all the rest are still to be found; `scripts/store verify` tells what to do.
         log.error("damaged text of %s: %s", attachment.id, error)
-        source = attachment.to_source()
+        source = source_of(attachment)
     return Write(attachment.id, version, source)

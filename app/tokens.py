@@ -19,9 +19,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from app.attachment import now
 from app.errors import Conflict, NotFound, StorageFailed, Unauthenticated
 from app.files import typed_errors
+from app.model.attachment import now
 from app.root import exclusive, write_durably
 
 SCOPES = ("read", "search", "write", "delete", "admin")

@@ -15,8 +15,9 @@ from urllib.parse import quote
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import bulk
 
-from app.attachment import Attachment, now
 from app.ids import new_xid
+from app.index.source import source_of
+from app.model.attachment import Attachment, now
 from benchmarks.parts import server_for_run
 from tests.support.app import Server
 
@@ -44,7 +45,7 @@ def main(count: int) -> None:
             Attachment(new_xid(), moment, moment, f"{n}.txt", 1, "0" * 64, "text/plain", "default", "all", "coco")
             for n in range(count)
         ]
-        actions = ({"_index": server.index, "_id": each.id, "_source": each.to_source()} for each in made)
+        actions = ({"_index": server.index, "_id": each.id, "_source": source_of(each)} for each in made)
         began = time.monotonic()
         bulk(client, actions, chunk_size=5_000)
         client.indices.refresh(index=server.index)

@@ -56,7 +56,7 @@ _UNPACKED = Path("/tmp/kreuzberg-pdfium")
 #: inside of documents, and what the media type is told from changed twice.
 _PROGRAM = """
 import glob, json, os, resource, sys, tempfile, threading, time
-from app.attachment import extension
+from app.model.attachment import extension
 from app.extraction import sandbox
 from app.extraction.kinds import way_of
 from app.mediatype import detect

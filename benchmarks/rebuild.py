@@ -30,11 +30,12 @@ sys.path[:0] = [str(Path(__file__).parents[1])]
 from elasticsearch import Elasticsearch  # noqa: E402
 from elasticsearch.helpers import streaming_bulk  # noqa: E402
 
-from app.attachment import Attachment  # noqa: E402
 from app.index import mappings  # noqa: E402
 from app.index.ahead import PORTION  # noqa: E402
 from app.index.connection import Connection  # noqa: E402
 from app.index.generations import Generations  # noqa: E402
+from app.index.source import source_of  # noqa: E402
+from app.model.attachment import Attachment  # noqa: E402
 from app.root import open_root  # noqa: E402
 from app.settings import Settings  # noqa: E402
 from app.storage.contract import Artefact, Storage  # noqa: E402
@@ -92,7 +93,7 @@ def compare(records: int) -> None:
         seed(settings.data, records)
         age(storage, settings.data)
         found = (storage.record(each) for each in storage.ids())
-        sources = [Attachment.from_record(record).to_source() for record in found if record is not None]
+        sources = [source_of(Attachment.from_record(record)) for record in found if record is not None]
         documents = [{"_id": each["id"], "_source": each} for each in sources]
         took: dict[str, list[float]] = {"rebuild": [], "bulk": []}
         try:

@@ -9,8 +9,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.attachment import now
 from app.commands.common import CLEAN, add_data, run, settings_of
+from app.model.attachment import now
 from app.tokens import DEFAULT_TENANT, MAX_NAME, SCOPES, Token, Tokens, is_name, is_tenant
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from flask import Blueprint, Request, Response, jsonify, request
 
 from app import processing
-from app.attachment import MAX_SESSION, Attachment
 from app.dialects.base import Dialect
 from app.errors import (
     BytesMissing,
@@ -37,6 +36,7 @@ from app.http.parameters import id_list, json_object, query_parameters, repeatab
 from app.http.services import services
 from app.http.uploads import FORM_ERRORS, keep, received_form
 from app.ids import is_id, new_xids
+from app.model.attachment import MAX_SESSION, Attachment
 from app.search import params
 from app.search.facets import FACETS
 
@@ -80,16 +80,6 @@ _DRAWN = {200: Answer("By id: pending, completed or none; empty for an unknown o
 _STATUSES = {200: Answer("By id; empty for an unknown one", {JSON: {"type": "object"}})}
 _ENVELOPE = {200: Answer("What Elasticsearch answered", {JSON: {"type": "object", "required": ["took", "hits"]}})}
 _MOMENT: Schema = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
-_FILTERS = {
-    "session": "Only attachments of this session",
-    "media_type": "Only files with this content, as application/pdf",
-    "extension": "Only files whose name ends so, as pdf; empty for none",
-    "dialect": "Only what came in through this dialect",
-    "owner": "Only what this token uploaded",
-    "organization": "Only files of this Coder organization",
-    "app": "Only files of this Kore.ai app",
-    "environment": "Only files of this Kore.ai environment",
-}
 _SEARCH_PARAMETERS = (
     Parameter(
         "query",
@@ -98,15 +88,14 @@ _SEARCH_PARAMETERS = (
         "The last word may be unfinished. No text is an error.",
     ),
     *(
-        Parameter(name, "query", f"{what}; repeated: any of them.", {**array(TEXT), "maxItems": params.MAX_VALUES})
-        for name, what in _FILTERS.items()
+        Parameter(name, "query", f"{each.what}; repeated: any of them.", {**array(TEXT), "maxItems": params.MAX_VALUES})
+        for name, each in params.FILTERS.items()
     ),
-    Parameter(
-        "created_after", "query", "Not created before this date or time (UTC unless it says otherwise).", _MOMENT
+    *(
+        Parameter(name, "query", what, _MOMENT if each.type == "date" else _COUNT)
+        for each, used in params.RANGES
+        for name, what in (used.low, used.high)
     ),
-    Parameter("created_before", "query", "Created before this date or time.", _MOMENT),
-    Parameter("min_size", "query", "At least so many bytes.", _COUNT),
-    Parameter("max_size", "query", "At most so many bytes.", _COUNT),
     Parameter("from", "query", "Hits to pass over.", {**_COUNT, "maximum": params.MAX_WINDOW}),
     Parameter("size", "query", "Hits to return.", {**_COUNT, "maximum": 1000}),
     Parameter("sort", "query", f"FIELD or FIELD:asc|desc, by comma; of {', '.join(sorted(params.SORT_FIELDS))}."),

@@ -22,7 +22,6 @@ from datetime import UTC
 
 from flask import Blueprint, Request, Response, jsonify, request
 
-from app.attachment import MAX_SESSION, Attachment, extension
 from app.dialects.base import Dialect, under
 from app.errors import (
     IndexRejected,
@@ -42,6 +41,7 @@ from app.http.parameters import body_fields, query_parameters
 from app.http.services import services
 from app.http.uploads import FORM_ERRORS, Form, keep, received_form
 from app.ids import new_uuid
+from app.model.attachment import MAX_SESSION, Attachment, extension
 
 blueprint = Blueprint("kore", __name__)
 

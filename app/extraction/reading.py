@@ -25,7 +25,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import BinaryIO
 
-from app.attachment import extension
 from app.contents.window import Held
 from app.extraction import inner, parts, sandbox, scans
 from app.extraction.kinds import BATCHED, Way, way_of
@@ -33,6 +32,7 @@ from app.extraction.readers.base import Inner
 from app.extraction.recognition_data import recognition_installed
 from app.extraction.sandbox import LEAST_SECONDS, Limits, Verdict, memory_file
 from app.mediatype import detect
+from app.model.attachment import extension
 
 #: Documents within documents, of which the outermost is the first.
 MOST_DEPTH = 5

@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from flask import Request, Response
 from werkzeug.http import http_date, is_resource_modified, parse_range_header
 
-from app.attachment import Attachment, microseconds
 from app.errors import BytesMissing
 from app.http.describe import ANYTHING, TEXT, Answer, Parameter
 from app.http.names import content_disposition
 from app.http.services import services
+from app.model.attachment import Attachment, microseconds
 from app.services.downloads import Opened
 
 CHUNK = 256 * 1024

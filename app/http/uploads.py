@@ -14,7 +14,6 @@ from typing import Any
 from flask import Request
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from app.attachment import Attachment
 from app.errors import (
     FileTooLarge,
     IncompleteBody,
@@ -34,6 +33,7 @@ from app.http.access import caller
 from app.http.names import checked_name, decode_form_text, disposition_parameters, form_filename
 from app.http.observed import current
 from app.http.services import services
+from app.model.attachment import Attachment
 from app.server.slow_clients import was_cut
 from app.services.uploads import Draft
 from app.settings import Settings

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from app import processing
-from app.attachment import Attachment
 from app.errors import ClientGone, IndexMoved, IndexOutcomeUnknown, IndexUnavailable, SearchTimedOut, StoreError
 from app.index import mappings
 from app.index.connection import Connection, slow_gate, to_json, typed_errors
@@ -29,6 +28,8 @@ from app.index.gate import Gate, time_left
 from app.index.lane import Lane
 from app.index.refusals import of_error
 from app.index.slots import Slots
+from app.index.source import source_of
+from app.model.attachment import Attachment
 from app.monitoring import measures
 from app.monitoring.observation import request_id
 from app.search.constant import without_statistics
@@ -131,7 +132,7 @@ class AttachmentIndex:
 
     def put(self, attachments: Sequence[Attachment]) -> None:
         """Write their documents; on return every search finds them. Errors as in `Documents.write`."""
-        self._write([Write(each.id, each.version, each.to_source()) for each in attachments])
+        self._write([Write(each.id, each.version, source_of(each)) for each in attachments])
 
     def put_documents(self, documents: Iterable[Write]) -> None:
         """Write documents with their texts, taking each when those before it are done as far as memory is concerned.

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from app.attachment import now
 from app.errors import Unauthenticated
 from app.files import FOLDER_MODE, typed_errors
+from app.model.attachment import now
 from app.root import write_durably
 from app.tokens import Token, Tokens
 

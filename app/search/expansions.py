@@ -30,9 +30,12 @@ import math
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
+from app.model.schema import existing
+
 Dsl = dict[str, Any]
 Marks = TypeVar("Marks", Dsl, list[Dsl])
 
+(_CONTENT,) = existing("content")
 #: Words of one document that all expansions of a query mark together, and those of all documents of a page.
 MOST_WORDS = 600
 WORDS_OF_A_PAGE = 8_000
@@ -63,7 +66,7 @@ def bounded(query: Marks, field: str, size: int) -> Marks:
 def looks(query: Any, field: str) -> int:
     """How often a query looks through the words of a text to mark them in `field`."""
     # What else than the contents is marked is short: there only what a long word's automaton takes counts.
-    content = field == "content"
+    content = field == _CONTENT
     return sum(
         (1 + _letters(name, value) // 8 if content else _letters(name, value) // 64)
         for name, asked, value in expanding(query)

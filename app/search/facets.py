@@ -8,36 +8,39 @@ would be answered up to eight times).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from app.model.schema import Counted, existing, listed
 
 Dsl = dict[str, Any]
 
+(_CREATED,) = existing("created")
 #: Values of a facet: the most frequent ones, or the latest of the sessions.
 VALUES = 20
 KIB, MIB = 1024, 1024 * 1024
 
 
-def _terms(field: str) -> Dsl:
+def _values(field: str) -> Dsl:
     return {"terms": {"field": field, "size": VALUES}}
 
 
-def _sessions() -> Dsl:
-    """The sessions that an attachment came into last, each with when that was."""
+def _latest(field: str) -> Dsl:
+    """The values that an attachment came with last, each with when that was."""
     return {
-        "terms": {"field": "session", "size": VALUES, "order": {"latest": "desc"}},
-        "aggs": {"latest": {"max": {"field": "created"}}},
+        "terms": {"field": field, "size": VALUES, "order": {"latest": "desc"}},
+        "aggs": {"latest": {"max": {"field": _CREATED}}},
     }
 
 
-def _ages() -> Dsl:
+def _ages(field: str) -> Dsl:
     """The last day, week, month and year, each with what the shorter ones have, and what is older."""
     ages = {"day": "1d", "week": "7d", "month": "30d", "year": "365d"}
     ranges: list[Dsl] = [{"key": key, "from": f"now-{age}"} for key, age in ages.items()]
-    return {"date_range": {"field": "created", "ranges": [*ranges, {"key": "older", "to": "now-365d"}]}}
+    return {"date_range": {"field": field, "ranges": [*ranges, {"key": "older", "to": "now-365d"}]}}
 
 
-def _sizes() -> Dsl:
+def _sizes(field: str) -> Dsl:
     """From the first number of bytes to below the second."""
     ranges: list[Dsl] = [
         {"key": "tiny", "to": 10 * KIB},
@@ -46,15 +49,18 @@ def _sizes() -> Dsl:
         {"key": "large", "from": 10 * MIB, "to": 100 * MIB},
         {"key": "huge", "from": 100 * MIB},
     ]
-    return {"range": {"field": "size", "ranges": ranges}}
+    return {"range": {"field": field, "ranges": ranges}}
 
 
+_COUNTING: Mapping[Counted, Callable[[str], Dsl]] = {
+    "values": _values,
+    "latest": _latest,
+    "ages": _ages,
+    "sizes": _sizes,
+}
 #: The aggregation of each facet.
 FACETS: dict[str, Dsl] = {
-    **{name: _terms(name) for name in ("media_type", "extension", "dialect", "owner")},
-    "session": _sessions(),
-    "created": _ages(),
-    "file_size": _sizes(),
+    each.facet_name: _COUNTING[used.counted](each.name) for each, used in listed(lambda each: each.facet)
 }
 
 

@@ -24,9 +24,11 @@ from functools import cached_property
 from typing import Any
 
 from app import processing
+from app.model.schema import existing
 from app.search.marking import MARK
 from app.search.stops import LONGEST, STOP
 
+(_CONTENT,) = existing("content")
 #: The field of `_source` that has the paths of all of them.
 FILES = "files"
 #: Of the paths that are told of one attachment: how many, and their characters together.
@@ -123,7 +125,7 @@ def tell(answer: dict[str, Any], inside: Callable[[str], Inside | None], *, file
     `highlight`, HTML as the fragments are; and, with `files`, the paths of all that are inside, as a field of `_source`.
     `inside`: of an attachment, by its id; None where there are none. Raises what `processing.spend` and `inside` do."""
     for hit in answer["hits"]["hits"]:
-        fragments = hit.get("highlight", {}).get("content", [])
+        fragments = hit.get("highlight", {}).get(_CONTENT, [])
         if not (fragments or files):
             continue
         processing.spend(_STEPS_A_LOOK)

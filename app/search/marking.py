@@ -21,6 +21,7 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
+from app.model.schema import existing
 from app.search.expansions import MOST_LOOKS, bounded, looks
 from app.search.stops import LONGEST
 from app.search.syntax import Item, Node, positive
@@ -44,7 +45,7 @@ MOST_MARKED_WORDS = 64
 #: What `standard` leaves within a word, between letters or digits, and we split at.
 _JOINTS = "[_.:,;'\u2019\u00b7\u2027]"
 _MARKS = "[\u0300-\u036f]*"
-_FIELD = "content"
+(_FIELD,) = existing("content")
 
 
 def budget(size: int) -> int:

@@ -19,11 +19,14 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from app.model.schema import existing
 from app.search.syntax import Everything, Group, Item, Node, Pattern
 from app.search.words import fold
 
 Dsl = dict[str, Any]
 
+_NAME_EXACT, _NAME_WORDS, _NAME_TEXT = existing("name_exact", "name_words", "name_text")
+_CONTENT_WORDS, _CREATED = existing("content_words", "created")
 #: The distance between two tiers; BM25 gives a word hardly more than 30, and usually less than 10.
 TIER = 1000.0
 #: How much a word in the name counts beside one in the content.
@@ -43,7 +46,7 @@ def ranked(text: str, node: Node | None) -> Dsl:
     if any_item(node):
         should.append({"constant_score": {"filter": _clause(node, name_only=True), "boost": TIER}})
         # The day, not the moment: so scores stay the same from page to page.
-        newer = {"field": "created", "origin": "now/d", "pivot": NEWER_PIVOT, "boost": NEWER_BOOST}
+        newer = {"field": _CREATED, "origin": "now/d", "pivot": NEWER_PIVOT, "boost": NEWER_BOOST}
         should.append({"distance_feature": newer})
     # The exact name is found also where its words read as operators.
     found = {"bool": {"should": [_clause(node), {"constant_score": {"filter": _exact(text), "boost": 0}}]}}
@@ -56,7 +59,7 @@ def any_item(node: Node) -> bool:
 
 
 def _exact(text: str) -> Dsl:
-    return {"term": {"name_exact": fold(text.strip().strip('"'))}}
+    return {"term": {_NAME_EXACT: fold(text.strip().strip('"'))}}
 
 
 def _clause(node: Node, *, name_only: bool = False) -> Dsl:
@@ -66,7 +69,7 @@ def _clause(node: Node, *, name_only: bool = False) -> Dsl:
         return {"match_all": {"boost": 0}}
     if isinstance(node, Pattern):
         value = {"value": re.sub(r"([?\\])", r"\\\1", node.text), "boost": NAME_BOOST}
-        return {"dis_max": {"queries": [{"wildcard": {field: value}} for field in ("name_exact", "name_words")]}}
+        return {"dis_max": {"queries": [{"wildcard": {field: value}} for field in (_NAME_EXACT, _NAME_WORDS)]}}
     members = [_clause(each, name_only=name_only) for each in node.members]
     if not node.every:
         return {"bool": {"should": members, "minimum_should_match": 1}}
@@ -83,31 +86,31 @@ def _item(item: Item, name_only: bool) -> Dsl:
 
 def _in_name(item: Item) -> list[Dsl]:
     if len(item.words) > 1:
-        return _phrase("name_text", item, NAME_BOOST)
+        return _phrase(_NAME_TEXT, item, NAME_BOOST)
     (word,) = item.words
     found: list[Dsl] = []
     if item.prefix or item.typing:
-        found.append({"prefix": {"name_words": {"value": word, "boost": NAME_BOOST}}})
+        found.append({"prefix": {_NAME_WORDS: {"value": word, "boost": NAME_BOOST}}})
     if item.edits:
-        found.append(_fuzzy("name_words", item, NAME_BOOST))
+        found.append(_fuzzy(_NAME_WORDS, item, NAME_BOOST))
     elif not item.prefix:
-        found.append({"term": {"name_words": {"value": word, "boost": NAME_BOOST}}})
+        found.append({"term": {_NAME_WORDS: {"value": word, "boost": NAME_BOOST}}})
         # A part of a name that is written without blanks.
-        found.append({"term": {"name_text": {"value": word, "boost": NAME_BOOST}}})
+        found.append({"term": {_NAME_TEXT: {"value": word, "boost": NAME_BOOST}}})
     return found
 
 
 def _in_content(item: Item) -> list[Dsl]:
     if len(item.words) > 1:
-        return _phrase("content_words", item, 1.0)
+        return _phrase(_CONTENT_WORDS, item, 1.0)
     (word,) = item.words
     found: list[Dsl] = []
     if item.prefix or item.typed_on:
-        found.append({"prefix": {"content_words": {"value": word}}})
+        found.append({"prefix": {_CONTENT_WORDS: {"value": word}}})
     if item.edits:
-        found.append(_fuzzy("content_words", item, 1.0))
+        found.append(_fuzzy(_CONTENT_WORDS, item, 1.0))
     elif not item.prefix:
-        found.append({"term": {"content_words": {"value": word}}})
+        found.append({"term": {_CONTENT_WORDS: {"value": word}}})
     return found
 
 

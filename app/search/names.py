@@ -16,6 +16,7 @@ from typing import Any
 from rapidfuzz.distance import OSA
 
 from app import processing
+from app.model.schema import existing
 from app.search.marking import MARK
 from app.search.stops import take_stops
 from app.search.syntax import Item, Node, positive
@@ -23,6 +24,7 @@ from app.search.words import parts_of, places_of
 
 Dsl = dict[str, Any]
 
+(_NAME,) = existing("name")
 #: What a letter of a name costs at most to be made a word of, and a word to be compared with one that it is nearly.
 _STEPS_A_LETTER, _STEPS_A_WORD = 5, 10
 #: Between two words; in none.
@@ -117,9 +119,9 @@ def mark_names(answer: Dsl, node: Node | None, source: tuple[str, ...]) -> None:
     take_stops(answer)
     items = list(dict.fromkeys(positive(node)))
     for hit in answer["hits"]["hits"]:
-        name = hit["_source"].get("name", "")
-        if "name" not in source:
-            hit["_source"].pop("name", None)
+        name = hit["_source"].get(_NAME, "")
+        if _NAME not in source:
+            hit["_source"].pop(_NAME, None)
         marked = _marked(name, items)
         if marked is not None:
-            hit["highlight"] = {"name": [marked], **hit.get("highlight", {})}
+            hit["highlight"] = {_NAME: [marked], **hit.get("highlight", {})}

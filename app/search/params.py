@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from app.attachment import DIALECT_FIELDS, DOCUMENTED_FIELDS
 from app.errors import InvalidParameter
+from app.model.schema import DOCUMENTED_FIELDS, FIELDS, UNIQUE, listed
 from app.search.facets import FACETS
 from app.search.inside import FILES
 
@@ -23,32 +23,29 @@ MAX_HIGHLIGHTED = 100
 MAX_VALUES = 100
 #: Above this `from` is no number that makes sense; between the window and this the way to go on is said.
 MAX_OFFSET = 999_999_999
-#: Digits of a file's size in bytes: the largest that Elasticsearch can hold has 19.
-_SIZE_DIGITS = 18
+#: Digits of a number: the largest that Elasticsearch can hold has 19.
+_DIGITS = 18
 
 #: Filters that may be given several times: any of the values.
-FILTERS = ("session", "media_type", "extension", "dialect", "owner", *DIALECT_FIELDS)
-RANGES = ("created_after", "created_before", "min_size", "max_size")
+FILTERS = {each.name: used for each, used in listed(lambda each: each.filter)}
+#: The ranges, each with two parameters of its own.
+RANGES = listed(lambda each: each.range)
 PARAMETERS = {
     *FILTERS,
-    *RANGES,
+    *(name for _, used in RANGES for name in used.parameters),
     *("query", "from", "size", "sort", "search_after", "highlight", "facets", "_source"),
 }
 SOURCE_FIELDS = (
     *DOCUMENTED_FIELDS,
-    *("owner", "dialect", "media_type", "extension", "sha256", "extraction"),
-    *DIALECT_FIELDS,
+    *(each.name for each, used in listed(lambda each: each.shown) if not used.default),
 )
 #: What may be asked of a hit that is no field of the index: what lies beside the attachment itself says it.
 ADDED_FIELDS = (FILES,)
 #: What a field is sorted by, and so what `search_after` has for it.
 SORT_FIELDS: dict[str, type] = {
-    **dict.fromkeys(("id", "session", "name", "icon", "extension", "media_type", "dialect", "owner"), str),
-    **dict.fromkeys(("created", "updated", "size"), int),
+    **{each.name: str if each.type == "keyword" else int for each in FIELDS if each.sort},
     "_score": float,
 }
-#: What no two attachments have in common, and so ends every order.
-TIE_BREAKER = "id"
 _LONG = 2**63
 
 
@@ -56,16 +53,15 @@ _LONG = 2**63
 class SearchParams:
     """A search that makes sense.
 
-    `filters`: by field, the values of which any will do. `created`: from the first moment to before the second, in UTC;
-    `file_size`: bytes, both included. `sort` is (field, direction) pairs, the last one unique; empty leaves the order to
-    Elasticsearch. `after`: the `sort` of the hit after which the page begins.
+    `filters`: by field, the values of which any will do. `ranges`: by field, its ends, None where there is none: of times
+    from the first to before the second, in UTC; of numbers both are included. `sort` is (field, direction) pairs, the last
+    one unique; empty leaves the order to Elasticsearch. `after`: the `sort` of the hit after which the page begins.
     """
 
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     query: str | None = None
     ids: tuple[str, ...] | None = None
-    created: tuple[datetime | None, datetime | None] = (None, None)
-    file_size: tuple[int | None, int | None] = (None, None)
+    ranges: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     offset: int = 0
     size: int = DEFAULT_SIZE
     sort: tuple[tuple[str, str], ...] = ()
@@ -105,8 +101,7 @@ def parse(given: Mapping[str, Sequence[str]], *, max_page_size: int, max_query_l
     return SearchParams(
         filters={name: _values(name, given[name]) for name in FILTERS if name in given},
         query=query or None,
-        created=(_moment(values, "created_after"), _moment(values, "created_before")),
-        file_size=(_bytes(values, "min_size"), _bytes(values, "max_size")),
+        ranges=_ranges(values),
         offset=offset,
         size=size,
         sort=sort,
@@ -118,9 +113,22 @@ def parse(given: Mapping[str, Sequence[str]], *, max_page_size: int, max_query_l
 
 
 def _values(name: str, several: Sequence[str]) -> tuple[str, ...]:
-    if name == "extension":
+    if FILTERS[name].suffix:
         return tuple(each.lower().removeprefix(".") for each in several)
     return tuple(several)
+
+
+def _ranges(values: Mapping[str, str]) -> dict[str, tuple[Any, Any]]:
+    found = {}
+    for each, used in RANGES:
+        ends: list[Any] = [None, None]
+        for position, name in enumerate(used.parameters):
+            if name in values:
+                text = values[name]
+                ends[position] = _moment(text, name) if each.type == "date" else _amount(text, name, used.unit)
+        if ends != [None, None]:
+            found[each.name] = ends[0], ends[1]
+    return found
 
 
 def _number(values: Mapping[str, str], name: str, default: int, most: int) -> int:
@@ -132,19 +140,13 @@ def _number(values: Mapping[str, str], name: str, default: int, most: int) -> in
     return int(text)
 
 
-def _bytes(values: Mapping[str, str], name: str) -> int | None:
-    if name not in values:
-        return None
-    text = values[name]
-    if not (text.isascii() and text.isdigit() and len(text) <= _SIZE_DIGITS):
-        raise InvalidParameter(name, "must be a whole number of bytes")
+def _amount(text: str, name: str, unit: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
+        raise InvalidParameter(name, f"must be a whole number of {unit}")
     return int(text)
 
 
-def _moment(values: Mapping[str, str], name: str) -> datetime | None:
-    if name not in values:
-        return None
-    text = values[name]
+def _moment(text: str, name: str) -> datetime:
     # A plus that was not encoded arrives as a blank.
     if len(text) > 6 and text[-6] == " ":
         text = f"{text[:-6]}+{text[-5:]}"
@@ -181,7 +183,7 @@ def _sort(text: str) -> tuple[tuple[str, str], ...]:
         pairs.append((name, direction or ("desc" if name == "_score" else "asc")))
     if len(dict(pairs)) != len(pairs):
         raise InvalidParameter("sort", "names a field twice")
-    return tuple(pairs) if TIE_BREAKER in dict(pairs) else (*pairs, (TIE_BREAKER, "asc"))
+    return tuple(pairs) if UNIQUE in dict(pairs) else (*pairs, (UNIQUE, "asc"))
 
 
 def _after(text: str, sort: tuple[tuple[str, str], ...], offset: int) -> tuple[Any, ...]:

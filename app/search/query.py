@@ -8,37 +8,40 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
+from app.model.schema import FIELDS, existing
 from app.search.facets import aggregations, collected
 from app.search.inside import FILES, Inside, tell
 from app.search.marking import highlight
 from app.search.matching import ranked
 from app.search.names import mark_names
-from app.search.params import ADDED_FIELDS, SearchParams
+from app.search.params import ADDED_FIELDS, FILTERS, SearchParams
 from app.search.syntax import Item, Node, Pattern, leaves, parse
 
 Dsl = dict[str, Any]
 
 
-#: The facet that a filter on this field belongs to, where it is not called like the field.
-_FACET_OF = {"size": "file_size"}
+#: The facet that a filter on this field belongs to.
+_FACET_OF = {each.name: each.facet_name for each in FIELDS}
+_TENANT, _NAME = existing("tenant", "name")
 
 
 def build(params: SearchParams, tenant: str) -> Dsl:
     """The search body for `params`, restricted to the documents of `tenant`."""
     must: list[Dsl] = []
-    filters: list[Dsl] = [{"term": {"tenant": tenant}}]
+    filters: list[Dsl] = [{"term": {_TENANT: tenant}}]
     tree = _tree(params)
     clauses = _filters(params)
     own = _own_filters(params, clauses)
     for field, clause in clauses.items():
         values = params.filters.get(field, ())
-        if field == "session" and len(values) == 1:
-            term = {"term": {"session": values[0]}}
+        if len(values) == 1 and FILTERS[field].scored:
+            term = {"term": {field: values[0]}}
             # Behind the query it still has its share in the score.
             must.append({"bool": {"should": [term, {"match_all": {"boost": 0}}]}} if field in own else term)
-        elif _FACET_OF.get(field, field) not in own:
+        elif _FACET_OF[field] not in own:
             filters.append(clause)
     if params.ids is not None:
         must.append({"ids": {"values": list(params.ids)}})
@@ -63,7 +66,7 @@ def build(params: SearchParams, tenant: str) -> Dsl:
     if own:
         body["post_filter"] = {"bool": {"filter": list(own.values())}}
     if params.highlight:
-        body["_source"] = list(dict.fromkeys((*(body["_source"] or ()), "name")))
+        body["_source"] = list(dict.fromkeys((*(body["_source"] or ()), _NAME)))
         if (marked := highlight(tree, params.size)) is not None:
             body["highlight"] = marked
     return body
@@ -113,19 +116,18 @@ def _expands(node: Node) -> bool:
 
 def _own_filters(params: SearchParams, clauses: Mapping[str, Dsl]) -> dict[str, Dsl]:
     """By facet asked for, that one of the `clauses` which is on what it counts."""
-    named = {_FACET_OF.get(field, field): clause for field, clause in clauses.items()}
+    named = {_FACET_OF[field]: clause for field, clause in clauses.items()}
     return {name: clause for name, clause in named.items() if name in params.facets}
 
 
 def _filters(params: SearchParams) -> dict[str, Dsl]:
     """By field, the clause that narrows it."""
     found: dict[str, Dsl] = {field: {"terms": {field: list(values)}} for field, values in params.filters.items()}
-    (after, before), (low, high) = params.created, params.file_size
-    bounds: dict[str, Dsl] = {
-        "created": {"gte": after and after.isoformat(), "lt": before and before.isoformat()},
-        "size": {"gte": low, "lte": high},
-    }
-    for field, limits in bounds.items():
+    for field, (low, high) in params.ranges.items():
+        if isinstance(low, datetime) or isinstance(high, datetime):
+            limits = {"gte": low and low.isoformat(), "lt": high and high.isoformat()}
+        else:
+            limits = {"gte": low, "lte": high}
         if given := {key: value for key, value in limits.items() if value is not None}:
             found[field] = {"range": {field: given}}
     return found

@@ -14,6 +14,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from app.model.schema import existing
+
+(_CONTENT,) = existing("content")
 #: Characters of a text that are kept for the marking, a hundred pages. Marking takes a tenth of a second for a million, for
 #: every hit and client, of the two processors that a small node has.
 LONGEST = 250_000
@@ -55,5 +58,5 @@ def take_stops(answer: dict[str, Any]) -> None:
     """Take the stops away from the fragments in an answer."""
     for hit in answer["hits"]["hits"]:
         marked = hit.get("highlight", {})
-        if "content" in marked:
-            marked["content"] = [each.replace(STOP, "") for each in marked["content"]]
+        if _CONTENT in marked:
+            marked[_CONTENT] = [each.replace(STOP, "") for each in marked[_CONTENT]]

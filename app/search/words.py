@@ -13,7 +13,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+from app.model.schema import existing
 from app.search.stops import stopped
+
+_EXTENSION, _NAME_WORDS, _NAME_TEXT, _NAME_EXACT = existing("extension", "name_words", "name_text", "name_exact")
+_CONTENT, _CONTENT_WORDS = existing("content", "content_words")
 
 # Within a run of letters and digits: camelCase humps and the border between letters and digits.
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
@@ -143,10 +147,10 @@ def name_fields(name: str) -> dict[str, Any]:
     stem, dot, suffix = name.rpartition(".")
     exact = [fold(name)] if not (dot and stem) else [fold(name), fold(stem)]
     return {
-        "extension": suffix.lower() if dot and stem else "",
-        "name_words": words(name),
-        "name_text": content_words(name),
-        "name_exact": exact,
+        _EXTENSION: suffix.lower() if dot and stem else "",
+        _NAME_WORDS: words(name),
+        _NAME_TEXT: content_words(name),
+        _NAME_EXACT: exact,
     }
 
 
@@ -155,4 +159,4 @@ def content_fields(text: str) -> dict[str, Any]:
 
     `content_words`: its words, which are searched. `content`: what marks are made in.
     """
-    return {"content": stopped(text), "content_words": content_words(text)}
+    return {_CONTENT: stopped(text), _CONTENT_WORDS: content_words(text)}

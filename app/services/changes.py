@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from app.attachment import Attachment, now
 from app.document import document_of
 from app.index.attachments import AttachmentIndex
 from app.journal import Entry, Journal
+from app.model.attachment import Attachment, now
 from app.services.records import Records
 from app.services.steps import Steps
 from app.storage.contract import Storage

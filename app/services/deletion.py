@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import contextlib
 
-from app.attachment import Attachment
 from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, WrongIndex
 from app.index.attachments import AttachmentIndex
 from app.journal import Entry, Journal
+from app.model.attachment import Attachment
 from app.monitoring import measures
 from app.services.records import Records
 from app.storage.contract import Storage

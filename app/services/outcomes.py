@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
-from app.attachment import Attachment, now
 from app.extraction import drawing, reading
 from app.extraction.control import DOCUMENTS, Controls
 from app.extraction.kinds import DRAWERS, RECOGNIZED, Kind, Way
@@ -17,6 +16,7 @@ from app.extraction.queue import Entry, Queue
 from app.extraction.record import Extraction, Reason
 from app.extraction.sandbox import Limits, Verdict
 from app.extraction.thumbnail import Thumbnail, listed
+from app.model.attachment import Attachment, now
 from app.monitoring import measures
 from app.services.records import Records
 from app.services.steps import Steps

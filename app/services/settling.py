@@ -6,11 +6,11 @@ from __future__ import annotations
 import contextlib
 import logging
 
-from app.attachment import Attachment
 from app.document import document_of
 from app.errors import IndexIncomplete, IndexUnavailable, StoreError
 from app.index.attachments import AttachmentIndex
 from app.journal import Entry, Journal
+from app.model.attachment import Attachment
 from app.services.changes import Changes
 from app.services.deletion import Deletion
 from app.services.steps import Steps

@@ -8,12 +8,12 @@ import logging
 from dataclasses import replace
 from typing import Literal
 
-from app.attachment import Attachment, Unread
 from app.errors import StoreError
 from app.extraction.kinds import Way, drawing_of, way_of
 from app.extraction.queue import Queue, Stage
 from app.extraction.recognition_data import recognition_folder, recognition_installed, recognition_used
 from app.extraction.record import NO_READERS_DOING, Extraction
+from app.model.attachment import Attachment, Unread
 from app.services.records import Records
 from app.settings import Settings
 from app.storage.contract import Artefact, Storage

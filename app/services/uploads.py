@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from app.attachment import Attachment, now
 from app.errors import IndexIncomplete, IndexOutcomeUnknown, StorageFull, StoreError
 from app.index.attachments import AttachmentIndex
 from app.journal import Entry, Journal
 from app.mediatype import detect
+from app.model.attachment import Attachment, now
 from app.monitoring import measures
 from app.services.deletion import Deletion
 from app.services.steps import Steps

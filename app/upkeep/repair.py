@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from app.attachment import Attachment
 from app.document import document_of
 from app.errors import IndexRejected
 from app.extraction.queue import Stage
 from app.files import held, older
+from app.model.attachment import Attachment
 from app.services.store import Store
 from app.upkeep.verify import Checker, Finding
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.attachment import Attachment
 from app.document import TEXT_FIELDS, check_text, check_thumbnail, extraction_of, visible_source
 from app.errors import StorageFailed, StoreError
 from app.extraction.queue import Queue
@@ -25,6 +24,7 @@ from app.files import held, listed, older
 from app.ids import is_id
 from app.index.generations import Generations
 from app.journal import Journal
+from app.model.attachment import Attachment
 from app.storage.contract import PARTITIONS, Artefact, Content, Storage, name_of, partition_of
 from app.tokens import is_tenant
 

@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from app.attachment import Attachment, now
 from app.ids import new_xid
+from app.index.source import source_of
+from app.model.attachment import Attachment, now
 from benchmarks.client import Connection, Sample, drive
 from benchmarks.lines.base import Form, Group, Line, Side
 from benchmarks.memory import Peak, resident
@@ -27,7 +28,7 @@ def _bare(parts: Parts, refresh: str) -> Callable[[], bytes]:
 
     def make() -> bytes:
         moment = now()
-        document = Attachment(
+        attachment = Attachment(
             id=new_xid(),
             created=moment,
             updated=moment,
@@ -39,7 +40,8 @@ def _bare(parts: Parts, refresh: str) -> Callable[[], bytes]:
             owner="all",
             dialect="coco",
             session=SESSION,
-        ).to_source()
+        )
+        document = source_of(attachment)
         return json_request("PUT", f"/{parts.bare_index}/_doc/{document['id']}?refresh={refresh}", document)
 
     return make

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import requests
 
-from app.attachment import now
 from app.extraction.parts import Part
 from app.http.access import PUBLIC, required_scope
+from app.model.attachment import now
 from app.settings import Settings
 from app.tokens import SCOPES
 from app.wiring import create_app, dialect_of

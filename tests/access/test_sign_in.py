@@ -19,7 +19,7 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from app.attachment import now
+from app.model.attachment import now
 from app.page import signins
 from app.page.attempts import RECORDS, WINDOW, Attempts, TooManyFailures
 from app.page.routes import MAX_SIGN_IN_SIZE

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 import requests
 
-from app.attachment import now
+from app.model.attachment import now
 from tests.support.app import Server
 from tests.support.texts import keep_text, keep_thumbnail
 

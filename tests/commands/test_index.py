@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import requests
 
-from app.attachment import now
 from app.extraction.record import Extraction
 from app.files import locked
 from app.index.mappings import MAPPINGS
+from app.model.attachment import now
 from app.search.words import content_words
 from app.storage.contract import Artefact
 from app.storage.filesystem import Filesystem

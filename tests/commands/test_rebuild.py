@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 import requests
 
-from app.attachment import Attachment
 from app.index import mappings
 from app.index.connection import Connection
 from app.index.documents import Write
 from app.index.generations import Generations
+from app.index.source import source_of
+from app.model.attachment import Attachment
 from app.root import open_root
 from app.settings import Settings
 from app.storage.contract import Artefact
@@ -231,7 +232,7 @@ def test_killed_rebuild_is_taken_up_where_it_was(start_server: ServerFactory, el
         # Only the rest was written, with room for the folders not being equally full.
         assert said["documents"] <= len(records) * (1 - 0.8 * said["resumed"] / 4096) + 10
         after = documents(server)
-        assert {each: source for each, (_, source) in after.items()} == {each.id: each.to_source() for each in records}
+        assert {each: source for each, (_, source) in after.items()} == {each.id: source_of(each) for each in records}
         assert after[new][1]["name"] == "new.txt"
         left = requests.get(f"{server.elasticsearch_url}/{server.index}-*", timeout=60).json()
         assert list(left) == [name]

@@ -27,7 +27,7 @@ READ_ONLY = ["mount -t tmpfs -o ro tmpfs " + folder for folder in ("/tmp", "/var
 #: Reads the documents of its standard input, by name, and prints how each ended and what lies in the folders then.
 PROGRAM = """
 import base64, json, os, sys
-from app.attachment import extension
+from app.model.attachment import extension
 from app.extraction import drawing, reading
 from app.extraction.kinds import drawing_of, way_of
 from app.extraction.sandbox import Limits

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 import requests
 
-from app.attachment import Attachment, now
 from app.document import document_of
 from app.errors import IndexRejected, IndexUnavailable
 from app.extraction import lanes
@@ -25,6 +24,8 @@ from app.extraction.record import Extraction
 from app.ids import new_xid
 from app.index.attachments import LARGE
 from app.index.documents import Write
+from app.index.source import source_of
+from app.model.attachment import Attachment, now
 from app.root import open_root
 from app.services import outcomes
 from app.services.extracting import Extractor
@@ -140,7 +141,7 @@ def test_a_damaged_outcome_hides_the_text_and_not_the_attachment(store: Store, w
     assert worker.work() == 1
     path_of(data_of(store), attachment.id, Artefact.OUTCOME).write_text("{")
     document = document_of(store.storage, attachment)
-    assert document.source == attachment.to_source()
+    assert document.source == source_of(attachment)
     store.index.put_documents([replace(document, version=document.version + 10**15)])
     assert found(store, "heliotrope") == 0
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from app.attachment import Attachment
 from app.embedded_node import EmbeddedNode
 from app.extraction import lanes
 from app.ids import new_uuid, new_xid
 from app.index import generations
 from app.index.connection import Connection
 from app.index.documents import Write
+from app.model.attachment import Attachment
 from app.root import open_root, reaching
 from app.services import extracting
 from app.services.extracting import Extractor

@@ -11,7 +11,8 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from app.attachment import Attachment
+from app.index.source import source_of
+from app.model.attachment import Attachment
 from app.search.words import content_fields, name_fields
 from tests.support.app import Server
 from tests.support.judged import QUERIES, ndcg
@@ -60,7 +61,7 @@ def test_the_newer_of_nearly_equals_and_the_better_of_all_ages(library: Server) 
     lines: list[dict[str, Any]] = []
     for number, (name, (created, text)) in enumerate(documents.items()):
         made = Attachment(f"age{number}", created, created, name, 1, "0" * 64, "text/plain", "ages", "t", "coco")
-        source = {**made.to_source(), **name_fields(name), **content_fields(text)}
+        source = {**source_of(made), **name_fields(name), **content_fields(text)}
         lines += [{"index": {"_id": made.id}}, source]
     answer = requests.post(
         f"{library.elasticsearch_url}/{library.index}/_bulk?refresh=true",

@@ -13,7 +13,7 @@ import pytest
 
 from app.errors import SearchRefused
 from app.search.expansions import MOST_LOOKS, MOST_NAMED, named
-from app.search.language import aggregations, body, fields, limits, parameters, queries, reading, weights
+from app.search.language import aggregations, body, fields, functions, limits, parameters, queries, reading, weights
 from app.search.language.refused import REASONS
 from app.search.marking import spelled
 from app.search.params import MAX_HIGHLIGHTED, MAX_WINDOW, SOURCE_FIELDS
@@ -139,6 +139,14 @@ def test_a_field_that_may_not_be_named_is_named_nowhere(name: str) -> None:
             continue
         made.pop("query")
         assert "tenant" not in json.dumps(made)
+
+
+def test_a_function_asks_only_documents_that_have_its_field() -> None:
+    """Of a field that a document may lack, whichever version wrote it, the whole search would fail."""
+    for name, kind in fields.FIELDS.items():
+        if kind in fields.NUMERIC:
+            asks = functions.has_value({"field": name}) is not None
+            assert asks == (name not in {"created", "updated", "size"})
 
 
 def test_source() -> None:

@@ -8,9 +8,9 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-from app.attachment import Attachment, now
 from app.files import FILE_MODE
 from app.ids import new_xid
+from app.model.attachment import Attachment, now
 from app.storage.contract import Artefact, name_of
 from app.storage.filesystem import Filesystem
 

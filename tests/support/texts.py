@@ -8,10 +8,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from app.attachment import now
 from app.extraction.parts import Part
 from app.extraction.record import Extraction
 from app.extraction.thumbnail import SIZES, Thumbnail, listed
+from app.model.attachment import now
 from app.storage.filesystem import Filesystem
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.attachment import now
 from app.errors import Conflict, NotFound, StorageFailed, Unauthenticated
+from app.model.attachment import now
 from app.tokens import SCOPES, Tokens
 
 ROOT = Path(__file__).parents[2]

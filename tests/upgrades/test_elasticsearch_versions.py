@@ -13,8 +13,8 @@ import pytest
 import requests
 from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
 
-from app.attachment import DOCUMENTED_FIELDS
 from app.embedded_node import EmbeddedNode
+from app.model.schema import DOCUMENTED_FIELDS
 from tests.commands.doors import door, findings, lines
 from tests.support.app import Server, running_server
 

@@ -11,8 +11,7 @@ from urllib.parse import urlencode
 from flask import Response, current_app, jsonify, request
 
 from app import processing, workspaces
-from app.attachment import now
-from app.chats import AlreadySo, Chat
+from app.chats import AlreadySo
 from app.dialects.coder.base import PREFIX, BadRequest, CoderError, TooLarge, Validation, blueprint, parse_uuid
 from app.dialects.coder.files import UUID
 from app.errors import IndexRejected, IndexUnavailable, InvalidRequest, NotFound, RequestTooLarge, StorageFailed
@@ -21,6 +20,8 @@ from app.http.describe import JSON, TEXT, Answer, Parameter, Schema, array, desc
 from app.http.parameters import json_object
 from app.http.services import services
 from app.ids import new_uuid
+from app.model.attachment import now
+from app.model.chat import Chat
 
 MAX_PARTS = 100
 #: What it costs to look whether a file is there, in steps of `app.processing`.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import SearchRefused
+from app.model.schema import existing
 from app.nesting import is_deeper
 from app.search.expansions import MOST_LOOKS, MOST_NAMED, bounded, looks, named
 from app.search.language import limits, weights
@@ -46,6 +47,7 @@ from app.search.marking import budget, spelled
 from app.search.params import MAX_HIGHLIGHTED, MAX_WINDOW
 from app.search.syntax import parse
 
+(_CONTENT,) = existing("content")
 #: The name under which the index is known to clients, whatever it is called in Elasticsearch.
 PUBLIC_INDEX = "coco_attachment"
 
@@ -183,7 +185,7 @@ def _bound_marks(where: Where, made: Dsl, asked: Any, size: int) -> int:
     found = 0
     for field, options in (each for entry in marking["fields"] for each in entry.items()):
         marks = options.get("highlight_query", common)
-        if field == "content" and typed and "highlight_query" not in options:
+        if field == _CONTENT and typed and "highlight_query" not in options:
             # Never more than there may be: so many words of them were taken.
             marks = {"bool": {"should": typed}}
             found += looks(typed, field)

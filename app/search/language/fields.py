@@ -10,39 +10,13 @@ from collections.abc import Collection
 from fnmatch import fnmatchcase
 from typing import Any
 
+from app.model import schema
 from app.search.language import limits
 from app.search.language.reading import Check, Where
 from app.search.params import SOURCE_FIELDS
 
 #: Name -> the type in the mapping. Text is searched by words; `shown` is in `_source` and nowhere else.
-FIELDS: dict[str, str] = {
-    "id": "keyword",
-    "created": "date",
-    "updated": "date",
-    "session": "keyword",
-    "name": "keyword",
-    "icon": "keyword",
-    "url": "shown",
-    "size": "long",
-    "owner": "keyword",
-    "dialect": "keyword",
-    "media_type": "keyword",
-    "sha256": "keyword",
-    "organization": "keyword",
-    "app": "keyword",
-    "environment": "keyword",
-    "extraction.state": "keyword",
-    "extraction.reason": "keyword",
-    "extraction.size": "long",
-    "extraction.cut": "boolean",
-    "extraction.sha256": "shown",
-    "extension": "keyword",
-    "name_exact": "keyword",
-    "name_text": "text",
-    "name_words": "text",
-    "content": "text",
-    "content_words": "text",
-}
+FIELDS: dict[str, str] = {each.name: each.kind for each in schema.FIELDS if each.nameable and each.kind != "object"}
 
 EXACT = ("keyword", "date", "long", "boolean")
 NUMERIC = ("long", "date")

@@ -15,6 +15,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from app.model import schema
+from app.model.schema import existing, listed
 from app.search.language import limits, weights
 from app.search.language.fields import ANY, EXACT, FIELDS, TEXT, field_of, matching
 from app.search.language.reading import (
@@ -37,18 +39,20 @@ from app.search.language.reading import (
 from app.search.language.tenant import within
 from app.search.words import content_words, words
 
+_SEARCHED_BY_WORDS = listed(lambda each: each.full_text)
+#: What makes the words of a field.
+_MAKING = {
+    each.name: {"parts": words, "running": content_words}[each.made_of] for each in schema.FIELDS if each.made_of
+}
 #: The field named -> the field of words that is searched, and what makes them.
 WORDS: dict[str, tuple[str, Callable[[str], str]]] = {
-    "name": ("name_words", words),
-    "name_words": ("name_words", words),
-    "name_text": ("name_text", content_words),
-    "content": ("content_words", content_words),
-    "content_words": ("content_words", content_words),
+    each.name: (used.words, _MAKING[used.words]) for each, used in _SEARCHED_BY_WORDS
 }
 #: The same for phrases, which need the words in their order.
-ORDERED = {name: ("name_text", content_words) if name.startswith("name") else each for name, each in WORDS.items()}
+ORDERED = {each.name: (used.phrases, _MAKING[used.phrases]) for each, used in _SEARCHED_BY_WORDS}
 #: Searched when no field is named.
-DEFAULT_FIELDS = ("name", "content")
+DEFAULT_FIELDS = tuple(each.name for each, used in _SEARCHED_BY_WORDS if used.default)
+(_CONTENT_WORDS,) = existing("content_words")
 
 NAMED: dict[str, Check] = {"boost": number(0, 1e6), "_name": text(limits.MAX_NAME)}
 _FUZZY: dict[str, Check] = {
@@ -112,7 +116,7 @@ def _one(where: Where, clause: str, field: str, options: Dsl) -> Dsl:
         weights.spend(where, weights.BEGINNING)
     if clause == "match_phrase":
         weights.phrase(where, made["query"], made.get("slop", 0))
-    if target == "content_words":
+    if target == _CONTENT_WORDS:
         where.budget.marks.append(_marked(clause, made["query"], made.get("slop", 0)))
     built = {clause: {target: made}}
     # Whether words follow each other takes time for each document that has them all. Where the clause is all that is asked,
@@ -224,7 +228,7 @@ def combined_fields(where: Where, value: Any) -> Dsl:
     made["query"] = _wordy(where, made["query"], content_words)
     targets = {WORDS[field][0]: boost for field, boost in named}
     where.budget.clauses += len(targets)
-    if "content_words" in targets:
+    if _CONTENT_WORDS in targets:
         where.budget.marks.append(_marked("match", made["query"], 0))
     written = [name if boost is None else f"{name}^{boost:g}" for name, boost in targets.items()]
     return {"combined_fields": {**made, "fields": written}}
@@ -300,7 +304,7 @@ def simple_query_string(where: Where, value: Any) -> Dsl:
     weights.beginnings(where, made["query"], len(targets))
     for phrase, apart in _phrases(made["query"]):
         weights.phrase(where, phrase, apart, len(targets))
-    if "content_words" in targets:
+    if _CONTENT_WORDS in targets:
         where.budget.marks.append(typed)
     return {
         "simple_query_string": {

@@ -16,10 +16,10 @@ import math
 import struct
 from typing import Any
 
+from app.model.schema import FIELDS, UNIQUE
 from app.search.language import limits
 from app.search.language.fields import NUMERIC, field_of
 from app.search.language.fulltext import NAMED
-from app.search.language.order import UNIQUE
 from app.search.language.reading import Check, Dsl, Where, choice, mapping, number, record, scalar, several, whole
 from app.search.language.tenant import filtered, term
 
@@ -33,7 +33,7 @@ _MODIFIERS = ("none", "log", "log1p", "log2p", "ln", "ln1p", "ln2p", "square", "
 #: The least value, times its factor, that a modifier takes; those that are not here take all that a file's size can be.
 _LEAST = {"log": 1.0, "ln": 1.0, "reciprocal": 1e-30}
 #: What every document has.
-_ALWAYS = ("size",)
+_ALWAYS = frozenset(each.name for each in FIELDS if each.always)
 
 
 def _decay(where: Where, value: Any) -> Dsl:

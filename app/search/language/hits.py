@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.model.schema import existing, listed
 from app.search.language import limits
 from app.search.language.fields import (
     EXACT,
@@ -118,7 +119,8 @@ def rescore(where: Where, value: Any) -> list[Dsl]:
 
 
 # The text, its words, and what a name may be found by.
-HIGHLIGHTED = ("content", "name", "name_words", "name_text", "session", "media_type", "icon", "extension", "owner")
+HIGHLIGHTED = tuple(each.name for each, _ in listed(lambda each: each.marked))
+(_CONTENT,) = existing("content")
 
 _tags = several(text(limits.MAX_NAME), 5)
 _HIGHLIGHT: dict[str, Check] = {
@@ -162,7 +164,7 @@ def highlight(where: Where, value: Any) -> Dsl:
 def most_marked(asked: Dsl, longest: int) -> int:
     """Characters that a made `highlight` may give of one hit's `content`, where every other one is a word to be marked.
     `longest`: of a fragment without limit."""
-    options = next((each["content"] for each in asked["fields"] if "content" in each), None)
+    options = next((each[_CONTENT] for each in asked["fields"] if _CONTENT in each), None)
     if options is None:
         return 0
     made = {"fragment_size": 100, "number_of_fragments": 5, "no_match_size": 0, **asked, **options}

@@ -16,12 +16,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.errors import SearchRefused
+from app.model.schema import UNIQUE
 from app.search.language import limits
 from app.search.language.fields import EXACT, FIELDS, field_of
 from app.search.language.reading import Check, Dsl, Where, choice, known, mapping, record, scalar, several, text
 
-#: The field that no two documents have alike.
-UNIQUE = "id"
 _ORDER: dict[str, Check] = {
     "order": choice("asc", "desc"),
     "missing": scalar,

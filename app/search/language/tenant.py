@@ -9,11 +9,14 @@ clause has the filter inside, where lists are intersected before anything is com
 
 from __future__ import annotations
 
+from app.model.schema import existing
 from app.search.language.reading import Check, Dsl, Where
+
+(_TENANT,) = existing("tenant")
 
 
 def term(tenant: str) -> Dsl:
-    return {"term": {"tenant": tenant}}
+    return {"term": {_TENANT: tenant}}
 
 
 def filtered(asked: Dsl | None, tenant: str) -> Dsl:

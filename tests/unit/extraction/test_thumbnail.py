@@ -8,9 +8,9 @@ import json
 import pytest
 from PIL import Image
 
-from app.attachment import now
 from app.extraction.readers.base import Inner
 from app.extraction.thumbnail import MOST_BYTES, MOST_HEAD, SIZES, Thumbnail, dimensions, drawn, listed
+from app.model.attachment import now
 
 
 def webp(width: int, height: int, **more: object) -> bytes:

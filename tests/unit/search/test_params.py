@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.attachment import DOCUMENTED_FIELDS
 from app.errors import InvalidParameter
+from app.model.schema import DOCUMENTED_FIELDS
 from app.search.facets import FACETS
 from app.search.params import FILTERS, MAX_VALUES, PARAMETERS, SearchParams, parse
 
@@ -46,8 +46,10 @@ def test_all() -> None:
     assert found == SearchParams(
         filters={"session": ("s", "t"), "extension": ("pdf", "")},
         query="q",
-        created=(datetime(2026, 1, 31, tzinfo=UTC), datetime(2026, 1, 31, 10, tzinfo=UTC)),
-        file_size=(0, 9),
+        ranges={
+            "created": (datetime(2026, 1, 31, tzinfo=UTC), datetime(2026, 1, 31, 10, tzinfo=UTC)),
+            "size": (0, 9),
+        },
         offset=3,
         size=0,
         sort=(("name", "asc"), ("created", "desc"), ("_score", "desc"), ("id", "asc")),

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.attachment import DOCUMENTED_FIELDS
+from app.model.schema import DOCUMENTED_FIELDS
 from app.search.facets import FACETS
 from app.search.params import SearchParams
 from app.search.query import answered, build, doubtful, slow
@@ -14,7 +14,7 @@ EVERYTHING = [
     SearchParams(filters={"session": ("s",)}),
     SearchParams(query="q"),
     SearchParams(query="-q | (x) *", highlight=True, facets=tuple(FACETS)),
-    SearchParams(filters={"owner": ("t", "u")}, file_size=(1, None), created=(None, datetime.now(UTC))),
+    SearchParams(filters={"owner": ("t", "u")}, ranges={"size": (1, None), "created": (None, datetime.now(UTC))}),
     SearchParams(ids=()),
     SearchParams(ids=("a",), filters={"session": ("s",)}, query="..."),
 ]
@@ -37,8 +37,10 @@ def test_a_session_scores_as_a_bare_term() -> None:
 def test_all_other_filters_leave_the_score_alone() -> None:
     params = SearchParams(
         filters={"session": ("s", "t"), "extension": ("",)},
-        created=(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)),
-        file_size=(0, 0),
+        ranges={
+            "created": (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)),
+            "size": (0, 0),
+        },
     )
     assert build(params, "t")["query"]["bool"] == {
         "must": [{"match_all": {}}],

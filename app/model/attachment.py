@@ -1,7 +1,6 @@
-"""The Attachment: what the store knows of one file, as a value.
+"""The Attachment: what the store knows of one file, as a value, and its record (the sidecar on disk, the truth).
 
-Its two written forms are here and nowhere else: the record (the sidecar on disk, the truth) and the `_source` of its
-document in Elasticsearch (derived from the record alone, so that a rebuild gives the same document).
+Its document in Elasticsearch is made of it by `app.index.source`, and so of the record alone: a rebuild gives the same one.
 """
 
 from __future__ import annotations
@@ -11,13 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from app.extraction.record import Extraction
-from app.search.words import name_fields
-
-#: What a search returns unless asked for something else, in the order in which it is written.
-DOCUMENTED_FIELDS = ("id", "created", "updated", "session", "name", "icon", "url", "size")
-#: What a dialect may add to an attachment; each is a keyword field of the index.
-DIALECT_FIELDS = ("organization", "app", "environment")
+from app.model.schema import DIALECT_FIELDS
 
 #: Longest session, in characters; it is a keyword of the index.
 MAX_SESSION = 512
@@ -44,6 +37,11 @@ def now() -> datetime:
 def microseconds(moment: datetime) -> int:
     """`moment` as a version of a document: microseconds since 1970."""
     return int(moment.timestamp() * 1_000_000)
+
+
+def written(moment: datetime) -> str:
+    """`moment` as records and documents have it: ISO 8601, to the microsecond."""
+    return moment.isoformat(timespec="microseconds")
 
 
 @dataclass(frozen=True)
@@ -96,8 +94,8 @@ class Attachment:
             "tenant": self.tenant,
             "owner": self.owner,
             "dialect": self.dialect,
-            "created": _text(self.created),
-            "updated": _text(self.updated),
+            "created": written(self.created),
+            "updated": written(self.updated),
             "media_type": self.media_type,
             "size": self.size,
             "sha256": self.sha256,
@@ -128,28 +126,3 @@ class Attachment:
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a record: {error!r}") from None
-
-    def to_source(self) -> Json:
-        """The `_source` of the document: the documented eight first and in their order, then what searches need."""
-        source: Json = {
-            "id": self.id,
-            "created": _text(self.created),
-            "updated": _text(self.updated),
-            "session": self.session,
-            "name": self.name,
-            "icon": self.icon,
-            "url": self.url,
-            "size": self.size,
-            "tenant": self.tenant,
-            "owner": self.owner,
-            "dialect": self.dialect,
-            "media_type": self.media_type,
-            "sha256": self.sha256,
-        }
-        if self.unread is not None:
-            source["extraction"] = Extraction(self.updated, 0, self.unread).to_source()
-        return {**source, **name_fields(self.name), **self.fields}
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="microseconds")

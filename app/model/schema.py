@@ -1,0 +1,386 @@
+"""The fields of the documents in the index: one row for each field, and what it may be used for.
+
+Everything that lists fields reads it here: the parameters of a search and their description, its facets, what
+Elasticsearch's own language may name, the document that is written, and the tables of docs/search.md. `mappings/*.json`
+stay files that people read and edit; `scripts/fields` brings them and the page up to the table, and tests say where they
+differ. docs/adr/0021-table-of-fields.md says why it is so, and what was rejected.
+
+A new field of an attachment is one row of `FIELDS`, and its value. Where that comes from is its `origin`: `attachment` needs
+an attribute of that name, `dialect` nothing more, as a dialect gives values by name. As mappings are strict, an index that
+is in use has to get it too: `mapping_version` one higher, and `scripts/index migrate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+#: A type of Elasticsearch.
+Type = Literal["keyword", "date", "long", "boolean", "text", "object"]
+#: What Elasticsearch's own language takes a field for: its type, or `shown` where it is in `_source` and nowhere else.
+Kind = Literal["keyword", "date", "long", "boolean", "text", "shown", "object"]
+#: What a value is made of: the attribute of an attachment that is called so, what a dialect adds to it, its name, the text
+#: in it, or the outcome of the extraction of that.
+Origin = Literal["attachment", "dialect", "name", "text", "extraction"]
+#: How a facet counts: by value, the most frequent or those with the latest attachment; by time back from now; by size.
+Counted = Literal["values", "latest", "ages", "sizes"]
+#: Which words are made of a text: all words and their parts, or the words in their order (`app.search.words`).
+Words = Literal["parts", "running"]
+
+_LAST = 1000
+
+
+@dataclass(frozen=True)
+class Use:
+    """That a field may be used in some way. `at`: its place in the lists of messages and descriptions; without one it is
+    behind those that have one, in the order of the table."""
+
+    at: int = field(default=_LAST, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Shown(Use):
+    """In the `_source` of a hit: by `default`, or when it is asked for."""
+
+    default: bool = False
+
+
+@dataclass(frozen=True)
+class Filter(Use):
+    """Narrowed to exact values, any of which will do. `what`: for the description of the interface. `suffix`: a value is
+    compared in lower case and without a dot before it. `scored`: a single value takes part in the score."""
+
+    what: str
+    suffix: bool = False
+    scored: bool = False
+
+
+@dataclass(frozen=True)
+class Range(Use):
+    """Narrowed to a range, each end by a parameter of its own: its name, and what it is for the description. Times are from
+    the first to before the second; numbers include both, and are of a `unit`."""
+
+    low: tuple[str, str]
+    high: tuple[str, str]
+    unit: str = ""
+
+    @property
+    def parameters(self) -> tuple[str, str]:
+        """Their names."""
+        return self.low[0], self.high[0]
+
+
+@dataclass(frozen=True)
+class Facet(Use):
+    """Counted; `name` where the facet is not called like the field."""
+
+    counted: Counted = "values"
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class FullText(Use):
+    """Searched by words: in which field those are, and in which those of a phrase. `default`: also where none is named."""
+
+    words: str
+    phrases: str
+    default: bool = False
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field. `name`: dotted below an object. `what`: for people. `options`: of the mapping beside the type.
+
+    `origin`: what its values are made of. `always`: every document has one, whichever version wrote it. `stored`: part of
+    the `_source` that Elasticsearch keeps. `unique`: no two documents have the same. `shown`, `filter`, `range`, `sort`,
+    `facet`: what a search does with it. `nameable`: in Elasticsearch's own language, whose highlights may mark it (`marked`)
+    and whose full-text queries may look into it (`full_text`). `made_of`: which words it holds, where it holds words.
+    `note`: beside its name in the table of that language.
+    """
+
+    name: str
+    type: Type
+    what: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    origin: Origin = "attachment"
+    always: bool = False
+    stored: bool = True
+    unique: bool = False
+    shown: Shown | None = None
+    filter: Filter | None = None
+    range: Range | None = None
+    sort: bool = False
+    facet: Facet | None = None
+    nameable: bool = False
+    marked: Use | None = None
+    full_text: FullText | None = None
+    made_of: Words | None = None
+    note: str = ""
+
+    @property
+    def kind(self) -> Kind:
+        return "shown" if self.options.get("index") is False else self.type
+
+    @property
+    def facet_name(self) -> str:
+        """What its facet is called. It need not have one."""
+        return (self.facet and self.facet.name) or self.name
+
+    @property
+    def mapping(self) -> dict[str, Any]:
+        """What a mapping file says of it, but for the fields of an object."""
+        return {} if self.type == "object" and not self.options else {"type": self.type, **self.options}
+
+
+Table = Sequence[Field]
+
+_ONLY_SHOWN: Mapping[str, Any] = {"index": False, "doc_values": False}
+_AT_BLANKS: Mapping[str, Any] = {"analyzer": "whitespace"}
+#: What fragments of a text are made from.
+_MARKED_TEXT: Mapping[str, Any] = {
+    "analyzer": "standard",
+    "index_options": "offsets",
+    "term_vector": "yes",
+    "store": True,
+}
+_DEFAULT = Shown(default=True)
+
+#: Of an attachment's document, in the order in which they are listed and written.
+FIELDS: Table = (
+    Field("id", "keyword", "the attachment's id", always=True, unique=True, shown=_DEFAULT, sort=True, nameable=True),
+    Field(
+        "created",
+        "date",
+        "when it was uploaded",
+        always=True,
+        shown=_DEFAULT,
+        range=Range(
+            ("created_after", "Not created before this date or time (UTC unless it says otherwise)."),
+            ("created_before", "Created before this date or time."),
+        ),
+        sort=True,
+        facet=Facet("ages", at=5),
+        nameable=True,
+    ),
+    Field("updated", "date", "when it was last changed", always=True, shown=_DEFAULT, sort=True, nameable=True),
+    Field(
+        "session",
+        "keyword",
+        "the session that it came into",
+        shown=_DEFAULT,
+        filter=Filter("Only attachments of this session", scored=True, at=0),
+        sort=True,
+        facet=Facet("latest", at=4),
+        nameable=True,
+        marked=Use(at=4),
+    ),
+    Field(
+        "name",
+        "keyword",
+        "the file's name",
+        always=True,
+        shown=_DEFAULT,
+        sort=True,
+        nameable=True,
+        marked=Use(at=1),
+        full_text=FullText("name_words", "name_text", default=True, at=0),
+    ),
+    Field(
+        "icon",
+        "keyword",
+        "the same as `extension`",
+        always=True,
+        shown=_DEFAULT,
+        sort=True,
+        nameable=True,
+        marked=Use(at=6),
+    ),
+    Field("url", "keyword", "the path of its download", _ONLY_SHOWN, always=True, shown=_DEFAULT, nameable=True),
+    Field(
+        "size",
+        "long",
+        "bytes of the file",
+        always=True,
+        shown=_DEFAULT,
+        range=Range(("min_size", "At least so many bytes."), ("max_size", "At most so many bytes."), "bytes"),
+        sort=True,
+        facet=Facet("sizes", "file_size", at=6),
+        nameable=True,
+    ),
+    Field("tenant", "keyword", "whose it is", always=True),
+    Field(
+        "owner",
+        "keyword",
+        "the name of the token that uploaded it",
+        always=True,
+        shown=Shown(at=0),
+        filter=Filter("Only what this token uploaded", at=4),
+        sort=True,
+        facet=Facet(at=3),
+        nameable=True,
+        marked=Use(at=8),
+    ),
+    Field(
+        "dialect",
+        "keyword",
+        "the dialect that it came in through",
+        always=True,
+        shown=Shown(at=1),
+        filter=Filter("Only what came in through this dialect", at=3),
+        sort=True,
+        facet=Facet(at=2),
+        nameable=True,
+    ),
+    Field(
+        "media_type",
+        "keyword",
+        "what the file contains, as `application/pdf`",
+        always=True,
+        shown=Shown(at=2),
+        filter=Filter("Only files with this content, as application/pdf", at=1),
+        sort=True,
+        facet=Facet(at=0),
+        nameable=True,
+        marked=Use(at=5),
+    ),
+    Field(
+        "sha256",
+        "keyword",
+        "the SHA-256 of its bytes, in lower-case hex",
+        always=True,
+        shown=Shown(at=4),
+        nameable=True,
+    ),
+    Field(
+        "organization",
+        "keyword",
+        "Coder's organization",
+        origin="dialect",
+        shown=Shown(at=6),
+        filter=Filter("Only files of this Coder organization", at=5),
+        nameable=True,
+    ),
+    Field(
+        "app",
+        "keyword",
+        "Kore.ai's app",
+        origin="dialect",
+        shown=Shown(at=7),
+        filter=Filter("Only files of this Kore.ai app", at=6),
+        nameable=True,
+    ),
+    Field(
+        "environment",
+        "keyword",
+        "Kore.ai's environment",
+        origin="dialect",
+        shown=Shown(at=8),
+        filter=Filter("Only files of this Kore.ai environment", at=7),
+        nameable=True,
+    ),
+    Field("extraction", "object", "what is known of its text", origin="extraction", shown=Shown(at=5)),
+    Field("extraction.state", "keyword", "`completed` or `failed`", origin="extraction", nameable=True),
+    Field("extraction.reason", "keyword", "why it failed", origin="extraction", nameable=True),
+    Field("extraction.size", "long", "bytes of the text", origin="extraction", nameable=True),
+    Field("extraction.cut", "boolean", "whether there was more text", origin="extraction", nameable=True),
+    Field("extraction.sha256", "keyword", "the text's SHA-256", _ONLY_SHOWN, origin="extraction", nameable=True),
+    Field(
+        "extension",
+        "keyword",
+        "how the name ends, in lower case and without the dot; empty for none",
+        origin="name",
+        shown=Shown(at=3),
+        filter=Filter("Only files whose name ends so, as pdf; empty for none", suffix=True, at=2),
+        sort=True,
+        facet=Facet(at=1),
+        nameable=True,
+        marked=Use(at=7),
+    ),
+    Field(
+        "name_exact", "keyword", "the name, with its extension and without", origin="name", nameable=True, note="folded"
+    ),
+    Field(
+        "name_text",
+        "text",
+        "the words of the name in their order",
+        _AT_BLANKS,
+        origin="name",
+        nameable=True,
+        marked=Use(at=3),
+        full_text=FullText("name_text", "name_text", at=2),
+        made_of="running",
+    ),
+    Field(
+        "name_words",
+        "text",
+        "the words of the name and their parts",
+        _AT_BLANKS,
+        origin="name",
+        nameable=True,
+        marked=Use(at=2),
+        full_text=FullText("name_words", "name_text", at=1),
+        made_of="parts",
+    ),
+    Field(
+        "content",
+        "text",
+        "the text, which is marked",
+        _MARKED_TEXT,
+        origin="text",
+        stored=False,
+        nameable=True,
+        marked=Use(at=0),
+        full_text=FullText("content_words", "content_words", default=True, at=3),
+    ),
+    Field(
+        "content_words",
+        "text",
+        "the words of the text, which are searched",
+        _AT_BLANKS,
+        origin="text",
+        stored=False,
+        nameable=True,
+        full_text=FullText("content_words", "content_words", at=4),
+        made_of="running",
+    ),
+)
+
+#: Of a chat's document. Chats are found by tenant and by whether they are archived, and have no search of their own.
+CHAT_FIELDS: Table = (
+    Field("id", "keyword", "the chat's id"),
+    Field("tenant", "keyword", "whose it is"),
+    Field("owner", "keyword", "the name of the token that began it"),
+    Field("organization", "keyword", "Coder's organization"),
+    Field("created", "date", "when it began"),
+    Field("updated", "date", "when it was last changed"),
+    Field("archived", "boolean", "whether it is archived"),
+    Field("title", "keyword", "what it is called", {"ignore_above": 1024}),
+    Field("workspace", "keyword", "the folder whose git changes it shows", {"ignore_above": 4096}),
+    Field("content", "object", "what was written first", {"enabled": False}),
+    Field("files", "keyword", "the ids of its attachments"),
+)
+
+U = TypeVar("U", bound=Use)
+
+
+def listed(use: Callable[[Field], U | None], table: Table = FIELDS) -> list[tuple[Field, U]]:
+    """The fields that may be used so, each with how, in the order of lists: `listed(lambda each: each.filter)`."""
+    found = [(each, used) for each in table if (used := use(each)) is not None]
+    return sorted(found, key=lambda pair: pair[1].at)
+
+
+def existing(*names: str, table: Table = FIELDS) -> tuple[str, ...]:
+    """The names themselves, for whoever uses certain fields by what they mean. Raises KeyError for one that is in no row."""
+    for name in names:
+        if not any(each.name == name for each in table):
+            raise KeyError(name)
+    return names
+
+
+#: What a search returns unless asked for something else, in the order in which it is written.
+DOCUMENTED_FIELDS = tuple(each.name for each in FIELDS if each.shown and each.shown.default)
+#: What a dialect may add to an attachment; each is a keyword field of the index.
+DIALECT_FIELDS = tuple(each.name for each in FIELDS if each.origin == "dialect")
+#: What no two attachments have in common, and so ends every order.
+(UNIQUE,) = (each.name for each in FIELDS if each.unique)

@@ -1,0 +1,77 @@
+"""The document of an attachment: its fields are those of the table, each with its value."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from app.document import DERIVED_FIELDS, TEXT_FIELDS, visible_source
+from app.extraction.record import Extraction
+from app.index.source import source_of
+from app.model.attachment import Attachment
+from app.model.schema import DIALECT_FIELDS, FIELDS
+from app.search.words import content_fields, name_fields
+
+MOMENT = datetime(2026, 1, 31, 12, tzinfo=UTC)
+ATTACHMENT = Attachment(
+    id="a",
+    created=MOMENT,
+    updated=MOMENT,
+    name="Product_Sheet.PDF",
+    size=3,
+    sha256="0" * 64,
+    media_type="application/pdf",
+    tenant="t",
+    owner="o",
+    dialect="kore",
+    session="s",
+    fields={"app": "shop"},
+)
+BELOW = {each.name for each in FIELDS if "." in each.name}
+
+
+def test_the_document() -> None:
+    assert list(source_of(ATTACHMENT).items()) == [
+        ("id", "a"),
+        ("created", "2026-01-31T12:00:00.000000+00:00"),
+        ("updated", "2026-01-31T12:00:00.000000+00:00"),
+        ("session", "s"),
+        ("name", "Product_Sheet.PDF"),
+        ("icon", "pdf"),
+        ("url", "/attachment/a"),
+        ("size", 3),
+        ("tenant", "t"),
+        ("owner", "o"),
+        ("dialect", "kore"),
+        ("media_type", "application/pdf"),
+        ("sha256", "0" * 64),
+        ("extension", "pdf"),
+        ("name_words", "product sheet pdf"),
+        ("name_text", "product sheet pdf"),
+        ("name_exact", ["product_sheet.pdf", "product_sheet"]),
+        ("app", "shop"),
+    ]
+    unread = source_of(replace(ATTACHMENT, session=None, unread="unsupported"))
+    assert unread["session"] is None
+    assert unread["extraction"] == {"state": "failed", "size": 0, "cut": False, "reason": "unsupported"}
+
+
+def test_a_document_has_the_fields_of_the_table() -> None:
+    attachment = replace(ATTACHMENT, fields=dict.fromkeys(DIALECT_FIELDS, "x"))
+    extraction = Extraction(MOMENT, 1, "damaged", size=1, sha256="0" * 64)
+    source = {**visible_source(attachment, extraction), **content_fields("text")}
+    below = {f"extraction.{name}" for name in source["extraction"]}
+    assert {*source, *below} == {each.name for each in FIELDS}
+    assert below == BELOW
+
+
+def test_what_is_derived_is_made_again() -> None:
+    assert set(content_fields("text")) == set(TEXT_FIELDS)
+    assert {*content_fields("text"), *name_fields("name")} == set(DERIVED_FIELDS)
+    assert {each.name for each in FIELDS if not each.stored} == set(TEXT_FIELDS)
+
+
+@pytest.mark.parametrize("name", ["", "tenant", "id", "content", "App", "app.x", "__class__"])
+def test_a_dialect_adds_only_fields_that_are_a_dialects(name: str) -> None:
+    with pytest.raises(ValueError, match="unknown dialect fields"):
+        replace(ATTACHMENT, fields={name: "x"})
