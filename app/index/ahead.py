@@ -12,7 +12,7 @@ Rejected: the client's `parallel_bulk`, which has threads of its own, but does n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from app.index.documents import Write
@@ -28,7 +28,7 @@ FIRST = 100
 Lines = tuple[bytes, bytes | None]
 
 
-def ahead(writes: Iterable[Write]) -> Iterator[list[Lines]]:
+def ahead(writes: Iterable[Write]) -> Generator[list[Lines], None, None]:
     """`writes` as lines of bulks, in their order and in portions, taken from there by another thread and one portion early.
     Raises what taking one raises, after all those before it. None of the portions is empty.
 

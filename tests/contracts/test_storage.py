@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,8 +53,7 @@ NO_NAMES = [
 
 @pytest.fixture(params=MEDIA)
 def medium(request: pytest.FixtureRequest, tmp_path: Path) -> Medium:
-    made: Medium = MEDIA[request.param](tmp_path / "data")
-    return made
+    return MEDIA[request.param](tmp_path / "data")
 
 
 @pytest.fixture
@@ -265,7 +265,7 @@ def test_nothing_stays_of_a_body_that_breaks(medium: Medium, error: type[BaseExc
 
 def test_a_record_is_replaced_whole(storage: Storage) -> None:
     attachment_id = stored(storage)
-    record = {
+    record: dict[str, Any] = {
         "id": attachment_id,
         "name": "Ärger\u2028\0\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"),
     }
@@ -538,7 +538,7 @@ def test_the_crash_in_the_middle(medium: Medium, steps: int) -> None:
     attachment_id, other = new_xid(), stored(medium.storage, b"other")
     medium.crash(attachment_id, steps)
     storage = medium.another()
-    has_bytes, has_record, has_text, has_outcome = (False, *STEPS.values())[steps] if steps else (False,) * 4
+    has_bytes, has_record, has_text, has_outcome = [(False,) * 4, *STEPS.values()][steps]
     kept = {
         Artefact.BYTES: has_bytes,
         Artefact.RECORD: has_record,

@@ -20,7 +20,7 @@ import requests
 from app.attachment import Attachment, now
 from app.document import document_of
 from app.errors import IndexRejected, IndexUnavailable
-from app.extraction import extractor
+from app.extraction import extractor, reading
 from app.extraction.extractor import Extractor
 from app.extraction.record import Extraction
 from app.ids import new_xid
@@ -234,7 +234,8 @@ def test_other_readers_read_what_the_ones_before_made_nothing_of(store: Store, w
     assert set(store.queue.ids()) == {ids["damaged"], ids["unreadable"], ids["blank"]}
     assert store.extraction_state(attachment_of(store, ids["blank"]))[0] == "pending"
     assert worker.work() == 3
-    assert {name: (known := store.extraction(each)) and known.reason for name, each in ids.items()} == {
+    outcomes = {name: store.extraction(each) for name, each in ids.items()}
+    assert {name: each and each.reason for name, each in outcomes.items()} == {
         **dict.fromkeys(("damaged", "unreadable", "blank", "read")),
         "large": "too-large",
     }
@@ -313,15 +314,15 @@ def test_a_record_that_changes_while_its_file_is_read(
 ) -> None:
     """What was read by the old type is not kept, nor does it bring the old type back into the index."""
     attachment = upload(store)
-    read = extractor.reading.read
+    read = reading.read
 
     def overtaken(*arguments: Any, **options: Any) -> Any:
         verdict = read(*arguments, **options)
-        monkeypatch.setattr(extractor.reading, "read", read)
+        monkeypatch.setattr(reading, "read", read)
         assert len(store.retype({attachment.id: "text/x-other"})) == 1
         return verdict
 
-    monkeypatch.setattr(extractor.reading, "read", overtaken)
+    monkeypatch.setattr(reading, "read", overtaken)
     assert worker.work() == 0 or store.extraction(attachment.id) is not None
     worker.work()
     assert source(store, attachment.id)["media_type"] == "text/x-other"
