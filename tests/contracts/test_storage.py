@@ -716,13 +716,13 @@ def test_a_walk_beside_changes_has_all_that_was_there_and_stays(medium: Medium) 
 
 def test_a_text_that_is_taken_out_again_is_whole_whoever_reads_it(medium: Medium) -> None:
     attachment_id = stored(medium.storage)
-    with_text(medium.storage, attachment_id, b"0" * 30_000, of=0)
+    with_text(medium.storage, attachment_id, bytes([0]) * 30_000, of=0)
     writing = [True]
 
     def write() -> None:
         storage = medium.another()
         for number in range(1, 60):
-            with_text(storage, attachment_id, str(number % 10).encode() * 30_000, of=number % 10)
+            with_text(storage, attachment_id, bytes([number]) * 30_000, of=number)
         writing[0] = False
 
     def read() -> None:
@@ -734,9 +734,7 @@ def test_a_text_that_is_taken_out_again_is_whole_whoever_reads_it(medium: Medium
             assert len(text) == 30_000
             assert len(set(text)) == 1
             # The text comes first: it may be a later one than the outcome says, and never an earlier one.
-            again = storage.outcome(attachment_id)
-            assert again is not None
-            assert again == outcome or text[0] != ord(str((outcome["of"] - 1) % 10))
+            assert text[0] >= outcome["of"]
 
     both(write, read, read)
     nothing_is_left(medium)
