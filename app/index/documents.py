@@ -8,8 +8,8 @@ A bulk is bounded by its bytes as well as by its documents: Elasticsearch holds 
 while it indexes, and answers a bulk that is too large with 429, or runs out of memory.
 
 A refresh costs Elasticsearch as much as ninety documents in it, so a leader waits for the writes that are announced:
-those of uploads that have all their bytes and are making them durable. It waits no longer than the last bulk took, and a lone
-upload has nobody to wait for.
+those of uploads that have all their bytes and are making them durable. It waits no longer than the last bulk took, and
+a lone upload has nobody to wait for.
 
 Rejected: waiting for uploads whose bytes are still coming (as slow as their clients), `refresh=wait_for` (a second for
 each upload), a refresh for each document (collapses under concurrency), and a committer thread (two thread switches for
@@ -20,9 +20,9 @@ has. A repeated write is therefore harmless, and a write that arrives after the 
 effect: Elasticsearch remembers deleted versions for `index.gc_deletes`. All removals have one version, above any clock:
 an id is never used again, and of two removals of one document neither is older than the other.
 
-Only the generation from which a document was deleted remembers the delete. So a document is written to that generation's own alias
-(`mappings.target`), which is removed when another one takes its place: what arrives after that is refused. A removal goes to
-the index in use, whichever that is, because it does no harm anywhere.
+Only the generation from which a document was deleted remembers the delete. So a document is written to that
+generation's own alias (`mappings.target`), which is removed when another one takes its place: what arrives after that
+is refused. A removal goes to the index in use, whichever that is, because it does no harm anywhere.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 A request that waits for Elasticsearch holds one of the worker's threads, and downloads need those threads too. So only
 some may wait; the next wait at the gate, which costs nobody anything while Elasticsearch answers. When the oldest call
-has gone without an answer for `SLOW` seconds, those at the gate and all that come are refused at once. After a call that
-only its time limit ended, nothing is let through but a probe, one at a time, to see whether Elasticsearch is back: the
-reconciler sends one every `RECONCILE_INTERVAL`, so that no client waits for that. Where nobody probes, as in a command, the next
-caller is the probe after `UNATTENDED` seconds.
+has gone without an answer for `SLOW` seconds, those at the gate and all that come are refused at once. After a call
+that only its time limit ended, nothing is let through but a probe, one at a time, to see whether Elasticsearch is back:
+the reconciler sends one every `RECONCILE_INTERVAL`, so that no client waits for that. Where nobody probes, as in a
+command, the next caller is the probe after `UNATTENDED` seconds.
 
 Each process has one gate, and everything goes through it: attachments, chats, and work in the background. Calls that may be
 slow by themselves have another gate beside it: large texts, and searches that take long (with marks, with large pages, or
@@ -122,7 +122,8 @@ class Gate:
                 self._changed.notify_all()
 
     def hold(self, tenant: str) -> Callable[[], None]:
-        """Keep the place of a tenant that is within a passage, even after the passage, until the returned function is called."""
+        """Keep the place of a tenant that is within a passage, even after the passage, until the returned function is
+        called."""
         with self._changed:
             self._inside[tenant] += 1
 

@@ -151,9 +151,9 @@ class Generations:
         return done
 
     def pour(self, name: str, writes: Iterable[Write]) -> Iterator[int]:
-        """Apply `writes` to the index `name`, bulk by bulk. Yields, after each bulk, how many writes there were so far: these,
-        in their order, are all applied or not needed. They are searchable after `refresh`. Another thread reads `writes`,
-        ahead of what is yielded.
+        """Apply `writes` to the index `name`, bulk by bulk. Yields, after each bulk, how many writes there were so far:
+        these, in their order, are all applied or not needed. They are searchable after `refresh`. Another thread reads
+        `writes`, ahead of what is yielded.
 
         Raises IndexRejected when a document is refused, IndexUnavailable when the node has too much to do for too long,
         the errors of reading `writes`, and those of `index.connection`.
