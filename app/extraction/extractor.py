@@ -1,25 +1,25 @@
-"""The threads that extract: in every worker process of the server, sharing the work through the queue's locks.
+"""The threads that extract: every worker process of the server has them, and they share the work by the queue's locks.
 
 One attachment: text durable -> outcome durable (`<id>.extraction`, from here on nothing is extracted again) -> document
-with the text, searchable -> queue entry away. Whatever is killed in between, the entry stays and the rest is done later,
-once. A delete that comes meanwhile wins: its removal has a higher version than any document, and who finds the record
-gone takes away the text that it just wrote.
+with the text, searchable -> queue entry removed. Whatever is killed in between, the entry stays and the rest is done later,
+once. A delete that comes meanwhile wins: its removal has a higher version than any document, and an extractor that finds
+the record gone removes the text that it has just written.
 
-There are three stages, each with a lane of its own, which has slots and turns of its own: documents are read, thumbnails are
-drawn, and the text in pictures is recognized, which takes seconds for each. So neither photos keep a text waiting nor scans
-a thumbnail. A picture has nothing to read in the first one. A document with pictures inside, or with pages that are
-pictures, goes on to the last one when the rest of its text can be found. There it is read once more, pictures and all; where
-that fails, the text that it has stays, and is told as cut.
+There are three stages, each with a lane of its own, which has slots and turns of its own: documents are read,
+thumbnails are drawn, and the text in pictures is recognized, which takes seconds for each. So photos keep no text
+waiting, and scans keep no thumbnail waiting. A picture skips the first stage. A document with pictures inside, or with
+pages that are pictures, goes on to the last stage once the rest of its text can be found. There it is read once more,
+pictures included; when that fails, the text that it has stays, and counts as cut.
 
-Thumbnails: drawn -> durable in one step (`<id>.thumbnail`, also where there are none) -> stage done. They are no part of the
-document in the index, and what becomes of them changes nothing of the text or its state. Where the machine is the reason
-that they can't be drawn, the entry's other stages go first.
+Thumbnails: drawn -> durable in one step (`<id>.thumbnail`, also when there are none) -> stage done. They are no part of the
+document in the index, and their outcome changes neither the text nor its state. When they can't be drawn because of the
+machine, the entry's other stages go first.
 
-Where this machine is the reason that a document could not be read (app/extraction/control.py), the outcome says so and the
-entry stays: it is tried again later and later, and at the next start.
+When a document could not be read because of this machine (app/extraction/control.py), the outcome says so and the entry
+stays: it is tried again at growing intervals, and at the next start.
 
-A text that Elasticsearch won't take, though it takes the document without it, is tried again later and later, and has failed
-in the end; the others go on. One that it refuses for good has failed at once.
+A text that Elasticsearch does not take, although it takes the document without it, is tried again at growing intervals and
+fails in the end; the others go on. One that it refuses for good fails at once.
 """
 
 from __future__ import annotations
@@ -56,23 +56,24 @@ from app.turnstile import Turnstile
 
 log = logging.getLogger(__name__)
 
-#: Seconds before a document that failed is tried again, times the tries it had.
+#: Seconds before a document that failed is tried again, multiplied by the number of tries.
 RETRY_SECONDS = 2.0
-#: How often Elasticsearch may refuse a text, or not be done with it, while it takes the rest of the document; and seconds
-#: between two tries at most, which double each time.
+#: How often Elasticsearch may refuse a text, or not finish it in time, while it takes the rest of the document; and the most
+#: seconds between two tries, which double each time.
 REFUSALS = 8
 MOST_SECONDS = 300.0
-#: How often work on a document may be cut off by the end of the server before the document is held to be the reason.
+#: How often the server may end during work on a document before the document counts as the reason.
 INTERRUPTIONS = 10
 #: Seconds between two looks for a free slot.
 SLOT_SECONDS = 0.05
-#: What the files of a stage's lane are called by.
+#: The part of their names by which the files of a stage's lane differ.
 _LANES: dict[Stage, str] = {"text": "", "thumbnail": "thumbnails", "recognition": "pictures"}
 
 
 @dataclass(frozen=True)
 class Lane:
-    """Documents that wait for each other. `fresh`: those of which this process knows without a look, with their tenants."""
+    """A queue of documents that wait for each other. `fresh`: those that this process knows without reading the folder, with
+    their tenants."""
 
     name: str
     stage: Stage
@@ -81,7 +82,7 @@ class Lane:
     fresh: queue.Queue[tuple[str, str | None]]
 
     def hear(self) -> bool:
-        """Take up the fresh ones; whether there were any."""
+        """Take up the fresh ones; returns whether there were any."""
         found = False
         with contextlib.suppress(queue.Empty):
             while True:
@@ -126,13 +127,13 @@ class Extractor:
             thread.start()
 
     def stop(self) -> None:
-        """Stop; a document at hand stays in the queue. Waits for it."""
+        """Stop and wait for the end; a document at hand stays in the queue."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
 
     def work(self) -> int:
-        """Do what can be done of the queue now, in this thread; how many were done."""
+        """Do what can be done of the queue now, in this thread; returns how many were done."""
         return sum(self._work(lane) for lane in self._lanes)
 
     def _work(self, lane: Lane) -> int:
@@ -165,12 +166,12 @@ class Extractor:
                 if first and lane.stage == "text":
                     self._scan()
                 if first and lane.stage == "recognition":
-                    # Of each kind one: seconds in all, for which no text is to wait.
+                    # One of each kind takes seconds in all, and no text is to wait for that.
                     self._control()
                 first = False
                 self._work(lane)
             except IndexUnavailable:
-                # It is said by every request and by /health; here it only means: later.
+                # Every request and /health say it; here it only means: later.
                 pass
             except sandbox.Stopped:
                 return
@@ -188,17 +189,17 @@ class Extractor:
                 log.info("looked through all records: %d to extract", count)
 
     def _control(self) -> None:
-        """See whether this machine can read documents, before any comes."""
+        """Find out whether this machine can read documents, before any comes."""
         for kind in DOCUMENTS:
             wanted = self._store.recognition if kind in RECOGNIZED else kind not in DRAWERS or self._store.draws
             if wanted:
                 self._unfit(kind)
             else:
-                # Nobody recognizes text here, or draws, so nothing of it fails.
+                # Recognition or drawing is off here, so it can't fail.
                 self._queue.note_unfit(kind, None)
 
     def _unfit(self, kind: Kind) -> str | None:
-        """What keeps this machine from reading documents of this kind, noted for everybody; None when nothing does."""
+        """What keeps this machine from reading documents of this kind, noted for all processes; None when nothing does."""
         detail = self._controls.failing(kind, self._stop.is_set)
         if detail is not None and kind not in self._queue.unfit():
             log.error("this machine can't read documents of the kind %s: %s", kind, detail)
@@ -206,7 +207,7 @@ class Extractor:
         return detail
 
     def _one(self, entry: Entry, tenant: str, lane: Lane, slot: Slot) -> bool:
-        """Extract it unless it has to give way to others; whether its entry is gone."""
+        """Extract one attachment unless it has to give way to others; returns whether its entry is gone."""
         began = looked = time.monotonic()
 
         def stopping() -> bool:
@@ -250,7 +251,7 @@ class Extractor:
             has_text = recognizing and known is not None and known.size > 0
             outcome = self._outcome(entry, attachment, stopping)
             if outcome == "later":
-                # What text it has is in its pictures.
+                # It has no text but in its pictures.
                 with self._change():
                     return not self._overtaken(entry, attachment) and entry.go_on()
             if outcome is None or (has_text and outcome[0].reason == "environment"):
@@ -259,7 +260,7 @@ class Extractor:
                 with self._change():
                     return not self._overtaken(entry, attachment) and self._index(entry, attachment)
             extraction, text = self._later(entry, outcome[0]), outcome[1]
-            # The files and the document change together: a rebuild has both or none.
+            # The files and the document change together: a rebuild finds both or neither.
             with contextlib.nullcontext() if text is None else contextlib.closing(text), self._change():
                 if self._overtaken(entry, attachment):
                     return False
@@ -274,8 +275,8 @@ class Extractor:
             return not self._overtaken(entry, attachment) and self._index(entry, attachment)
 
     def _overtaken(self, entry: Entry, attachment: Attachment) -> bool:
-        """Whether the record was written anew since, so that its text and thumbnails may be others: then all is to be done
-        anew, which whoever wrote it could not say in the entry. Nobody writes it within `_change`."""
+        """Whether the record was written anew since, so that its text and thumbnails may differ: then everything has to
+        be done again, which the writer could not note in the entry. Nobody writes it within `_change`."""
         present = self._store.attachment(attachment.id)
         if present is None or present.updated == attachment.updated:
             return False
@@ -284,7 +285,8 @@ class Extractor:
         return True
 
     def _later(self, entry: Entry, extraction: Extraction) -> Extraction:
-        """`extraction`, later than the one before it, whatever the clock says: its time is the document's version."""
+        """`extraction` with a time later than that of the one before, whatever the clock says: the time is the document's
+        version."""
         before = self._store.extraction(entry.id)
         if before is None or before.at < extraction.at:
             return extraction
@@ -299,7 +301,7 @@ class Extractor:
             os.close(work)
 
     def _index(self, entry: Entry, attachment: Attachment) -> bool:
-        """Make the text searchable; whether nothing is left to do."""
+        """Make the text searchable; returns whether nothing is left to do."""
         if self._store.attachment(entry.id) is not None and not self._indexed(entry, attachment):
             return False
         if self._store.attachment(entry.id) is None:
@@ -309,7 +311,7 @@ class Extractor:
         return True
 
     def _indexed(self, entry: Entry, attachment: Attachment) -> bool:
-        """Whether the document is in the index: with its text, or without one that Elasticsearch won't take."""
+        """Whether the document is in the index: with its text, or without a text that Elasticsearch does not take."""
         document = document_of(self._store.storage, attachment)
         try:
             self._store.index.put_documents([document])
@@ -323,10 +325,10 @@ class Extractor:
             refused = error
         bare = {name: value for name, value in document.source.items() if name not in TEXT_FIELDS}
         try:
-            # Taken, it was the text; else it is Elasticsearch, which nobody's text is to blame for.
+            # If this is taken, the text was the reason; otherwise Elasticsearch is, and no text is to blame.
             self._store.index.put_documents([replace(document, source=bare)])
         except IndexRejected as error:
-            # A delete was faster, which is looked for next; or somebody who knew more.
+            # A delete was faster, which is checked next; or another writer with a later version.
             log.info("the text of %s is not indexed: %s", entry.id, error)
             return True
         entry.refused += 1
@@ -340,7 +342,7 @@ class Extractor:
         return False
 
     def _forget(self, entry: Entry) -> None:
-        """The attachment was deleted: nothing of its text may stay."""
+        """Remove everything of the text: the attachment was deleted."""
         self._store.storage.remove_text(entry.id)
         self._store.storage.remove_thumbnail(entry.id)
         self._store.index.remove([entry.id])
@@ -349,7 +351,7 @@ class Extractor:
     # Thumbnails
 
     def _draw(self, entry: Entry, stopping: Callable[[], bool]) -> bool:
-        """Draw its thumbnails; whether nothing is left to do."""
+        """Draw the thumbnails; returns whether nothing is left to do."""
         attachment = self._store.attachment(entry.id)
         if attachment is None:
             self._forget(entry)
@@ -376,7 +378,7 @@ class Extractor:
             return entry.go_on()
 
     def _not_now(self, entry: Entry) -> Literal[False]:
-        """The machine is why it can't be drawn: nothing else that is left of it waits until that is put right."""
+        """It can't be drawn because of the machine: no other stage that is left waits until that is mended."""
         entry.begun = max(0, entry.begun - 1)
         entry.unfit += 1
         entry.left = (*entry.left[1:], entry.left[0])
@@ -386,7 +388,7 @@ class Extractor:
     def _drawn(
         self, entry: Entry, attachment: Attachment, way: Way, stopping: Callable[[], bool]
     ) -> tuple[Thumbnail, tuple[bytes, ...]] | None:
-        """How drawing ended, with the pictures; None when it is to be tried again."""
+        """The outcome of drawing, with the pictures; None when it is to be tried again."""
         if entry.begun - entry.tried >= INTERRUPTIONS:
             return Thumbnail(now(), entry.tried, "interrupted", "the server ended each time"), ()
         if attachment.size > self._settings.extraction_max_file_size:
@@ -414,7 +416,7 @@ class Extractor:
     def _outcome(
         self, entry: Entry, attachment: Attachment, stopping: Callable[[], bool]
     ) -> tuple[Extraction, StagedText | None] | Literal["later"] | None:
-        """How it ended, with the text; None when it is to be tried again, `later` when there is none but in its pictures."""
+        """The outcome, with the text; None when it is to be tried again, `later` when its only text is in pictures."""
         if entry.begun - entry.tried >= INTERRUPTIONS:
             return self._failed(entry, "interrupted", "the server ended each time"), None
         if attachment.size > self._settings.extraction_max_file_size:
@@ -442,7 +444,7 @@ class Extractor:
                             entry.left = (*entry.left, "recognition")
                             entry.save()
                         verdict = replace(verdict, cut=True, characters=None)
-                    # Whatever was wrong before, this machine reads them now.
+                    # Whatever was wrong before, this machine reads such documents now.
                     self._queue.note_unfit(way.kind, None)
                     completed = self._completed(entry, verdict, text)
                     if completed is not None:
@@ -467,7 +469,7 @@ class Extractor:
         return None
 
     def _of_the_machine(self, entry: Entry, detail: str) -> tuple[Extraction, None] | None:
-        """The outcome when the machine is the reason; None when it is known already. The entry stays."""
+        """The outcome when the machine is the reason; None when it is noted already. The entry stays."""
         entry.begun -= 1
         entry.unfit += 1
         entry.again = False
@@ -478,12 +480,12 @@ class Extractor:
         return Extraction(now(), entry.tried, "environment", detail), None
 
     def _failed(self, entry: Entry, reason: Reason, detail: str, verdict: Verdict | None = None) -> Extraction:
-        """The outcome when the document is the reason: it waits for no machine any more."""
+        """The outcome when the document is the reason: it no longer waits for the machine."""
         entry.unfit = 0
         return Extraction(now(), entry.tried, reason, detail, recognition=self._recognition(verdict))
 
     def _completed(self, entry: Entry, verdict: Verdict, text: StagedText) -> Extraction | None:
-        """The outcome where there is a text; None where it is blank."""
+        """The outcome when there is a text; None when it is blank."""
         content = text.content()
         if not content.strip():
             return None
@@ -504,8 +506,8 @@ class Extractor:
 
 
 def _too_soon(entry: Entry, began: float) -> bool:
-    """Whether it failed just now, and is to be left alone for a while. `began`: when this process did; a machine may have
-    been put right since."""
+    """Whether it failed just now and is to be left alone for a while. `began`: when this process started; the machine may
+    have been mended since."""
     doubled = min(max(entry.tried, entry.refused, entry.unfit), 10)
     if doubled == 0:
         return False
@@ -513,5 +515,5 @@ def _too_soon(entry: Entry, began: float) -> bool:
     saved = os.fstat(entry.descriptor).st_mtime
     if entry.unfit and saved < began:
         return False
-    # A time to come is one of a clock that was put back since: nobody waits until it is reached again.
+    # A time in the future means that the clock was put back since: it is not waited for.
     return bool(0 <= time.time() - saved < wait)
