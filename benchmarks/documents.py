@@ -15,6 +15,7 @@ import openpyxl
 import pptx
 import py7zr
 from fpdf import FPDF
+from openpyxl.worksheet.worksheet import Worksheet
 from PIL import Image, ImageDraw, ImageFont
 
 from app.extraction import samples
@@ -58,10 +59,10 @@ def _saved(save: Callable[[io.BytesIO], object]) -> bytes:
     return buffer.getvalue()
 
 
-def _rows() -> list[tuple[object, ...]]:
+def _rows() -> list[tuple[int | float | str, ...]]:
     """Of a sheet: numbers, names, amounts."""
     drawn = random.Random(ROWS)
-    found: list[tuple[object, ...]] = [("number", "name", "city", "amount", "note", PHRASE)]
+    found: list[tuple[int | float | str, ...]] = [("number", "name", "city", "amount", "note", PHRASE)]
     for number in range(1, ROWS + 1):
         found.append(
             (number, *drawn.choices(_WORDS, k=2), round(drawn.uniform(1, 9999), 2), *drawn.choices(_WORDS, k=2))
@@ -87,6 +88,7 @@ def word() -> bytes:
 
 def excel() -> bytes:
     made = openpyxl.Workbook()
+    assert isinstance(made.active, Worksheet)
     for each in _rows():
         made.active.append(each)
     return _saved(made.save)
@@ -123,7 +125,7 @@ def old_excel() -> bytes:
     cells = [
         old_office.text_cell(at, column, str(each))
         if isinstance(each, str)
-        else old_office.number_cell(at, column, each, 0)  # type: ignore[arg-type]
+        else old_office.number_cell(at, column, each, 0)
         for at, row in enumerate(_rows())
         for column, each in enumerate(row)
     ]
@@ -145,7 +147,9 @@ def outlook() -> bytes:
         0x0E04: "B. Reader",
         0x1000: prose(2000),
     }
-    streams = {(f"__substg1.0_{tag:04X}001F",): text.encode("utf-16-le") for tag, text in values.items()}
+    streams: dict[tuple[str, ...], bytes] = {
+        (f"__substg1.0_{tag:04X}001F",): text.encode("utf-16-le") for tag, text in values.items()
+    }
     listed = b"".join(
         (tag << 16 | 0x1F).to_bytes(4, "little") + b"\6\0\0\0" + (2 * len(text) + 2).to_bytes(8, "little")
         for tag, text in values.items()
@@ -311,6 +315,6 @@ DOCUMENTS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "PDF of a scanned page": ("scan.pdf", scanned_pdf),
 }
 #: By the name of the file, the media type of what is too small for its content to tell it.
-SAID = {name: samples.sample(kind)[0] for name, kind in (("letter.pages", "iwork"), ("drawing.vsdx", "visio"))}
+SAID = {"letter.pages": samples.sample("iwork")[0], "drawing.vsdx": samples.sample("visio")[0]}
 #: The words of which one is looked for in the text.
 LOOKED_FOR = (PHRASE, samples.WORD)

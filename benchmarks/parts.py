@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import requests
 
@@ -28,9 +28,15 @@ SMALL = 64 * KIB
 SESSION = "benchmark"
 
 #: As the product has it by default, where the tests are more patient.
-_WAIT = {"ELASTICSEARCH_TIMEOUT": f"{Settings().elasticsearch_timeout:g}"}
+_WAIT: dict[str, Any] = {"ELASTICSEARCH_TIMEOUT": f"{Settings().elasticsearch_timeout:g}"}
 #: As scripts/serve has them; the test's own defaults, which differ, are put back.
-PRODUCT = {**_WAIT, "EXTRACTION": "on", "RECONCILE_INTERVAL": "2", "MAX_FILE_SIZE": "2GiB", "MAX_REQUEST_SIZE": "3GiB"}
+PRODUCT: dict[str, Any] = {
+    **_WAIT,
+    "EXTRACTION": "on",
+    "RECONCILE_INTERVAL": "2",
+    "MAX_FILE_SIZE": "2GiB",
+    "MAX_REQUEST_SIZE": "3GiB",
+}
 PREFIX = "/_attachments/"
 #: Where programs lie that ordinary users may not have on their PATH.
 SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"

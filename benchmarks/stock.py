@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app.server.config import *  # noqa: F403
+from app.server import config
 
+# gunicorn takes every name of this module that is one of its settings.
+globals().update(
+    {name: value for name, value in vars(config).items() if not name.startswith("_") and name != "pre_fork"}
+)
 worker_class = "gthread"
-
-
-def pre_fork(server: object, worker: object) -> None:
-    """Nothing: gunicorn's worker knows no limits of ours."""

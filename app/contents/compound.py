@@ -1,10 +1,10 @@
-"""Compound files (OLE, MS-CFB): what is in one is said by the streams in its root, which its directory lists.
+"""Compound files (OLE, MS-CFB): the streams in the root, which the directory lists, tell what a file is.
 
 The directory may lie anywhere, in pieces that a sector table chains. Only what leads to the root's own entries is read,
-and each step costs a read of the window, so that chains in circles end with it.
+and each step costs a read of the window, so that circular chains end when the window is used up.
 
 Rejected: olefile, which reads all of the sector table and of the directory before it answers (0.1 s for a file of 200 MB,
-0.3 ms here), and of names that hang on each other one by one ends in a RecursionError.
+0.3 ms here), and ends in a RecursionError where names refer to each other one by one.
 Source: [MS-CFB] 2.2 to 2.6.
 """
 
@@ -16,19 +16,19 @@ import uuid
 from app.contents.window import TooMuch, Window
 
 SIGNATURE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-#: A compound file of which nobody knows more.
+#: A compound file of unknown content.
 UNKNOWN = "application/x-ole-storage"
-#: An office file of the newer kind that needs a password. Which one is said by its name alone.
+#: An office file of the newer kind that needs a password. Its name alone tells which kind.
 ENCRYPTED = "application/encrypted"
 
-#: Entries of a root that are looked at: a message has some hundred, a letter ten.
+#: Entries of a root that are looked at: an Outlook message has some hundred, a Word document ten.
 MOST_ENTRIES = 2000
 _HEADER = 512
 _ENTRY = 128
-_NOTHING = 0xFFFFFFFA  # this and above: no sector
+_NOTHING = 0xFFFFFFFA  # From here on, numbers are no sectors.
 _FIRST_TABLES = 109
 
-# The first of these that is there decides: a presentation of 1995 may have one of 1997 beside it.
+# The first of these that exists decides: a presentation of 1995 may have one of 1997 beside it.
 _STREAMS = {
     "encryptedpackage": ENCRYPTED,
     "worddocument": "application/msword",
@@ -49,7 +49,7 @@ _STREAMS = {
     "stardrawdocument3": "application/vnd.stardivision.draw",
     "starmathdocument": "application/vnd.stardivision.math",
 }
-# The program that the root names, for what has no stream of a name of its own.
+# By the program that the root names, for files whose streams do not tell.
 _PROGRAMS = {
     "00020900-0000-0000-c000-000000000046": "application/msword",
     "00020906-0000-0000-c000-000000000046": "application/msword",
@@ -65,12 +65,12 @@ _PROGRAMS = {
 
 
 class _Broken(Exception):
-    """The file ends, or turns in a circle, before what is looked for."""
+    """The file ends, or a chain is circular, before what is looked for."""
 
 
 def media_type(window: Window) -> str:
-    """The type of the compound file; UNKNOWN where its directory can't be read or says nothing. Raises what reading it
-    raises."""
+    """The type of the compound file; UNKNOWN when its directory can't be read or tells nothing. Raises the errors of
+    reading."""
     try:
         names, program = _Directory(window).root()
     except (_Broken, TooMuch):
@@ -91,13 +91,13 @@ class _Directory:
             raise _Broken
         self._sector = 1 << shift
         first, more = struct.unpack_from("<I", header, 48)[0], struct.unpack_from("<I", header, 68)[0]
-        #: The sectors of the directory, as far as they were followed; and those of the table, as far as they were looked up.
+        #: The sectors of the directory that were followed so far, and those of the table that were looked up so far.
         self._chain = [first]
         self._tables = list(struct.unpack_from(f"<{_FIRST_TABLES}I", header, 76))
         self._more = more
 
     def root(self) -> tuple[set[str], str]:
-        """The names of what is in the root, in lower case, and the program that it names."""
+        """The names of the root's entries, in lower case, and the program that the root names."""
         root = self._entry(0)
         names: set[str] = set()
         left = [_child(root)]

@@ -1,8 +1,8 @@
-"""Zip archives: what is inside says whether one is an office file, a book or an archive, in whichever order it lies.
+"""Zip archives: their members tell whether one is an office file, a book or an archive, in whatever order they lie.
 
-The list at the end of the archive is read as far as it may cost, in a loop of its own, and of the members the one or two
-that say what the whole is. Rejected: zipfile, which makes an object of each entry before it answers: six seconds and 800 MB
-for a million of them.
+The list at the end of the archive is read within bounds, in a loop of its own, and of the members only the one or two that
+tell what the whole is. Rejected: zipfile, which makes an object of each entry before it answers: six seconds and 800 MB
+for a million entries.
 Source: APPNOTE.TXT 4.3; ECMA-376 part 2; OpenDocument 1.3 part 2; EPUB 3.3, 4.2.
 """
 
@@ -26,7 +26,7 @@ MOST_MEMBER = 1024 * 1024
 _PACKED = 256 * 1024
 _PIECE = 64 * 1024
 _END, _END_SIZE, _COMMENT = b"PK\x05\x06", 22, 65535
-#: Ends that are tried: what looks like one may stand in the comment of the real one.
+#: Ends of an archive that are tried: what looks like one may be part of the comment of the real one.
 _ENDS = 8
 
 _OFFICE = "application/vnd.openxmlformats-officedocument"
@@ -35,7 +35,7 @@ _ODF = "application/vnd.oasis.opendocument"
 WORD, EXCEL = f"{_OFFICE}.wordprocessingml.document", f"{_OFFICE}.spreadsheetml.sheet"
 SLIDES = f"{_OFFICE}.presentationml.presentation"
 EPUB = "application/epub+zip"
-# By the type of the main part, in lower case: the registered type of the whole.
+# By the type of the main part, in lower case: the registered type of the package.
 _MAIN = {
     f"{WORD}.main+xml": WORD,
     f"{_OFFICE}.wordprocessingml.template.main+xml": f"{_OFFICE}.wordprocessingml.template",
@@ -62,7 +62,7 @@ _MAIN = {
     f"{_MS}-package.xps-fixeddocumentsequence+xml": f"{_MS}-xpsdocument",
     f"{_MS}-package.3dmanufacturing-3dmodel+xml": "model/3mf",
 }
-# What a package may say of itself in a member called `mimetype`, or in its manifest.
+# Types that a package may name in a member called `mimetype`, or in its manifest.
 _CLAIMS = {
     EPUB,
     *(
@@ -83,7 +83,7 @@ _CLAIMS = {
     "image/openraster",
 }
 _IWORK = {f"application/vnd.apple.{each}" for each in ("pages", "numbers", "keynote")}
-# By a member that is there, where nothing else says what the whole is; the first that is there decides.
+# By a member, where nothing else tells the type; the first member that is there decides.
 _MEMBERS = {
     "word/document.xml": WORD,
     "xl/workbook.xml": EXCEL,
@@ -117,22 +117,22 @@ class _Member(NamedTuple):
 
 
 class _Broken(Exception):
-    """There is no list, or none that can be followed."""
+    """The list is missing, or can't be followed."""
 
 
 def media_type(window: Window, head: bytes, equals: str | None) -> str:
-    """The type of the archive, ARCHIVE where it is nothing else. `equals`: what its name claims, which chooses where the
-    content leaves that open. Raises what reading it raises."""
+    """The type of the archive; ARCHIVE when it is nothing else. `equals`: the type that its name claims, which decides where
+    the content leaves it open. Raises the errors of reading."""
     try:
         return _of(_Archive(window), equals)
     except (_Broken, TooMuch):
-        # Cut off, or still being written when it was sent: the beginning may say as much.
+        # Cut off, or still being written when it was sent: the beginning may be enough.
         return _told_by(_first_names(head), equals) or ARCHIVE
 
 
 def holds(window: Window, names: Collection[bytes]) -> bool:
-    """Whether the archive has a member of one of these names, which are in small letters; True where that can't be told.
-    Raises what reading it raises."""
+    """Whether the archive has a member with one of these names, which are in lower case; True where that can't be told.
+    Raises the errors of reading."""
     try:
         return _Archive(window).holds(names)
     except (_Broken, TooMuch):
@@ -149,7 +149,7 @@ def _of(archive: _Archive, equals: str | None) -> str:
 
 
 def _by_manifest(manifest: bytes) -> str | None:
-    """What the manifest of OpenDocument says of the whole."""
+    """The type that the manifest of an OpenDocument file names."""
     for entry in _ROOT_ENTRY.findall(manifest):
         said = _MEDIA_TYPE.search(entry)
         if said and _FULL_PATH.search(entry):
@@ -175,7 +175,7 @@ def _by_members(archive: _Archive, equals: str | None) -> str | None:
 
 def _told_by(names: dict[str, _Member] | dict[str, None], equals: str | None, slides: bool = False) -> str | None:
     if _DOCUMENT in names or "Index.zip" in names:
-        # Of the three programs only one has slides; between the others the name chooses.
+        # Only one of the three programs has slides; between the others the name decides.
         found = "application/vnd.apple.keynote" if slides else equals
         return found if found in _IWORK else "application/vnd.apple.pages" if _DOCUMENT in names else None
     return next((found for name, found in _MEMBERS.items() if name in names), None)
@@ -193,7 +193,8 @@ def _first_names(head: bytes) -> dict[str, None]:
 
 
 def _ends(tail: bytes) -> list[int]:
-    """Where the archive may end, the likeliest first: with a comment up to the end of the file, else the last."""
+    """Where the archive may end, the likeliest first: an end whose comment reaches the end of the file, then the last
+    one."""
     found: list[int] = []
     at = len(tail) - _END_SIZE + len(_END)
     while len(found) < _ENDS and (at := tail.rfind(_END, 0, at)) >= 0:
@@ -202,7 +203,7 @@ def _ends(tail: bytes) -> list[int]:
 
 
 class _Archive:
-    """The list of one archive. `books`, `slides`: whether there is a member of such a name."""
+    """The list of one archive. `books`, `slides`: whether there is a member with such a name."""
 
     def __init__(self, window: Window) -> None:
         self._window = window
@@ -221,7 +222,7 @@ class _Archive:
         return any(name.lower() in names for name, _ in self._entries(*self._place))
 
     def text(self, name: str, most: int = MOST_MEMBER) -> bytes:
-        """The beginning of a member, at most `most` bytes in UTF-8; empty where there is none that can be unpacked."""
+        """The beginning of a member, at most `most` bytes, read as UTF-8; empty when it can't be unpacked or is missing."""
         member = self.members.get(name)
         if member is None:
             return b""
@@ -241,7 +242,7 @@ class _Archive:
         return found
 
     def _list(self) -> tuple[int, int]:
-        """Where the list begins, and its length; `_shift` is what lies before the archive."""
+        """Where the list begins, and its length; sets `_shift` to the number of bytes before the archive."""
         window = self._window
         begin = max(0, window.size - _END_SIZE - _COMMENT)
         tail = window.read(max(begin, window.size - _END_SIZE), _END_SIZE)
@@ -258,11 +259,11 @@ class _Archive:
         raise _Broken
 
     def _large(self, size: int, start: int, end: int) -> tuple[int, int, int]:
-        """The same of an archive in the form of 64 bits, where it is one."""
+        """The same for an archive in the 64-bit form (ZIP64), where it is one."""
         locator = self._window.read(end - 20, 20) if end >= 20 else b""
         if locator.startswith(b"PK\x06\x07"):
             (place,) = struct.unpack_from("<Q", locator, 8)
-            # As far before its locator as it is long, whatever lies before the archive.
+            # It ends where its locator begins, whatever lies before the archive.
             for each in (place, end - 20 - 56):
                 record = self._window.read(each, 56) if 0 <= each < self._window.size else b""
                 if len(record) == 56 and record.startswith(b"PK\x06\x06"):
@@ -288,7 +289,7 @@ class _Archive:
 
 
 def _large_offset(extra: bytes, before: int) -> int:
-    """Where a member begins, in the form of 64 bits, behind so many other numbers in it."""
+    """Where a member begins, in the 64-bit form, after so many other numbers in its field."""
     at = 0
     while at + 4 <= len(extra):
         form, length = struct.unpack_from("<HH", extra, at)

@@ -1,7 +1,7 @@
-"""What is written in letters: mails, structured text, and what the first line of a file says.
+"""Textual formats: mails, structured text, and files whose first line tells what they are.
 
-Each form is looked for in the beginning of the text, which says enough of all of them but a mail whose header does not end
-there: that is read on.
+Each format is recognized by the beginning of the text. That is enough for all of them but a mail whose header does not end
+there: its header is read further.
 Source: RFC 5322 and 4155 (mails), RFC 8259 (JSON), W3C WebVTT, XML 1.0.
 """
 
@@ -18,10 +18,10 @@ MAIL, MAILBOX, APPLE_MAIL = "message/rfc822", "application/mbox", "message/x-eml
 JSON, JSON_LINES, NOTEBOOK = "application/json", "application/x-ndjson", "application/x-ipynb+json"
 HTML, XHTML, SVG, XML = "text/html", "application/xhtml+xml", "image/svg+xml", "text/xml"
 
-#: Bytes of a mail's header that are looked at, and of the end of a notebook.
+#: Bytes that are looked at of a mail's header, and of the end of a notebook.
 MOST_HEADER = 256 * 1024
 _END = 4096
-#: Lines of a header that are looked at, and of those that are none, as broken programs write them.
+#: Lines of a header that are looked at, and how many of them may be no header fields, as broken programs write.
 _MOST_LINES = 2000
 _ODD_LINES = 2
 
@@ -31,11 +31,11 @@ _BOMS = (
 )
 _FIELD = re.compile(r"([!-9;-~]{1,77}):")
 _POSTMARK = re.compile(r">?From \S.{0,300}\d\d:\d\d.{0,40}\d{4}")
-# Which of these a header must have: a mail says from whom it is, or which way it came, and something else of a mail.
+# Fields of which a header must have some: a mail says from whom it is, or which way it came, and one thing more.
 _FROM = {"from", "sender", "return-path", "received", "delivered-to", "x-sender", "message-id"}
 _MORE = {*_FROM, "to", "cc", "bcc", "subject", "date", "reply-to", "mime-version", "x-mailer", "content-type"}
 _SHAPE = {"content-type", "content-transfer-encoding"}
-#: What only the programs on a mail's way write: no note begins with it by chance.
+#: Fields that only programs on a mail's way write: no note begins with one by chance.
 _TRACES = {"received", "message-id"}
 _CUE = re.compile(r"\d{1,9}[ \t]{0,9}\r?\n[ \t]{0,9}\d{1,3}:\d\d:\d\d[,.]\d{1,3}[ \t]{1,9}-->")
 _CELLS = re.compile(r'"cell_type"\s{0,9}:')
@@ -50,7 +50,8 @@ _FIRSTS = (
 
 
 def decoded(head: bytes) -> str:
-    """The beginning of a file as letters: by its mark, as UTF-16 where every other byte is zero, else byte by byte."""
+    """The beginning of a file as text: by its byte order mark, as UTF-16 where every other byte is zero, otherwise byte by
+    byte."""
     for mark, encoding in _BOMS:
         if head.startswith(mark):
             return head[len(mark) :].decode(encoding, "replace")
@@ -61,21 +62,21 @@ def decoded(head: bytes) -> str:
 
 
 def is_wide(head: bytes) -> bool:
-    """Whether these are letters of two or four bytes."""
+    """Whether this is text in UTF-16 or UTF-32."""
     text = decoded(head)
     return len(head) >= 4 and 2 * len(text) <= len(head) + 1 and "\0" not in text[:200] and "�" not in text[:200]
 
 
 def mail(window: Window, head: bytes, note: bool) -> str | None:
-    """The type of a mail or of several; None where it is none. `note`: it is called a text, so it is a mail only where
-    programs have written its header. Raises TooMuch, and what reading it raises."""
+    """The type of a mail or a mailbox; None for anything else. `note`: the file is named as a text, so it is a mail
+    only when programs have written its header. Raises TooMuch, and the errors of reading."""
     text = decoded(head)
     number, newline, rest = text.partition("\n")
     if newline and len(number) < 12 and number.strip().isascii() and number.strip().isdigit():
         return APPLE_MAIL if _is_header(rest, note) else None
     text = text.lstrip("\ufeff\r\n")
     if _POSTMARK.match(text):
-        # What follows is no header where a note begins with the word.
+        # When a note begins with the word, no header follows.
         rest = text.partition("\n")[2]
         names, _ = _names(rest)
         return MAILBOX if names and (not note or names & _TRACES) else None
@@ -98,7 +99,7 @@ def _enough(names: set[str], note: bool) -> bool:
 
 
 def _names(text: str) -> tuple[set[str], bool]:
-    """The names of the fields of a header, in lower case, and whether it ends here; none where it is no header."""
+    """The names of a header's fields, in lower case, and whether the header ends here; no names when it is no header."""
     names: set[str] = set()
     odd = 0
     for line in text.split("\n", _MOST_LINES)[:_MOST_LINES]:
@@ -115,7 +116,7 @@ def _names(text: str) -> tuple[set[str], bool]:
 
 
 def structured(window: Window, head: bytes) -> str | None:
-    """The type of a text whose beginning says it; None where it says nothing. Raises TooMuch, and what reading it raises."""
+    """The type of a text whose beginning tells it; None otherwise. Raises TooMuch, and the errors of reading."""
     text = decoded(head).lstrip("\ufeff")
     begin = text.lstrip()
     if begin[:1] in ("{", "["):
@@ -131,11 +132,11 @@ def structured(window: Window, head: bytes) -> str | None:
 
 
 def _json(text: str) -> str | None:
-    """JSON, several of it one a line, or neither."""
+    """JSON, JSON lines, or neither."""
     try:
         _, end = json.JSONDecoder(strict=False).raw_decode(text)
     except json.JSONDecodeError as error:
-        # Right up to where the beginning of the file ends, and by then more than a bracket.
+        # Valid up to where the beginning of the file ends, and more than a bracket.
         cut = error.msg.startswith("Unterminated string") or error.pos >= len(text) - 16
         return JSON if cut and len(text) > 1000 else None
     except RecursionError:
@@ -147,8 +148,8 @@ def _json(text: str) -> str | None:
 
 
 def markup(head: bytes, named: bool) -> str | None:
-    """The type of a file that begins as XML, by its outermost element; None where it begins otherwise. `named`: whether it
-    is called one, without which an element alone makes none."""
+    """The type of a file that begins as XML, by its outermost element; None for any other. `named`: whether its name
+    says XML: otherwise an element alone is not enough."""
     text = decoded(head).lstrip("\ufeff \t\r\n")
     if not text.startswith("<"):
         return None
@@ -157,7 +158,7 @@ def markup(head: bytes, named: bool) -> str | None:
     while text.startswith(("<?", "<!"), at):
         close = "-->" if text.startswith("<!--", at) else "?>" if text.startswith("<?", at) else ">"
         if close == ">" and 0 <= text.find("[", at) < text.find(">", at):
-            # A document type with declarations of its own.
+            # A document type declaration with an internal subset.
             close = "]>" if "]>" in text else ">"
         at = text.find(close, at) + len(close)
         if at < len(close):

@@ -1,7 +1,7 @@
-"""A look at a file that somebody sent: as much of it as it takes, and no more than is paid for.
+"""Bounded reading of a file that somebody sent.
 
-Whatever the file says of itself (tables, chains, sizes), only so many bytes are read of it, in so many reads. What is read
-is looked at in Python alone, where no length that a file claims can lead out of what was read.
+Whatever the file says of itself (tables, chains, sizes), only so many bytes of it are read, in so many reads. They are
+parsed in Python alone, where no length that a file claims can lead outside the bytes that were read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MOST_READS = 5000
 
 
 class TooMuch(Exception):
-    """The file would have more read of it than it may cost."""
+    """Reading further would exceed what one file may cost."""
 
 
 class Readable(Protocol):
@@ -24,11 +24,11 @@ class Readable(Protocol):
     def size(self) -> int: ...
 
     def read(self, start: int, stop: int) -> bytes:
-        """Those from `start` up to `stop`, fewer where they end before."""
+        """The bytes from `start` up to `stop`, fewer where they end before."""
 
 
 class Held:
-    """Bytes that are in memory."""
+    """A Readable of bytes in memory."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -42,7 +42,7 @@ class Held:
 
 
 class Window:
-    """Reads of `content`, as many as are paid for."""
+    """Reads of `content`, within the bounds."""
 
     def __init__(self, content: Readable) -> None:
         self.size = content.size
@@ -51,8 +51,7 @@ class Window:
         self._reads = MOST_READS
 
     def read(self, offset: int, size: int) -> bytes:
-        """The `size` bytes from `offset`, fewer where the file ends before. Raises TooMuch, and what reading
-        it raises."""
+        """The `size` bytes from `offset`, fewer where the file ends before. Raises TooMuch, and the errors of reading."""
         size = max(0, min(size, self.size - offset)) if offset >= 0 else 0
         self._bytes -= size
         self._reads -= 1

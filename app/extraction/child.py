@@ -1,21 +1,21 @@
-"""The process that reads one document, started by app/extraction/sandbox.py; of the application it has what reads.
+"""The process that reads one document, started by app/extraction/sandbox.py; it loads only the readers of the application.
 
     python -I start.py KIND MEDIA_TYPE LIMIT MEMORY SECONDS PARENT RESULT UNFIT INNER FOLDER LANGUAGES PAGE BYTES FILES
         BATCH PICTURES
 
 The document is standard input, the text goes to standard output in UTF-8, at most LIMIT bytes of it, a JSON object to the
-descriptor RESULT, and the files inside of the document to INNER (`app.extraction.inner` says how), at most FILES of them
-with BYTES together; of a KIND that draws there is no text, and they are thumbnails. PAGE: the one that is read, 0 for all.
-With BATCH, standard input is several small documents of one kind in that form, and so are their texts in INNER, each behind
-a line of what is told of it. PICTURES: whether those that the document shows are among its files, to be recognized.
+descriptor RESULT, and the files inside the document to INNER (`app.extraction.inner` says how), at most FILES of them
+with BYTES together; a KIND that draws writes no text, and these files are thumbnails. PAGE: the page to read, 0 for all.
+With BATCH, standard input is several small documents of one kind in that form, and so are their texts in INNER, each after a
+line with its result. PICTURES: whether pictures that the document shows are among its files, to be recognized.
 Everything that it loads lies in the environment that it was started from, and in FOLDER, which holds the data of recognition
-('' for none) in its LANGUAGES ('' for all): no library is unpacked or looked for anywhere else, and nothing is written but
-the text and those files.
+('' for none) in its LANGUAGES ('' for all): no library is unpacked or searched anywhere else, and nothing is written but the
+text and those files.
 
-Before it looks at the document it gives up all that it does not need, which is all but memory, processor time and what is
-open: it has loaded its libraries, and read a small document of the same kind, so that whatever a library loads or starts
-with the first one is there. What keeps it from getting so far is the machine's doing and goes to the descriptor UNFIT,
-which is closed then: nothing that a document brings about can be told there.
+Before it looks at the document it gives up everything but memory, processor time and what is open: by then it has loaded its
+libraries and read a small document of the same kind, so that whatever a library loads or starts with its first document is
+there. A failure until then is caused by the machine and goes to the descriptor UNFIT, which is closed afterwards: nothing
+that a document causes can be reported there.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ from app.extraction.readers import encoding
 from app.extraction.readers.base import Inner, Omitted, Options, Page, Unfit, Unreadable
 
 NOBODY = 65534
-#: Characters that a cut goes back at most, so as not to end within a word.
+#: The most characters that a cut goes back so as not to end within a word.
 BACK = 200
-#: Characters of text that are put together at most, whatever a document may unfold to; or as many as are kept, if that is
+#: The most characters of text that are put together, whatever a document may unfold to; or as many as are kept, if that is
 #: more.
 MOST_CHARACTERS = 16 * 1024 * 1024
-#: Bytes of what is told of reading.
+#: The most bytes of the result.
 MOST_TOLD = 1024 * 1024
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
-# What no text has: it would only be in the way of who shows it.
+# Characters that no text has and that would only disturb its display.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]+")
-# The same in UTF-8, but for the last, in which no other character has such bytes.
+# The same in UTF-8 without the last one; no other character has these bytes.
 _CONTROL_BYTES, _MARK = bytes({*range(0x20), 0x7F} - {0x09, 0x0A, 0x0D}), "\ufeff"
 
 
@@ -63,12 +63,12 @@ def give_up(
     read: Iterable[str] = (),
     last: Callable[[], object] = lambda: None,
 ) -> None:
-    """Take this process's rights away; none of it comes back. `written`: bytes of a file at most. `read`: folders that
-    `last` needs. `last`: what is done with the network gone, files confined and another user, but before system calls are
-    confined: with what it loads and what threads it starts this process gets along from then on."""
+    """Take this process's rights away for good. `written`: the most bytes of a file. `read`: folders that `last` needs.
+    `last` is called when the network is gone, files are confined and the user has changed, but before system calls are
+    confined: what it loads and the threads that it starts are all that this process has from then on."""
     libc = ctypes.CDLL(None, use_errno=True)
     root = os.geteuid() == 0
-    # One wall more, where one of the two is allowed.
+    # A further defence, where one of the two is allowed.
     if libc.unshare(_CLONE_NEWNET) != 0:
         libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
     os.nice(10)
@@ -78,7 +78,7 @@ def give_up(
             os.setresgid(NOBODY, NOBODY, NOBODY)
             os.setresuid(NOBODY, NOBODY, NOBODY)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    # After the change of user, which clears it.
+    # After the change of the user, which clears it.
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(1)
@@ -87,17 +87,18 @@ def give_up(
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     resource.setrlimit(resource.RLIMIT_FSIZE, (written, written))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    # Each thread has its own.
+    # Each thread has rights of its own.
     confinement.confine(read=read)
     last()
-    # No descriptor, process or thread more; where the kernel does not confine system calls, that is what is left of it.
+    # No further descriptor, process or thread; where the kernel can't confine system calls, these limits remain.
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
     systemcalls.confine()
 
 
 def without_controls(text: str) -> str:
-    """`text` with a blank for each run of them. Most texts have none, which bytes tell in a tenth of the time."""
+    """`text` with a blank for each run of control characters. Most texts have none, which their bytes tell in a tenth of the
+    time."""
     encoded = text.encode(errors="surrogatepass")
     if _MARK not in text and len(encoded.translate(None, _CONTROL_BYTES)) == len(encoded):
         return text
@@ -105,8 +106,8 @@ def without_controls(text: str) -> str:
 
 
 def as_it_is(content: bytes, limit: int) -> tuple[str, bool] | None:
-    """The text that `content` is, though it is called a document of another form, and whether it is the whole one; None
-    where it is none: for a damaged document this is how it is told from a text."""
+    """`content` as a text, although it is named as a document of another form, and whether that is the whole text; None
+    when it is no text. So a damaged document is told from a text."""
     most = 4 * limit + 4
     kept = content[:most]
     try:
@@ -127,7 +128,7 @@ def extracted(kind: str, media_type: str, reader: Any, options: Options, files: 
 def text_of(
     kind: str, media_type: str, reader: Any, content: bytes, limit: int, files: inner.Writer | None = None
 ) -> Assembly:
-    """The text in a document, or the text that it is in spite of its name. Raises Unreadable, MemoryError."""
+    """The text in a document, or the document as a text in spite of its name. Raises Unreadable, MemoryError."""
     try:
         return form_read(reader, media_type, content, files, max(limit, MOST_CHARACTERS))
     except Unreadable as error:
@@ -165,7 +166,7 @@ def taken(most: int) -> bytes:
 
 
 class Assembly:
-    """A text as it comes together. `whole`: whether that is all there is."""
+    """A text as it is put together. `whole`: whether nothing was left out."""
 
     def __init__(self, content: str = "", whole: bool = True) -> None:
         self.whole = whole
@@ -173,7 +174,7 @@ class Assembly:
         self._length = 0
         #: Where each page begins, in characters, and its title.
         self._pages: list[tuple[int, str]] = []
-        #: The numbers of those that are pictures.
+        #: The numbers of the pages that are pictures.
         self._pictures: set[int] = set()
         if content:
             self.add(content)
@@ -193,7 +194,7 @@ class Assembly:
         self._length += len(characters)
 
     def full(self, most: int) -> bool:
-        """Whether it has more than so many characters, and is not the whole one then."""
+        """Whether it has more than so many characters, and so is not whole."""
         if self._length <= most:
             return False
         self.whole = False
@@ -203,14 +204,14 @@ class Assembly:
         return "".join(self._pieces).strip()
 
     def kept(self, limit: int) -> tuple[bytes, dict[str, Any]]:
-        """At most `limit` bytes of it, and what is told of them."""
+        """At most `limit` bytes of it, and their result."""
         joined = "".join(self._pieces)
         found = joined.strip()
         content, more = cut(found, limit)
         before = len(joined) - len(joined.lstrip())
         parts, end, at, place = [], len(content.decode()), 0, 0
         for number, (begins, title) in enumerate(self._pages[:MOST_PARTS], 1):
-            # What is stripped at the end may be all that a last page has.
+            # A last page may consist of nothing but what is stripped at the end.
             begins = min(max(0, begins - before), len(found))
             if begins > end or (begins == end and more):
                 break
@@ -231,8 +232,8 @@ def form_read(
     files: inner.Writer | inner.Collector | None = None,
     most: int = MOST_CHARACTERS,
 ) -> Assembly:
-    """The text in a document of this form, as far as it was read when it had more than `most` characters; the files in it
-    go to `files`. Raises Unreadable, MemoryError."""
+    """The text in a document of this form, up to where it had more than `most` characters; the files in it go to `files`.
+    Raises Unreadable, MemoryError."""
     assembly = Assembly()
     for piece in reader.read(content, media_type):
         if isinstance(piece, Inner):
@@ -259,19 +260,19 @@ def cut(whole: str, limit: int) -> tuple[bytes, bool]:
 
 
 def rehearse(kind: kinds.Kind, reader: Any, media_type: str, content: bytes) -> None:
-    """Read the small document of the reader's kind. Raises Unfit where what it has in it is not found."""
+    """Read the small document of the reader's kind. Raises Unfit when its word is not found."""
     inside = inner.Collector()
     found = form_read(reader, media_type, content, inside).text()
     if not samples.found(kind, found, inside.files):
         raise Unfit("a small known document was read, and what it has in it was not found")
     for more in getattr(reader, "rehearsals", list)():
-        # Whatever comes of it: what it starts or loads is there from here on.
+        # Its result does not matter: what it starts or loads is there from here on.
         with contextlib.suppress(Unreadable):
             form_read(reader, *more)
 
 
 def result_of(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What is told of reading: what it returns, or why it failed."""
+    """The result to report: what `reading` returns, or why it failed."""
     try:
         return read()
     except Unreadable as error:
@@ -324,5 +325,5 @@ def main() -> None:
         os.close(unfit)
         result = result_of(read)
     os.write(told, json.dumps(result).encode())
-    # The library's threads have nothing more to do, and may be waited for at an orderly end.
+    # The library's threads have nothing more to do, and an orderly exit might wait for them.
     os._exit(0)

@@ -1,10 +1,10 @@
-"""Whether this machine can read documents at all: a small known document of each kind, read as any other.
+"""Whether this machine can read documents at all: a small known document of each kind is read as any other is.
 
 A library that is missing, a disk without space or a folder without permission makes every document fail, and each of them
-looks as if it were damaged. So where a document could not be read, one that can be is read in the same way: when that fails
-too, the machine is the reason, and the document is tried again when the machine is put right.
+looks as if it were damaged. So when a document could not be read, a known one is read in the same way: when that fails too,
+the machine is the reason, and the document is tried again when the machine is mended.
 
-Rejected: telling the two apart by what a library says. Each says it in words of its own, and the next one in others.
+Rejected: telling the two apart by the messages of libraries. Each library has its own, and the next version has others.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from app.extraction.kinds import Kind, Way
 from app.extraction.samples import found, sample
 from app.extraction.sandbox import Limits, memory_file
 
-#: Seconds for which an answer holds: of many documents that fail at once, one asks.
+#: Seconds for which an answer holds, so that only one of many documents that fail at once asks.
 HOLDS = 15.0
-#: Seconds for one of these documents at least, whatever others may take: the machine may be busy.
+#: The least seconds for one of these documents, whatever the limit for others: the machine may be busy.
 SECONDS = 60.0
 
-#: By kind: how it is read, and the document. One of a kind speaks for all that the same library reads.
+#: By kind: how it is read, and the document. One document of a kind stands for all that the same library reads.
 DOCUMENTS: dict[Kind, tuple[Way, bytes]] = {
     kind: (Way(kind, media_type), content) for kind in get_args(Kind) for media_type, content in [sample(kind)]
 }
@@ -36,7 +36,7 @@ def read(kind: Kind, limits: Limits, stopping: Callable[[], bool] = lambda: Fals
     Stopped."""
     way, content = DOCUMENTS[kind]
     try:
-        # In memory: a disk without space keeps nobody from reading.
+        # In memory: a full disk does not prevent reading.
         with memory_file("control") as document, memory_file("text") as output:
             document.write(content)
             document.seek(0)
@@ -50,7 +50,7 @@ def read(kind: Kind, limits: Limits, stopping: Callable[[], bool] = lambda: Fals
 
 
 class Controls:
-    """What `read` says, remembered for `HOLDS` seconds. For any number of threads."""
+    """The answers of `read`, remembered for `HOLDS` seconds. For any number of threads."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = replace(limits, seconds=max(SECONDS, limits.seconds))

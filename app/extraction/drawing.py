@@ -1,9 +1,9 @@
-"""Thumbnails of one document, drawn by a process of its own as its text is read by one: whatever it does, the server gets a
-verdict, and pictures that were looked at (app/extraction/thumbnail.py) or none.
+"""Thumbnails of one document, drawn by a process of its own, just as another reads its text. Whatever that process does, the
+server gets a verdict, and either checked pictures (app/extraction/thumbnail.py) or none.
 
 Rejected: drawing in the process that reads the text (a picture that crashes its decoder would cost the text, and each PDF
-would pay for the libraries of both before its text is found), and pictures in the text's own stream (bytes that are not
-text would have to be told from text).
+would load the libraries of both before its text is found), and pictures in the stream of the text (bytes of pictures would
+have to be told from text).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ NO_PREVIEW = Verdict("unsupported", "there is no preview in it")
 def draw(
     way: Way, content: Content, limits: Limits, stopping: Callable[[], bool] = lambda: False
 ) -> tuple[Verdict, tuple[bytes, ...]]:
-    """How it went, and the pictures, one of each size, where `reason` is None. Raises Stopped.
+    """The verdict, and the pictures, one of each size, when its `reason` is None. Raises Stopped and StorageFailed.
 
-    That no process could be started is a verdict too. Raises StorageFailed.
+    A process that could not be started is a verdict too.
     """
     limits = replace(limits, text=0, inner_bytes=_BYTES, inner_files=len(thumbnail.SIZES))
     try:
@@ -45,10 +45,11 @@ def draw(
     try:
         return verdict, thumbnail.drawn(files)
     except ValueError as error:
-        # What the process wrote is not believed to be a picture.
+        # The output of the process is checked before it counts as a picture.
         return Verdict("crashed", str(error)), ()
 
 
 def _has_preview(content: Content) -> bool:
-    """Whether a process can find one. Most office files have none, and a process takes longer than a look at their list."""
+    """Whether a process may find a preview. Most office files have none, and a process takes longer than a look at
+    their list of parts."""
     return package.holds(Window(content), _PREVIEWS)

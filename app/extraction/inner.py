@@ -1,8 +1,8 @@
-"""Files inside of a document (attachments of a mail, files of an archive, what is put into office files): how the process
-that reads the document hands them over, to be read by processes of their own.
+"""Files inside a document (attachments of a mail, files of an archive, objects in office files): how the process that
+reads the document hands them over, to be read by processes of their own.
 
-One after the other in a file in memory: a line of JSON with `name`, `media_type`, `size` and `page`, then so many bytes.
-What was written is not believed: `files` gives what is well formed, within the same bounds.
+They lie one after the other in a file in memory: a line of JSON with `name`, `media_type`, `size` and `page`, then so many
+bytes. The content is not trusted: `files` returns what is well formed, within the same bounds.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from collections.abc import Iterator
 
 from app.extraction.readers.base import Inner
 
-#: Bytes of all files of one document together, how many there may be, and bytes of what is said of one. In documents within
-#: documents, `app.extraction.reading` bounds all of them together.
+#: The most bytes of all files of one document together, the most files, and the most bytes of the line about one. For
+#: documents within documents, `app.extraction.reading` bounds all of them together.
 MOST_BYTES = 64 * 1024 * 1024
 MOST_FILES = 1000
 MOST_HEAD = 4096
 #: Characters of a name that are kept.
 _NAME = 255
-# Controls, ends of lines, and halves of characters.
+# Control characters, line ends, and surrogates.
 _NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 class Writer:
-    """Writes to the descriptor, at most so many bytes and files. `full`: whether something was left out."""
+    """Writes files to the descriptor, at most so many bytes and files. `full`: whether something was left out."""
 
     def __init__(self, descriptor: int, most_bytes: int = MOST_BYTES, most_files: int = MOST_FILES) -> None:
         self._descriptor = descriptor
@@ -36,7 +36,7 @@ class Writer:
         self.full = False
 
     def write(self, file: Inner) -> None:
-        """Hand `file` over, or leave it out when there are too many or too much. Raises OSError."""
+        """Hand `file` over, or leave it out when there are too many files or bytes. Raises OSError."""
         said = {
             "name": file.name[-_NAME:],
             "media_type": file.media_type[:_NAME],
@@ -56,7 +56,7 @@ class Writer:
 
 
 class Collector:
-    """In the place of a writer, in this process."""
+    """Takes the place of a writer within this process."""
 
     def __init__(self) -> None:
         self.files: list[Inner] = []
@@ -67,7 +67,8 @@ class Collector:
 
 
 def files(descriptor: int, size: int | None = None) -> Iterator[Inner]:
-    """What was written to it, as far as it is well formed. `size`: of it, where the process can't ask any more."""
+    """The files that were written to it, as far as they are well formed. `size`: its size, where the process can no
+    longer ask for that."""
     place, end = 0, min(os.fstat(descriptor).st_size if size is None else size, MOST_BYTES)
     for _ in range(MOST_FILES):
         head, newline, _ = os.pread(descriptor, MOST_HEAD, place).partition(b"\n")
@@ -87,5 +88,5 @@ def files(descriptor: int, size: int | None = None) -> Iterator[Inner]:
 
 
 def _shown(name: str) -> str:
-    """A name as it stands in a text and in answers: one line, with blanks for what is no character of any text."""
+    """A name as texts and answers show it: one line, with blanks in place of characters that no text contains."""
     return _NO_TEXT.sub(" ", name)

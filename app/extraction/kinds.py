@@ -1,17 +1,17 @@
-"""Which files have text to take out, and how. Pure; the child process gets the answer as arguments."""
+"""Which files have text to extract, and how. Pure; the child process gets the answer as arguments."""
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-#: text: its own bytes, decoded. html: what is shown of it. xml: its text and attributes. json, properties: decoded, with the
-#: characters that escapes mean. folded: calendars, cards and directories, unfolded. office: Office Open XML. opendocument:
-#: OpenDocument. document: what the library reads by its media type. pdf: page by page. image: optical character recognition.
-#: mail, msg, tnef: mails and mailboxes; as Outlook keeps them; as it packs them. signed: what is signed and carries it.
-#: archive: zip, tar and what is compressed. sevenzip, rar: those of 7-Zip and RAR. scan: one page of a PDF, as a picture.
-#: doc, xls, ppt: of Office until 2003. iwork: of Apple's programs. visio: of 2013 and later.
-#: thumbnail_...: no text is taken out, but thumbnails are drawn: of a picture, of the first page of a PDF, of the preview
-#: that a package carries.
+#: text: its own bytes, decoded. html: the text that is shown. xml: its text and attributes. json, properties: decoded,
+#: with escapes replaced by their characters. folded: calendars, cards and directories, unfolded. office: Office Open
+#: XML. opendocument: OpenDocument. document: formats that the library reads by their media type. pdf: page by page.
+#: image: optical character recognition. mail, msg, tnef: mails and mailboxes; Outlook's files; Outlook's packed mails.
+#: signed: a signature that carries the signed content. archive: zip, tar and compressed files. sevenzip, rar: archives
+#: of 7-Zip and RAR. scan: one page of a PDF, as a picture. doc, xls, ppt: Office until 2003. iwork: Apple's programs.
+#: visio: Visio 2013 and later. thumbnail_...: no text is extracted, but thumbnails are drawn: of a picture, of the
+#: first page of a PDF, of the preview that a package carries.
 Kind = Literal[
     "text", "html", "xml", "json", "properties", "folded", "office", "opendocument", "document", "pdf", "image",
     "mail", "msg", "tnef", "signed", "archive", "sevenzip", "rar", "scan",
@@ -19,7 +19,7 @@ Kind = Literal[
     "thumbnail_image", "thumbnail_pdf", "thumbnail_package",
 ]  # fmt: skip
 
-#: Raised when the readers of a release read more than those before: what these made nothing of is read again then.
+#: Increased when the readers of a release read more than those before: files without a text are read again then.
 READERS = 3
 
 #: Kinds of documents that may have files inside.
@@ -44,10 +44,10 @@ PREVIEWS = (
 GIVERS: frozenset[Kind] = HOLDERS | DRAWERS.keys()
 #: Kinds whose text is recognized, for which the data of recognition has to be there.
 RECOGNIZED: frozenset[Kind] = frozenset({"image", "scan"})
-#: Kinds whose pictures are given on, for text to be recognized in them.
+#: Kinds whose pictures are handed over, so that text is recognized in them.
 PICTURED: frozenset[Kind] = frozenset({"office", "opendocument"})
-#: Kinds that are so quick to read that most of the time goes to starting a process: small files of them in one archive or
-#: mail are read together.
+#: Kinds that are read so quickly that starting a process takes most of the time: small files of these kinds in one archive
+#: or mail are read together.
 BATCHED: frozenset[Kind] = frozenset({"text", "html", "xml", "json", "properties", "folded"})
 
 _OFFICE = "application/vnd.openxmlformats-officedocument"
@@ -79,7 +79,7 @@ _KINDS: dict[str, Kind] = {
     **dict.fromkeys((f"{_ODF}.{each}-flat-xml" for each in _ODF_FORMS), "opendocument"),
     **dict.fromkeys((f"{_SUN}.{each}" for each in _SUN_FORMS), "opendocument"),
     **dict.fromkeys((f"{_SUN}.{each}.template" for each in _SUN_FORMS), "opendocument"),
-    # One of Office Open XML that needs a password, by a name that says no more.
+    # Office Open XML that needs a password; the type says no more.
     "application/encrypted": "office",
     "application/epub+zip": "epub",
     "message/rfc822": "mail",
@@ -166,7 +166,7 @@ _KINDS: dict[str, Kind] = {
     "image/x-icon": "image",
 }
 
-#: By name, what is packed in a zip.
+#: By extension: formats that are a zip archive.
 PACKED: dict[str, str] = {
     "docx": f"{_OFFICE}.wordprocessingml.document",
     "xlsx": f"{_OFFICE}.spreadsheetml.sheet",
@@ -183,21 +183,21 @@ _COMPOUND = {
     "msg": "application/vnd.ms-outlook",
 }
 _NAMES: dict[str, str] = {"eml": "message/rfc822", "html": "text/html", "htm": "text/html"}
-# Names of files that people read as they are, so all that stands in them is text.
+# Extensions of files that people read as they are, so everything in them is text.
 _NOTES = {"txt", "text", "csv", "tsv", "md", "markdown", "rst", "log", "srt", "vtt", "tex", "diff", "patch"}
 _VALUES = {"json", "jsonl", "ndjson", "yaml", "yml", "toml", "ini", "conf", "cfg"}
 _SCRIPTS = {"sh", "bat", "py", "rb", "php", "pl", "sql"}
 _SOURCES = {"js", "ts", "tsx", "jsx", "css", "vue", "c", "h", "cpp", "hpp", "cs", "java", "go", "rs"}
 _PLAIN = frozenset(_NOTES | _VALUES | _SCRIPTS | _SOURCES)
 _NAMES |= dict.fromkeys(_PLAIN, "text/plain")
-# Forms of text in which not every character is written as itself.
+# Text formats in which not every character is written as itself.
 _NAMES |= dict.fromkeys(("json", "geojson", "ipynb", "har", "boxnote", "webmanifest"), "application/json")
 _NAMES |= {"jsonl": "application/x-ndjson", "ndjson": "application/x-ndjson", "properties": "text/x-java-properties"}
 _NAMES |= {"ics": "text/calendar", "vcs": "text/x-vcalendar", "vcf": "text/vcard", "ldif": "text/x-ldif"}
-#: By how the media type ends, of those that are not listed.
+#: By the suffix of the media type, for types that are not listed.
 _SUFFIXES: dict[str, Kind] = {"json": "json", "xml": "xml"}
-#: By name, where the content says no more than the outer form: text in an encoding that nobody knows, containers that are
-#: damaged. (The last two are what earlier versions stored of all compound files over 16 KiB.)
+#: Types whose content tells no more than the outer form, so that the extension decides: text in an unknown encoding, damaged
+#: containers. (Earlier versions stored the last two for all compound files over 16 KiB.)
 _OUTER: dict[str, dict[str, str]] = {
     "application/octet-stream": PACKED | _NAMES,
     "application/zip": PACKED,
@@ -206,14 +206,14 @@ _OUTER: dict[str, dict[str, str]] = {
     "application/CDFV2": _COMPOUND,
     "application/vnd.ms-office": _COMPOUND,
 }
-#: Forms that are recognised by how a text begins, which says nothing of the rest of it: a note about HTML, a template, a
-#: chat that begins with `From:`. Read as that form, what is no text there (scripts, comments, headers) would be lost.
+#: Formats that are recognised by how a text begins, which says nothing about the rest: a note about HTML, a template, a chat
+#: that begins with `From:`. Read as that format, parts that are not text there (scripts, comments, headers) would be lost.
 _MARKUP = {"text/html", "application/xhtml+xml", "text/xml", "application/xml", "image/svg+xml"}
 _MARKUP |= {"message/rfc822", "application/mbox", "message/x-emlx"}
 
 
 class Way(NamedTuple):
-    """How text is taken out: the kind, the media type that the library is told, and the page, from 1, where only that is
+    """How text is extracted: the kind, the media type that the library is told, and the page, from 1, when only one page is
     read."""
 
     kind: Kind
@@ -222,7 +222,7 @@ class Way(NamedTuple):
 
 
 def way_of(media_type: str, extension: str, *, recognition: bool) -> Way | None:
-    """How the text of such a file is taken out; None when there is none. `recognition`: whether images are read."""
+    """How the text of such a file is extracted; None when no reader reads it. `recognition`: whether images are read."""
     if media_type in _MARKUP and extension in _PLAIN:
         media_type = "text/plain"
     media_type = _OUTER.get(media_type, {}).get(extension, media_type)
@@ -232,21 +232,21 @@ def way_of(media_type: str, extension: str, *, recognition: bool) -> Way | None:
     if kind == "image" and not recognition:
         kind = None
     if kind is None and extension in _PLAIN:
-        # Begins like a picture or a program, and is called a text: the child process sees whether it is one.
+        # It begins like a picture or a program, and is named as a text: the child process finds out whether it is one.
         kind = "text"
     return None if kind is None else Way(kind, media_type)
 
 
 def drawing_of(media_type: str, extension: str) -> Way | None:
-    """How thumbnails of such a file are drawn; None when there are none."""
+    """How thumbnails of such a file are drawn; None when none are."""
     way = way_of(media_type, extension, recognition=True)
     kind = None if way is None else next((each for each, drawn in DRAWERS.items() if way.kind in drawn), None)
     return None if way is None or kind is None else Way(kind, way.media_type)
 
 
 def forms() -> str:
-    """A digest of which files are read, by type and name: another one when there are more, or others."""
-    # Here, not above: this module is loaded for each document, and that takes milliseconds.
+    """A digest of the types and extensions that are read: it changes whenever they do."""
+    # Imported here, not above: this module is loaded for each document, and that import takes milliseconds.
     import hashlib
 
     tables = (sorted(_KINDS.items()), sorted(_PLAIN), sorted((form, sorted(_OUTER[form].items())) for form in _OUTER))

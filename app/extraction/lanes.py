@@ -1,8 +1,8 @@
 """The threads that work through the queue: in every worker process of the server, sharing the work through its locks.
 
-There are three stages, each with a lane of its own, which has slots and turns of its own: documents are read, thumbnails are
-drawn, and the text in pictures is recognized, which takes seconds for each. So neither photos keep a text waiting nor scans
-a thumbnail. What is done with an entry is another's business (`Work`).
+There are three stages, each with a lane of its own, which has slots and turns of its own: documents are read, thumbnails
+are drawn, and the text in pictures is recognized, which takes seconds for each. So photos keep no text waiting, and scans
+keep no thumbnail waiting. What is done with an entry is given (`Work`).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from app.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: Seconds before a document that failed is tried again, times the tries it had.
+#: Seconds before a document that failed is tried again, multiplied by the number of tries.
 RETRY_SECONDS = 2.0
 #: Seconds between two tries at most, which double each time.
 MOST_SECONDS = 300.0
 #: Seconds between two looks for a free slot.
 SLOT_SECONDS = 0.05
-#: What the files of a stage's lane are called by.
+#: The part of their names by which the files of a stage's lane differ.
 _LANES: dict[Stage, str] = {"text": "", "thumbnail": "thumbnails", "recognition": "pictures"}
 
 #: Does what is next with an entry of this stage, and returns whether the entry is gone; raises sandbox.Stopped when the
@@ -41,7 +41,8 @@ Work = Callable[[Entry, Stage, Callable[[], bool]], bool]
 
 @dataclass(frozen=True)
 class Lane:
-    """Documents that wait for each other. `fresh`: those of which this process knows without a look, with their tenants."""
+    """A queue of documents that wait for each other. `fresh`: those that this process knows without reading the folder, with
+    their tenants."""
 
     name: str
     stage: Stage
@@ -50,7 +51,7 @@ class Lane:
     fresh: queue.Queue[tuple[str, str | None]]
 
     def hear(self) -> bool:
-        """Take up the fresh ones; whether there were any."""
+        """Take up the fresh ones; returns whether there were any."""
         found = False
         with contextlib.suppress(queue.Empty):
             while True:
@@ -96,13 +97,13 @@ class Lanes:
             thread.start()
 
     def stop(self) -> None:
-        """Stop; a document at hand stays in the queue. Waits for it."""
+        """Stop and wait for the end; a document at hand stays in the queue."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
 
     def work(self) -> int:
-        """Do what can be done of the queue now, in this thread; how many were done."""
+        """Do what can be done of the queue now, in this thread; returns how many were done."""
         return sum(self._work(lane) for lane in self._lanes)
 
     def _work(self, lane: Lane) -> int:
@@ -134,7 +135,7 @@ class Lanes:
                 first = False
                 self._work(lane)
             except IndexUnavailable:
-                # It is said by every request and by /health; here it only means: later.
+                # Every request and /health say it; here it only means: later.
                 pass
             except sandbox.Stopped:
                 return
@@ -145,7 +146,7 @@ class Lanes:
                 lane.turns.add(*lane.fresh.get(timeout=self._interval))
 
     def _one(self, entry: Entry, tenant: str, lane: Lane, slot: Slot) -> bool:
-        """Extract it unless it has to give way to others; whether its entry is gone."""
+        """Extract one attachment unless it has to give way to others; returns whether its entry is gone."""
         began = looked = time.monotonic()
 
         def stopping() -> bool:
@@ -174,8 +175,8 @@ class Lanes:
 
 
 def _too_soon(entry: Entry, began: float) -> bool:
-    """Whether it failed just now, and is to be left alone for a while. `began`: when this process did; a machine may have
-    been put right since."""
+    """Whether it failed just now and is to be left alone for a while. `began`: when this process started; the machine may
+    have been mended since."""
     doubled = min(max(entry.tried, entry.refused, entry.unfit), 10)
     if doubled == 0:
         return False
@@ -183,5 +184,5 @@ def _too_soon(entry: Entry, began: float) -> bool:
     saved = os.fstat(entry.descriptor).st_mtime
     if entry.unfit and saved < began:
         return False
-    # A time to come is one of a clock that was put back since: nobody waits until it is reached again.
+    # A time in the future means that the clock was put back since: it is not waited for.
     return bool(0 <= time.time() - saved < wait)

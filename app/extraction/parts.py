@@ -1,7 +1,8 @@
-"""Where the pages of a document begin in its text, and the files inside of it.
+"""Where the pages of a document, and the files inside it, begin in its text.
 
-Kept with the outcome of an extraction, in the order of the text: each is so many bytes behind its beginning. Between a
-file's beginning and the next file's all is of that file, its pages among it; before the first, of the document itself.
+These places are kept with the outcome of an extraction, in the order of the text, each as an offset in bytes. Everything
+between the beginnings of two files belongs to the first of them, its pages included; everything before the first file
+belongs to the document itself.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-#: How many are kept of one document, and characters of a title and of the names of a file.
+#: The most parts that are kept of one document, and the most characters of a title and of the names of a file.
 MOST_PARTS = 5000
 MOST_TITLE = 80
 MOST_NAME = 255
 _MOST_NAMES = 16
-#: Characters of all titles and names together: as many as titles alone may have. The name of an archive is told again with
-#: each file in it, and whoever asks how far a text is reads all of this.
+#: The most characters of all titles and names together: as many as titles alone may have. The name of an archive is repeated
+#: for each file in it, and each request for the state of a text reads all of this.
 MOST_TOLD = MOST_PARTS * MOST_TITLE
 
 
@@ -31,7 +32,7 @@ class Part(NamedTuple):
 
     @property
     def told(self) -> int:
-        """Characters of its title and names."""
+        """How many characters its title and names have."""
         return len(self.title) + sum(map(len, self.file))
 
     def to_record(self) -> dict[str, Any]:
@@ -42,7 +43,7 @@ class Part(NamedTuple):
 
     @classmethod
     def from_record(cls, record: Any) -> Part:
-        """The part that `to_record` told. Raises ValueError for anything else."""
+        """The part whose record this is. Raises ValueError for anything else."""
         if not isinstance(record, dict) or not _number(record.get("at")):
             raise ValueError("not a part of a text")
         if "file" in record:
@@ -65,7 +66,7 @@ def _short(value: Any) -> bool:
 
 
 def from_records(records: Any) -> tuple[Part, ...]:
-    """The parts of a document. Raises ValueError when they are none, or not in order."""
+    """The parts of a document. Raises ValueError when they are malformed or not in order."""
     if not isinstance(records, list) or len(records) > MOST_PARTS:
         raise ValueError("not the parts of a text")
     found = tuple(map(Part.from_record, records))
@@ -77,8 +78,8 @@ def from_records(records: Any) -> tuple[Part, ...]:
 
 
 def files_of(records: Sequence[Any]) -> list[tuple[int, list[str]]]:
-    """Where each file inside begins, and the names that lead to it, of the parts of a document as JSON: in a tenth of the
-    time that making all of them takes. Raises ValueError, TypeError or KeyError for what is no such part."""
+    """Where each file inside begins, with the names that lead to it, from the parts of a document as JSON: in a tenth of the
+    time that it takes to make all parts. Raises ValueError, TypeError or KeyError for a malformed part."""
     found = [(each["at"], each["file"]) for each in records if "file" in each]
     for at, names in found:
         if not (type(at) is int and at >= 0 and type(names) is list and names and all(map(_short, names))):
@@ -87,7 +88,7 @@ def files_of(records: Sequence[Any]) -> list[tuple[int, list[str]]]:
 
 
 def bounded(parts: Iterable[Part]) -> tuple[Part, ...]:
-    """The first of them, as many as may be kept of one document."""
+    """The first parts, as many as may be kept of one document."""
     found: list[Part] = []
     told = 0
     for each in parts:
@@ -99,14 +100,14 @@ def bounded(parts: Iterable[Part]) -> tuple[Part, ...]:
 
 
 def check(parts: Sequence[Part], text: bytes) -> None:
-    """Raises ValueError when one of them begins behind the text, or within a character of it (in UTF-8)."""
+    """Raises ValueError when a part begins after the end of the text, or within a character (in UTF-8)."""
     for each in parts:
         if each.at > len(text) or (each.at < len(text) and text[each.at] & 0xC0 == 0x80):
             raise ValueError(f"no part can begin {each.at} bytes behind the beginning of the text")
 
 
 def within(parts: Iterable[Part], name: str, named_at: int, text_at: int) -> Iterator[Part]:
-    """The parts of a file inside of a document; its name and its text are so many bytes behind the document's beginning."""
+    """The parts of a file inside a document, whose name and text begin at these offsets in the document's text."""
     yield Part(named_at, file=(name,))
     for each in parts:
         yield each._replace(at=each.at + text_at, file=(name, *each.file)[:_MOST_NAMES] if each.file else ())

@@ -1,19 +1,19 @@
-"""What is still to be extracted: a small file for each attachment, so that nobody has to look through all records.
+"""The queue of extraction: a small file for each attachment, so that nobody has to look through all records.
 
     <root>/extraction/<id>           {"tenant": ..., "left": [stage, ...], "begun": n, "tried": n, "refused": n, "unfit": n,
                                      "put_back": n, "again": bool}; an earlier version wrote `pictures` (bool) for `left`,
                                      or no tenant, or nothing
-    <root>/extraction/.scanned       under which boot of the machine, and for which files, all records were looked through
-    <root>/extraction/.readers       which readers do what was found then
-    <root>/extraction/.unfit-<kind>  what keeps this machine from reading such documents; not there when it reads them
+    <root>/extraction/.scanned       in which boot of the machine, and for which files, all records were looked through
+    <root>/extraction/.readers       the readers at that time
+    <root>/extraction/.unfit-<kind>  what keeps this machine from reading such documents; missing when it reads them
 
-An entry is made before its upload is acknowledged and removed when the text is in the index. Its lock is held by whoever
-works on it and goes with the process. Nothing is synced for it: a killed process loses no file, and after a power cut,
-which may, all names are looked through once (the truth is that an extractable attachment has no `.extraction` file).
+An entry is made before its upload is acknowledged and removed when the text is in the index. The process that works on it
+holds its lock, which ends with the process. Nothing is synced for it: a killed process loses no file; a power cut may, and
+then all names are looked through once (what counts is that an extractable attachment has no `.extraction` file).
 
-What is done with an attachment comes in stages, each with a lane of its own (app/extraction/extractor.py): its text is
-taken out, its thumbnails are drawn, the text in its pictures is recognized. An entry says which are left, the next one
-first, and its counts are of that one.
+The work on an attachment has stages, each with a lane of its own (app/extraction/extractor.py): its text is extracted, its
+thumbnails are drawn, the text in its pictures is recognized. An entry says which stages are left, the next one first, and
+its counts are those of the next one.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from app.extraction.kinds import Kind
 from app.files import FILE_MODE, FOLDER_MODE, locked, sync_folder, typed_errors
 from app.ids import is_id
 
-#: Fresh uploads of this process that are taken before what lies in the folder; more are found there.
+#: The most fresh uploads of this process that are remembered and taken first; the others are found in the folder.
 FRESH = 10_000
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
-#: What is written down of an entry.
+#: The fields of an entry that are written to its file.
 _SAID = ("tenant", "left", "begun", "tried", "refused", "unfit", "put_back", "again")
 
 Stage = Literal["text", "thumbnail", "recognition"]
-#: All of them, in the order in which they are done.
+#: All stages, in the order in which they are done.
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
@@ -49,30 +49,30 @@ class Entry:
     id: str
     path: Path
     descriptor: int
-    #: How often work on it began, and how often it came to an end without success.
+    #: How often work on it began, and how often it ended without success.
     begun: int = 0
     tried: int = 0
     #: How often Elasticsearch did not take its text.
     refused: int = 0
-    #: How often this machine could not read it, whatever it is.
+    #: How often it could not be read because of this machine.
     unfit: int = 0
-    #: How often reading it was stopped for the documents of others.
+    #: How often reading it was stopped in favour of others' documents.
     put_back: int = 0
-    #: Whether it is to be done although it was done before.
+    #: Whether it is to be done again although it was done before.
     again: bool = False
-    #: The stages that are left, the next one first; empty where the entry does not say so, as those of an earlier version.
+    #: The stages that are left, the next one first; empty when the entry, of an earlier version, does not tell.
     left: tuple[Stage, ...] = ()
-    #: Whose attachment it is; None where the entry does not say so.
+    #: The tenant of the attachment; None when the entry does not tell.
     tenant: str | None = None
 
     @property
     def late(self) -> bool:
-        """Whether it failed or was stopped before, and waits behind what may be quick."""
+        """Whether it failed or was stopped before, and so waits behind documents that may be quick."""
         return max(self.tried, self.refused, self.unfit, self.put_back) > 0
 
     @property
     def stage(self) -> Stage:
-        """The next one."""
+        """The next stage."""
         return self.left[0] if self.left else "text"
 
     @property
@@ -81,8 +81,8 @@ class Entry:
         return not self.left or set(self.left) != {"thumbnail"}
 
     def go_on(self) -> bool:
-        """The stage at hand is done: the next one begins anew. Returns whether none was left. Raises StorageFull or
-        StorageFailed."""
+        """Go on to the next stage, with counts at zero: the one at hand is done. Returns whether none was left. Raises
+        StorageFull or StorageFailed."""
         self.left = self.left[1:]
         if not self.left:
             self.done()
@@ -92,7 +92,7 @@ class Entry:
         return False
 
     def save(self) -> None:
-        """Write down what this object says. Raises StorageFull or StorageFailed."""
+        """Write the entry to its file. Raises StorageFull or StorageFailed."""
         content = json.dumps({name: getattr(self, name) for name in _SAID}).encode()
         with typed_errors():
             os.pwrite(self.descriptor, content, 0)
@@ -105,7 +105,7 @@ class Entry:
             sync_folder(self.path.parent)
 
     def done(self) -> None:
-        """Nothing is left to do. A failure to remove the entry is no error: it is looked at once more."""
+        """Remove the entry: nothing is left to do. A failure to remove it is no error: it is then looked at once more."""
         with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
         self.close()
@@ -130,8 +130,8 @@ class Queue:
     def add(
         self, attachment_id: str, tenant: str | None = None, *, left: tuple[Stage, ...] = (), again: bool = False
     ) -> None:
-        """Have an attachment extracted. `tenant`: whose it is, or None: its record says so. `left`: what is to be done with
-        it, in order; empty: what its record says. `again`: also what was done before. Raises StorageFull or
+        """Have an attachment extracted. `tenant`: its tenant; None: the one in its record. `left`: the stages to do, in
+        order; empty: those that follow from its record. `again`: even if it was done before. Raises StorageFull or
         StorageFailed."""
         path = self._path(attachment_id)
         with typed_errors():
@@ -146,7 +146,7 @@ class Queue:
         self.hand_over(attachment_id, tenant, left[0] if left else "text")
 
     def _add_to(self, attachment_id: str, tenant: str | None, left: tuple[Stage, ...], again: bool) -> None:
-        # One that somebody works on is being done just now.
+        # An entry that is locked is being worked on.
         entry = self.take(attachment_id)
         if entry is None:
             return
@@ -160,7 +160,7 @@ class Queue:
                 entry.save()
 
     def hand_over(self, attachment_id: str, tenant: str | None, stage: Stage) -> None:
-        """Tell those of this process who do that stage of an entry, which they find by themselves after a while."""
+        """Tell the threads of this process that do the entry's stage; otherwise they would find it after a while."""
         with contextlib.suppress(queue.Full):
             self.fresh[stage].put_nowait((attachment_id, tenant))
 
@@ -179,7 +179,7 @@ class Queue:
         return said is not None and "thumbnail" in said.left
 
     def ids(self) -> Iterator[str]:
-        """The ids of all entries, read as they are asked for; in no order. Raises StorageFailed."""
+        """The ids of all entries, read lazily, in no order. Raises StorageFailed."""
         with typed_errors(), os.scandir(self.folder) as entries:
             for entry in entries:
                 if is_id(entry.name):
@@ -207,7 +207,7 @@ class Queue:
         return None
 
     def peek(self, attachment_id: str) -> Entry:
-        """What the entry says, whoever works on it; one that is gone says nothing. Raises StorageFailed."""
+        """The content of the entry, without locking it; empty when it is gone. Raises StorageFailed."""
         return self._peeked(attachment_id) or Entry(attachment_id, self._path(attachment_id), -1)
 
     def _peeked(self, attachment_id: str) -> Entry | None:
@@ -220,11 +220,11 @@ class Queue:
             with contextlib.closing(_read(Entry(attachment_id, path, descriptor))) as entry:
                 return entry
 
-    # What this machine can't read, whatever the document: for all processes, and for whoever asks how they are
+    # What this machine can't read, whatever the document: for all processes, and for /health
 
     def note_unfit(self, kind: str, detail: str | None) -> None:
-        """Write down what keeps this machine from reading documents of a kind; None: nothing does. A failure to write it
-        is no error: it is what is wrong with the machine."""
+        """Note what keeps this machine from reading documents of a kind; None: nothing does. A failure to write the
+        note is no error: it is part of what is wrong with the machine."""
         path = self.folder / f".unfit-{kind}"
         with contextlib.suppress(OSError):
             if detail is None:
@@ -237,13 +237,14 @@ class Queue:
         with typed_errors():
             return [kind for kind in sorted(get_args(Kind)) if (self.folder / f".unfit-{kind}").exists()]
 
-    # What a power cut, a time without extraction or another set of kinds may have left out
+    # Entries that a power cut, a time without extraction or another set of kinds may have left out
 
     @contextlib.contextmanager
     def scan(self, condition: str, readers: str) -> Iterator[Literal["missing", "failed"] | None]:
-        """What to look for in all records now: None when that was done since the machine started, under the same `condition`
-        and for these `readers`, or when another process is at it; what is missing; or also what failed, which other readers
-        did. Noted as done when the block ends without error."""
+        """What to look for in all records now. None: nothing, because that was done since the machine started, under
+        the same `condition` and for these `readers`, or because another process does it; otherwise missing entries, and
+        for other readers than before also attachments that failed. It is noted as done when the block ends without
+        error."""
         wanted = f"{_BOOT.read_text().strip() if _BOOT.exists() else ''} {condition}".encode()
         with typed_errors():
             descriptor = os.open(self._scanned, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
@@ -261,7 +262,7 @@ class Queue:
             os.close(descriptor)
 
     def forget_scan(self) -> None:
-        """Have all records looked through at the next start: something may have been left out. Raises StorageFailed."""
+        """Have all records looked through at the next start, because entries may be missing. Raises StorageFailed."""
         with typed_errors():
             self._scanned.unlink(missing_ok=True)
 
@@ -303,7 +304,7 @@ def _read(entry: Entry) -> Entry:
         entry.left = _left(content)
         entry.tenant = None if content.get("tenant") is None else str(content["tenant"])
     except (ValueError, KeyError, TypeError):
-        # New, or killed while it was written: counts from the start.
+        # New, or its writer was killed: the counts start at zero.
         entry.begun = entry.tried = 0
         entry.left = ()
     return entry
@@ -312,6 +313,6 @@ def _read(entry: Entry) -> Entry:
 def _left(content: dict[str, Any]) -> tuple[Stage, ...]:
     """The stages that an entry names. Raises ValueError, TypeError."""
     if "left" not in content:
-        # Of an earlier version, which drew nothing.
+        # An entry of an earlier version, which drew nothing.
         return ("recognition", "thumbnail") if content.get("pictures", False) else ()
     return tuple(STAGES[STAGES.index(each)] for each in content["left"])

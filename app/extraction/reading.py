@@ -1,20 +1,20 @@
-"""A document with all that is inside of it: the files in it are read as it is, each in a process of its own.
+"""A document with everything inside it: the files in it are read as the document is, each in a process of its own.
 
-So an attachment of a mail can do no more than an attachment of the store, and is read by whatever reads such files. Behind
-the text of the document come, one after the other, the name of each file and its text. A file that can't be read, or that
-no reader knows, has its name alone; where this machine is the reason, it is the reason for the whole document. A file
-without a name is the document's own text in another form, or a picture that is shown in it: its text comes last, and is of
-the page that shows it, which is told once more then.
+So an attachment of a mail can do no more than an attachment of the store, and the same reader reads both. After the
+text of the document come, one after the other, the name of each file and its text. A file that can't be read, or that
+no reader knows, has only its name; when this machine is the reason, that is the reason for the whole document. A file
+without a name is the document's own text in another form, or a picture that the document shows: its text comes last,
+under the page that shows it, which is listed once more then.
 
-Bounds hold for the whole tree of documents within documents: how deep it is, how many files are read, how many bytes they
-have together, and the time. What was read when one of them is reached is kept, with the names of what was not; one file
-never takes all of the time that is left for others. So it is with pages that are pictures (app/extraction/scans.py).
+Bounds hold for the whole tree of documents within documents: its depth, the number of files that are read, their bytes
+together, and the time. When a bound is reached, what was read is kept, with the names of what was not; one file never takes
+all the time that is left for others. The same holds for pages that are pictures (app/extraction/scans.py).
 
-A thousand small files would take a thousand processes, of a tenth of a second each. So of the kinds that are quickest to
-read (`kinds.BATCHED`) the small files are read by one process for many, which knows no other document: what one of them
-could change is what is told of another file of the same attachment, which is one text to the search. Where the process
-does not get through, each is read on its own. Rejected: to read such files in the process that unpacks them (it would
-need each of the readers), and processes that outlive a document (one could reach the next tenant's).
+A thousand small files would take a thousand processes, of a tenth of a second each. So one process reads many small files of
+the kinds that are read most quickly (`kinds.BATCHED`). It knows no other document: a hostile file could only change the text
+of another file of the same attachment, and to a search these are one text. When the process does not get through, each file
+is read on its own. Rejected: reading such files in the process that unpacks them (it would need every reader), and processes
+that outlive a document (one could reach the next tenant's).
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from app.extraction.sandbox import LEAST_SECONDS, Limits, Verdict, memory_file
 from app.mediatype import detect
 from app.model.attachment import extension
 
-#: Documents within documents, of which the outermost is the first.
+#: The deepest level of documents within documents; the outermost one is the first.
 MOST_DEPTH = 5
-#: Files in all of them, and their bytes, those of an archive in an archive counted in both.
+#: The most files in all of them, and their bytes; the bytes of an archive in an archive count in both.
 MOST_FILES = inner.MOST_FILES
 MOST_BYTES = 2 * inner.MOST_BYTES
-#: Files that one process reads, the largest of them, and all together in bytes.
+#: The most files that one process reads, and the most bytes of one and of all of them together.
 BATCH_FILES = 100
 BATCH_FILE = 256 * 1024
 BATCH_BYTES = 4 * 1024 * 1024
@@ -56,9 +56,10 @@ def read(
     *,
     pictures: bool = True,
 ) -> Verdict:
-    """Write the text of `document`, and of what is inside, to `output`. Raises Stopped, and as `sandbox.run`.
+    """Write the text of `document`, and of everything inside, to `output`. Raises Stopped, and the errors of `sandbox.run`.
 
-    `pictures`: whether text is recognized in them, which takes seconds for each; else the verdict says whether any wait.
+    `pictures`: whether text in pictures is recognized, which takes seconds for each; otherwise the verdict says whether any
+    picture waits for that.
     """
     tree = _Tree(output, limits, stopping, pictures)
     tree.pictured = way.kind == "image"
@@ -67,7 +68,7 @@ def read(
 
 
 class _Tree:
-    """A document, and what is left for all that is inside of it."""
+    """A document, and what is left of the bounds for everything inside it."""
 
     def __init__(self, output: BinaryIO, limits: Limits, stopping: Callable[[], bool], recognizes: bool) -> None:
         self.waits = self.pictured = False
@@ -81,7 +82,7 @@ class _Tree:
         self._bytes = MOST_BYTES
 
     def document(self, way: Way, document: BinaryIO, seconds: float, depth: int) -> Verdict:
-        """Write its text and that of what is inside."""
+        """Write its text and the text of everything inside."""
         began, limits, end = self._output.tell(), self._within(seconds), time.monotonic() + seconds
         verdict = sandbox.run(way, document, self._output, limits, self._stopping)
         self.pictured |= bool(verdict.pictures)
@@ -92,7 +93,7 @@ class _Tree:
             verdict = scans.recognize(verdict, way, document, self._output, began, limits, self._stopping, end)
         if verdict.reason is not None or not verdict.files:
             return replace(verdict, files=())
-        # Counted at once: what is inside of the first must not take the place of the second.
+        # Counted at once: what is inside the first must not take the place of the second.
         self._files -= len(verdict.files)
         self._bytes -= sum(len(each.content) for each in verdict.files)
         return self._inside(replace(verdict, files=()), list(verdict.files), began, depth)
@@ -130,7 +131,7 @@ class _Tree:
             else:
                 if number not in known and way.kind in BATCHED:
                     known |= self._batch(number, files, ways)
-                # Of what was read together, whatever is not final is looked at once more.
+                # Of the files that were read together, those without a final verdict are read once more.
                 if number in known and known[number][0].final:
                     found = self._kept(*known.pop(number))
                 else:
@@ -139,11 +140,11 @@ class _Tree:
                 return found
             if found.reason not in (None, "empty"):
                 failed = failed or found
-            # Let go, as what is deeper takes memory too.
+            # Released, as deeper levels take memory too.
             files[number] = file._replace(content=b"")
             whole = whole and not found.cut and found.reason not in ("timeout", "memory", "crashed")
             if not file.name and self._output.tell() == text_at + began:
-                # Of a form of the text in which there is none.
+                # Another form of the text, which is empty.
                 self._output.seek(began_at)
                 self._output.truncate()
                 characters -= len(heading)
@@ -152,13 +153,13 @@ class _Tree:
             if file.name:
                 found_parts += parts.within(found.parts, file.name, named_at, text_at)
             elif self._is_picture(number, files, ways):
-                # It is no page itself, but on one, whose text goes on here.
+                # It is not a page but on one, and the text of that page goes on here.
                 found_parts += [parts.Part(text_at, file.page)] if file.page else []
             else:
                 found_parts += (each._replace(at=each.at + text_at) for each in found.parts)
         self._output.flush()
         if failed is not None and self._output.tell() == began:
-            # What is compressed alone, without a name: it is as readable as what is in it.
+            # A single compressed file without a name is as readable as its content.
             return replace(failed, files=())
         return Verdict(cut=not whole, characters=characters if whole else None, parts=parts.bounded(found_parts))
 
@@ -174,7 +175,8 @@ class _Tree:
         return way is not None and way.kind == "image"
 
     def _way(self, number: int, files: list[Inner], ways: dict[int, Way | None]) -> Way | None:
-        """How a file is read. `ways`: what is known already; to tell it takes milliseconds for each. Raises Stopped."""
+        """How a file is read. `ways`: those that are known already, because each takes milliseconds to find out. Raises
+        Stopped."""
         if number not in ways:
             if self._stopping():
                 raise sandbox.Stopped
@@ -187,7 +189,7 @@ class _Tree:
         return ways[number]
 
     def _batch(self, first: int, files: list[Inner], ways: dict[int, Way | None]) -> dict[int, tuple[Verdict, bytes]]:
-        """The texts of small files from the first on that are of its kind, by number; as far as they could be read."""
+        """The texts of the small files from the first on that have its kind, by number, as far as they could be read."""
         given: dict[int, tuple[str, bytes]] = {}
         kind, size = None, 0
         for number in range(first, len(files)):
@@ -207,13 +209,13 @@ class _Tree:
         try:
             found = sandbox.run_batch(kind, list(given.values()), self._within(seconds), self._stopping)
         except OSError:
-            # Said by the process of one, which is started next.
+            # The process of a single file, which is started next, tells it.
             found = []
-        # Where it did not get so far, none of these is tried together again.
+        # If it did not get so far, none of these is tried together again.
         return dict.fromkeys(given, (Verdict("crashed"), b"")) | dict(zip(given, found, strict=False))
 
     def _kept(self, verdict: Verdict, content: bytes) -> Verdict:
-        """What was read of a file, as far as there is room for it."""
+        """The text of a file, as far as there is room for it."""
         room = self._room()
         if len(content) <= room:
             self._output.write(content)
@@ -237,8 +239,8 @@ class _Tree:
 
 
 def _form(file: Inner) -> tuple[str, str]:
-    """The media type and the extension of a file: by its content, and where that says little by its name, or by what the
-    document says of it."""
+    """The media type and the extension of a file: by its content, or, when that tells little, by its name or by what the
+    document says about it."""
     known = extension(file.name) or (_types.guess_extension(file.media_type, strict=False) or "").removeprefix(".")
     name = file.name if extension(file.name) or not known else f"x.{known}"
     return detect(Held(file.content), name), known

@@ -1,16 +1,16 @@
-"""The data that text in pictures is recognized with, as it is installed on this machine."""
+"""The data by which text in pictures is recognized, as installed on this machine."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-#: Data of recognition: of the language that is always there, and of how a page is turned.
+#: Data of recognition: of the language that is always there, and of the orientation of pages.
 ENGLISH, TURNS = "eng", "osd"
-#: What is of no language: that, and formulas.
+#: Data of no language: orientation, and formulas.
 _NO_LANGUAGES = {TURNS, "equ"}
-#: How data is called that is written from top to bottom, which belongs to its language and is loaded with it; and that of
-#: broken letters, which the library refuses to load by such a name.
+#: The suffix of data for vertical writing, which belongs to its language and is loaded with it; and that of data for
+#: blackletter, which the library refuses to load by such a name.
 _NO_ENDINGS = ("_vert", "_frak", "_latf")
 #: Where the library looks for the data of recognition.
 RECOGNITION_DATA = tuple(
@@ -25,7 +25,7 @@ RECOGNITION_DATA = tuple(
 
 
 def recognition_folder() -> Path | None:
-    """The folder with the data that recognition needs; None where it is not installed. The program is in the library."""
+    """The folder with the data that recognition needs; None where it is not installed. The library contains the program."""
     return next((each for each in RECOGNITION_DATA if (each / f"{ENGLISH}.traineddata").is_file()), None)
 
 
@@ -36,9 +36,9 @@ def recognition_languages(folder: Path) -> tuple[str, ...]:
 
 
 def recognition_used(folder: Path | None, chosen: Sequence[str] = ()) -> tuple[str, ...]:
-    """The data in `folder` by which text is recognized: of the languages in `chosen` that are there (empty: of all), of
-    English, last where it is not asked for, as the small document that tells whether recognition works is in English; and
-    `osd`, which tells how a page is turned, where it is there. Empty: nothing is recognized."""
+    """The data in `folder` by which text is recognized: that of the installed languages among `chosen` (empty: of all), of
+    English, which comes last when it is not chosen, because the small document that shows whether recognition works is in
+    English; and `osd`, which tells how a page is turned, where installed. Empty: nothing is recognized."""
     if folder is None:
         return ()
     there = recognition_languages(folder)

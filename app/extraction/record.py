@@ -1,4 +1,4 @@
-"""What is known of the text of one attachment, as a value; its file is `<id>.extraction`, beside the bytes."""
+"""The outcome of the extraction of one attachment, as a value; its file is `<id>.extraction`, beside the bytes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Literal, get_args
 from app.extraction import parts
 from app.extraction.parts import Part
 
-#: 1 did not say where the pages begin.
+#: Format 1 did not tell where the pages begin.
 EXTRACTION_FORMAT = 2
 _FORMATS = (1, 2)
 
-#: Why there is no text. `timeout`, `memory` and `crashed` were tried again before. `environment`: this machine could not
-#: read it (a library is missing, no space, no permission), and it is tried again. `unsupported`: nobody reads such a file.
-#: `empty`: there is nothing but blanks. The others never change, until there are other readers. `unreadable`: what earlier
-#: versions said of what is `damaged`, `encrypted` or `unsupported` now.
+#: Why there is no text. `timeout`, `memory` and `crashed` are final after several tries. `environment`: this machine
+#: could not read it (a library is missing, no space, no permission), and it is tried again. `unsupported`: no reader
+#: reads such a file. `empty`: there is nothing but blanks. The others stay until there are other readers. `unreadable`:
+#: the word of earlier versions for `damaged`, `encrypted` and `unsupported`.
 Reason = Literal[
     "timeout",
     "memory",
@@ -32,7 +32,7 @@ Reason = Literal[
     "environment",
 ]
 
-#: Those that other readers would not change.
+#: Reasons that other readers would not change.
 NO_READERS_DOING: frozenset[Reason] = frozenset({"too-large", "missing-bytes", "environment"})
 
 Json = dict[str, Any]
@@ -40,11 +40,11 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Extraction:
-    """The outcome. `reason` None: completed. `size`: bytes of the text kept, which is what is indexed; `cut`: there was
-    more; `characters`: of the whole text, None when only its beginning was looked at; `sha256`: of the text kept; `parts`:
-    where its pages begin, and the files inside of the document; None where an earlier version took the text out.
-    `recognition`: the data by which text was recognized in its pictures, empty where none was installed; None where it has
-    no pictures, or where they were not noted."""
+    """The outcome. `reason` None: completed. `size`: bytes of the kept text, which is the indexed text; `cut`: whether there
+    was more; `characters`: of the whole text, None when only its beginning was read; `sha256`: of the kept text; `parts`:
+    where its pages, and the files inside the document, begin; None when an earlier version extracted the text.
+    `recognition`: the data by which text in its pictures was recognized, empty when none was installed; None when it has no
+    pictures, or when they were not noted."""
 
     at: datetime
     attempts: int
@@ -80,7 +80,7 @@ class Extraction:
 
     @classmethod
     def from_record(cls, record: Json) -> Extraction:
-        """The outcome that a file tells. Raises ValueError when it is none of a known format."""
+        """The outcome in the content of a file. Raises ValueError when it is not of a known format."""
         try:
             if record["format"] not in _FORMATS:
                 raise ValueError(f"extraction format {record['format']!r} is not known to this version")
@@ -102,7 +102,7 @@ class Extraction:
             raise ValueError(f"not an extraction: {error!r}") from None
 
     def to_source(self) -> Json:
-        """What the document in the index says of it. The digest lets a check see whether the text in it is this one."""
+        """Its fields in the document of the index. The digest lets a check see whether the document has this text."""
         source: Json = {"state": self.state, "size": self.size, "cut": self.cut}
         if self.reason is not None:
             source["reason"] = self.reason

@@ -1,7 +1,7 @@
-"""A small document of each kind, with one known word: what a machine that can read documents reads.
+"""A small document of each kind, with one known word: a machine that can read documents finds the word in each.
 
-The process that reads documents has them too: this module imports no library, and makes and loads for a kind what that
-kind needs, as it is there for each document.
+The process that reads documents reads them too: this module imports no library, and makes and loads only what the kind at
+hand needs, because it is loaded for each document.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _SEVENZIP = (
 
 
 def _pdf(stream: bytes, resource: bytes, described: bytes) -> bytes:
-    """A PDF of one page with one thing that is used by its stream."""
+    """A PDF of one page with one resource that its stream uses."""
     objects = [
         b"<</Type/Catalog/Pages 2 0 R>>",
         b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
@@ -68,7 +68,7 @@ def _written() -> bytes:
 
 
 def _scanned() -> bytes:
-    """The picture on a page: its lines are packed in a PNG as they are in a PDF."""
+    """The picture on a page: a PNG and a PDF compress its lines in the same way."""
     picture, place, packed = base64.b85decode(_PICTURE), 8, b""
     while place < len(picture):
         size, name = struct.unpack_from(">I4s", picture, place)
@@ -111,14 +111,14 @@ def _presentation() -> bytes:
 
 
 def _tnef() -> bytes:
-    """One attribute, its body ([MS-OXTNEF] 2.1.1), and an empty one behind it."""
+    """One attribute, its body ([MS-OXTNEF] 2.1.1), and an empty one after it."""
     body = WORD.encode() + b"\0"
     attribute = struct.pack("<BII", 1, 0x0002800C, len(body)) + body + struct.pack("<H", sum(body) & 0xFFFF)
     return struct.pack("<IH", 0x223E9F78, 1) + attribute
 
 
 def _signed() -> bytes:
-    """Content that nobody signed (RFC 5652, 5.1)."""
+    """Content in a signature's form without a signature (RFC 5652, 5.1)."""
 
     def element(tag: int, *inside: bytes) -> bytes:
         content = b"".join(inside)
@@ -130,7 +130,7 @@ def _signed() -> bytes:
 
 
 def found(kind: Kind, text: str, files: Iterable[Inner]) -> bool:
-    """Whether the word is in what was read, or in the files that were found inside; of a kind that draws, whether there are
+    """Whether the word is in the text, or in the files that were found inside; for a kind that draws, whether there are
     thumbnails."""
     if kind in DRAWERS:
         with contextlib.suppress(ValueError):
@@ -191,7 +191,7 @@ def _drawing() -> bytes:
     )
 
 
-#: By kind (app/extraction/kinds.py): the media type, and what makes the document.
+#: By kind (app/extraction/kinds.py): the media type, and the function that makes the document.
 _SAMPLES: dict[Kind, tuple[str, Callable[[], bytes]]] = {
     "text": ("text/plain", lambda: WORD.encode()),
     "html": ("text/html", lambda: f"<p>{WORD}</p>".encode()),

@@ -1,7 +1,7 @@
 """Runs one document through a process of its own, within limits; whatever it does, the server gets a verdict.
 
-A process for each document (0.03 to 0.2 s of processor time, most of it the start of the process and its libraries) and not
-a pool: a hostile document can't reach the next one, and there is nothing to grow old.
+Each document has a process of its own (0.03 to 0.2 s of processor time, most of it the start of the process and its
+libraries) rather than one of a pool: a hostile document can't reach the next one, and no process grows over time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from app.extraction.readers.base import Inner
 from app.extraction.recognition_data import recognition_folder, recognition_installed
 from app.extraction.record import Reason
 
-#: Seconds that must be left for another page, or another file inside of a document, to be begun.
+#: Seconds that must be left to begin another page, or another file inside a document.
 LEAST_SECONDS = 1.0
 
 _CHILD = Path(__file__).with_name("start.py")
@@ -37,12 +37,12 @@ _PIECE = 1 << 20
 #: Characters of a detail that are kept.
 _DETAIL = 300
 
-# Nothing of the server's own environment, which has keys in it. One thread each, or the memory goes to their stacks; of
-# tokio's one is busy with a document, and the other has something to do all the same (app/extraction/readers/document.py).
+# Nothing of the server's own environment, which contains keys. One thread for each library: otherwise their stacks take the
+# memory. tokio has two: one is busy with a document, and the other has a task too (app/extraction/readers/document.py).
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "/nonexistent",
-    # Nothing is unpacked, and what somebody left in a shared folder is not taken for it.
+    # Nothing is unpacked, and nothing that lies in a shared folder is taken for the library.
     "TMPDIR": "/nonexistent",
     "LANG": "C.UTF-8",
     "MALLOC_ARENA_MAX": "2",
@@ -54,21 +54,21 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Limits:
-    """`seconds` of wall clock and of processor time, `memory` of address space and `text` of output in bytes. `languages`
-    in which text is recognized; empty: all that are installed."""
+    """`seconds` of wall clock and of processor time, `memory` of address space and `text` of output in bytes. `languages`:
+    those in which text is recognized; empty: all that are installed."""
 
     seconds: float
     memory: int
     text: int
     languages: tuple[str, ...] = ()
-    #: Of the files inside of it: bytes of all together, and how many.
+    #: The most bytes of all files inside it together, and the most files.
     inner_bytes: int = inner.MOST_BYTES
     inner_files: int = inner.MOST_FILES
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How it went. `reason` None: the text is in the output."""
+    """The result of one document. `reason` None: the text is in the output."""
 
     reason: Reason | None = None
     detail: str = ""
@@ -76,13 +76,13 @@ class Verdict:
     characters: int | None = None
     #: Where its pages begin in the text.
     parts: tuple[Part, ...] = ()
-    #: The numbers of those pages, from 1, whose text has to be recognized.
+    #: The numbers, from 1, of the pages whose text has to be recognized.
     pictures: tuple[int, ...] = ()
-    #: Whether there are pictures in it, or pages that are some, whose text was not recognized yet.
+    #: Whether it has pictures, or pages that are pictures, whose text was not recognized yet.
     waits: bool = False
-    #: Whether there are any, recognized or not.
+    #: Whether it has any pictures, recognized or not.
     pictured: bool = False
-    #: The files inside of the document, where its text could be read.
+    #: The files inside the document, when its text could be read.
     files: tuple[Inner, ...] = field(default=(), repr=False)
 
     @property
@@ -92,7 +92,7 @@ class Verdict:
 
 
 class Stopped(Exception):
-    """The server ends; the document is nobody's fault."""
+    """The server ends; the document is not at fault."""
 
 
 def run(
@@ -104,9 +104,9 @@ def run(
 ) -> Verdict:
     """Write the text of `document` to `output`, both open files. Raises Stopped.
 
-    The process is gone on return, and with it everything that it started. That none could be started, or that the text can't
-    be written, is a verdict too. The process itself has only memory to write to: what is wrong with a disk is seen here, and
-    not told by it.
+    The process is gone on return, and with it everything that it started. A process that could not be started, and a
+    text that can't be written, are verdicts too. The process itself can only write to memory: errors of a disk are seen
+    here, and the process can't report them.
     """
     try:
         with memory_file("text") as text:
@@ -122,10 +122,10 @@ def run(
 def run_batch(
     kind: Kind, documents: Sequence[tuple[str, bytes]], limits: Limits, stopping: Callable[[], bool]
 ) -> list[tuple[Verdict, bytes]]:
-    """The texts of several small documents of one kind, which one process reads: each as `run` would tell and write it, from
-    the first on, as far as it got. `documents`: media type and content. Raises Stopped, OSError.
+    """The texts of several small documents of one kind, which one process reads: each as `run` would return and write
+    it, from the first one on, as far as the process got. `documents`: media type and content. Raises Stopped, OSError.
 
-    They can change what is told of one another, so all of them have to be parts of one document.
+    A hostile one can change the results of the others, so all of them have to be parts of one document.
     """
     size = limits.text + sum(inner.MOST_HEAD + len(content) for _, content in documents)
     limits = replace(limits, inner_bytes=size, inner_files=len(documents))
@@ -139,18 +139,18 @@ def run_batch(
     for each in verdict.files:
         told, _, content = each.content.partition(b"\n")
         each_verdict, text_of_it = _believed(_told(told), content[: limits.text])
-        # A process that was reading knows nothing of the machine.
+        # A process that was reading a document can't judge the machine.
         blamed = each_verdict.reason == "environment"
         found.append((Verdict("crashed", each_verdict.detail) if blamed else each_verdict, text_of_it))
     return found
 
 
 def _believed(verdict: Verdict, content: bytes) -> tuple[Verdict, bytes]:
-    """What a process says of a text, where it can be so, and the text where there is one."""
+    """The verdict of a process, as far as it is plausible, and the text, if there is one."""
     if verdict.reason is not None:
         return verdict, b""
     try:
-        # What the process wrote is not believed to be text.
+        # The output of the process is checked before it counts as text.
         content.decode()
         parts.check(verdict.parts, content)
     except ValueError as error:
@@ -161,7 +161,7 @@ def _believed(verdict: Verdict, content: bytes) -> tuple[Verdict, bytes]:
 def _run(
     way: Way, document: BinaryIO, text: BinaryIO, limits: Limits, stopping: Callable[[], bool], *, batch: bool = False
 ) -> Verdict:
-    # At the end of processor time the kernel kills: a second more for the wall clock to be first where both run out.
+    # The kernel kills at the end of the processor time: a second more, so that the wall clock ends first when both run out.
     numbers = (limits.text, limits.memory, math.ceil(limits.seconds) + 1, os.getpid())
     folder = recognition_folder() if way.kind in RECOGNIZED else None
     with (
@@ -172,7 +172,7 @@ def _run(
     ):
         handed = [each.fileno() for each in (result, unfit, inside)]
         process = subprocess.Popen(
-            # Isolated: from no folder but those of the interpreter's environment, without bytecode left behind.
+            # Isolated: it imports only from the interpreter's environment, and writes no bytecode.
             [
                 *(sys.executable, "-I", "-B", str(_CHILD), way.kind, way.media_type),
                 *(str(each) for each in (*numbers, *handed, folder or "")),
@@ -191,7 +191,7 @@ def _run(
         try:
             ended = _wait(process, limits.seconds, stopping)
         finally:
-            # Its group outlives it when it has started something.
+            # Its process group outlives it when it has started something.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -208,8 +208,8 @@ def _run(
 
 
 def _checked(verdict: Verdict, document: BinaryIO) -> Verdict:
-    """What a process that was reading says of the machine: a document may have made it say so. It can only be that the
-    document's bytes can't be read, which is looked at. Raises OSError, which says so."""
+    """A verdict about the machine from a process that was reading: the document may have made it say so. It can only be true
+    when the document's bytes can't be read, which is checked here. Raises the OSError of that."""
     place = 0
     while piece := os.pread(document.fileno(), _PIECE, place):
         place += len(piece)
@@ -217,7 +217,7 @@ def _checked(verdict: Verdict, document: BinaryIO) -> Verdict:
 
 
 def memory_file(name: str) -> BinaryIO:
-    """An open file in memory: who fills it up gets an error, and nobody has to read along as with a pipe."""
+    """An open file in memory: a writer that fills it gets an error, and nobody has to read meanwhile as with a pipe."""
     return os.fdopen(os.memfd_create(name, os.MFD_CLOEXEC), "w+b")
 
 
@@ -237,12 +237,13 @@ def _wait(process: subprocess.Popen[bytes], seconds: float, stopping: Callable[[
 
 @contextlib.contextmanager
 def _end_of(process: subprocess.Popen[bytes]) -> Iterator[Callable[[float], bool]]:
-    """What waits for its end, so many seconds at most, and says whether it came. A descriptor of the process tells it at
-    once: `Popen.wait` with a time limit looks again later and later, by which a small text took twice the time."""
+    """A function that waits for its end, so many seconds at most, and returns whether it ended. A descriptor of the
+    process tells that at once: `Popen.wait` with a time limit polls at growing intervals, so that a small text took
+    twice the time."""
     try:
         descriptor = os.pidfd_open(process.pid)
     except OSError:
-        # A kernel before Linux 5.3, or a container engine that allows no call that it does not know.
+        # A kernel before Linux 5.3, or a container engine that allows only the calls that it knows.
         yield lambda seconds: _waited(process, seconds)
         return
     try:
@@ -261,7 +262,7 @@ def _waited(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 def _verdict(status: int, told: bytes, said: bytes) -> Verdict:
-    # A panic of the library is also told as a result; that it ran out of memory is in its last words only.
+    # A panic of the library is reported as a result too; only its last words say that it ran out of memory.
     if b"memory allocation" in said or b"MemoryError" in said or b"bad_alloc" in said:
         return Verdict("memory")
     if status == -signal.SIGXCPU or status == -signal.SIGKILL:
@@ -272,7 +273,7 @@ def _verdict(status: int, told: bytes, said: bytes) -> Verdict:
 
 
 def _told(told: bytes) -> Verdict:
-    """What a process told of a document."""
+    """The result that a process reported about a document."""
     try:
         content: dict[str, Any] = json.loads(told)
     except (ValueError, RecursionError):
@@ -298,7 +299,7 @@ def _told(told: bytes) -> Verdict:
 
 
 def _pictures(told: Any, pages: tuple[Part, ...]) -> tuple[int, ...]:
-    """Those of the pages that are told to be pictures."""
+    """The pages that are reported to be pictures."""
     numbers = {each for each in told if type(each) is int} if isinstance(told, list) else set()
     return tuple(each.page for each in pages if each.page in numbers)
 

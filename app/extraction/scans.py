@@ -1,8 +1,8 @@
-"""The pages of a document that are pictures: each is recognized by a process of its own, and what it finds stands on its
-page, in the text of the document.
+"""The pages of a document that are pictures: a process of its own recognizes each, and the text that it finds belongs to
+its page in the text of the document.
 
-A process for each page, as for each document: a page that takes too long, or that crashes what draws it, costs its own
-text alone, and what was recognized when the time is over is kept.
+A page has a process of its own as a document has: a page that takes too long, or that crashes the program that draws it,
+costs only its own text, and what was recognized by the end of the time is kept.
 
 Rejected: handing the pages over as pictures (a scanner's are of megabytes each, and drawing all of them takes the time in
 which some could have been recognized), and one process for all of them (its text would have to be taken page by page).
@@ -23,7 +23,7 @@ from app.extraction.recognition_data import recognition_installed
 from app.extraction.record import Reason
 from app.extraction.sandbox import LEAST_SECONDS, Limits, Verdict, memory_file
 
-#: What keeps pages apart, as in the text of any document.
+#: The separator of pages, as in the text of any document.
 _BETWEEN = b"\n\n"
 NOT_INSTALLED = "its pages are pictures, and recognition of text is not installed"
 
@@ -38,8 +38,8 @@ def recognize(
     stopping: Callable[[], bool],
     end: float,
 ) -> Verdict:
-    """Put what is recognized on the `pictures` of `document` into its text, which is what `output` has from `began` on.
-    `end`: by the monotonic clock. What is left out is told as cut. Raises Stopped, OSError."""
+    """Put the text that is recognized on the `pictures` of `document` into its text, which is in `output` from `began` on.
+    `end`: by the monotonic clock. A text from which something was left out counts as cut. Raises Stopped, OSError."""
     output.seek(began)
     text = output.read()
     places = [each.at for each in verdict.parts] + [len(text)]
@@ -61,7 +61,7 @@ def recognize(
                     reason = reason or found.reason
                 whole = whole and not found.cut and found.reason in (None, "damaged")
         if content:
-            # The last pages begin where the text ends, whose blanks are gone.
+            # The last pages begin where the text ends, as its trailing blanks are gone.
             written += _BETWEEN if written and not written.endswith(b"\n") else b""
             own = own.rstrip() + (b"\n" if own.strip() else b"") + content + _BETWEEN
         found_parts.append(part._replace(at=len(written)))
@@ -83,7 +83,7 @@ def _page(
     number: int, way: Way, document: BinaryIO, limits: Limits, stopping: Callable[[], bool]
 ) -> tuple[Verdict, bytes]:
     with memory_file("page") as found:
-        # Where the process before left off: it is one open file.
+        # All processes share one open file, and each begins where the one before left off.
         os.lseek(document.fileno(), 0, os.SEEK_SET)
         kind: Kind = "scan" if way.kind == "pdf" else way.kind
         verdict = sandbox.run(Way(kind, way.media_type, number), document, found, limits, stopping)

@@ -1,13 +1,13 @@
-"""The program of the process that reads one document: `app.extraction.child`, which says what it is given.
+"""The program of the process that reads one document. It runs `app.extraction.child`, which documents its arguments.
 
-A program's own file is compiled anew at each start, modules are not: so this is as short as can be.
+A program's own file is compiled at each start, while modules are not: so this one is as short as possible.
 """
 
 import sys
 from os.path import dirname
 from types import ModuleType
 
-# The application's folder is a package, without the folder that it is in being one where modules are looked for.
+# Makes the application's folder a package without adding its parent to the module search path.
 _app = ModuleType("app")
 _app.__path__ = [dirname(dirname(__file__))]
 sys.modules["app"] = _app

@@ -1,15 +1,15 @@
-"""The thumbnails of one attachment, as a value and as the one file that has them: `<id>.thumbnail`, beside the bytes.
+"""The thumbnails of one attachment, as a value and as the one file that holds them: `<id>.thumbnail`, beside the bytes.
 
-A line of JSON, and behind it the pictures one after the other, in the order in which the line names them. The file is there
-from when drawing has ended, also where nothing could be drawn: then it says why, and nobody tries again.
+The file is a line of JSON, followed by the pictures in the order in which the line lists them. It exists once drawing has
+ended, even when nothing could be drawn: then it says why, and drawing is not tried again.
 
 One file for all sizes and the outcome: there is no order in which two could be written, none that could stay behind, and
 one rename and one removal for each attachment. Rejected: a file for each size (three files to keep in step, and one more
-for the outcome), and the outcome within `<id>.extraction` (a picture has none where nobody recognizes text).
+for the outcome), and the outcome within `<id>.extraction` (a picture has none where text is not recognized).
 
-What draws is not believed. Each picture must be a WebP of the simplest form (RFC 9649, 2.5): one lossy frame, no metadata,
-no profile, no animation, as large as its frame says and within its size. That is read off its first thirty bytes; nobody
-decodes it here.
+The process that draws is not trusted. Each picture must be a WebP of the simplest form (RFC 9649, 2.5): one lossy frame, no
+metadata, no profile, no animation, as large as its frame says and within its size. Its first thirty bytes tell that; it is
+not decoded here.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ THUMBNAIL_FORMAT = 1
 MEDIA_TYPE = "image/webp"
 #: The longest side of each, in pixels: that of a row in a list, and of a preview.
 SIZES = (160, 640)
-#: Bytes of one at most. Pixels that are all noise have half of it.
+#: The most bytes of one. Pure noise takes half of that.
 MOST_BYTES = 1024 * 1024
-#: Bytes of the line in the file at most.
+#: The most bytes of the line in the file.
 MOST_HEAD = 4096
-#: Characters of a detail that are kept.
+#: The most characters of a detail that are kept.
 _DETAIL = 300
 
-# The container, its only chunk, and the frame: its tag, the mark of a key frame, width and height with bits of scaling.
+# The container, its only chunk, and the frame: tag, start code of a key frame, width and height with bits of scaling.
 _WEBP = struct.Struct("<4sI4s4sI3s3sHH")
 _KEY_FRAME, _SIDE = b"\x9d\x01\x2a", 0x3FFF
 
@@ -43,7 +43,7 @@ Json = dict[str, Any]
 
 
 def dimensions(content: bytes) -> tuple[int, int]:
-    """Width and height of a picture as it is kept. Raises ValueError for anything else."""
+    """Width and height of a picture in the kept form. Raises ValueError for any other form."""
     if not _WEBP.size < len(content) <= MOST_BYTES:
         raise ValueError(f"{len(content)} bytes are no thumbnail")
     riff, whole, webp, chunk, size, tag, mark, width, height = _WEBP.unpack_from(content)
@@ -56,7 +56,8 @@ def dimensions(content: bytes) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Picture:
-    """One of them as it is listed. `size`: of SIZES. `width`, `height`: in pixels. `length`: in bytes. `sha256`: of them."""
+    """One thumbnail as it is listed. `size`: one of SIZES. `width`, `height`: in pixels. `length`: in bytes. `sha256`:
+    of these bytes."""
 
     size: int
     width: int
@@ -69,7 +70,7 @@ class Picture:
 
 
 def _checked(size: int, content: bytes) -> tuple[int, int]:
-    """Width and height of the thumbnail of a size. Raises ValueError when it is none."""
+    """Width and height of the thumbnail of a size. Raises ValueError when the content is no such thumbnail."""
     width, height = dimensions(content)
     if not 1 <= min(width, height) <= max(width, height) <= size:
         raise ValueError(f"{width} by {height} pixels are no thumbnail of {size}")
@@ -77,7 +78,7 @@ def _checked(size: int, content: bytes) -> tuple[int, int]:
 
 
 def drawn(files: Iterable[Inner]) -> tuple[bytes, ...]:
-    """The pictures that a process handed over. Raises ValueError when they are not those of each size."""
+    """The pictures that a process handed over. Raises ValueError unless there is one of each size."""
     found = [(each.name, each.content) for each in files]
     if [name for name, _ in found] != [str(each) for each in SIZES]:
         raise ValueError("not a thumbnail of each size")
@@ -87,8 +88,8 @@ def drawn(files: Iterable[Inner]) -> tuple[bytes, ...]:
 
 
 def listed(pictures: Iterable[bytes]) -> tuple[Picture, ...]:
-    """What is listed of pictures, one of each size in their order. Raises ValueError when they are not."""
-    # Here, not above: the process that draws has no use for it, and loads what it has to.
+    """The list of pictures, one of each size in their order. Raises ValueError when they are not."""
+    # Imported here, not above: the process that draws does not need it.
     import hashlib
 
     return tuple(
@@ -99,7 +100,7 @@ def listed(pictures: Iterable[bytes]) -> tuple[Picture, ...]:
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """How drawing ended. `reason` None: there are `pictures`, of each of SIZES."""
+    """The outcome of drawing. `reason` None: there are `pictures`, one of each of SIZES."""
 
     at: datetime
     attempts: int
@@ -121,7 +122,7 @@ class Thumbnail:
 
     @classmethod
     def from_head(cls, content: bytes) -> tuple[Thumbnail, int]:
-        """What the first bytes of a file say, and where the line ends. Raises ValueError when they are not one of a known
+        """The outcome in the first bytes of a file, and where its line ends. Raises ValueError when they are not of a known
         format."""
         line, newline, _ = content[:MOST_HEAD].partition(b"\n")
         if not newline:

@@ -1,13 +1,13 @@
-"""Which document is read next: tenants take turns, and what is slow waits behind what may be quick.
+"""Which document is read next: tenants take turns, and slow documents wait behind those that may be quick.
 
-The turn is that of the tenant whose documents have the fewest slots now, and of these the one that used least of them
-lately. Its new documents come first, then those that failed or were stopped before (late ones), of which there is always a
-slot free: with all tenants together they have one less than there are. A document that has been read for `QUICK` seconds
+The next turn has the tenant whose documents have the fewest slots now, and among several the one that used the least of them
+lately. Its new documents come first, then those that failed or were stopped before (late ones). One slot is always free of
+late ones: those of all tenants together have one slot less than there are. A document that has been read for `QUICK` seconds
 is stopped when all slots are taken and another tenant, with fewer of them, waits with a new document; it is late then. So
 a new document waits some seconds at most for those of one tenant, whatever they are, and a tenant that is alone has
 everything. With one slot only, a late document can be stopped as well, `PATIENCE` times.
 
-Who waits is read off the names in the queue's folder, and each entry once; nobody reads their records.
+The names in the queue's folder, and one look at each entry, tell who waits; records are not read.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from dataclasses import replace
 from app.extraction.queue import STAGES, Entry, Queue, Stage
 from app.extraction.slots import Held, Slot, Slots
 
-#: Seconds for which a document is read before it may be stopped for others.
+#: Seconds for which a document is read before it may be stopped in favour of others.
 QUICK = 3.0
-#: How often a document is stopped for others.
+#: How often a document is stopped in favour of others.
 PATIENCE = 3
 #: Seconds between two looks at the queue while documents are read.
 LOOK = 0.5
@@ -32,11 +32,11 @@ LATER_LOOK = 5.0
 
 
 class Turns:
-    """What waits, as this process knows it. For any number of threads."""
+    """The waiting documents, as this process knows them. For any number of threads."""
 
     def __init__(self, queue: Queue, slots: Slots, tenant_of: Callable[[str], str], stage: Stage = "text") -> None:
-        """`tenant_of`: the tenant of an attachment whose entry does not say it, as those of an earlier version. `stage`: the
-        one whose lane this is."""
+        """`tenant_of`: the tenant of an attachment whose entry, of an earlier version, does not tell it. `stage`: the
+        stage of this lane."""
         self._queue = queue
         self._stage = stage
         self._pause = LOOK if stage == STAGES[0] else LATER_LOOK
@@ -45,7 +45,7 @@ class Turns:
         self._lock = threading.Lock()
         self._new: dict[str, dict[str, None]] = {}
         self._late: dict[str, dict[str, None]] = {}
-        #: What is known of an entry that is in the folder: its tenant, and whether it was chosen since all were looked at.
+        #: By entry in the folder: its tenant, and whether it was chosen since all were looked at.
         self._tenants: dict[str, str] = {}
         self._chosen: set[str] = set()
         self._looked = 0.0
@@ -58,7 +58,7 @@ class Turns:
             self._new.setdefault(tenant, {})[attachment_id] = None
 
     def look(self, *, again: bool = False) -> None:
-        """See what lies in the folder. `again`: also what was chosen before. Raises StorageFailed."""
+        """Read the folder. `again`: include entries that were chosen before. Raises StorageFailed."""
         names = set(self._queue.ids())
         with self._lock:
             self._looked = time.monotonic()
@@ -67,7 +67,7 @@ class Turns:
             self._chosen &= names
             self._tenants = {each: tenant for each, tenant in self._tenants.items() if each in names}
             waiting = {each for lane in (self._new, self._late) for ids in lane.values() for each in ids}
-            # As they were made, where their ids tell.
+            # In the order of their making, as far as their ids tell that.
             for each in sorted(names - waiting - self._chosen):
                 said = self._queue.peek(each)
                 if said.stage != self._stage:
@@ -87,7 +87,7 @@ class Turns:
             return any(self._new.values()) or any(self._late.values())
 
     def begin(self, slot: Slot, ready: Callable[[Entry], bool]) -> tuple[Entry, str] | None:
-        """Take the entry whose turn it is, for that slot; with its tenant. None when there is none that is `ready`. Raises
+        """Take the entry whose turn it is, for that slot; returns it with its tenant, None when no entry is `ready`. Raises
         StorageFull or StorageFailed."""
         if time.monotonic() - self._looked > self._pause:
             self.look()
@@ -117,12 +117,13 @@ class Turns:
             return found, tenant
 
     def end(self, tenant: str, seconds: float) -> None:
-        """Note what was used of a slot. Raises StorageFull or StorageFailed."""
+        """Note how long a slot was used. Raises StorageFull or StorageFailed."""
         with self._slots.turn() as used:
             used[tenant] = used.get(tenant, 0.0) + seconds
 
     def gives_way(self, entry: Entry, tenant: str, slot: Slot) -> bool:
-        """Whether what is read in `slot`, for `QUICK` seconds by now, is to be stopped for others. Raises StorageFailed."""
+        """Whether the document that is read in `slot`, for `QUICK` seconds by now, is to be stopped in favour of
+        others. Raises StorageFailed."""
         if entry.put_back >= PATIENCE or (entry.late and self._slots.count > 1):
             return False
         if time.monotonic() - self._looked > self._pause:
@@ -136,7 +137,7 @@ class Turns:
             if len(held) < self._slots.count - 1 or any(each.leaves for each in held):
                 return False
             counts = Counter(each.tenant for each in held)
-            # Some of what lies there is read in a slot by another process.
+            # Some of the entries there are read in a slot by another process.
             if not any(counts[each] <= counts[tenant] and waiting > counts[each] for each, waiting in others.items()):
                 return False
             slot.say(replace(Held(tenant, entry.late), leaves=True))
@@ -144,6 +145,6 @@ class Turns:
 
 
 def whose(tenants: list[str], held: list[Held], used: dict[str, float]) -> str | None:
-    """Whose turn it is of those who wait, in the order in which they came; None when nobody does."""
+    """The tenant whose turn it is among those who wait, given in the order in which they came; None when nobody waits."""
     counts = Counter(each.tenant for each in held)
     return min(tenants, key=lambda tenant: (counts[tenant], used.get(tenant, 0.0)), default=None)

@@ -2,35 +2,35 @@
 
 Making the documents of a rebuild (reading records, deriving fields, writing them as JSON) takes about as much processor
 time as Elasticsearch takes to index them. One thread makes the next bulk's bytes while the caller sends one and waits, so
-that the longer of the two counts and not their sum. The caller needs Python's lock for next to nothing then: as long as
+that the longer of the two counts and not their sum. The caller hardly needs Python's lock then: when
 it wrote the JSON itself and read long answers, each of the two threads waited for the other's lock, and Elasticsearch for
 both (docs/performance.md).
 
-Rejected: the client's `parallel_bulk`, which has threads of its own, but does not send again what was refused as too much
-(429); and a process that reads, which has to be told and to tell all that this process knows of the folders.
+Rejected: the client's `parallel_bulk`, which has threads of its own but does not send again what was refused as too much
+(429); and a separate process that reads, which would have to exchange with this one all that it knows of the folders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from app.index.documents import Write
 
-#: Writes in one bulk, and the bytes from which on there are enough: texts can be long, up to three portions are in memory
-#: at once, and of each Elasticsearch makes twenty times as much in its own while it indexes.
+#: Writes in one bulk, and the bytes from which on a bulk is full: texts can be long, up to three portions are in memory at
+#: once, and Elasticsearch takes twenty times the size of each in its own memory while it indexes.
 PORTION = 1000
 PORTION_BYTES = 2 * 1024 * 1024
-#: Writes in the first bulk, until which Elasticsearch has nothing to do.
+#: Writes in the first bulk: until it comes, Elasticsearch has nothing to do.
 FIRST = 100
 
 #: What `Write.lines` makes.
 Lines = tuple[bytes, bytes | None]
 
 
-def ahead(writes: Iterable[Write]) -> Iterator[list[Lines]]:
-    """`writes` as lines of bulks, in their order and in portions, taken from there by another thread and one portion early.
-    Raises what taking one raises, after all those before it. None of the portions is empty.
+def ahead(writes: Iterable[Write]) -> Generator[list[Lines], None, None]:
+    """`writes` as lines of bulks, in their order and in portions. Another thread takes them, one portion ahead.
+    An error of taking one is raised after all writes before it were yielded. No portion is empty.
 
     Closed early, it returns when the portion that is being made has been made; `writes` is not closed.
     """

@@ -1,8 +1,8 @@
 """The index of attachments, as the rest of the application sees it: prepare, write, search, health.
 
 Documents with large texts are written by themselves, one after the other, behind a gate of their own: Elasticsearch takes
-seconds for some (a mebibyte of nothing but different words: one second), and neither uploads are to wait for them nor may
-their time-outs say that Elasticsearch stands still. Small ones share the bulks of uploads.
+seconds for some (a mebibyte of nothing but different words: one second). Uploads must not wait for them, and their time-outs
+must not mean that Elasticsearch stands still. Small ones share the bulks of uploads.
 
 Rejected: all documents with a text apart (each would cost a refresh beside those of the uploads), and one long time limit
 for all (then a stalled node is noticed late).
@@ -35,7 +35,7 @@ from app.monitoring.observation import request_id
 from app.search.constant import without_statistics
 from app.settings import Settings
 
-#: Letters (those of a content and of its words) from which on a text is large: what takes about as long as a refresh.
+#: Characters (of a content and of its words) from which on a text is large: one that takes about as long as a refresh.
 LARGE = 256 * 1024
 #: How many times as long as a request a large text may take: nobody waits for it, and a busy node takes seconds for one.
 LARGE_TIMES = 4
@@ -43,10 +43,10 @@ LARGE_TIMES = 4
 HEAVY_PAGE = 100
 
 
-#: Of the time that a request has left, what Elasticsearch is told to end a search within.
+#: The share of the time that a request has left within which Elasticsearch is told to end a search.
 WITHIN = 0.9
 Made = TypeVar("Made")
-#: Makes of what Elasticsearch answered what the caller is told. It has the place and the time of the search.
+#: Turns the answer of Elasticsearch into what the caller is told, within the place and the time of the search.
 Finish = Callable[[bytes], Made]
 
 
@@ -56,8 +56,8 @@ def _as_it_is(answer: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class IndexHealth:
-    """`status` is Elasticsearch's word for the shards behind the alias: green, yellow or red. `blocks`: what the index is,
-    besides, as `Connection.blocks` has it."""
+    """`status` is Elasticsearch's word for the shards behind the alias: green, yellow or red. `blocks`: what else is true of
+    the index, as `Connection.blocks` tells."""
 
     status: str
     blocks: Sequence[str] = ()
@@ -84,17 +84,17 @@ class AttachmentIndex:
         lane = Lane(settings.data / ".bulk.lock")
         self._documents = Documents(self.connection, self.alias, self._seconds, lane)
         text_seconds = LARGE_TIMES * self._seconds
-        # Waits for a text of another process as long as leaves the same for its own.
+        # It waits for a text of another process for half of the time, so that as much is left for its own.
         lane = Lane(settings.data / ".text.lock", text_seconds / 2)
         self._texts = Documents(self.connection, self.alias, text_seconds, lane)
-        # For all who extract, and the reconciler.
+        # For all extracting threads, and the reconciler.
         self._text_gate = Gate(text_seconds, settings.extraction_workers + 1, unattended=0.0)
-        # Searches that may be slow by their own doing: marks, many hits with large texts, and those that callers wrote.
+        # Searches that may be slow by themselves: with marks, with many hits of large texts, or written by callers.
         self._slow_gate = slow_gate(settings)
-        # Those that may be by what is in the texts, which are most of what people type: apart from both, few of one tenant.
+        # Searches that may be slow by what is in the texts, as most that people type: apart from both, few of one tenant.
         self._doubtful_gate = slow_gate(settings, at_once=max(1, settings.web_threads // 4))
         self._envelope = Envelope(self.alias)
-        # Of the threads that a node on so many processors searches with, at least one is for what is quick.
+        # Of the threads with which a node on so many processors searches, at least one is left for quick searches.
         self._slots = Slots(settings.data, settings.worker_processes * 3 // 2)
         self._scored = without_statistics if settings.scores == "constant" else dict
         #: Where documents are written to; None until it is known that the index is this store's.
@@ -127,7 +127,7 @@ class AttachmentIndex:
                 self._preparing.release()
 
     def announced(self) -> contextlib.AbstractContextManager[None]:
-        """What comes before a `put` and takes a moment: a bulk that is about to be sent waits for it, if that may pay."""
+        """Announce a `put` that comes in a moment: a bulk that is about to be sent waits for it, if that may pay."""
         return self._documents.announced()
 
     def put(self, attachments: Sequence[Attachment]) -> None:
@@ -135,7 +135,7 @@ class AttachmentIndex:
         self._write([Write(each.id, each.version, source_of(each)) for each in attachments])
 
     def put_documents(self, documents: Iterable[Write]) -> None:
-        """Write documents with their texts, taking each when those before it are done as far as memory is concerned.
+        """Write documents with their texts, taking each only when memory allows: those before it are written by then.
 
         Errors as in `Documents.write`, of the first that fails: those before it may be done.
         """
@@ -173,7 +173,7 @@ class AttachmentIndex:
             try:
                 documents.write(writes, self.prepare())
             except IndexMoved:
-                # Another generation took its place since. Not again now: a change is under way.
+                # Another generation has taken its place. The next one can't meanwhile: a change is under way.
                 self._target = None
                 documents.write(writes, self.prepare())
 
@@ -196,9 +196,9 @@ class AttachmentIndex:
         slow: bool = False,
         doubtful: bool = False,
     ) -> bytes:
-        """What `finish` makes of the answer to a search body, in the documented envelope. `tenant`: who asks. `client`: its
-        connection, with whose end the search ends. `slow`: whether the query may take long by its own doing;
-        `doubtful`: by what is in the texts.
+        """What `finish` makes of the answer to a search body, in the documented envelope. `tenant`: whose search it is.
+        `client`: the connection with whose end the search ends. `slow`: whether the query may take long by itself;
+        `doubtful`: whether it may by what is in the texts.
 
         Raises what Elasticsearch raises, AnswerTooLarge, and what `processing.spend` and `finish` raise.
         """
@@ -232,8 +232,8 @@ class AttachmentIndex:
     def _through(
         self, gate: Gate, tenant: str, waiting: contextlib.AbstractContextManager[contextlib.ExitStack]
     ) -> Iterator[None]:
-        """A passage whose place stays taken until Elasticsearch is done with the search, also where nobody waits for it any
-        more: it can't be stopped in the middle of a phrase."""
+        """A passage whose place stays taken until Elasticsearch is done with the search, even when nobody waits for it any
+        more: a search can't be stopped in the middle of a phrase."""
         with gate.passage(tenant=tenant), waiting as place:
             try:
                 yield
@@ -243,8 +243,8 @@ class AttachmentIndex:
                 raise
 
     def _timed(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """A body to send: with the scores of the settings, and the time after which Elasticsearch ends it by itself, a
-        little before nobody waits any more."""
+        """A body to send: with scores as the settings say, and the time after which Elasticsearch ends the search by itself,
+        a little before nobody waits for it any more."""
         return {**self._scored(body), "timeout": _span(time_left(self._seconds) * WITHIN)}
 
     def ask(
@@ -257,9 +257,9 @@ class AttachmentIndex:
         finish: Finish[bytes] = _as_it_is,
     ) -> bytes:
         """What `finish` makes of the answer to a body that `search.language` made, in the index or in the point in time that
-        the body names. `tenant`: who asks, `client`: its connection, here and below.
+        the body names. `tenant` and `client`, here and below: as in `search`.
 
-        Whole or not at all. Raises SearchRefused, PointMissing, the errors of `health`, and as `search`.
+        The answer is whole, or an error. Raises SearchRefused, PointMissing, the errors of `health`, and those of `search`.
         """
         target = "/_search" if "pit" in search else f"/{self.alias}/_search"
         options = f"?allow_partial_search_results=false{_typed(typed_keys)}"
@@ -277,7 +277,7 @@ class AttachmentIndex:
         client: socket.socket | None = None,
         finish: Callable[[dict[str, Any]], Made],
     ) -> Made:
-        """What `finish` makes of the answers to several of such bodies: an `error` is a StoreError in the place of what
+        """What `finish` makes of the answers to several such bodies; each `error` in them is a StoreError instead of what
         Elasticsearch said. Errors as in `ask`."""
         # One after the other: together they would take all of the few threads that a node searches with.
         path = f"/_msearch?max_concurrent_searches=1{_typed(typed_keys)}"
@@ -331,7 +331,7 @@ class AttachmentIndex:
 
     @contextlib.contextmanager
     def _asking(self, tenant: str) -> Iterator[None]:
-        """What is around a call that a caller wrote."""
+        """The block around a call whose body a caller wrote."""
         with self._slowly(tenant), self._looking_again(IndexUnavailable):
             self.prepare()
             with measures.step("search"):
@@ -340,7 +340,7 @@ class AttachmentIndex:
     def _finished(self, answer: bytes, finish: Finish[Made]) -> Made:
         """What `finish` makes of an answer, in what is left of the time of its search."""
         left = 0.0
-        # Elasticsearch has answered: that its time is over is not told of it.
+        # Elasticsearch has answered in time: a time-out from here on does not count against it.
         with contextlib.suppress(IndexUnavailable):
             left = time_left(self._seconds)
         with processing.within(left):
@@ -356,7 +356,7 @@ class AttachmentIndex:
             return IndexHealth(str(answer["status"]), self.connection.blocks(self.alias))
 
     def refreshes(self) -> Refreshes:
-        """What Elasticsearch itself says of the refreshes of the index. Raises the same errors as `health`."""
+        """What Elasticsearch counts of the refreshes of the index. Raises the same errors as `health`."""
         with self.connection.gate.passage():
             self.prepare()
             with typed_errors():
@@ -379,7 +379,7 @@ class AttachmentIndex:
 
 
 def _check_whole(answer: bytes) -> None:
-    """Raise SearchTimedOut for an answer that Elasticsearch ended at its time limit and gave all the same."""
+    """Raise SearchTimedOut for an incomplete answer, which Elasticsearch gave when the time limit was over."""
     if b'"timed_out":true' in answer[:100]:
         raise SearchTimedOut()
 
@@ -389,5 +389,5 @@ def _typed(typed_keys: bool) -> str:
 
 
 def _span(seconds: float) -> str:
-    # Never nothing: Elasticsearch would keep it for ever, or refuse.
+    # Never zero: Elasticsearch would keep it for ever, or refuse.
     return f"{max(1, round(seconds * 1000))}ms"

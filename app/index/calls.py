@@ -1,8 +1,9 @@
 """POST to Elasticsearch on the hot paths: search and bulk, bytes out and bytes in.
 
-A search through Elastic's client cost four times the processor time of the same bytes over a socket, most of a small
-request; so the calls that every upload and search makes go this way, and all others through the client. Connections are
-kept; a call is one `send`, or Elasticsearch would wake up for the head alone. httptools reads the answers.
+A search through Elastic's client cost four times the processor time of the same bytes over a socket, which was most of a
+small request; so the calls that every upload and every search makes go this way, and all others through the client.
+Connections are kept; a call is one `send`, because otherwise Elasticsearch would wake up for the head alone. httptools reads
+the answers.
 
 Rejected: urllib3 alone (three quarters of a call with the client), `http.client` (it reads the head of an answer as a mail,
 in twelve times the time), and a parser of answers of our own (it would be ours to keep right). docs/performance.md has the
@@ -36,19 +37,19 @@ from app.errors import (
 )
 from app.settings import Settings
 
-#: Bytes that are taken from a connection at once, and bytes of an answer's head, which Elasticsearch's never comes near.
+#: Bytes that are read from a connection at once, and the most bytes of an answer's head, far more than Elasticsearch sends.
 PIECE = 256 * 1024
 MAX_HEAD = 64 * 1024
-#: Said by a server that is fine but will not do it now; the request had no effect. 404: the index is missing.
+#: Answers of a server that is fine but will not do it now; the request had no effect. 404: the index is missing.
 _REFUSED_FOR_NOW = {403, 408, 429}
-#: Said of a search that Elasticsearch ended at the time limit that came with it.
+#: The answer to a search that Elasticsearch ended at the time limit that came with it.
 TIMED_OUT = 504
 NOT_TRUSTED = "The certificate of Elasticsearch is not trusted"
 NOT_ELASTICSEARCH = "the server at ELASTICSEARCH_URL is not Elasticsearch"
 
 
 def refusal(status: int) -> StoreError:
-    """What an answer other than success means for who called."""
+    """What an answer other than success means for the caller."""
     if status == 404:
         return IndexUnavailable("The index is missing")
     if status == 401:
@@ -61,7 +62,7 @@ def refusal(status: int) -> StoreError:
 
 
 class _Answer:
-    """An answer as it comes in; what is called `on_...` is called by the parser. `most`: bytes that it may have."""
+    """An answer as it comes in; the parser calls the methods `on_...`. `most`: bytes that it may have."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -76,8 +77,8 @@ class _Answer:
         self._parser = httptools.HttpResponseParser(self)
 
     def read(self, connection: socket.socket, wait: Callable[[], None] | None = None) -> None:
-        """Read one answer. `wait`: called before each look for more. Raises OSError or HttpParserError when none came
-        whole, AnswerTooLarge once it has too much, and what `wait` raises."""
+        """Read one answer. `wait` is called before each read. Raises OSError or HttpParserError when no whole answer
+        came, AnswerTooLarge once it is too long, and what `wait` raises."""
         received = 0
         while not self._whole:
             if wait is not None:
@@ -112,7 +113,7 @@ class _Answer:
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        # What comes before the answer (100, 103) is none.
+        # What comes before the answer (100, 103) is not an answer.
         if not self._whole and status >= 200:
             self._headed = True
             self.status = status
@@ -135,7 +136,7 @@ class Calls:
         self._host, self._port, self._prefix = parts.hostname or "", parts.port, parts.path
         self._tls: ssl.SSLContext | None = None
         if parts.scheme == "https":
-            # Without a bundle the one that Elastic's client takes then.
+            # Without a bundle: the one that Elastic's client takes.
             self._tls = ssl.create_default_context(cafile=str(settings.elasticsearch_ca_certs or certifi.where()))
         self._head = f"Host: {parts.netloc}\r\nAccept-Encoding: identity\r\n{_authorization(settings)}"
         self._most_idle = settings.elasticsearch_connections
@@ -157,12 +158,12 @@ class Calls:
     ) -> bytes:
         """Send `body` and return the bytes of a successful answer. `path` and the types are the store's own text.
 
-        `left` says how many seconds the connecting, and then each wait for bytes, may take. `client`: for whom; when that
-        connection ends, the call is given up. Elasticsearch stops a search whose connection is closed.
+        `left` says how many seconds connecting, and then each wait for bytes, may take. `client`: the caller's connection;
+        when it ends, the call is given up. Elasticsearch stops a search whose connection is closed.
 
         Raises IndexUnavailable or IndexRejected when it certainly had no effect, IndexOutcomeUnknown when nobody knows,
         WrongIndex when something else answered, ClientGone, AnswerTooLarge when the answer has more bytes than one may have:
-        it is not read to its end. `refused` makes another error of an answer that is none.
+        it is not read to its end. `refused` turns an answer other than success into another error.
         """
         lines = f"{method} {self._prefix}{path} HTTP/1.1\r\n{self._head}"
         lines += f"Accept: {accept}\r\nContent-Type: {media_type}\r\n"
@@ -214,8 +215,8 @@ class Calls:
         return connection
 
     def _limit(self, connection: socket.socket, seconds: float) -> None:
-        """Let each wait for bytes take at most so long. The kernel counts: Python would ask it before each call, whether it
-        would wait, with a call more. TLS goes on trying when the kernel gives up, so there Python counts."""
+        """Let each wait for bytes take at most so long. The kernel counts, because Python would make one system call more
+        before each read. TLS goes on trying when the kernel gives up, so there Python counts."""
         if self._tls is not None:
             connection.settimeout(seconds)
             return
@@ -227,7 +228,7 @@ class Calls:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
 
     def _drop_dead(self) -> None:
-        """Close the kept connections that have ended: mostly all of them, when one did."""
+        """Close the kept connections that have ended: when one has, mostly all have."""
         alive = []
         with contextlib.suppress(IndexError):
             while True:
@@ -250,7 +251,7 @@ def _await(connection: socket.socket, client: socket.socket, left: Callable[[], 
     poll = select.poll()
     poll.register(connection, select.POLLIN)
     with contextlib.suppress(ValueError):
-        # Its end alone: what it sends meanwhile is its next request.
+        # Only its end counts: what the client sends meanwhile is its next request.
         poll.register(client, select.POLLRDHUP)
     ready = dict(poll.poll(left() * 1000))
     if not ready:
@@ -260,7 +261,7 @@ def _await(connection: socket.socket, client: socket.socket, left: Callable[[], 
 
 
 def _dropped(connection: socket.socket) -> bool:
-    """Whether the other side has closed: nobody has asked anything that there could be an answer to."""
+    """Whether the other side has closed: nothing was asked, so anything to read can only be the end."""
     poll = select.poll()
     poll.register(connection, select.POLLIN)
     return bool(poll.poll(0))

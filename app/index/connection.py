@@ -1,6 +1,6 @@
 """The connection to Elasticsearch, and what its refusals mean in the store's own errors.
 
-Two questions decide everything behind a failed call: did Elasticsearch do it (certainly not, or nobody knows), and would
+Two questions decide what follows from a failed call: did Elasticsearch do it (certainly not, or nobody knows), and would
 it do it later. `typed_errors` answers both, once, for every call.
 """
 
@@ -42,13 +42,13 @@ log = logging.getLogger(__name__)
 OLDEST_MAJOR = 8
 
 _FOREVER = 86_400.0
-#: Seconds between two looks whether a search has ended that nobody waits for, until one that can't be seen is taken to have
-#: ended, and until any is.
+#: Of a search that nobody waits for any more, in seconds: between two looks whether it has ended; until one that can't be
+#: seen counts as ended; and until any counts as ended.
 LOOK, UNKNOWN, LONGEST = 0.25, 30.0, 600.0
 
 
 class _BoundedNode(Urllib3HttpNode):
-    """A node whose every call ends within what the gate left it, connecting included."""
+    """A node whose every call ends within the time that the gate left it, connecting included."""
 
     def perform_request(
         self,
@@ -71,7 +71,7 @@ def typed_errors() -> Iterator[None]:
     except (ConnectionTimeout, NodeConnectionError) as error:
         if _not_trusted(error):
             raise IndexUnavailable(NOT_TRUSTED) from error
-        # The client keeps the errors of earlier attempts in `errors`, and that of the only one as the cause.
+        # The client keeps the errors of earlier attempts in `errors`, and the error of a single attempt as the cause.
         causes = (*error.errors, error.__cause__)
         never_sent = any(isinstance(cause, NewConnectionError | ConnectTimeoutError) for cause in causes)
         raise (IndexUnavailable() if never_sent else IndexOutcomeUnknown()) from error
@@ -114,11 +114,11 @@ def _not_trusted(error: BaseException | None) -> bool:
 
 
 def slow_gate(settings: Settings, at_once: int | None = None) -> Gate:
-    """A gate of its own for what may be slow by its own doing, in Elasticsearch or in what is made of its answers.
+    """A gate of its own for calls that may be slow by themselves, in Elasticsearch or in what is made of its answers.
 
-    By its time-outs nobody is to believe that Elasticsearch stands still. With two workers, one for each processor, one
-    tenant holds two of the four threads that a node searches with; and with slow ones half of a worker's threads do other
-    things, whoever waits. `at_once`: how many at once of all tenants, in the place of an eighth of the threads.
+    Their time-outs do not mean that Elasticsearch stands still. With two workers, one for each processor, one tenant holds
+    two of the four threads that a node searches with; and even with slow ones, half of a worker's threads do other things.
+    `at_once`: how many at once of all tenants together, instead of an eighth of the threads.
     """
     threads = settings.web_threads
     return Gate(
@@ -134,9 +134,9 @@ class Connection:
     """Clients for one Elasticsearch. Creating one connects to nothing; safe to share between threads."""
 
     def __init__(self, settings: Settings) -> None:
-        # A quarter of the threads never waits for Elasticsearch, so downloads always find one.
+        # A quarter of the threads never wait for Elasticsearch, so downloads always find one.
         self.gate = Gate(settings.elasticsearch_timeout, max(1, settings.web_threads * 3 // 4))
-        # Deprecation headers are for whoever reads Elasticsearch's own log, not for every request here.
+        # Deprecation headers are for readers of Elasticsearch's own log, not for every request here.
         warnings.simplefilter("ignore", ElasticsearchWarning)
         options: dict[str, Any] = {
             "node_class": _BoundedNode,
@@ -187,7 +187,7 @@ class Connection:
 
     def when_done(self, asking: str | None, then: Callable[[], None]) -> None:
         """Call `then`, from a thread of its own, once Elasticsearch has no search under way for the request `asking`; after
-        `UNKNOWN` seconds where it may not be asked for that, and `LONGEST` at most."""
+        `UNKNOWN` seconds where the user may not ask for that, and after `LONGEST` at most."""
 
         def wait() -> None:
             end = time.monotonic() + (LONGEST if asking else UNKNOWN)
@@ -216,9 +216,9 @@ class Connection:
         )
 
     def blocks(self, alias: str) -> list[str]:
-        """What keeps Elasticsearch from doing all with the index behind `alias`, each as what can be said of that index.
+        """What keeps Elasticsearch from doing everything with the index behind `alias`, each as a predicate of that index.
 
-        Someone closed it or made it read-only, or Elasticsearch did as its disk is full: its health is green all the same.
+        Someone closed it or made it read-only, or Elasticsearch did because its disk is full: its health is still green.
         """
         with typed_errors():
             answer = self.client.cluster.state(
@@ -229,7 +229,7 @@ class Connection:
                 expand_wildcards="all",
             )
         found = answer.get("blocks", {})
-        # The blocks are those of all indices, whichever were asked for; the metadata are of these.
+        # The blocks are those of all indices, whichever were asked for; the metadata are those of the ones asked for.
         own = answer.get("metadata", {}).get("indices", {})
         of_indices = (blocks for name, blocks in found.get("indices", {}).items() if name in own)
         blocks = [block for each in (found.get("global", {}), *of_indices) for block in each.values()]
@@ -259,7 +259,7 @@ class Connection:
     ) -> bytes:
         """The answer's bytes in the form of version 8, which 9 speaks too. A sequence: lines of several searches.
 
-        `path` is the store's own text. What Elasticsearch refuses is raised as `refusals.refusal` has it for `asked`.
+        `path` is the store's own text. A refusal of Elasticsearch is raised as `refusals.refusal` has it for `asked`.
         """
         self.major()
         accept = "application/vnd.elasticsearch+json; compatible-with=8"

@@ -11,7 +11,7 @@ Json = dict[str, Any]
 #: What a difference needs, the least first. `newer` is an index of a newer version of this software: hands off.
 NOTHING, UPDATE, SETTINGS, MIGRATION, NEWER = "nothing", "update", "settings", "migration", "newer software"
 
-#: Settings that only a new index can have otherwise.
+#: Settings that can't be changed: only a new index can have other values.
 _FIXED_SETTINGS = {"number_of_shards"}
 #: Written by Elasticsearch when nothing was said.
 _IMPLIED = {"type": "object"}
@@ -19,7 +19,7 @@ _IMPLIED = {"type": "object"}
 
 @dataclass(frozen=True)
 class Difference:
-    """`field` is dotted; below it `mappings._meta...` or `settings...` for what is no field. None: it is not there."""
+    """`field` is a dotted path; it begins with `mappings._meta` or `settings` for what is not a field. None: not there."""
 
     field: str
     file: Any

@@ -1,17 +1,17 @@
 """Writing documents so that they are searchable on return: group commit.
 
-Whoever writes while nobody else does leads: it sends one `_bulk` with one refresh, at once and in its own thread. Those
-who come meanwhile wait, and the first of them leads the next bulk with everything that has gathered. So a lone upload
+A writer that finds nobody else writing leads: it sends one `_bulk` with one refresh, at once and in its own thread. Writers
+that come meanwhile wait, and the first of them leads the next bulk with everything that has gathered. So a lone upload
 waits for nobody and a hundred share one refresh. Leaders of several processes take turns too (`app/index/lane.py`).
 
 A bulk is bounded by its bytes as well as by its documents: Elasticsearch holds all of it in memory several times over
-while it indexes, and refuses with 429, or ends for want of memory, what is too much.
+while it indexes, and answers a bulk that is too large with 429, or runs out of memory.
 
-A refresh costs Elasticsearch as much as ninety documents in it, so a leader waits for the writes that are announced: of
-uploads that have all their bytes and are making them durable. It waits no longer than the last bulk took, and a lone
-upload has nobody to wait for.
+A refresh costs Elasticsearch as much as ninety documents in it, so a leader waits for the writes that are announced:
+those of uploads that have all their bytes and are making them durable. It waits no longer than the last bulk took, and
+a lone upload has nobody to wait for.
 
-Rejected: to wait for uploads whose bytes are still coming (as slow as their clients), `refresh=wait_for` (a second for
+Rejected: waiting for uploads whose bytes are still coming (as slow as their clients), `refresh=wait_for` (a second for
 each upload), a refresh for each document (collapses under concurrency), and a committer thread (two thread switches for
 the lone upload, and one more thing to start, fork and stop).
 
@@ -20,9 +20,9 @@ has. A repeated write is therefore harmless, and a write that arrives after the 
 effect: Elasticsearch remembers deleted versions for `index.gc_deletes`. All removals have one version, above any clock:
 an id is never used again, and of two removals of one document neither is older than the other.
 
-Only the generation that was deleted from remembers it. So a document is written to that generation's own alias
-(`mappings.target`), which goes when another one takes its place: what arrives after that is refused. A removal goes to
-the index in use, whichever that is, for it does no harm anywhere.
+Only the generation from which a document was deleted remembers the delete. So a document is written to that
+generation's own alias (`mappings.target`), which is removed when another one takes its place: what arrives after that
+is refused. A removal goes to the index in use, whichever that is, because it does no harm anywhere.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ REMOVAL_VERSION = 2**62
 
 _NO_INDEX = "index_not_found_exception"
 
-#: Goes before removals. Elasticsearch demands an alias of what it writes, yet for a removal with a version alone it makes
-#: an index by that name; this touches nothing, for no attachment has such an id.
+#: Precedes removals. `require_alias` holds for what is written, but for a removal with a version Elasticsearch would still
+#: make an index by that name; this one touches nothing, as no attachment has such an id.
 _DEMAND: tuple[dict[str, Any], dict[str, Any]] = ({"update": {"_id": "-"}}, {"doc": {}})
 
-#: Seconds: with less left than this nobody leads, as the bulk carries the writes of others who have more.
+#: Seconds: a writer with less time left does not lead, because the bulk carries the writes of others who have more.
 LEAST_TO_LEAD = 0.5
 
 #: Seconds that a leader waits at most for announced writes, however long the last bulk took.
@@ -78,8 +78,8 @@ class Write:
     source: dict[str, Any] | None
 
     def lines(self, target: str | None = None) -> tuple[bytes, bytes | None]:
-        """Its two lines of a bulk, the second one None for a removal. `target`: the index of a document that is put, None
-        where the call says it; of a removal it always does."""
+        """Its two lines of a bulk; the second is None for a removal. `target`: the index that a document is put into, None
+        where the path of the call names it; for a removal the path always does."""
         header = {"_id": self.id, "version": self.version, "version_type": "external_gte"}
         if self.source is None:
             return to_json({"delete": header}), None
@@ -87,7 +87,7 @@ class Write:
 
     @property
     def letters(self) -> int:
-        """How many letters the texts in it have, in the first level: what its size goes by."""
+        """How many characters the texts on its first level have together, as a measure of its size."""
         return sum(len(each) for each in (self.source or {}).values() if isinstance(each, str))
 
 
@@ -110,8 +110,8 @@ class Documents:
     """The documents behind one alias."""
 
     def __init__(self, connection: Connection, alias: str, timeout: float, lane: Lane) -> None:
-        """`timeout`: seconds that a write waits in all, in the queue and in flight, where no gate bounds it. `lane`: that
-        of all who write to these documents."""
+        """`timeout`: seconds that a write waits in all, in the queue and in flight, where no gate bounds it. `lane`: the
+        lane that everybody who writes to these documents shares."""
         self._connection = connection
         # Without `require_alias` a write after the alias was lost would create an index by that name, with guessed fields.
         kept = "items.*.status,items.*.error.type"
@@ -131,7 +131,7 @@ class Documents:
 
     @contextlib.contextmanager
     def announced(self) -> Iterator[None]:
-        """What comes before a write and takes a moment: a bulk that is about to be sent waits for it, if that may pay."""
+        """Announce a write that comes in a moment: a bulk that is about to be sent waits for it, if that may pay."""
         with self._turn:
             self._announced += 1
         try:
@@ -149,7 +149,7 @@ class Documents:
         done and trying later makes sense; IndexRejected when certainly none was done and never will be; IndexIncomplete
         when some were done and some refused; IndexOutcomeUnknown when nobody knows.
         """
-        # Here and not by who leads, for whom all others wait.
+        # Here, and not in the leader, for whom all others wait.
         mine = _Waiting(writes, _lines(writes, target))
         deadline = time.monotonic() + time_left(self._timeout)
         with self._turn:
@@ -159,7 +159,7 @@ class Documents:
             while self._is_to_lead(mine, deadline):
                 self._lead()
         except BaseException:
-            # Whoever gives up takes along what was not sent, and leaves the lead to the others.
+            # A writer that gives up withdraws what was not sent, and leaves the lead to the others.
             with self._turn:
                 if mine in self._queue:
                     self._queue.remove(mine)
@@ -169,7 +169,7 @@ class Documents:
             raise mine.error
 
     def _is_to_lead(self, mine: _Waiting, deadline: float) -> bool:
-        """Wait until `mine` is done (False), or nobody leads: then this thread does from here on, and must `_lead`."""
+        """Wait until `mine` is done (False) or nobody leads (True): then this thread is the leader and must call `_lead`."""
         with self._turn:
             while self._leading and not mine.done:
                 left = deadline - time.monotonic()
@@ -207,7 +207,7 @@ class Documents:
     def _lead(self) -> None:
         batch: list[_Waiting] = []
         try:
-            # From here on whatever happens ends in `finally`, or nobody would ever lead again.
+            # From here on everything ends in `finally`; otherwise nobody would ever lead again.
             with self._lane.passage():
                 self._gather()
                 with self._turn:
@@ -261,7 +261,7 @@ def _lines(writes: Sequence[Write], target: str) -> list[bytes]:
 
 @dataclass(frozen=True)
 class _Result:
-    """What became of one operation. `error`: Elasticsearch's word for it, None for none."""
+    """The outcome of one operation. `error`: the type of error that Elasticsearch names, None for success."""
 
     status: int
     error: str | None
@@ -271,7 +271,7 @@ class _Result:
         return cls(int(item["status"]), item.get("error", {}).get("type"))
 
     def done(self, write: Write) -> bool:
-        # A delete of what is not there leaves what it should.
+        # A delete of what is not there has the result that was asked for.
         return 200 <= self.status < 300 or (write.source is None and self.status == 404 and self.error is None)
 
 

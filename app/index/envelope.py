@@ -1,8 +1,8 @@
 """The answer of a search, as documented, without decoding it.
 
 Two tokens of the bytes differ from what clients were promised: `_index` names the generation behind the alias, and there
-is no `_type`, as nobody asks for compatibility with 7, which costs a fifth of a small search. Both are put right in the
-bytes. Text of a user can't look like these tokens: inside a JSON string every quote has a backslash before it, and no
+is no `_type`, because compatibility with 7, which costs a fifth of a small search, is not asked for. Both are put right in
+the bytes. Text of a user can't look like these tokens: inside a JSON string every quote has a backslash before it, and no
 object of a user is ever in an answer.
 """
 
@@ -13,7 +13,7 @@ import re
 
 
 class Envelope:
-    """Puts right the answers about one alias."""
+    """Corrects the answers about one alias."""
 
     def __init__(self, alias: str, public: bytes = b"coco_attachment") -> None:
         """`public`: what the index is called in `plain` answers, whose clients know no other name for it."""

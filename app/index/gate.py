@@ -2,19 +2,19 @@
 
 A request that waits for Elasticsearch holds one of the worker's threads, and downloads need those threads too. So only
 some may wait; the next wait at the gate, which costs nobody anything while Elasticsearch answers. When the oldest call
-has gone without an answer for `SLOW` seconds, those at the gate and all who come are refused at once. After a call that
-ended only by its time limit, nobody is let through but a probe, one at a time, to see whether it is back: the reconciler
-sends one every `RECONCILE_INTERVAL`, so that no client waits for that. Where nobody probes, as in a command, the next
-caller is the probe after `UNATTENDED` seconds.
+has gone without an answer for `SLOW` seconds, those at the gate and all that come are refused at once. After a call
+that only its time limit ended, nothing is let through but a probe, one at a time, to see whether Elasticsearch is back:
+the reconciler sends one every `RECONCILE_INTERVAL`, so that no client waits for that. Where nobody probes, as in a
+command, the next caller is the probe after `UNATTENDED` seconds.
 
-One gate for each process, and everything goes through it: attachments, chats, and what works in the background. What may
-be slow by its own doing has one beside it: large texts, and the searches that take long (marks, large pages, and those that
-callers wrote themselves). A small node searches with four threads; whoever held all of them would stop everybody's searches.
-So few of those are let through, fewer of one tenant; they say nothing of the node; and while one is slow only some wait for
-it, as others have their threads.
+Each process has one gate, and everything goes through it: attachments, chats, and work in the background. Calls that may be
+slow by themselves have another gate beside it: large texts, and searches that take long (with marks, with large pages, or
+written by callers). A small node searches with four threads; a caller that held all of them would stop everybody's searches.
+So few of these calls are let through, fewer of one tenant; they say nothing about the node; and while one of them is slow,
+only some wait for it, so that the other threads serve other requests.
 
-All time is counted from the gate: what a request waits there is taken off what its calls may take, so that the sum stays
-below the limit whatever the request does in between.
+All time counts from the gate on: the time that a request waits there is taken off the time that its calls may take, so that
+the sum stays below the limit, whatever the request does in between.
 
 Rejected: a fixed bound without waiting (refuses bursts that a healthy node would take), threads of their own for
 Elasticsearch (two thread switches for each request, and the request's thread waits all the same), and a breaker that
@@ -42,7 +42,7 @@ _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
 def time_left(otherwise: float) -> float:
-    """Seconds that the work at hand may still wait for Elasticsearch; `otherwise` outside of any gate.
+    """Seconds that the work at hand may still wait for Elasticsearch; `otherwise` outside any gate.
 
     Raises IndexUnavailable when the time is over.
     """
@@ -57,8 +57,8 @@ def time_left(otherwise: float) -> float:
 
 class Gate:
     """Lets `at_once` threads through together, each for `seconds` in all. `unattended`: as UNATTENDED says.
-    `each`: so many at once of one tenant. `patient`: how many go on waiting when the oldest call is slow, all but one
-    of one tenant at most. `telling`: whether a call without an answer says that Elasticsearch stands still."""
+    `each`: how many of one tenant at once. `patient`: how many go on waiting when the oldest call is slow, of which one
+    tenant has at most all but one. `telling`: whether a call without an answer means that Elasticsearch stands still."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Gate:
         self._unattended = unattended
         self._changed = threading.Condition()
         self._begun: dict[object, float] = {}
-        #: Of those who were let through, and of those who go on waiting, how many of each tenant.
+        #: By tenant: how many were let through, and how many go on waiting.
         self._inside: Counter[str] = Counter()
         self._before: Counter[str] = Counter()
         self._stalled = False
@@ -87,16 +87,16 @@ class Gate:
 
     @property
     def stalled(self) -> bool:
-        """Whether the last call ended by its time limit, and no other came through since."""
+        """Whether the last call ended by its time limit, and none has succeeded since."""
         return self._stalled
 
     @contextlib.contextmanager
     def passage(self, seconds: float | None = None, *, probe: bool = False, tenant: str = "") -> Iterator[None]:
         """A block that calls Elasticsearch, within `seconds` instead of the gate's own if given.
 
-        `probe`: let through, alone, also while Elasticsearch stands still. `tenant`: for whom.
+        `probe`: let through, alone, even while Elasticsearch stands still. `tenant`: whose call it is.
 
-        Raises IndexUnavailable when there is no getting through, before anything was asked of Elasticsearch.
+        Raises IndexUnavailable when the call is not let through; nothing was asked of Elasticsearch then.
         """
         began = time.monotonic()
         end = began + min(self._seconds, seconds or self._seconds)
@@ -122,7 +122,8 @@ class Gate:
                 self._changed.notify_all()
 
     def hold(self, tenant: str) -> Callable[[], None]:
-        """Keep the place of a tenant that is within a passage, also after that, until what is returned is called."""
+        """Keep the place of a tenant that is within a passage, even after the passage, until the returned function is
+        called."""
         with self._changed:
             self._inside[tenant] += 1
 
@@ -143,7 +144,7 @@ class Gate:
                     self._begun[key] = self._asked = now
                     self._inside[tenant] += 1
                     return
-                # Nobody is within where a place is held: that is slow already.
+                # Where places are only held, nobody is within: that counts as slow.
                 slow = next(iter(self._begun.values()), now - self._slow) + self._slow
                 if self._stalled or now >= end or (now >= slow and self._crowded(tenant)):
                     raise IndexUnavailable()
@@ -161,7 +162,7 @@ class Gate:
 
 
 def _less(counts: Counter[str], tenant: str) -> None:
-    """One less of `tenant`; who has none is not remembered."""
+    """One less of `tenant`; a tenant with none is not remembered."""
     counts[tenant] -= 1
     if not counts[tenant]:
         del counts[tenant]

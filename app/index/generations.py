@@ -1,8 +1,8 @@
 """Generations of the index: the next one is filled beside the present one and put in its place in one step.
 
-`<alias>-000002` is made with `"building": {...}` in its `_meta`, filled, and only when whole put behind the alias, in one
-action that takes the alias from whatever has it. A build that was killed is found again by that mark. Nothing here ever
-touches an index whose `_meta` has not this store's id.
+`<alias>-000002` is made with `"building": {...}` in its `_meta`, filled, and put behind the alias only when it is whole, in
+one action that takes the alias from the index that has it. A build that was killed is found again by that mark. Nothing here
+ever touches an index whose `_meta` does not have this store's id.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from app.index.documents import Write
 
 #: Seconds that one step of a long piece of work may take; far more than a request may.
 TIMEOUT = 120.0
-#: How often what a node refuses as too much (429) is sent again, and the seconds before the first time, doubled each time.
+#: How often an operation that a node refuses as too much (429) is sent again, and the seconds before the first time, which
+#: double each time.
 RETRIES = 5
 RETRY_SECONDS = 2.0
 #: Ids in one page of a walk.
@@ -69,7 +70,7 @@ class Generations:
         self._store_id = store_id
 
     def all(self) -> list[Generation]:
-        """All that have this alias or its name and a number, whosever they are, oldest first."""
+        """All indices that have this alias, or its name and a number, of this store or another, oldest first."""
         names = re.compile(re.escape(self.alias) + r"-\d{6}")
         with typed_errors():
             found = self._client.indices.get(
@@ -101,7 +102,7 @@ class Generations:
         return found.name
 
     def unfinished(self) -> list[Generation]:
-        """The builds of this store that were not brought to their end, the newest first."""
+        """The builds of this store that were not finished, the newest first."""
         return [
             each
             for each in reversed(self.all())
@@ -143,19 +144,19 @@ class Generations:
         return meta if building is None else {**meta, "building": {**building, "definition": self._digest()}}
 
     def fill(self, name: str, writes: Iterable[Write]) -> int:
-        """All of `pour`; how many there were in the end."""
+        """Apply all `writes` as `pour` does; returns how many there were."""
         done = 0
         for count in self.pour(name, writes):
             done = count
         return done
 
     def pour(self, name: str, writes: Iterable[Write]) -> Iterator[int]:
-        """Apply `writes` to the index `name`, bulk by bulk; after each how many there were by then: those, in their order,
-        are all applied or not needed. They are searchable after `refresh`. `writes` is read by another thread, and ahead of
-        what is yielded.
+        """Apply `writes` to the index `name`, bulk by bulk. Yields, after each bulk, how many writes there were so far:
+        these, in their order, are all applied or not needed. They are searchable after `refresh`. Another thread reads
+        `writes`, ahead of what is yielded.
 
         Raises IndexRejected when a document is refused, IndexUnavailable when the node has too much to do for too long,
-        what reading `writes` raises, and the errors of `index.connection`.
+        the errors of reading `writes`, and those of `index.connection`.
         """
         done = 0
         with typed_errors():
@@ -170,7 +171,7 @@ class Generations:
                 raise IndexUnavailable("Elasticsearch could not read all of the index") from error
 
     def _send(self, name: str, portion: list[Lines]) -> None:
-        # A call for each portion: within one, the helper tells what was done before what it has yet to send again.
+        # One call for each portion: within a call, the helper tells what was done before it sends again what was refused.
         actions: Iterable[Any] = portion
         for ok, item in streaming_bulk(
             self._client,
@@ -197,7 +198,7 @@ class Generations:
             self._client.indices.refresh(index=name)
 
     def swap(self, name: str) -> None:
-        """Give the alias to the index `name` alone, in one step. Raises WrongIndex when one that has it is not ours.
+        """Give the alias to the index `name` alone, in one step. Raises WrongIndex when an index that has it is not ours.
 
         Writes that are still on their way to another generation are refused from then on.
         """
@@ -253,7 +254,7 @@ class Generations:
             self._client.indices.put_settings(index=name, settings={"index": settings})
 
     def carrying(self, name: str, fields: Iterable[str]) -> list[str]:
-        """Those of `fields` that a document of the index `name` has a value in."""
+        """The ones among `fields` in which a document of the index `name` has a value."""
         found = []
         with typed_errors():
             for each in fields:
@@ -294,7 +295,7 @@ class Generations:
                 self._client.close_point_in_time(id=point)
 
     def checkpoints(self, name: str) -> dict[int, int]:
-        """By shard: the number up to which all operations are done on every copy of it; -1 before the first one."""
+        """By shard: the number up to which every copy of it has all operations; -1 before the first one."""
         with typed_errors():
             shards = self._client.indices.stats(index=name, level="shards", filter_path="indices.*.shards.*.seq_no")
         copies = shards["indices"][name]["shards"] if shards.body else {}
@@ -328,7 +329,7 @@ class Generations:
         )
 
     def existing(self, name: str, ids: list[str]) -> set[str]:
-        """Those of `ids` that have a document in `name`, read past the refresh."""
+        """The ones among `ids` that have a document in `name`, refreshed or not."""
         if not ids:
             return set()
         with typed_errors():
@@ -336,7 +337,7 @@ class Generations:
         return {each["_id"] for each in answer["docs"] if each.get("found")}
 
     def sources(self, name: str, ids: list[str]) -> Mapping[str, Json]:
-        """The `_source` of those of `ids` that have a document, read past the refresh."""
+        """The `_source` of each of `ids` that has a document, refreshed or not."""
         if not ids:
             return {}
         with typed_errors():

@@ -3,9 +3,9 @@
 Every generation carries in its `_meta` which store it belongs to and which version of the mapping it has. An index
 without this store's id is never written to, emptied or removed.
 
-While it is in use it has a second alias of its own (`coco_attachment-000001.1f2e3d4c`), its target, which documents are
-written to. It goes in the same step in which another generation is put in its place, and never comes back: a write that
-was held up until then reaches neither.
+While a generation is in use it has a second alias of its own (`coco_attachment-000001.1f2e3d4c`), its target, which
+documents are written to. The target is removed in the same step in which another generation takes the place of this one,
+and never comes back: a write that was delayed until then reaches neither.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Json = dict[str, Any]
 def load(path: Path) -> Json:
     """A mapping file: an object with `settings` and `mappings`, as the create-index API takes it.
 
-    Raises OSError, or ValueError for a file that is none.
+    Raises OSError, or ValueError for a file that is not one.
     """
     content: Json = json.loads(path.read_text())
     try:
@@ -55,13 +55,13 @@ def target(name: str) -> str:
 
 
 def targets(name: str, aliases: Iterable[str]) -> list[str]:
-    """Those of `aliases` that were made by `target`."""
+    """The ones among `aliases` that `target` made."""
     return sorted(each for each in aliases if each.startswith(f"{name}."))
 
 
 @dataclass(frozen=True)
 class Current:
-    """The index behind an alias: its name, its `_meta`, and its target, which one of an older version has not."""
+    """The index behind an alias: its name, its `_meta`, and its target; an index of an older version has no target."""
 
     name: str
     meta: Json
@@ -97,7 +97,7 @@ def ensure(
 
     Returns the alias to write documents to, as long as no write says IndexMoved.
 
-    `may_create` is asked only when there is none; when it says no, this raises IndexMissing.
+    `may_create` is asked only when there is no index; IndexMissing is raised when it says no.
 
     Raises WrongIndex when it belongs to another store, or to a newer or older version of this software, and the errors
     of `index.connection`. Nothing is changed then.
@@ -108,7 +108,7 @@ def ensure(
             allowed = may_create()
             if allowed:
                 _create_first(client, alias, definition, store_id)
-            # Where it is not allowed, what forbids it may have come with an index that another process just made.
+            # When it is not allowed, the reason may be an index that another process has just made.
             found = current(client, alias)
             if found is None and not allowed:
                 raise IndexMissing()
@@ -135,7 +135,7 @@ def check(found: Current, definition: Json, store_id: str) -> None:
     if version > known:
         raise WrongIndex(f"the index [{name}] was made by a newer version (mapping {version} > {known})")
     if version < known:
-        # It lacks fields that every write has and every search asks.
+        # It lacks fields that every write has and every search asks for.
         raise WrongIndex(
             f"the index [{name}] was made by an older version (mapping {version} < {known}): "
             "run `scripts/index migrate` once, then start again; nothing was changed"
@@ -154,6 +154,6 @@ def _create_first(client: Elasticsearch, alias: str, definition: Json, store_id:
             wait_for_active_shards=1,
         )
     except BadRequestError as error:
-        # Another process was faster; whether it was of this store, the caller checks.
+        # Another process was faster; the caller checks whether that process belongs to this store.
         if error.error != "resource_already_exists_exception":
             raise

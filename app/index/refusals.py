@@ -1,8 +1,8 @@
-"""What Elasticsearch says when it refuses a search, as much of it as a caller may read. Pure.
+"""What Elasticsearch says when it refuses a search, reduced to what a caller may read. Pure.
 
 Its sentences name the index behind the alias, nodes and shards, and may quote values. A caller gets the kind of the error
-and its sentence, in which everything in brackets or quotes that the caller did not write is replaced by dots: what is left
-is Elasticsearch's own fixed text.
+and its sentence, in which dots replace everything in brackets or quotes that the caller did not write: what is left is
+Elasticsearch's own fixed text.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from app.errors import (
 
 _QUOTED = re.compile(r"\[([^\[\]]*)\]|\"([^\"]*)\"|'([^']*)'")
 _KIND = re.compile(r"[a-z_]{3,60}")
-#: What no sentence may hold, wherever it stands: names of classes, nodes and addresses are of use to nobody,
-#: and a number may be the place of a document among everybody's.
+#: What no sentence may hold anywhere: names of classes, nodes and addresses are of no use to a caller, and a number may be
+#: the place of a document among those of all tenants.
 _INTERNAL = re.compile(r"\b(?:[a-z]+\.){2,}\w+|\b\d+\.\d+\.\d+\.\d+\b|\{[^{}]*\}|\b\d+\b")
 _LONGEST = 500
-#: Characters of a sentence, without what is not told, of which more is not looked at.
+#: The most characters of a sentence that are looked at, not counting what is left out.
 _MOST = 4 * _LONGEST
-#: Sentences that hold no name: they say what to do.
+#: Sentences that contain no name, and say what to do.
 _KNOWN = {"index.highlight.max_analyzed_offset", "search.max_buckets", "10000", "65536"}
-#: What is wrong with the search, though Elasticsearch says 500 where it finds out late, as in an aggregation.
+#: Errors of the search itself, although Elasticsearch answers 500 when it finds out late, as in an aggregation.
 _OF_THE_SEARCH = {"too_complex_to_determinize_exception"}
 _GENERIC = "Elasticsearch refused this search"
 
 
 def refusal(status: int, answer: bytes, asked: str) -> StoreError:
-    """The error that an answer of Elasticsearch with this HTTP status means to whoever asked `asked` (JSON)."""
+    """The error that an answer of Elasticsearch with this HTTP status means to the caller who asked `asked` (JSON)."""
     if status == 404 and b'"num_freed"' in answer:
-        # The answer to closing what is not open is no error in shape.
+        # The answer to closing a point that is not open does not have the shape of an error.
         return PointMissing()
     try:
         error = json.loads(answer)["error"]
@@ -55,7 +55,7 @@ def of_error(status: int, error: Any, asked: str) -> StoreError:
     if kind == "search_context_missing_exception":
         return PointMissing()
     if status in (401, 403, 408, 429) or kind == "task_cancelled_exception":
-        # The last is told as 400, though nothing is wrong with the search.
+        # The last one comes as 400, although nothing is wrong with the search.
         return IndexUnavailable()
     if status == 404:
         # The index behind the alias, or behind a point in time, is gone.
@@ -81,7 +81,7 @@ def _innermost(error: Any) -> tuple[str, str]:
 
 
 def readable(sentence: str, asked: str) -> str:
-    """`sentence` without what neither Elasticsearch always says nor the caller wrote in `asked`."""
+    """`sentence` reduced to Elasticsearch's fixed text and to what the caller wrote in `asked`."""
 
     def masked(match: re.Match[str]) -> str:
         inner = next(each for each in match.groups() if each is not None)
@@ -96,8 +96,8 @@ def readable(sentence: str, asked: str) -> str:
 
 
 def _first(pattern: re.Pattern[str], replaced: Callable[[re.Match[str]], str], sentence: str) -> str:
-    """The beginning of `sentence` with each match replaced, far longer than what is shown. A sentence may quote all of what
-    was asked, and to look for each word of it in that would take time by its square."""
+    """The beginning of `sentence`, far longer than what is shown, with each match replaced. A sentence may quote the whole
+    question, and looking for each of its words in the question would take quadratic time."""
     made, position = "", 0
     for match in pattern.finditer(sentence):
         made += sentence[position : match.start()] + replaced(match)

@@ -1,6 +1,6 @@
 """`GET /health` and `/health/ready`: whether an upload would be accepted now, and if not, why. `/health/live`: alive.
 
-Both name as warnings what does not stop uploads but is not as it should be on this machine.
+Both list as warnings what does not stop uploads but is not in order on this machine.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _told(**properties: Schema) -> Schema:
 @public
 @describes("Whether the process answers", {200: Answer("It does", {JSON: obj(status={"const": "alive"})})})
 def live() -> Response:
-    """200 whatever Elasticsearch and the disk do: a restart would not help them."""
+    """200 whatever Elasticsearch and the disk do: a restart would not help."""
     return jsonify(status="alive")
 
 
@@ -42,7 +42,7 @@ def live() -> Response:
     },
 )
 def health() -> Response:
-    """200 with `green` or `yellow`, or 503 with `red` and the reasons; with either, warnings. Nothing about contents."""
+    """200 with `green` or `yellow`, or 503 with `red` and the reasons; both with warnings. Nothing about contents."""
     store = store_of(current_app)
     reasons = []
     status = "red"
@@ -66,7 +66,8 @@ def health() -> Response:
 
 
 def _unfit(store: Store) -> list[str]:
-    """What can't be read, though uploads are taken. The log has the details, which are not for everybody."""
+    """Warnings about kinds of documents that can't be read, though uploads are accepted. The log has the details, which are
+    not for everybody."""
     if not store.steps.extracts:
         return []
     try:

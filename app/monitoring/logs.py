@@ -26,12 +26,12 @@ from app.monitoring.observation import KEY, Observation, request_id
 FIELDS = ("method", "route", "status", "seconds", "received", "sent", "dialect", "error")
 
 _MODULE_HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-#: Lines of gunicorn's that go on with what the client sent, such as a path, or a header that could not be parsed.
+#: The beginnings of gunicorn's lines that continue with client data, such as a path, or a header that could not be parsed.
 _QUOTING = ("Invalid request from ip=", "Error handling request")
 
 log = logging.getLogger("app.requests")
 
-# No line says from which thread or which of multiprocessing's processes it is; a record would look for them all the same
+# No line names its thread, or which of multiprocessing's processes it is; a record would look for them anyway
 # (https://docs.python.org/3/howto/logging.html#optimization).
 logging.logThreads = logging.logMultiprocessing = False
 
@@ -55,7 +55,7 @@ def settings_for(form: str, level: str) -> dict[str, Any]:
 
 
 class Lines(logging.Formatter):
-    """One line for each record. `quotes`: whether the messages of exceptions may be in it."""
+    """One line for each record. `quotes`: whether it may contain the messages of exceptions."""
 
     def __init__(self, form: str = "json", quotes: bool = False) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class Lines(logging.Formatter):
         return self._render(line)
 
 
-# Made once: `json.dumps` makes one for each line where the separators are not its own.
+# Made once: `json.dumps` makes an encoder for each call with other separators.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -98,7 +98,7 @@ def _as_text(line: dict[str, Any]) -> str:
 
 
 def _failure(error: BaseException, quotes: bool) -> Iterator[str]:
-    """An exception and its causes, each with the places it passed: what a bug is found by, without the values."""
+    """An exception and its causes, each with the places it passed: enough to find a bug, without the values."""
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
@@ -118,10 +118,10 @@ def _reason(error: BaseException, quotes: bool) -> str:
 
 
 class Logger(GunicornLogger):  # type: ignore[misc]
-    """gunicorn's logger, with a request's line and numbers made here: only the server knows when the last byte is out."""
+    """gunicorn's logger; it makes a request's line and numbers, as only the server knows when the last byte is out."""
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any) -> None:
-        """Called once for each request, after its answer was sent or broken off."""
+        """Called once for each request, after its answer was sent or given up."""
         observation = environ.get(KEY) or Observation("")
         method = str(environ.get("REQUEST_METHOD", ""))
         status = int(str(resp.status).split()[0])
@@ -129,7 +129,7 @@ class Logger(GunicornLogger):  # type: ignore[misc]
         measures.answered(observation.route, method, status, seconds)
         if not log.isEnabledFor(logging.INFO):
             return
-        # What the kernel sends of a file is not counted by gunicorn, but announced.
+        # gunicorn does not count what the kernel sends of a file, but the length is announced.
         sent = 0 if method == "HEAD" else resp.response_length if resp.response_length is not None else resp.sent
         log.info(
             "request",

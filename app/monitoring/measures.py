@@ -1,4 +1,4 @@
-"""The numbers that are kept while serving. Each has one function or context manager here, for the place that knows it.
+"""The numbers that are counted while serving. Each has one function or context manager here, for the place that knows it.
 
 Under several worker processes every process adds up in files of its own (prometheus-client's multiprocess mode), and
 `/metrics` adds those. The library decides between files and memory when it is imported, by a variable of the environment
@@ -50,8 +50,8 @@ _made: _Instruments | None = None
 
 
 def _instruments() -> _Instruments:
-    """Those of this process: one set. A second one, made by another thread at the same moment, would count from nothing and
-    write over what the first one counted."""
+    """The one set of instruments of this process. A second one, made by another thread at the same moment, would start at
+    zero and overwrite what the first one counted."""
     global _made
     if _made is None:
         with _making:
@@ -127,19 +127,19 @@ def _of_step(name: Step) -> Histogram:
 
 
 def begin() -> None:
-    """Have the numbers of this process there, at zero, before it has counted anything."""
+    """Create the numbers of this process, at zero, before it has counted anything."""
     _instruments()
 
 
 def uploaded(dialect: str, size: int) -> None:
-    """An attachment of `size` bytes is acknowledged."""
+    """An attachment of `size` bytes was acknowledged."""
     found = _instruments()
     found.uploads.labels(dialect).inc()
     found.upload_bytes.labels(dialect).inc(size)
 
 
 def deleted() -> None:
-    """An attachment is gone."""
+    """An attachment was deleted."""
     _instruments().deletes.inc()
 
 
@@ -149,7 +149,7 @@ def queued(requests: int) -> None:
 
 
 def bulk(writes: int) -> None:
-    """A bulk of `writes` documents is sent."""
+    """A bulk of `writes` documents was sent."""
     _instruments().bulk_writes.observe(writes)
 
 
@@ -164,17 +164,17 @@ def drawn(outcome: str) -> None:
 
 
 def failed(code: str) -> None:
-    """A request is answered with an error."""
+    """A request was answered with an error."""
     _instruments().errors.labels(code).inc()
 
 
 def method_label(method: str) -> str:
-    """`method`, or `other`: clients may invent methods, and each would be a series for ever."""
+    """`method` if it is a known one, otherwise `other`: clients may invent methods, and each would be a series for ever."""
     return method if method in _METHODS else "other"
 
 
 def answered(route: str, method: str, status: int, seconds: float) -> None:
-    """A request is answered to its last byte. `route` is the rule that matched, empty for none."""
+    """A request was answered to the last byte. `route` is the rule that matched, empty for none."""
     requests, request_seconds = _of_requests(route or "unknown", method_label(method), status)
     requests.inc()
     request_seconds.observe(seconds)
@@ -182,6 +182,6 @@ def answered(route: str, method: str, status: int, seconds: float) -> None:
 
 @functools.cache
 def _of_requests(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
-    """The series of such requests: the library looks for each in a dictionary under a lock."""
+    """The series of such requests, cached: the library looks each up in a dictionary under a lock."""
     found = _instruments()
     return found.requests.labels(route, method, str(status)), found.request_seconds.labels(route)

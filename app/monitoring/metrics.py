@@ -1,9 +1,9 @@
 """`GET /metrics` for Prometheus, and the folder in which the worker processes share their numbers.
 
 The folder belongs to one server: it is made when the server starts, in memory where that is possible (a full disk must
-not stop a worker at a number), and its lock goes with the server's last process, so the next start removes what a killed
-one left behind. What a worker that ended has counted is added to one file, or counters would fall when it goes and
-files would pile up when it stays.
+not stop a worker that counts), and its lock ends with the server's last process, so the next start removes what a killed
+one left behind. The counts of a worker that ended are added to one file: otherwise counters would fall when its file is
+removed, and files would pile up when it is kept.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from app.services.store import Store
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
-#: The variable by which prometheus-client is told; app.server.config sets it to the folder.
+#: The environment variable that prometheus-client reads; app.server.config sets it to the folder.
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -41,18 +41,18 @@ _IN_MEMORY = Path("/dev/shm")
 _GUARD = "guard"
 _RETIRED = "retired"
 
-#: Seconds in which a server that makes its folder has locked and named it.
+#: Seconds within which a server that makes its folder has locked and named it.
 _MAKING_SECONDS = 60.0
 
 blueprint = Blueprint("metrics", __name__)
 
 
 class SharedFolder:
-    """Where the processes of one server share their numbers."""
+    """The folder in which the processes of one server share their numbers."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # Held open by every process that is forked from here.
+        # Every process that is forked from here holds it open.
         self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -65,13 +65,13 @@ class SharedFolder:
             _remove_abandoned(old)
         for old in home.glob(f"{_MAKING}*"):
             _remove_abandoned(old, older_than=_MAKING_SECONDS)
-        # Locked before it has its name: what has the name and no lock is nobody's, however new it is.
+        # It is locked before it has its name: a folder with the name and no lock is nobody's, however new it is.
         made = cls(Path(tempfile.mkdtemp(prefix=_MAKING, dir=home)))
         made.path = made.path.rename(home / made.path.name.replace(_MAKING, _PREFIX, 1))
         return made
 
     def retire(self, pid: int) -> None:
-        """Process `pid` has ended: keep what it counted, and drop what only a living process has."""
+        """Process `pid` has ended: keep its counts, and drop the values that only a living process has."""
         from prometheus_client.mmap_dict import MmapedDict
 
         with guarded(self.path):
@@ -84,12 +84,12 @@ class SharedFolder:
                 path.unlink()
 
     def remove(self) -> None:
-        """The server ends."""
+        """Remove the folder: the server ends."""
         shutil.rmtree(self.path, ignore_errors=True)
 
 
 def _remove_abandoned(path: Path, older_than: float = 0.0) -> None:
-    # Another user's, or one that goes at this moment: not ours to remove.
+    # Another user's folder, or one that is removed at this moment: not ours to remove.
     with contextlib.suppress(OSError):
         if older_than and time.time() - path.stat().st_mtime < older_than:
             return
@@ -103,7 +103,7 @@ def _remove_abandoned(path: Path, older_than: float = 0.0) -> None:
 
 @contextlib.contextmanager
 def guarded(folder: Path) -> Iterator[None]:
-    """Nobody else in the block: a reader in the middle of `retire` would count a worker twice, or not at all."""
+    """Only one process in the block: a reader during `retire` would count a worker twice, or not at all."""
     with open(folder / _GUARD, "wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -117,8 +117,8 @@ def guarded(folder: Path) -> Iterator[None]:
     errors=(Unauthenticated, MissingScope),
 )
 def metrics() -> Response:
-    """Public to the gate because METRICS_OPEN decides. The token may be a bearer token, which is all that every version
-    of Prometheus can send."""
+    """Public to the gate because METRICS_OPEN decides. The token may be a bearer token, the only kind that every version of
+    Prometheus can send."""
     found = services()
     if not found.settings.metrics_open:
         token = found.tokens.authenticate(bearer(request) or request.headers.get("X-API-TOKEN"))
@@ -132,7 +132,7 @@ def exposition(store: Store) -> bytes:
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.multiprocess import MultiProcessCollector
 
-    # Or a number would be missing that no process has counted yet, as after all of them were replaced.
+    # Otherwise a number that no process has counted yet would be missing, as after all of them were replaced.
     measures.begin()
     present = CollectorRegistry()
     present.register(_Present(store))
@@ -148,7 +148,7 @@ def exposition(store: Store) -> bytes:
 
 
 class _Present:
-    """What is looked up when somebody asks, in the form of prometheus-client's collectors."""
+    """The values that are looked up on request, in the form of prometheus-client's collectors."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -158,7 +158,7 @@ class _Present:
 
         store = self._store
         yield InfoMetricFamily("attachment_store", "The server.", value={"version": __version__})
-        # What can't be found out now is missing, which an alert can tell from zero.
+        # A value that can't be found out now is missing, which an alert can tell from zero.
         with contextlib.suppress(StoreError):
             yield GaugeMetricFamily("attachment_store_disk_free_bytes", "Space for uploads.", store.uploads.room())
         with contextlib.suppress(StoreError):

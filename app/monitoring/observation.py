@@ -1,4 +1,4 @@
-"""What is known of the request at hand, for its line in the log, the metrics and the calls to Elasticsearch."""
+"""What is known about the request at hand, for its line in the log, the metrics and the calls to Elasticsearch."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ KEY = "attachment_store.observation"
 
 @dataclass
 class Observation:
-    """Never the path or anything else of the client's but the id, which was checked."""
+    """The id is the only thing of the client's in it, and was checked; never the path."""
 
     request_id: str
     dialect: str = ""
     #: The rule that matched, such as `/attachment/<attachment_id>`; empty for none.
     route: str = ""
-    #: The code of the error that was answered.
+    #: The code of the error in the answer.
     error: str | None = None
 
 
@@ -25,11 +25,11 @@ _current: ContextVar[Observation | None] = ContextVar("observation", default=Non
 
 
 def observe(observation: Observation | None) -> None:
-    """Make `observation` that of the request which this thread handles from here on; None: it handles none."""
+    """From here on this thread handles the request of `observation`; None: it handles none."""
     _current.set(observation)
 
 
 def request_id() -> str | None:
-    """The id of the request at hand, None outside of any."""
+    """The id of the request at hand, None outside any request."""
     observation = _current.get()
     return observation.request_id if observation is not None else None

@@ -1,23 +1,23 @@
 """What becomes of a document after its upload. Order of effects:
 
 Text: durable -> outcome durable (`<id>.extraction`, from here on nothing is extracted again) -> document with the text,
-searchable -> queue entry away. Whatever is killed in between, the entry stays and the rest is done later, once. A delete
-that comes meanwhile wins: its removal has a higher version than any document, and who finds the record gone takes away the
-text that it just wrote.
+searchable -> queue entry removed. Whatever is killed in between, the entry stays and the rest is done later, once. A delete
+that comes meanwhile wins: its removal has a higher version than any document, and an extractor that finds the record gone
+removes the text that it has just written.
 
-A picture has nothing to read in the first stage. A document with pictures inside, or with pages that are pictures, goes on
-to the last one when the rest of its text can be found. There it is read once more, pictures and all; where that fails, the
-text that it has stays, and is told as cut.
+A picture skips the first stage. A document with pictures inside, or with pages that are pictures, goes on to the last stage
+once the rest of its text can be found. There it is read once more, pictures included; when that fails, the text that it has
+stays, and counts as cut.
 
-Thumbnails: drawn -> durable in one step (`<id>.thumbnail`, also where there are none) -> stage done. They are no part of the
-document in the index, and what becomes of them changes nothing of the text or its state. Where the machine is the reason
-that they can't be drawn, the entry's other stages go first.
+Thumbnails: drawn -> durable in one step (`<id>.thumbnail`, also when there are none) -> stage done. They are no part of the
+document in the index, and their outcome changes neither the text nor its state. When they can't be drawn because of the
+machine, the entry's other stages go first.
 
-Where this machine is the reason that a document could not be read (app/extraction/control.py), the outcome says so and the
-entry stays: it is tried again later and later, and at the next start.
+When a document could not be read because of this machine (app/extraction/control.py), the outcome says so and the entry
+stays: it is tried again at growing intervals, and at the next start.
 
-A text that Elasticsearch won't take, though it takes the document without it, is tried again later and later, and has failed
-in the end; the others go on. One that it refuses for good has failed at once.
+A text that Elasticsearch does not take, although it takes the document without it, is tried again at growing intervals and
+fails in the end; the others go on. One that it refuses for good fails at once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from app.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: How often Elasticsearch may refuse a text, or not be done with it, while it takes the rest of the document.
+#: How often Elasticsearch may refuse a text, or not finish it in time, while it takes the rest of the document.
 REFUSALS = 8
 
 
@@ -54,7 +54,7 @@ class Extractor:
         self._storage, self._index, self._queue = store.storage, store.index, store.queue
         self._records, self._steps, self._change_lock = store.records, store.steps, store.change_lock
         self._thumbnails = settings.thumbnails
-        # Of each kind one is controlled, seconds in all, for which no text is to wait.
+        # The control reads one of each kind, which takes seconds in all: no text is to wait for that.
         first: dict[Stage, Callable[[], None]] = {"text": self._scan, "recognition": self._control}
         self._lanes = Lanes(store.queue, settings, self._one, self._tenant_of, first)
         self._outcomes = Outcomes(settings, store.storage, store.queue, store.records, store.steps, self._lanes.stopped)
@@ -64,11 +64,11 @@ class Extractor:
         self._lanes.start()
 
     def stop(self) -> None:
-        """Stop; a document at hand stays in the queue. Waits for it."""
+        """Stop and wait for the end; a document at hand stays in the queue."""
         self._lanes.stop()
 
     def work(self) -> int:
-        """Do what can be done of the queue now, in this thread; how many were done."""
+        """Do what can be done of the queue now, in this thread; returns how many were done."""
         return self._lanes.work()
 
     def _one(self, entry: Entry, stage: Stage, stopping: Callable[[], bool]) -> bool:
@@ -108,7 +108,7 @@ class Extractor:
             has_text = recognizing and known is not None and known.size > 0
             outcome = self._outcomes.text(entry, attachment, stopping)
             if outcome == "later":
-                # What text it has is in its pictures.
+                # It has no text but in its pictures.
                 with self._change():
                     return not self._overtaken(entry, attachment) and entry.go_on()
             if outcome is None or (has_text and outcome[0].reason == "environment"):
@@ -117,7 +117,7 @@ class Extractor:
                 with self._change():
                     return not self._overtaken(entry, attachment) and self._make_searchable(entry, attachment)
             extraction, text = self._later(entry, outcome[0]), outcome[1]
-            # The files and the document change together: a rebuild has both or none.
+            # The files and the document change together: a rebuild finds both or neither.
             with contextlib.nullcontext() if text is None else contextlib.closing(text), self._change():
                 if self._overtaken(entry, attachment):
                     return False
@@ -132,8 +132,8 @@ class Extractor:
             return not self._overtaken(entry, attachment) and self._make_searchable(entry, attachment)
 
     def _overtaken(self, entry: Entry, attachment: Attachment) -> bool:
-        """Whether the record was written anew since, so that its text and thumbnails may be others: then all is to be done
-        anew, which whoever wrote it could not say in the entry. Nobody writes it within `_change`."""
+        """Whether the record was written anew since, so that its text and thumbnails may differ: then everything has to
+        be done again, which the writer could not note in the entry. Nobody writes it within `_change`."""
         present = self._records.attachment(attachment.id)
         if present is None or present.updated == attachment.updated:
             return False
@@ -142,7 +142,8 @@ class Extractor:
         return True
 
     def _later(self, entry: Entry, extraction: Extraction) -> Extraction:
-        """`extraction`, later than the one before it, whatever the clock says: its time is the document's version."""
+        """`extraction` with a time later than that of the one before, whatever the clock says: the time is the document's
+        version."""
         before = self._records.extraction(entry.id)
         if before is None or before.at < extraction.at:
             return extraction
@@ -157,7 +158,7 @@ class Extractor:
             os.close(work)
 
     def _make_searchable(self, entry: Entry, attachment: Attachment) -> bool:
-        """Make the text searchable; whether nothing is left to do."""
+        """Make the text searchable; returns whether nothing is left to do."""
         if self._records.attachment(entry.id) is not None and not self._indexed(entry, attachment):
             return False
         if self._records.attachment(entry.id) is None:
@@ -167,7 +168,7 @@ class Extractor:
         return True
 
     def _indexed(self, entry: Entry, attachment: Attachment) -> bool:
-        """Whether the document is in the index: with its text, or without one that Elasticsearch won't take."""
+        """Whether the document is in the index: with its text, or without a text that Elasticsearch does not take."""
         document = document_of(self._storage, attachment)
         try:
             self._index.put_documents([document])
@@ -181,10 +182,10 @@ class Extractor:
             refused = error
         bare = {name: value for name, value in document.source.items() if name not in TEXT_FIELDS}
         try:
-            # Taken, it was the text; else it is Elasticsearch, which nobody's text is to blame for.
+            # If this is taken, the text was the reason; otherwise Elasticsearch is, and no text is to blame.
             self._index.put_documents([replace(document, source=bare)])
         except IndexRejected as error:
-            # A delete was faster, which is looked for next; or somebody who knew more.
+            # A delete was faster, which is checked next; or another writer with a later version.
             log.info("the text of %s is not indexed: %s", entry.id, error)
             return True
         entry.refused += 1
@@ -198,7 +199,7 @@ class Extractor:
         return False
 
     def _forget(self, entry: Entry) -> None:
-        """The attachment was deleted: nothing of its text may stay."""
+        """Remove everything of the text: the attachment was deleted."""
         self._storage.remove_text(entry.id)
         self._storage.remove_thumbnail(entry.id)
         self._index.remove([entry.id])
@@ -207,7 +208,7 @@ class Extractor:
     # Thumbnails
 
     def _draw(self, entry: Entry, stopping: Callable[[], bool]) -> bool:
-        """Draw its thumbnails; whether nothing is left to do."""
+        """Draw the thumbnails; returns whether nothing is left to do."""
         attachment = self._records.attachment(entry.id)
         if attachment is None:
             self._forget(entry)

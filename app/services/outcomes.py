@@ -25,7 +25,7 @@ from app.storage.contract import StagedText, Storage
 
 log = logging.getLogger(__name__)
 
-#: How often work on a document may be cut off by the end of the server before the document is held to be the reason.
+#: How often the server may end during work on a document before the document counts as the reason.
 INTERRUPTIONS = 10
 
 
@@ -55,17 +55,17 @@ class Outcomes:
         self._stopped = stopped
 
     def control(self) -> None:
-        """See whether this machine can read documents, before any comes."""
+        """Find out whether this machine can read documents, before any comes."""
         for kind in DOCUMENTS:
             wanted = self._steps.recognition if kind in RECOGNIZED else kind not in DRAWERS or self._steps.draws
             if wanted:
                 self._unfit(kind)
             else:
-                # Nobody recognizes text here, or draws, so nothing of it fails.
+                # Recognition or drawing is off here, so it can't fail.
                 self._queue.note_unfit(kind, None)
 
     def _unfit(self, kind: Kind) -> str | None:
-        """What keeps this machine from reading documents of this kind, noted for everybody; None when nothing does."""
+        """What keeps this machine from reading documents of this kind, noted for all processes; None when nothing does."""
         detail = self._controls.failing(kind, self._stopped)
         if detail is not None and kind not in self._queue.unfit():
             log.error("this machine can't read documents of the kind %s: %s", kind, detail)
@@ -75,7 +75,7 @@ class Outcomes:
     def text(
         self, entry: Entry, attachment: Attachment, stopping: Callable[[], bool]
     ) -> tuple[Extraction, StagedText | None] | Literal["later"] | None:
-        """How it ended, with the text; None when it is to be tried again, `later` when there is none but in its pictures."""
+        """The outcome, with the text; None when it is to be tried again, `later` when its only text is in pictures."""
         if entry.begun - entry.tried >= INTERRUPTIONS:
             return self.failed(entry, "interrupted", "the server ended each time"), None
         if attachment.size > self._most_size:
@@ -103,7 +103,7 @@ class Outcomes:
                             entry.left = (*entry.left, "recognition")
                             entry.save()
                         verdict = replace(verdict, cut=True, characters=None)
-                    # Whatever was wrong before, this machine reads them now.
+                    # Whatever was wrong before, this machine reads such documents now.
                     self._queue.note_unfit(way.kind, None)
                     completed = self._completed(entry, verdict, text)
                     if completed is not None:
@@ -130,7 +130,7 @@ class Outcomes:
     def thumbnail(
         self, entry: Entry, attachment: Attachment, way: Way, stopping: Callable[[], bool]
     ) -> tuple[Thumbnail, tuple[bytes, ...]] | None:
-        """How drawing ended, with the pictures; None when it is to be tried again."""
+        """The outcome of drawing, with the pictures; None when it is to be tried again."""
         if entry.begun - entry.tried >= INTERRUPTIONS:
             return Thumbnail(now(), entry.tried, "interrupted", "the server ended each time"), ()
         if attachment.size > self._most_size:
@@ -156,7 +156,7 @@ class Outcomes:
         return None
 
     def not_now(self, entry: Entry) -> Literal[False]:
-        """The machine is why it can't be drawn: nothing else that is left of it waits until that is put right."""
+        """It can't be drawn because of the machine: no other stage that is left waits until that is mended."""
         entry.begun = max(0, entry.begun - 1)
         entry.unfit += 1
         entry.left = (*entry.left[1:], entry.left[0])
@@ -164,7 +164,7 @@ class Outcomes:
         return False
 
     def _of_the_machine(self, entry: Entry, detail: str) -> tuple[Extraction, None] | None:
-        """The outcome when the machine is the reason; None when it is known already. The entry stays."""
+        """The outcome when the machine is the reason; None when it is noted already. The entry stays."""
         entry.begun -= 1
         entry.unfit += 1
         entry.again = False
@@ -175,12 +175,12 @@ class Outcomes:
         return Extraction(now(), entry.tried, "environment", detail), None
 
     def failed(self, entry: Entry, reason: Reason, detail: str, verdict: Verdict | None = None) -> Extraction:
-        """The outcome when the document is the reason: it waits for no machine any more."""
+        """The outcome when the document is the reason: it no longer waits for the machine."""
         entry.unfit = 0
         return Extraction(now(), entry.tried, reason, detail, recognition=self._recognition(verdict))
 
     def _completed(self, entry: Entry, verdict: Verdict, text: StagedText) -> Extraction | None:
-        """The outcome where there is a text; None where it is blank."""
+        """The outcome when there is a text; None when it is blank."""
         content = text.content()
         if not content.strip():
             return None

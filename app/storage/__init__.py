@@ -1,4 +1,4 @@
-"""Storage: where the bytes of attachments lie, with their records, their texts and how those were taken out.
+"""Storage: the bytes of attachments, with their records, their texts and the outcomes of extraction.
 
 It imports `app.errors`, `app.ids`, `app.files` and the measures, and nothing that knows an index, a request or a document.
 Read `contract` first: everything that others may count on is said there; `filesystem` and `memory` keep it.

@@ -11,8 +11,8 @@ The folder of an id is its partition, the first three hex digits of its SHA-256,
 folders fill evenly whatever form the ids have. Rejected: a folder for each attachment (one more directory to create and to
 sync for every upload), and folders by time (a day's uploads all in one).
 
-Every artefact comes and goes by a rename or an unlink in its folder: so none is ever seen half, the folder's own mtime
-tells that something has changed in it, and a record's inode and times tell one from the next.
+Every artefact comes and goes by a rename or an unlink in its folder: so nobody ever sees half of one, the folder's own
+mtime tells that something in it has changed, and a record's inode and times distinguish it from the next one.
 """
 
 from __future__ import annotations
@@ -63,26 +63,27 @@ from app.storage.contract import (
 )
 from app.storage.receiving import copy
 
-#: Bytes that are read of a file first, more than a record has, and then at once, for a text.
+#: Bytes of the first read of a file, more than a record has, and of each further read, as of a text.
 SMALL_FILE = 16 * 1024
 LARGE_PIECE = 1024 * 1024
-#: Bytes of a piece of a file that is read for others.
+#: Bytes of each piece of a file that `chunks` yields.
 PIECE = 256 * 1024
-#: Bytes of a body between two looks at the room: one without a length can be of any size, and others fill the disk too.
+#: Bytes of a body between two looks at the free space: a body without a length can have any size, and others fill the
+#: disk too.
 LOOK_EVERY = 64 * 1024 * 1024
 
-# A look into an enumeration costs as much as a line of code.
+# Looking up a member of an enumeration costs as much as a line of code.
 _RECORD, _OUTCOME, _BYTES = Artefact.RECORD, Artefact.OUTCOME, Artefact.BYTES
 _INCOMING = "incoming"
 _SUFFIXES = frozenset(f".{each}" for each in Artefact)
 _PARTITION = re.compile(r"[0-9a-f]{3}")
 _TEMPORARY = re.compile(r"[0-9a-f]{32}")
-# What earlier versions wrote beside the file that it was to replace; now it is in `incoming`.
+# Temporary files that earlier versions wrote beside the file that they were to replace; now they are in `incoming`.
 _REPLACEMENT = re.compile(r"\.[\w.-]+\.new")
 
 
 class _StagedFile:
-    """Bytes in `incoming`. The open descriptor holds the file's lock, which tells a sweep that somebody is at it."""
+    """Bytes in `incoming`. The open descriptor holds the file's lock, which tells a sweep that somebody uses it."""
 
     def __init__(self, path: Path, file: BinaryIO, measured: Measured, final: Callable[[str], str]) -> None:
         self.measured = measured
@@ -119,7 +120,7 @@ class _StagedText:
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path = path
         self._raw = file
-        #: Without it a disk that is full would take a part of what is written, and say nothing.
+        #: Buffered: otherwise a full disk would take a part of what is written without an error.
         self.file: BinaryIO = io.BufferedRandom(file)  # type: ignore[arg-type]
 
     def content(self) -> bytes:
@@ -128,7 +129,7 @@ class _StagedText:
             return os.pread(self._raw.fileno(), os.fstat(self._raw.fileno()).st_size, 0)
 
     def sync(self) -> bool:
-        """Make it durable; False where there is nothing in it. Raises OSError."""
+        """Make the text durable; False when it is empty. Raises OSError."""
         self.file.flush()
         if not os.fstat(self._raw.fileno()).st_size:
             return False
@@ -136,7 +137,7 @@ class _StagedText:
         return True
 
     def close(self) -> None:
-        # What could not be written is not wanted any more; the descriptor is closed all the same.
+        # What could not be written is not wanted any more; the descriptor is closed anyway.
         with contextlib.suppress(OSError):
             self.file.close()
         with contextlib.suppress(OSError):
@@ -179,8 +180,8 @@ class Filesystem:
     """The Storage contract on a folder of a local filesystem with working rename, fsync and flock."""
 
     def __init__(self, data: Path, *, reserve: int = 0) -> None:
-        """`data`: the data folder. `reserve`: bytes of the filesystem that uploads leave free. Creates the folders that are
-        missing. Raises StorageFull or StorageFailed."""
+        """`data`: the data folder. `reserve`: bytes of the filesystem that uploads leave free. Creates missing folders.
+        Raises StorageFull or StorageFailed."""
         self.reserve = reserve
         self._data = data
         self._incoming = data / _INCOMING
@@ -201,7 +202,7 @@ class Filesystem:
         return Path(self._name(attachment_id, artefact))
 
     def _name(self, attachment_id: str, artefact: Artefact) -> str:
-        # Every read needs one; a Path costs ten times this.
+        # Every read needs a path; a Path object costs ten times this.
         return f"{self._prefix}{key(attachment_id, artefact)}"
 
     def _folder(self, partition: int) -> str:
@@ -211,7 +212,7 @@ class Filesystem:
         return Path(self._folder(partition_of(attachment_id)))
 
     def _named(self, name: str) -> Path:
-        """The path of a name that was told. Raises ValueError for one that leads elsewhere."""
+        """The path of a name that the storage told. Raises ValueError for a name that leads elsewhere."""
         parts = PurePosixPath(name).parts
         if ".." in parts or "\0" in name or len(parts) < 2 or parts[0] not in (ATTACHMENTS, _INCOMING):
             raise ValueError("not a name of the storage")
@@ -293,7 +294,7 @@ class Filesystem:
 
     def read(self, attachment_id: str, artefact: Artefact) -> bytes | None:
         try:
-            # Half the system calls of a file object, and what a rebuild makes of every attachment.
+            # Half the system calls of a file object; a rebuild reads every attachment this way.
             descriptor = os.open(self._name(attachment_id, artefact), os.O_RDONLY | os.O_CLOEXEC)
             try:
                 pieces = [os.read(descriptor, SMALL_FILE)]
@@ -379,7 +380,7 @@ class Filesystem:
             path.unlink()
             sync_folder(path.parent)
 
-    # For those who walk over everything
+    # Walks over everything
 
     def changed(self, since: Sequence[float]) -> list[int]:
         with typed_errors():

@@ -35,7 +35,7 @@ class HeldContent:
         return self._content[start:stop]
 
     def chunks(self, start: int, stop: int) -> Iterator[bytes]:
-        # One piece: it takes no more memory than the bytes do.
+        # One piece: it takes no memory beyond the bytes.
         if piece := self._content[start:stop]:
             yield piece
 

@@ -1,7 +1,7 @@
-"""Attachments in memory: for tests that need no disk, and what the contract's suite holds beside the filesystem.
+"""Attachments in memory, for tests that need no disk; the contract's suite runs over it as over the filesystem.
 
-It keeps every promise but the durable ones: a process that ends takes all with it. What is staged is kept by its holder
-alone, so nothing is ever left behind to be swept.
+It keeps every promise but the durable ones: everything ends with its process. Staged bytes are kept by their holder alone,
+so nothing is ever left behind to be swept.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from app.storage.receiving import copy
 
 @dataclass(frozen=True)
 class _Kept:
-    """An artefact. `number` is of this writing alone; `moment` in seconds since 1970."""
+    """An artefact. `number` is unique to this write; `moment` is in seconds since 1970."""
 
     content: bytes
     number: int
@@ -163,7 +163,7 @@ class Memory:
     def _remove(self, attachment_id: str, artefacts: Iterable[Artefact]) -> None:
         for each in artefacts:
             key(attachment_id, each)
-            # Each by itself: whoever looks in between sees the order.
+            # One by one: a reader in between sees the order.
             with self._lock:
                 kept = self._kept.get(attachment_id, {})
                 if kept.pop(each, None) is not None:
@@ -208,7 +208,7 @@ class Memory:
     def remove_thumbnail(self, attachment_id: str) -> None:
         self._remove(attachment_id, (Artefact.THUMBNAIL,))
 
-    # For those who walk over everything
+    # Walks over everything
 
     def changed(self, since: Sequence[float]) -> list[int]:
         with self._lock:
@@ -251,7 +251,7 @@ class Memory:
 
 
 def _named(name: str) -> tuple[str, Artefact]:
-    """What `name_of` made the name of. Raises ValueError for any other."""
+    """The id and artefact whose name `name_of` made. Raises ValueError for any other name."""
     stem, _, suffix = name.rpartition("/")[2].rpartition(".")
     with contextlib.suppress(ValueError):
         artefact = Artefact(suffix)

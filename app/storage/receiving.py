@@ -1,4 +1,4 @@
-"""The write loop that no storage may do differently: bytes are counted, hashed and bounded as they come."""
+"""The write loop of every storage: bytes are counted, hashed and bounded as they come."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable
 from app.errors import FileTooLarge
 from app.storage.contract import Measured
 
-#: Bytes that are hashed in the thread that receives them. SHA-256 is slower than anything else on a byte's way, so of
-#: larger files it runs beside the rest; for smaller ones a second thread would cost more than it saves.
+#: Bytes of a file that are hashed in the thread that receives them. SHA-256 is slower than anything else on a byte's way, so
+#: for larger files it runs beside the rest; for smaller ones a second thread would cost more than it saves.
 HASHED_ALONE = 4 * 1024 * 1024
-#: Chunks that may wait for their hashing: memory for each upload, at the size in which chunks come.
+#: Chunks that may wait to be hashed: so much memory for each upload, times the size in which chunks come.
 HASHED_AHEAD = 4
 
 
 class Digest:
-    """The SHA-256 of chunks that are not changed any more; to be closed. Of one thread."""
+    """The SHA-256 of chunks that are not changed any more. The caller closes it. For one thread."""
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()

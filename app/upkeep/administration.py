@@ -1,6 +1,6 @@
 """What people do with one of the store's indices: compare it with its file, extend it, move it, go back, clean up.
 
-A method with `dry` changes nothing and says what it would do. Each answers what `scripts/index --json` prints:
+A method with `dry` changes nothing and returns what it would do. Each returns what `scripts/index --json` prints:
 docs/commands.md.
 """
 
@@ -26,7 +26,7 @@ from app.upkeep.partitions import Partitions
 
 Json = dict[str, Any]
 
-#: Told what goes on: documents done, of how many.
+#: Reports progress: documents done, documents in all.
 Progress = Callable[[int, int], None]
 
 _WORST = (NOTHING, SETTINGS, UPDATE, MIGRATION, NEWER)
@@ -34,8 +34,8 @@ _WORST = (NOTHING, SETTINGS, UPDATE, MIGRATION, NEWER)
 
 @dataclass(frozen=True)
 class Administration:
-    """One index of one store. `data`: the data folder, as of `Exchange`. `from_records`: whether its documents are made from
-    records, and go with them."""
+    """One index of one store. `data`: the data folder, as for `Exchange`. `from_records`: whether its documents are
+    made from records, and are removed with them."""
 
     alias: str
     definition: Json
@@ -52,7 +52,7 @@ class Administration:
     # Looking
 
     def status(self) -> Json:
-        """What differs between file and cluster, and what there is. Raises WrongIndex and the errors of the index."""
+        """The differences between file and cluster, and the generations. Raises WrongIndex and the errors of the index."""
         name = self.generations.current()
         found = self._differences(name) if name is not None else []
         return {
@@ -83,7 +83,7 @@ class Administration:
         return name
 
     def _known(self, name: str) -> list[Difference]:
-        """The differences of an index that is not of a newer version."""
+        """The differences of an index that no newer version has made."""
         found = self._differences(name)
         if any(each.needs == NEWER for each in found):
             raise WrongIndex(f"the index [{name}] was made by a newer version: nothing was changed")
@@ -92,7 +92,7 @@ class Administration:
     # Changing
 
     def create(self, dry: bool) -> Json:
-        """Make the first generation where there is no index."""
+        """Make the first generation when there is no index."""
         name = self.generations.current()
         missing = name is None
         if missing and not dry:
@@ -101,7 +101,8 @@ class Administration:
         return {"index": self.alias, "generation": name, "needed": missing, "done": missing and not dry}
 
     def update(self, dry: bool) -> Json:
-        """Add the fields of the file that the index has not. `refused`: what an update can't do; then nothing is done."""
+        """Add the fields of the file that the index does not have. `refused`: what an update can't do; then nothing is
+        done."""
         name = self._current()
         found = self._known(name)
         added = [each.field for each in found if each.needs == UPDATE]
@@ -120,9 +121,9 @@ class Administration:
         drop: Collection[str] = (),
         progress: Progress = lambda done, total: None,
     ) -> Json:
-        """Carry everything over to a new generation that is as the file says. `force`: also where nothing needs it.
+        """Carry everything over to a new generation that is as the file says. `force`: even when nothing needs it.
 
-        `refused`: fields that documents have and the file has not, and which are not to be dropped; nothing is done.
+        `refused`: fields that documents have, the file does not have and the caller does not drop; then nothing is done.
         """
         name = self._current()
         found = self._known(name)
@@ -168,7 +169,7 @@ class Administration:
         return {**result, **self._exchange(self.generations, name, target.name, drop, progress)}
 
     def _lost(self, name: str, wanted: Json, drop: Collection[str]) -> list[str]:
-        """Fields in which documents of the index `name` have values, and which an index with these mappings refuses."""
+        """Fields in which documents of the index `name` have values and which an index with these mappings refuses."""
         here = self.generations.described(name)[0].get("properties", {})
         return self.generations.carrying(name, here.keys() - wanted["properties"].keys() - {*drop, *self._derived})
 
@@ -181,7 +182,7 @@ class Administration:
     ) -> Json:
         began = time.monotonic()
         partitions = Partitions(self.storage) if self.from_records else None
-        # An older generation to go back to has not all that is derived by now.
+        # An older generation does not have all fields that are derived by now.
         target = (self.definition["mappings"] if into is None else generations.described(into)[0])["properties"]
         left_out = {*drop, *(each for each in self._derived if each not in target)}
         derive = partial(carried_over, self.storage) if self.from_records else _unchanged
@@ -198,7 +199,7 @@ class Administration:
         }
 
     def configure(self, dry: bool, settings: Json | None) -> Json:
-        """Change settings of the index that is used; None: to what the file says."""
+        """Change settings of the index in use; None: to what the file says."""
         name = self._current()
         wanted = settings
         if wanted is None:
@@ -209,7 +210,7 @@ class Administration:
         return {"index": self.alias, "generation": name, "settings": wanted, "done": bool(wanted) and not dry}
 
     def removable(self, names: Collection[str]) -> list[str]:
-        """The generations that `remove` may remove: those named, or all that are not used. Raises NotFound, WrongIndex."""
+        """The generations that `remove` may remove: those named, or all that are not in use. Raises NotFound, WrongIndex."""
         current = self.generations.current()
         old = self.generations.old()
         for each in names:
@@ -220,7 +221,7 @@ class Administration:
         return [each for each in old if not names or each in names]
 
     def remove(self, names: Collection[str]) -> None:
-        """Remove generations for good. Raises WrongIndex for one that is used or another store's."""
+        """Remove generations for good. Raises WrongIndex for one that is in use or another store's."""
         for each in names:
             self.generations.remove(each)
 

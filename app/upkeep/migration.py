@@ -1,12 +1,11 @@
 """The documents of one generation, carried over to another while the store goes on (app/upkeep/exchange.py).
 
-They are carried with their versions, so that chats, which have no files, move too. What is derived from the name and the
-text (the fields that differ between mapping versions) is made again by the function that an upload uses. The text comes
+They are carried with their versions, so that chats, which have no files, move too. Fields that are derived from the name
+and the text (those that differ between mapping versions) are made again by the function that an upload uses. The text comes
 from its file: extraction, the expensive part, is not repeated, and Elasticsearch does not have to send pages of texts.
-Elasticsearch numbers every operation on a shard (`_seq_no`), and a checkpoint says up to
-which number all are done: what has a higher one is new or changed since. Removals leave no document to look for: for
-attachments the partitions of the storage tell (app/upkeep/partitions.py), and in the end the documents are counted on
-both sides.
+Elasticsearch numbers every operation on a shard (`_seq_no`), and a checkpoint tells up to which number all are done: a
+document with a higher one is new or has changed since. Removals leave no document to look for: of attachments the partitions
+of the storage tell them (app/upkeep/partitions.py), and in the end the documents are counted on both sides.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from app.index.generations import Generations
 from app.upkeep.exchange import Json
 from app.upkeep.partitions import Partitions
 
-#: Documents between two notes of how far the copy is.
+#: Documents between two notes of progress.
 NOTE_EVERY = 5000
 #: Ids asked for at once.
 _PAGE = 1000
 
-#: Told what goes on: documents copied, of how many.
+#: Reports progress: documents copied, documents in all.
 Progress = Callable[[int, int], None]
 
 
@@ -44,8 +43,8 @@ class Copy:
         derived: Collection[str] = (),
         derive: Callable[[Json], Json] = lambda source: source,
     ) -> None:
-        """`partitions`: those of the records, None for documents that have none. `drop`: fields to leave out. `derived`:
-        fields not to read, because `derive` makes them again from the rest."""
+        """`partitions`: those of the records, None for documents without records. `drop`: fields to leave out. `derived`:
+        fields that are not read, because `derive` makes them again from the rest."""
         self.copied = 0
         self._generations = generations
         self._origin = origin
@@ -72,7 +71,7 @@ class Copy:
             while page := self._write(name, islice(changes, NOTE_EVERY)):
                 count, last = page
                 done += count
-                # A number may be given and not yet be visible while higher ones are; up to the checkpoint all are.
+                # A number may be taken and not yet visible while higher ones are; up to the checkpoint all are visible.
                 self._marks[shard] = max(self._marks.get(shard, -1), min(last, checkpoint))
                 yield self._state()
                 self._progress(min(done, total), total)
@@ -86,13 +85,13 @@ class Copy:
         return {"origin": self._origin, "marks": {str(shard): mark for shard, mark in self._marks.items()}}
 
     def _checkpoints(self) -> dict[int, int]:
-        # Before the refresh, so that everything up to them is seen after it.
+        # Asked before the refresh, so that everything up to them is visible after it.
         checkpoints = self._generations.checkpoints(self._origin)
         self._generations.refresh(self._origin)
         return checkpoints
 
     def _write(self, name: str, hits: Iterator[Json]) -> tuple[int, int] | None:
-        """Write these; how many there were and the highest number, or None when there was none."""
+        """Write these documents; returns how many there were and the highest number, or None when there was none."""
         last = -1
         known = self._partitions if self._followed else None
 
@@ -124,7 +123,7 @@ class Copy:
         if self._partitions is None:
             return 0
         if not self._followed:
-            # Moment 0: whatever went, and whenever, while this or an earlier run copied.
+            # Moment 0: everything that was removed while this or an earlier run copied.
             self._generations.refresh(name)
             self._partitions.assume(self._generations.ids(name), 0.0)
             self._followed = True
@@ -132,7 +131,7 @@ class Copy:
         return self._remove(name, gone)
 
     def _remove(self, name: str, ids: list[str]) -> int:
-        """Remove those that the origin has no more; how many."""
+        """Remove the documents that the origin no longer has; returns how many."""
         count = 0
         for first in range(0, len(ids), _PAGE):
             page = ids[first : first + _PAGE]
@@ -146,7 +145,7 @@ class Copy:
         self._generations.refresh(name)
         if self._equal(name):
             return
-        # Documents that went without a record of theirs going, as chats could.
+        # Documents that were removed without the removal of a record, as chats could be.
         left = set(self._generations.ids(self._origin))
         self._remove(name, [each for each in self._generations.ids(name) if each not in left])
         self._generations.refresh(name)

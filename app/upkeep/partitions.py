@@ -1,4 +1,4 @@
-"""Which records came, changed and went: the partitions of a storage, read again only when something in them has changed.
+"""Which records came, changed and went: a partition of the storage is read again only when something in it has changed.
 
 Memory: the ids that were read, about 21 bytes each.
 """
@@ -14,8 +14,8 @@ from app.storage.contract import PARTITIONS, Storage, partition_of
 
 @dataclass(frozen=True)
 class Change:
-    """What has become of a partition: ids whose record went, ids whose record is new or changed, and those of which there
-    is the outcome of an extraction."""
+    """The changes of a partition: ids whose record is gone, ids whose record is new or changed, and ids that have the
+    outcome of an extraction."""
 
     gone: set[str]
     new: list[str]
@@ -23,7 +23,7 @@ class Change:
 
 
 class Partitions:
-    """What is known of the partitions of `storage`; nothing at first."""
+    """The known state of the partitions of `storage`; empty at first."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -32,7 +32,7 @@ class Partitions:
         self._ids = [""] * PARTITIONS
 
     def assume(self, ids: Iterable[str], moment: float, partitions: int = PARTITIONS) -> None:
-        """Take it that the first `partitions` were read at `moment` and that these ids are in all of them together."""
+        """Assume that the first `partitions` were read at `moment`, and that these ids are what they all hold together."""
         found: list[list[str]] = [[] for _ in range(PARTITIONS)]
         for attachment_id in ids:
             found[partition_of(attachment_id)].append(attachment_id)
@@ -40,7 +40,7 @@ class Partitions:
         self._read_at[:partitions] = [moment] * partitions
 
     def add(self, ids: Iterable[str]) -> None:
-        """Take it that these ids are in their partitions, whenever those were read."""
+        """Assume that these ids are in their partitions, whenever those were read."""
         for attachment_id in ids:
             self._ids[partition_of(attachment_id)] += f"\n{attachment_id}"
 
@@ -49,11 +49,11 @@ class Partitions:
         return self._storage.changed(self._read_at)
 
     def read(self, number: int) -> Change:
-        """Read a partition; what has changed in it since the last time. Raises StorageFailed."""
+        """Read a partition; returns what has changed in it since the last time. Raises StorageFailed."""
         before = set(self._ids[number].split())
         since = self._read_at[number]
         self._read_at[number] = time.time()
-        # An extracted text changes the document as the record does. What was not there is new in any case.
+        # An extracted text changes the document as the record does. An id that was not there is new in any case.
         found = self._storage.changes(number, since, before)
         self._ids[number] = "\n".join(found.records)
         new = [each for each in found.records if each not in before or each in found.modified]

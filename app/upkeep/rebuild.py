@@ -16,7 +16,7 @@ from app.storage.contract import PARTITIONS, Storage
 from app.upkeep.exchange import Exchange, Json
 from app.upkeep.partitions import Partitions
 
-#: Told what goes on: partitions done of all, documents written so far.
+#: Reports progress: partitions done, partitions in all, documents written so far.
 Progress = Callable[[int, int, int], None]
 
 
@@ -37,7 +37,8 @@ class Rebuild:
         self._progress: Progress = lambda done, total, documents: None
 
     def run(self, progress: Progress | None = None) -> str:
-        """Fill the next generation from the records and put it behind the alias; its name. Errors as `Exchange.run`."""
+        """Fill the next generation from the records and put it behind the alias; returns its name. Errors as in
+        `Exchange.run`."""
         self._progress = progress or self._progress
         return Exchange(self._generations, self._data).run(self)
 
@@ -46,12 +47,12 @@ class Rebuild:
         if state and "folders" in state:
             began, done = float(state["began"]), int(state["folders"])
             self.resumed_from = done
-            # Also with no partition done: of the one that was being read there may be documents already.
-            # What is in the index is taken as read when the build began: all that changed since is read again.
+            # Also when no partition is done: there may be documents of the one that was being read.
+            # What the index holds counts as read when the build began: everything that changed since is read again.
             self._generations.refresh(name)
             self._partitions.assume(self._generations.ids(name), began, done)
         yield {"began": began, "folders": done}
-        # Partitions that have been read, and how many writes there were by then: one is done when those are.
+        # Partitions that have been read, with the number of writes by then: one is done when these writes are.
         read: deque[tuple[int, int]] = deque()
 
         def writes() -> Iterator[Write]:
@@ -74,7 +75,7 @@ class Rebuild:
         self._progress(PARTITIONS, PARTITIONS, self.written)
 
     def follow(self, name: str) -> int:
-        # Not counted as written: within the margin of a change, the same documents are written more than once.
+        # Not counted: within the margin of a change, the same documents are written more than once.
         return self._bring(name, self._partitions.changed())
 
     def finish(self, name: str) -> None:
@@ -82,7 +83,8 @@ class Rebuild:
         self._generations.refresh(name)
 
     def _bring(self, name: str, partitions: Iterable[int]) -> int:
-        """Bring the documents of these partitions to what their records say now; how many were written or removed."""
+        """Bring the documents of these partitions up to date with their records; returns how many were written or
+        removed."""
         return self._generations.fill(name, (write for each in partitions for write in self._read(each)))
 
     def _read(self, number: int) -> Iterator[Write]:
@@ -97,7 +99,7 @@ class Rebuild:
                 attachment = Attachment.from_record(record)
                 if attachment.id != attachment_id:
                     raise ValueError("the record of another attachment")
-                # With the text that was extracted: that is not done again.
+                # With the extracted text: extraction is not repeated.
                 document = document_of(self._storage, attachment, attachment_id in change.extracted)
             except (StoreError, ValueError):
                 self.damaged.add(attachment_id)

@@ -29,7 +29,7 @@ class Reconciler:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop after what is at hand; waits for it."""
+        """Stop after the work at hand, and wait for that."""
         self._stop.set()
         self._thread.join()
 
@@ -42,7 +42,7 @@ class Reconciler:
                     log.info("settled %d journal entries", decided)
                 self._store.settling.sweep(self._grace)
             except IndexUnavailable:
-                # It is said by every request and by /health; here it only means: later.
+                # Every request and /health say it; here it only means: later.
                 pass
             except Exception:
                 log.exception("reconciling failed; it goes on")

@@ -1,4 +1,4 @@
-"""What can be done about a finding, and doing it. Damaged data is never removed: it is reported, and stays."""
+"""Repairs of findings. Damaged data is never removed: it is reported, and stays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.model.attachment import Attachment
 from app.services.store import Store
 from app.upkeep.verify import Checker, Finding
 
-#: What is done about a finding, in words; what is not here is only reported.
+#: The repair of each finding, in words; a finding that is not here is only reported.
 ACTIONS = {
     "record-without-document": "index",
     "differing-document": "index",
@@ -34,7 +34,7 @@ class Repair:
     """Repairs one store; every finding is looked at again right before."""
 
     def __init__(self, store: Store, checker: Checker, data: Path, *, grace: float) -> None:
-        """`data`: the data folder. `grace`: as of `Checker`."""
+        """`data`: the data folder. `grace`: as for `Checker`."""
         self._store = store
         self._checker = checker
         self._data = data
@@ -61,13 +61,13 @@ class Repair:
             if finding.stored:
                 return self._store.storage.holds(finding.path)
             return (self._data / finding.path).exists()
-        # Of a file without a record too: the record may have come since, as while a backup is copied back.
+        # A file without a record too: the record may have come since, as when a backup is being copied back.
         return finding.id is not None and any(
             (each.code, each.path) == (finding.code, finding.path) for each in self._checker.examine([finding.id])
         )
 
     def _certain(self, finding: Finding) -> bool:
-        """Whether it is still so, and no upload or delete of this id is under way."""
+        """Whether the finding persists, and no upload or delete of this id is under way."""
         before = self._store.journal.ids()
         return self._still(finding) and finding.id not in before | self._store.journal.ids()
 
@@ -76,8 +76,8 @@ class Repair:
             record = self._store.storage.record(finding.id) if finding.id else None
             if record is None:
                 return
-            # The present as the version: somebody else's change of the document has an earlier one, and the removal
-            # that a delete leaves has a later one, so refused means that a delete was faster.
+            # The present as the version: another change of the document has an earlier one, and the removal that a
+            # delete leaves has a later one, so a refusal means that a delete was faster.
             try:
                 document = document_of(self._store.storage, Attachment.from_record(record))
                 present = max(document.version, time.time_ns() // 1000)
@@ -86,7 +86,7 @@ class Repair:
                 return
 
     def _remove_document(self, finding: Finding) -> None:
-        # The index itself refuses to write to another store's.
+        # The index refuses writes to another store's index by itself.
         if finding.id is not None and self._certain(finding):
             self._store.index.remove([finding.id])
 
@@ -101,25 +101,25 @@ class Repair:
             path.unlink(missing_ok=True)
 
     def _extract(self, finding: Finding) -> None:
-        # A running server does it; without one it is done when one runs.
+        # A running server does it, or the next one that runs.
         if finding.id is not None and self._certain(finding):
             self._store.storage.remove_text(finding.id)
-            # Its thumbnails are as they should be, or another finding.
+            # Its thumbnails are in order, or another finding.
             self._store.queue.add(finding.id, left=self._left(finding.id, ("text", "recognition")))
 
     def _draw(self, finding: Finding) -> None:
-        # The same. Where nobody draws here they are gone, and `scripts/store extract --thumbnails` makes them.
+        # The same. Where drawing is off they are gone, and `scripts/store extract --thumbnails` makes them.
         if finding.id is not None and self._certain(finding):
             self._store.storage.remove_thumbnail(finding.id)
             if left := self._left(finding.id, ("thumbnail",)):
                 self._store.queue.add(finding.id, left=left)
 
     def _left(self, attachment_id: str, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
-        """Those of the stages that there are for this attachment."""
+        """The stages among these that this attachment has."""
         attachment = self._store.records.attachment(attachment_id)
-        return (
-            () if attachment is None else tuple(each for each in self._store.steps.stages(attachment) if each in stages)
-        )
+        if attachment is None:
+            return ()
+        return tuple(each for each in self._store.steps.stages(attachment) if each in stages)
 
     def _settle(self, finding: Finding) -> None:
         self._store.settling.settle()

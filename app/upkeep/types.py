@@ -1,5 +1,5 @@
-"""Media types that are stored and are not what the content says: of files that an earlier version, which saw less of them,
-took for something else."""
+"""Stored media types that differ from what the content says: an earlier version knew fewer types and took the files for
+something else."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from app.services.store import Store
 
 log = logging.getLogger(__name__)
 
-#: Dialects that say themselves what a file is, and take no other.
+#: Dialects that declare the type of a file, and take no other.
 OWN_TYPES = frozenset({"coder"})
-#: Records that are changed at once: uploads and deletes wait for that long, about a tenth of a second.
+#: Records that are changed at once: uploads and deletes wait meanwhile, about a tenth of a second.
 BATCH = 25
 
 
 @dataclass(frozen=True)
 class Difference:
-    """An attachment of which the record says another type than its content."""
+    """An attachment whose record says another type than its content."""
 
     id: str
     stored: str
@@ -30,7 +30,7 @@ class Difference:
 
 
 class Types:
-    """Looks through one store. `attachments`: how many were looked at; `unread`: whose bytes could not be."""
+    """Looks through one store. `attachments`: how many were looked at; `unread`: those whose bytes could not be read."""
 
     def __init__(self, store: Store, tenant: str | None = None) -> None:
         self.attachments = 0
@@ -39,7 +39,7 @@ class Types:
         self._tenant = tenant
 
     def differences(self, progress: Callable[[int], None] = lambda done: None) -> Iterator[Difference]:
-        """The attachments, of one tenant or all, whose stored type differs."""
+        """The attachments, of one tenant or of all, whose stored type differs."""
         for attachment in self._store.records.all():
             if attachment.dialect in OWN_TYPES or self._tenant not in (None, attachment.tenant):
                 continue
@@ -60,7 +60,7 @@ class Types:
                 yield Difference(attachment.id, attachment.media_type, found)
 
     def apply(self, differences: list[Difference]) -> int:
-        """Put them right; how many were. Raises as `Changes.retype`."""
+        """Correct them; returns how many. Errors as in `Changes.retype`."""
         done = 0
         for start in range(0, len(differences), BATCH):
             done += len(

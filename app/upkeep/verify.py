@@ -1,7 +1,7 @@
 """Whether files and index are what they should be: a checker that changes nothing and yields typed findings.
 
-Uploads and deletes may go on meanwhile. What looks wrong is looked at again after a moment, twice; an id that the
-journal holds is undecided, and no finding but the entry's own when nobody works on it.
+Uploads and deletes may go on meanwhile. What looks wrong is looked at again after a moment, twice. An id that the journal
+holds is undecided: it is no finding, except as the entry itself when nobody works on that.
 
 Memory does not grow with the store: records are read partition by partition, documents page by page.
 """
@@ -51,7 +51,7 @@ CODES = (
     "thumbnail-without-record",
 )
 
-#: What an extraction that is still to come explains, its drawing among it.
+#: Findings that an extraction or a drawing that is still to come explains.
 EXTRACTED = (
     "damaged-text",
     "text-without-record",
@@ -66,10 +66,10 @@ MOMENT = 1.0
 LOOKS = 2
 
 _ENTRY = re.compile(r"[0-9a-f]{32}\.(upload|delete|change|new|spare)")
-# What earlier versions wrote beside the file that it was to replace; now it is in `incoming`.
+# Temporary files that earlier versions wrote beside the file that they were to replace; now they are in `incoming`.
 _REPLACEMENT = re.compile(r"\.[\w.-]+\.new")
 _ROOT = {"store.json", "tokens.json", "attachments", "incoming", "journal", "extraction", "sign-ins", "points"}
-# The second is what earlier versions wrote.
+# Earlier versions wrote the second.
 _ROOT |= {"elasticsearch", "sign-in-attempts", "sign-in-failures.json"}
 _ROOT |= {".lock", ".tokens.lock", ".door.lock", ".work.lock", ".rebuild.lock", ".points.lock"}
 _ROOT |= {".bulk.lock", ".text.lock"}
@@ -80,14 +80,14 @@ _WORK = re.compile(
 _SIGN_IN = re.compile(r"[0-9a-f]{64}")
 _POINT = re.compile(r"[\w-]{43}", re.ASCII)
 
-#: Told what goes on: the stage (folders or documents), done, of all.
+#: Reports progress: the stage (folders or documents), how many are done, how many there are.
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`path` is relative to the data folder, None for a document; `id` is None for what belongs to no attachment. `stored`:
-    the path is a name of the storage."""
+    """`path` is relative to the data folder, None for a document; `id` is None when it belongs to no attachment. `stored`:
+    whether the path is a name of the storage."""
 
     code: str
     path: str | None
@@ -97,7 +97,7 @@ class Finding:
 
 
 class Checker:
-    """Checks one store. `attachments` and `documents` count what was looked at."""
+    """Checks one store. `attachments` and `documents` count those that were looked at."""
 
     def __init__(
         self, storage: Storage, generations: Generations, data: Path, *, grace: float, read_data: bool = False
@@ -159,7 +159,7 @@ class Checker:
         return list(dict.fromkeys(finding.id for finding in self.examine(ids, self._read_data) if finding.id))
 
     def _confirmed(self, ids: list[str]) -> Iterator[Finding]:
-        """The findings of `ids` that are still there after the looks; none of an id that is under way."""
+        """The findings of `ids` that persist through all looks; none for an id that is under way."""
         found: list[Finding] = []
         for _ in range(LOOKS if ids else 0):
             time.sleep(MOMENT)
@@ -170,7 +170,7 @@ class Checker:
             found = [
                 each
                 for each in found
-                # What waits for its extraction gets its text, its document or its removal from there.
+                # What waits for extraction gets its text, its document or its removal by that.
                 if each.id not in under_way and not self._awaited(each)
             ]
             ids = list(dict.fromkeys(each.id for each in found if each.id))
@@ -179,7 +179,7 @@ class Checker:
         yield from found
 
     def _awaited(self, finding: Finding) -> bool:
-        """Whether what is in the queue puts it right. Thumbnails that are still to be drawn leave a text as it is."""
+        """Whether an entry in the queue will put it right. Thumbnails that are still to be drawn leave a text as it is."""
         if finding.id is None or finding.code not in EXTRACTED:
             return False
         return self._queue.reads(finding.id) if finding.code == "damaged-text" else self._queue.has(finding.id)
@@ -204,7 +204,7 @@ class Checker:
             if record is None:
                 has_bytes = self._storage.size(attachment_id) is not None
                 if source is not None and has_bytes:
-                    # No upload and no delete leaves that, however it ends: a record was there, and is lost.
+                    # No upload or delete leaves this, however it ends: there was a record, and it is lost.
                     yield finding("missing-record", Artefact.RECORD)
                     return
                 if source is not None:
@@ -286,13 +286,13 @@ class Checker:
         yield from self._orphans(suspects)
 
     def _orphans(self, ids: list[str]) -> Iterator[Finding]:
-        # Whatever files there are of them were found in their folder, and these left for here.
+        # Their files, if any, were found in their folder, and these findings were left to this place.
         yield from (each for each in self._confirmed(ids) if each.code == "document-without-record")
 
     # Files
 
     def _known(self) -> Iterator[Finding]:
-        """What does not belong where it is, and temporary files that nobody needs; the embedded node's data is its own."""
+        """Files that do not belong where they are, and temporary files that nobody needs; not those of the embedded node."""
         root, points = self._data, self._data / "points"
         yield from self._unknown(root, lambda name: name in _ROOT or _PLACE.fullmatch(name))
         for each in self._storage.strays(self._grace):

@@ -1,6 +1,6 @@
-"""One watcher's WebSocket after its handshake: frames in and out, pings, and what it has been told so far.
+"""One watcher's WebSocket after its handshake: frames in and out, pings, and the states that it was told so far.
 
-Protocol: RFC 6455, by websockets' implementation without I/O; messages as Coder's git watch has them.
+Protocol: RFC 6455, by the implementation without I/O of websockets; messages as in Coder's git watch.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from app.watch.unread import Unread
 
 #: Seconds between pings; a client that lets two go unanswered, or does not read for so long, is gone.
 PING_INTERVAL = 15.0
-#: Longest message of a client, in bytes.
+#: The longest message of a client, in bytes.
 MAX_MESSAGE = 64 * 1024
-#: Seconds for a client to answer a close.
+#: Seconds that a client has to answer a close.
 CLOSE_SECONDS = 2.0
 
 _UNKNOWN = {"type": "error", "message": "unknown message type"}
 
 
 class Connection(asyncio.Protocol):
-    """`refresh` is called for each refresh; `allowed` says whether the watcher still may; `gone` when it has ended."""
+    """`refresh` is called when the client asks for a refresh; `allowed` tells whether the watcher still may watch; `gone` is
+    called when the connection has ended."""
 
     def __init__(
         self,
@@ -42,7 +43,7 @@ class Connection(asyncio.Protocol):
         self._gone = gone
         self._protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=MAX_MESSAGE)
         self._message = bytearray()
-        # Digests: a state that is kept would be the whole diff of everything.
+        # Digests, because a state itself contains whole diffs.
         self._told: dict[str, bytes] = {}
         self._latest: tuple[str, Mapping[str, Repository]] | None = None
         self._paused = False
@@ -51,7 +52,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
 
-    # What asyncio calls
+    # Called by asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -75,7 +76,7 @@ class Connection(asyncio.Protocol):
         self._gone(self)
 
     def pause_writing(self) -> None:
-        # Who does not read gets nothing to answer either.
+        # A client that does not read gets nothing to answer either.
         self._paused = True
         if self._transport is not None:
             self._transport.pause_reading()
@@ -88,7 +89,7 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         self._tell()
 
-    # What the watchers call
+    # Called by the watchers
 
     def show(self, scanned_at: str, repositories: Mapping[str, Repository]) -> None:
         """Send what is new since the last time; while the client does not read, only the latest state is kept."""
@@ -142,7 +143,7 @@ class Connection(asyncio.Protocol):
         self._timer = asyncio.get_running_loop().call_later(PING_INTERVAL, self._ping)
         unsent = self._transport.get_write_buffer_size()
         if unsent < self._unsent:
-            # It reads, if slowly.
+            # The client reads, if slowly.
             self._unanswered = 0
         self._unsent = unsent
         if self._unanswered >= 2:

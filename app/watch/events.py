@@ -1,6 +1,6 @@
-"""File events of many workspaces on one thread and one notifier: both are few on a machine, watchers may be many.
+"""File events of many workspaces on one thread and one notifier: notifiers are limited, watchers may be many.
 
-Folders are watched one by one, not recursively: the notifier's own recursion follows links, to wherever they lead.
+Folders are watched one by one, not recursively: the notifier's own recursion follows links, wherever they lead.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class FileEvents:
         self._thread.start()
 
     def watch(self, key: Path, folders: Iterable[str]) -> None:
-        """From now on these are the folders of `key`; none: it is forgotten."""
+        """From now on these are the folders of `key`; without folders it is forgotten."""
         wanted = frozenset(folders)
         with self._lock:
             if self._folders.get(key, frozenset()) == wanted:
@@ -56,7 +56,7 @@ class FileEvents:
             with self._lock:
                 wanted = dict(self._folders)
             notifier = self._notifier(wanted)
-            # What happened in new folders before they were watched.
+            # Something may have happened in new folders before they were watched.
             for key in [key for key, folders in wanted.items() if watched.get(key) != folders]:
                 self._changed(key)
             watched = wanted
@@ -73,7 +73,7 @@ class FileEvents:
         try:
             return RustNotify(folders, False, False, 0, False, True)
         except FileNotFoundError:
-            # One went in this moment; the scan that this causes finds out which.
+            # A folder was removed at this moment; the scan that this causes finds out which.
             return None
         except (OSError, RuntimeError) as error:
             log.warning("no file events (%s): changes are found by the regular scans only", type(error).__name__)

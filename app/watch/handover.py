@@ -1,7 +1,7 @@
-"""Taking a request's socket away from gunicorn once the 101 is sent, so that no worker thread stays with it.
+"""Take a request's socket away from gunicorn once the 101 is sent, so that no worker thread stays with it.
 
-gunicorn closes the socket of a request that it is done with, and counts its connections. Both are left as they are: the
-connection lives on under a new descriptor, and the old one becomes that of a socket whose other end is closed already.
+gunicorn closes the socket of a finished request and counts its connections. Both still work: the connection lives on under
+a new descriptor, and the old descriptor becomes that of a socket whose other end is closed already.
 Source: gunicorn's gthread worker; `gunicorn.socket` of the environment is the documented way to the socket.
 """
 
@@ -12,7 +12,7 @@ import socket
 
 
 def take_over(kept_by_server: socket.socket) -> socket.socket:
-    """The same connection as a socket of our own; the server's object is left with one that is at its end."""
+    """The same connection as a socket of our own; the server's object is left with a socket that is at its end."""
     ours = socket.socket(fileno=os.dup(kept_by_server.fileno()))
     stand_in, other = socket.socketpair()
     other.close()

@@ -1,4 +1,4 @@
-"""How many WebSockets there are: in all, and of one tenant. Who wants one more is refused before the upgrade."""
+"""How many WebSockets there may be, in all and of one tenant. A client that wants one more is refused before the upgrade."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.errors import TooManyWebSockets, WebSocketsFull
 
 
 class Place:
-    """One WebSocket's place. It is free again after `give_back`, or when nobody has it any more."""
+    """One WebSocket's place. It is free again after `give_back`, or when nothing refers to it any more."""
 
     def __init__(self, places: Places, tenant: str) -> None:
         self.tenant = tenant
@@ -18,17 +18,18 @@ class Place:
 
 
 class Places:
-    """The places of one process: `most`, of which a tenant has at most `of_one`. For all threads."""
+    """The places of one process: `most` in all, of which a tenant has at most `of_one`. For all threads."""
 
     def __init__(self, most: int, of_one: int) -> None:
         self._most = most
         self._of_one = of_one
         self._taken: Counter[str] = Counter()
-        # A finalizer may run wherever this thread just is, in here too.
+        # A finalizer may run anywhere in this thread, also within these methods.
         self._lock = threading.RLock()
 
     def take(self, tenant: str) -> Place:
-        """A place for `tenant`. Raises TooManyWebSockets, or WebSocketsFull where others have them all."""
+        """A place for `tenant`. Raises TooManyWebSockets when the tenant has too many, WebSocketsFull when all places
+        are taken."""
         with self._lock:
             if self._taken[tenant] >= self._of_one:
                 raise TooManyWebSockets(self._of_one)

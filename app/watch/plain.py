@@ -1,4 +1,4 @@
-"""Files of a workspace, read as what they are: no link is followed at their end, and no pipe or device waited for."""
+"""Reading plain files of a workspace: a path that ends in a link is refused, and no pipe or device is waited for."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class MalformedFile(ValueError):
-    """It is no plain file, too large, or no text where one is expected."""
+    """The file is not a plain one, is too large, or is no text where one is expected."""
 
 
 def copy(source: Path, target: Path, limit: int) -> int:
-    """Copy a file, with its time, for git compares the index's with those of the files in it; its size in bytes.
+    """Copy a file with its time, because git compares the time of the index with those of the files in it; returns its size
+    in bytes.
 
-    One that is not there is not copied. Raises MalformedFile, and OSError for what can't be read.
+    A missing file is not copied. Raises MalformedFile, and OSError when it can't be read.
     """
     try:
         file = _opened(source, limit)
@@ -32,13 +33,13 @@ def copy(source: Path, target: Path, limit: int) -> int:
 
 
 def text_of(path: Path, limit: int) -> str:
-    """The text of a file, as a path is decoded. Raises MalformedFile or OSError."""
+    """The text of a file, decoded as paths are. Raises MalformedFile or OSError."""
     with _opened(path, limit) as file:
         return os.fsdecode(file.read(limit))
 
 
 def open_folder(path: Path) -> int:
-    """A descriptor of the folder that has this absolute path without any link in it. Raises OSError where there is none."""
+    """A descriptor of the folder at this absolute path, in which no part is a link. Raises OSError when there is none."""
     descriptor = os.open("/", _FOLDER)
     for name in path.parts[1:]:
         try:

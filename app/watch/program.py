@@ -1,7 +1,7 @@
 """The git program, run on repositories that nobody trusts: no system or user configuration, no network, bounded.
 
-A repository's own configuration is the dangerous part (filters, drivers, hooks, monitors are commands). It is never in
-force: app.watch.repository gives git a private git directory instead. What is switched off here would be so besides.
+A repository's own configuration is the dangerous part (filters, drivers, hooks, monitors are commands). It never takes
+effect: app.watch.repository gives git a private git directory instead. The switches here are a second defence.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _ENVIRONMENT = {
     "GIT_CONFIG_SYSTEM": "/dev/null",
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_ATTR_NOSYSTEM": "1",
-    # Nothing of the repository is written, not even to refresh its index.
+    # Nothing in the repository is written, not even to refresh its index.
     "GIT_OPTIONAL_LOCKS": "0",
-    # No transport at all; it beats every `protocol.*` that a repository configures.
+    # No transport at all; this overrides every `protocol.*` that a repository configures.
     "GIT_ALLOW_PROTOCOL": ":",
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
@@ -46,30 +46,30 @@ _ENVIRONMENT = {
 }
 _OPTIONS = (
     "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "protocol.allow=never",
-    # One thread: there may be no more, for the limit of processes counts both.
+    # One thread, because the limit of processes counts threads too.
     "-c", "core.preloadIndex=false", "-c", "index.threads=1", "-c", "pack.threads=1",
-    # Packs are mapped, by default without an end.
+    # Packs are mapped, by default without a limit.
     "-c", "core.packedGitWindowSize=32m", "-c", "core.packedGitLimit=256m",
-    # From so many bytes on a file is not loaded to be compared, but shown as binary.
+    # A file of so many bytes or more is not loaded for comparison, but shown as binary.
     "-c", "core.bigFileThreshold=32m",
 )  # fmt: skip
 _PIECE = 256 * 1024
-#: Seconds for which git may neither print anything nor use the processor: it waits for somebody, as at a named pipe.
+#: Seconds for which git may neither print anything nor use the processor; then it waits for something, such as a named pipe.
 MAX_WAIT = 3.0
 _LOOK = 0.5
 
 
 class GitFailed(Exception):
-    """git was missing, took too long, or ended in another way but well."""
+    """git was missing, took too long, or did not end normally."""
 
 
 class GitRefused(GitFailed):
-    """git ended with a status of its own: that is its answer."""
+    """git ended with a non-zero status, which is its answer."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """What git printed: `text` is at most as much as was asked to be kept, `size` counts all of it, in bytes."""
+    """The output of git: `text` is at most as long as was asked for, `size` counts all of it, in bytes."""
 
     text: bytes
     size: int
@@ -78,9 +78,9 @@ class Output:
 def run(
     *arguments: str, cwd: Path, environment: Mapping[str, str], deadline: float, keep: int = 1 << 20, stdin: bytes = b""
 ) -> Output:
-    """Run git until `deadline` (of time.monotonic()). Raises GitFailed when it ends in any way but well.
+    """Run git until `deadline` (of time.monotonic()). Raises GitFailed when it does not end normally.
 
-    For a process of one thread, which app.watch.reader is: what runs between fork and exec is Python.
+    For a process with one thread, such as app.watch.reader: Python runs between fork and exec.
     """
     program = installed()
     if program is None:
@@ -124,7 +124,7 @@ def installed() -> str | None:
 
 
 def _give_up() -> None:
-    # No process and no thread besides it; it ends with the one that started it.
+    # git may start no process and no thread, and ends with the process that started it.
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -156,13 +156,13 @@ def _read(process: subprocess.Popen[bytes], deadline: float, keep: int) -> Outpu
 
 
 def _processor_time(pid: int) -> float:
-    """Seconds that a child has used of the processor. Source: clock_getcpuclockid(3), which Python has not."""
+    """Seconds of processor time that a child has used. Source: clock_getcpuclockid(3), which Python lacks."""
     return time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED)
 
 
 @functools.cache
 def libraries() -> tuple[str, ...]:
-    """What git loads at its start, as absolute paths, the loader among it; folders where that can't be told.
+    """The libraries that git loads at its start, and the loader, as absolute paths; folders when that can't be found out.
 
     Source: ld.so(8), LD_TRACE_LOADED_OBJECTS, which glibc's loader knows and others ignore.
     """

@@ -1,10 +1,10 @@
-"""The process that reads one workspace, started by app/watch/scan.py; everything that a stranger wrote is read here.
+"""The process that reads one workspace, started by app/watch/scan.py; everything that strangers wrote is read here.
 
     python -I -S -c BOOTSTRAP FOLDER < ORDER
 
 ORDER is a JSON object. A line of JSON goes to standard output for the folders that were found, and one for each repository.
-Before it looks at the workspace it gives up the rest of the machine (app.confinement), and git with it: left are the
-workspace, to be read; git and its libraries; and a folder of its own. Memory, time and sizes are limited.
+Before it looks at the workspace it gives up access to the rest of the machine (app.confinement), for git too: it keeps the
+workspace, for reading; git and its libraries; and a folder of its own. Memory, time and sizes are limited.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from app.watch.repository import MAX_FILE, MAX_SECONDS, scan
 from app.watch.tree import survey
 
 _PR_SET_PDEATHSIG = 1
-#: Address space beyond the memory: packs, indexes and other files that are mapped, which costs no memory that others need.
+#: Address space beyond the memory, for packs, indexes and other mapped files, which take no memory from others.
 _MAPPED = 2 * 1024**3
 _OPEN_FILES = 1024
 
 
 def main() -> None:
-    """Obey the order on standard input."""
+    """Carry out the order on standard input."""
     order: dict[str, Any] = json.load(sys.stdin)
     _limit(order["memory"])
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != order["parent"]:
         sys.exit(1)
-    # Of Python nothing is loaded after this.
+    # Nothing of Python is loaded after this.
     tempfile.tempdir = order["private"]
     confine(
         read=[order["descriptor"]],
@@ -53,7 +53,7 @@ def _limit(memory: int) -> None:
     os.nice(10)
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
-        # Of each process; the wall clock ends them before, unless somebody stops that.
+        # For each process; the wall clock ends them earlier, unless it is kept from that.
         (resource.RLIMIT_CPU, int(MAX_SECONDS) + 1),
         (resource.RLIMIT_DATA, memory),
         (resource.RLIMIT_AS, memory + _MAPPED),

@@ -1,4 +1,4 @@
-"""A remote's address without what gives access to it."""
+"""A remote's address without credentials."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:@\[\]]*)(:\d*)?")
 def without_credentials(address: str) -> str:
     """`address` without user names and passwords, and without a URL's query; ssh's user names stay.
 
-    Empty for an address that hides where they end.
+    Empty for an address in which it is unclear where they end.
     """
     match = _URL.fullmatch(address)
     if match is not None:
@@ -25,7 +25,7 @@ def without_credentials(address: str) -> str:
         keep = at and scheme.lower() in ("ssh", "git+ssh") and ":" not in user
         return f"{head}{f'{user}@' if keep else ''}{host}{path}"
     if "::" in address:
-        # A transport helper's own words, such as a command line.
+        # Arguments of a transport helper, such as a command line.
         return ""
     head, slash, tail = address.partition("/")
     user, at, host = head.rpartition("@")

@@ -1,15 +1,16 @@
 """One repository's state: branch, origin, and everything that differs from the last commit, untracked files included.
 
-git reads it under a private git directory, made anew for each scan: its configuration is ours; HEAD, what that refers to and
-the index are copies; objects a folder of its own with the repository's as an alternate. So no filter, driver, hook, monitor
-or included file of the repository is defined at all, whatever its attributes name, and nothing of the repository is written.
+git reads it under a private git directory, made anew for each scan: its configuration is ours; HEAD, the refs that it
+names and the index are copies; its objects are a folder of its own with the repository's as an alternate. So no filter,
+driver, hook, monitor or included file of the repository is defined at all, whatever its attributes name, and nothing of
+the repository is written.
 
-What leads out of the workspace (git directory, common directory, objects, alternates, any link among them) makes a
-repository a sentence instead of a diff. `core.worktree` has no say: the work tree is the folder that `.git` is in. That is
-the second wall: app.watch.reader runs all of this where the kernel opens nothing beside the workspace.
+A repository that leads out of the workspace (by its git directory, common directory, objects, alternates, or any link among
+them) is answered with a sentence instead of a diff. `core.worktree` has no effect: the work tree is the folder that `.git`
+is in. This is the second defence: app.watch.reader runs all of it where the kernel opens nothing outside the workspace.
 
-Rejected: overriding each dangerous setting by `-c` (a new git brings new ones), and a Git library (what it runs and reads is
-its own choice and harder to fence in than a program, whose environment is ours).
+Rejected: overriding each dangerous setting by `-c` (a new git brings new ones), and a Git library (it chooses itself what it
+runs and reads, and is harder to confine than a program whose environment is ours).
 """
 
 from __future__ import annotations
@@ -30,17 +31,17 @@ from app.watch.program import GitFailed, GitRefused, run
 from app.watch.remote import without_credentials
 from app.watch.tree import inside, lead_out
 
-#: Longest diff, in bytes, and the seconds that one repository's scan may take.
+#: The longest diff in bytes, and the seconds that one repository's scan may take.
 MAX_DIFF = 3 * 1024**2
 MAX_SECONDS = 15.0
 _MAX_INDEX = 256 * 1024**2
-#: Largest file that is written meanwhile: a new index, with the untracked files.
+#: Bytes of the largest file that is written meanwhile: a new index, with the untracked files.
 MAX_FILE = 2 * _MAX_INDEX
 _MAX_UNTRACKED = 16 * 1024**2
-#: Bytes of a file that names a place, and of one of settings or patterns.
+#: The most bytes of a file that names a path, and of a file of settings or patterns.
 _MAX_POINTER = 4096
 _MAX_SETTINGS = 1024**2
-#: Bytes of a file of refs, and refs that name another.
+#: The most bytes of a file of refs, and the most refs of which each names another.
 _MAX_REFS = 64 * 1024**2
 _MAX_STEPS = 5
 
@@ -52,12 +53,12 @@ _EMPTY_BLOB = {
     "sha1": "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
     "sha256": "473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813",
 }
-# The settings of a repository that say how its files are written; none of them names a command.
+# The settings of a repository that tell how its files are written; none of them names a command.
 _KEPT = {"core.autocrlf", "core.eol", "core.filemode", "core.symlinks", "core.ignorecase"}
 _WANTED = (
     r"^(core\.(autocrlf|eol|filemode|symlinks|ignorecase)|extensions\.(objectformat|refstorage)|remote\.origin\.url)$"
 )
-#: The name of the copy of the repository's own settings, which git does not look for.
+#: The name of the copy of the repository's own settings; git does not look for this name.
 _THEIRS = "theirs"
 _REF = re.compile(r"ref:\s*(refs/.+)")
 _HEAD = re.compile(r"ref:\s*refs/|[0-9a-f]{40}")
@@ -68,25 +69,25 @@ UNREADABLE = "This repository is not shown: git could not read it."
 
 @dataclass(frozen=True)
 class Repository:
-    """What is told of a repository; two are equal when there is nothing new to tell."""
+    """The state of a repository as watchers are told; two are equal when there is nothing new to tell."""
 
     repo_root: str
     branch: str = ""
     remote_origin: str = ""
     unified_diff: str = ""
-    #: Whether it was refused for what leads out of the workspace.
+    #: Whether it was refused because it leads out of the workspace.
     refused: bool = False
 
     @functools.cached_property
     def digest(self) -> bytes:
-        """What two that are equal have in common."""
+        """The same for equal states, and for no others."""
         told = (self.repo_root, self.branch, self.remote_origin, self.unified_diff)
         return hashlib.sha256("\0".join(told).encode(errors="surrogatepass")).digest()
 
 
 @dataclass(frozen=True)
 class _Places:
-    """Where the repository keeps what: `git` is the work tree's own, `common` that of all its work trees."""
+    """The directories of a repository: `git` belongs to the work tree, `common` to all its work trees."""
 
     git: Path
     common: Path
@@ -96,7 +97,7 @@ class _Places:
         return self.common / "objects"
 
     def are_within(self, workspace: Path) -> bool:
-        """Whether neither they nor any link in them leads out of `workspace`."""
+        """Whether neither the directories nor any link in them lead out of `workspace`."""
         return not lead_out([self.git, self.common, self.objects, self.common / "refs"], workspace)
 
 
@@ -131,7 +132,7 @@ def scan(root: Path, workspace: Path, refused: Collection[str]) -> Repository | 
             _add_untracked(root, object_format, environment, deadline)
             below = any(Path(each).is_relative_to(root) for each in refused)
             diff = _diff(root, commit or _EMPTY_TREE[object_format], environment, deadline, below)
-        # Folders may have been exchanged for links while git was at it; then nothing of it is told.
+        # Folders may have been replaced by links while git read them; then nothing is told.
         if root.resolve() != root or _places(root, workspace) != places or not places.are_within(workspace):
             return outside
         return Repository(str(root), branch or commit[:12], origin, diff)
@@ -140,9 +141,9 @@ def scan(root: Path, workspace: Path, refused: Collection[str]) -> Repository | 
 
 
 def _places(root: Path, workspace: Path) -> _Places | None:
-    """Where the parts of the repository are; None when that is not in the workspace.
+    """The directories of the repository; None when they are not in the workspace.
 
-    Source: gitrepository-layout(5). Raises ValueError or OSError for what is no repository.
+    Source: gitrepository-layout(5). Raises ValueError or OSError when there is no repository.
     """
     git = root / ".git"
     if git.is_symlink() or git.is_dir():
@@ -158,20 +159,20 @@ def _places(root: Path, workspace: Path) -> _Places | None:
 
 
 def _head(places: _Places) -> str | None:
-    """What HEAD says; None where there is no repository. Source: git's is_git_directory and validate_headref.
+    """The content of HEAD; None where there is no repository. Source: git's is_git_directory and validate_headref.
 
-    Raises ValueError or OSError for what is none either.
+    Raises ValueError or OSError when it is malformed or can't be read.
     """
     if not (places.objects.is_dir() and (places.common / "refs").is_dir()):
         return None
     head = places.git / "HEAD"
-    # A link is how old versions of git made it.
+    # Old versions of git made it a link.
     text = f"ref: {os.readlink(head)}" if head.is_symlink() else text_of(head, _MAX_POINTER)
     return text if _HEAD.match(text) else None
 
 
 def _ask(root: Path, environment: dict[str, str], deadline: float, *question: str) -> str:
-    """git's answer in one line; empty when it has none."""
+    """git's answer in one line; empty when there is none."""
     try:
         return (
             run(*question, cwd=root, environment=environment, deadline=deadline).text.decode(errors="replace").strip()
@@ -181,7 +182,7 @@ def _ask(root: Path, environment: dict[str, str], deadline: float, *question: st
 
 
 def _settings(root: Path, folder: Path, environment: dict[str, str], deadline: float) -> dict[str, str]:
-    """The few settings that are taken over, from the copied file: nothing that it includes is."""
+    """The few settings that are taken over from the copied file; files that it includes are not read."""
     found: dict[str, str] = {}
     question = ("config", "--file", str(folder / _THEIRS), "--no-includes", "-z", "--get-regexp", _WANTED)
     with contextlib.suppress(GitRefused):
@@ -215,7 +216,7 @@ def _private(folder: Path, root: Path, places: _Places, head: str) -> dict[str, 
 
 
 def _copy_ref(folder: Path, common: Path, head: str) -> None:
-    """Copy what it takes to know which commit `head` is. Raises ValueError for a name that is none."""
+    """Copy the refs that lead from `head` to its commit. Raises ValueError for a malformed name."""
     for table in (common / "reftable").glob("*"):
         copy(table, folder / "reftable" / table.name, _MAX_REFS)
     for _ in range(_MAX_STEPS):
@@ -233,7 +234,7 @@ def _copy_ref(folder: Path, common: Path, head: str) -> None:
 
 
 def _configure(folder: Path, object_format: str, environment: dict[str, str], settings: dict[str, str]) -> None:
-    """Put in force what is taken over of `settings`. Raises ValueError for objects of a form that is not known."""
+    """Apply the settings that are taken over. Raises ValueError for objects of an unknown format."""
     if object_format not in _EMPTY_TREE:
         raise ValueError(object_format)
     lines = ["[core]", "repositoryformatversion = 1", "bare = false", "[extensions]", f"objectformat = {object_format}"]
@@ -261,12 +262,12 @@ def _alternates_lead_out(
 
 
 def _add_untracked(root: Path, object_format: str, environment: dict[str, str], deadline: float) -> None:
-    """Name the untracked files in the copied index, as empty: so they are new files of the diff."""
+    """Add the untracked files to the copied index as empty ones, so that the diff shows them as new files."""
     question = ("ls-files", "-z", "--others", "--exclude-standard")
     listed = run(*question, cwd=root, environment=environment, deadline=deadline, keep=_MAX_UNTRACKED)
     if listed.size > _MAX_UNTRACKED:
         raise ValueError("too many untracked files")
-    # A repository below is listed with a slash; it is scanned on its own.
+    # A repository below is listed with a slash at the end; it is scanned on its own.
     paths = [path for path in listed.text.split(b"\0") if path and not path.endswith(b"/")]
     if paths:
         entry = f"100644 {_EMPTY_BLOB[object_format]}\t".encode()
@@ -288,5 +289,5 @@ def _diff(root: Path, base: str, environment: dict[str, str], deadline: float, l
 
 
 def too_large(size: int) -> str:
-    """What is told instead of a diff of `size` bytes."""
+    """The sentence that is told instead of a diff of `size` bytes."""
     return f"Total diff too large to show. Size: {size / 1024**2:.1f} MiB ({size} bytes)."

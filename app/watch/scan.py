@@ -1,9 +1,9 @@
 """One turn at a workspace: the process that reads it (app/watch/reader.py) is started, told what to do, and ended.
 
-A process for each turn, confined to the workspace, and not one for each git or one for all: Python's own reading is
-confined with it, its start is paid once for all of git's, and nothing that a workspace did to it is there for the next. A
-turn ends after `SECONDS`, with the repository at hand; the next one goes on after it. What the process says is taken as a
-stranger's word: it has read what strangers wrote.
+Each turn has one process, confined to the workspace, rather than one for each call of git or one for everything: Python's
+own reading is confined too, its start is paid once for all calls of git, and whatever a workspace did to the process is gone
+before the next one. A turn ends after `SECONDS`, with the repository at hand; the next turn goes on after that. The output
+of the process is not trusted: it has read what strangers wrote.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from app.watch import program, repository, tree
 from app.watch.plain import open_folder
 from app.watch.repository import UNREADABLE, Repository
 
-#: Seconds after which a turn begins no other repository.
+#: Seconds after which a turn begins no further repository.
 SECONDS = 5.0
-#: Bytes of all diffs of a workspace together; what is over it is told as too large.
+#: The most bytes of all diffs of a workspace together; a diff beyond that is told as too large.
 MAX_DIFFS = 32 * 1024**2
-# Bytes that the process may say: folders and diffs, each character as up to six.
+# The most bytes that the process may print: folders and diffs, up to six bytes for each character.
 _MAX_SAID = 6 * (tree.MAX_NAMES + MAX_DIFFS)
-# Seconds for the process to start and to end.
+# Seconds that the process may take to start and to end.
 _GRACE = 10.0
 _POLL = 0.1
 _PIECE = 1 << 20
@@ -44,20 +44,20 @@ _BOOTSTRAP = "import sys; sys.path.insert(0, sys.argv[1]); from app.watch.reader
 _ENVIRONMENT = {"PATH": os.defpath, "HOME": "/nonexistent", "LANG": "C.UTF-8"}
 
 
-#: The real folder of a workspace, asked for each turn; None when there is none any more.
+#: The real folder of a workspace, looked up for each turn; None when there is none any more.
 Locate = Callable[[], Path | None]
 
 
 class ScanFailed(Exception):
-    """The workspace could not be looked at, or nobody wants to know any more."""
+    """The workspace could not be scanned, or nobody watches it any more."""
 
 
 @dataclass
 class Scan:
-    """A look at all of a workspace, in as many turns as it takes.
+    """A scan of a whole workspace, in as many turns as it takes.
 
-    `folder` is what `locate` gave; it gives another, or None, when the workspace is gone. `memory` is what git may take, in
-    bytes.
+    `folder` is what `locate` returned; it returns another folder, or None, when the workspace is gone. `memory` is the
+    most memory that git may take, in bytes.
     """
 
     folder: Path
@@ -70,7 +70,7 @@ class Scan:
 
     @property
     def repositories(self) -> dict[str, Repository]:
-        """What was found, by their roots."""
+        """The repositories that were found, by their roots."""
         return {root: each for root, each in self._found.items() if each is not None}
 
     def stop(self) -> None:
@@ -78,7 +78,7 @@ class Scan:
         self._stopped.set()
 
     def turn(self) -> bool:
-        """Look for a while; whether that was all. Raises ScanFailed, or OSError when no process starts."""
+        """Scan for a while; returns whether the scan is complete. Raises ScanFailed, or OSError when no process starts."""
         try:
             if self.locate() != self.folder:
                 raise FileNotFoundError(self.folder)
@@ -114,7 +114,7 @@ class Scan:
         if not surveyed:
             raise ScanFailed(f"the process ended with {status}")
         if status != 0 and self._left:
-            # Whatever this one did to it: it is the only one that suffers.
+            # Whatever this workspace did to the process, only this scan suffers.
             root = self._left.pop(0)
             self._found[root] = Repository(root, unified_diff=UNREADABLE)
         return not self._left
@@ -135,7 +135,7 @@ class Scan:
         }
 
     def _listen(self, process: subprocess.Popen[bytes]) -> bool:
-        """Take in what the process says, until it ends or is over its time; whether it found the repositories."""
+        """Take in the output of the process until it ends or its time is over; returns whether it found the repositories."""
         assert process.stdout is not None
         end = time.monotonic() + _GRACE + tree.MAX_SECONDS + SECONDS + repository.MAX_SECONDS
         surveyed = False
@@ -163,7 +163,7 @@ class Scan:
 
     def _repository(self, said: dict[str, Any]) -> None:
         root, told = said["root"], said["repository"]
-        # It tells them in the order of its first line.
+        # The process tells them in the order of its first line.
         if not self._left or root != self._left[0]:
             raise ValueError("another repository")
         del self._left[0]
@@ -187,7 +187,8 @@ def _repository_of(root: str, told: dict[str, Any]) -> Repository:
 
 
 def _lines(stream: IO[bytes], end: float, stopped: threading.Event) -> Iterator[bytes]:
-    """Whole lines, as they come. Ends at the stream's end, at `end` (of time.monotonic()), or when it is too much."""
+    """Whole lines, as they come. Ends at the stream's end, at `end` (of time.monotonic()), or when there are too many
+    bytes."""
     kept = bytearray()
     size = 0
     with selectors.DefaultSelector() as selector:
@@ -216,7 +217,7 @@ def _private_folder() -> Iterator[str]:
 
 @contextlib.contextmanager
 def _order(content: dict[str, Any]) -> Iterator[int]:
-    # Not a pipe: nobody has to wait for who reads it.
+    # Not a pipe: the process does not have to wait for a reader.
     descriptor = os.memfd_create("order")
     try:
         with open(descriptor, "wb", closefd=False) as file:

@@ -1,4 +1,4 @@
-"""What a workspace consists of: its repositories, and the folders in which a change may matter. Links are not followed."""
+"""The structure of a workspace: its repositories, and the folders in which a change may matter. Links are not followed."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-#: Folders that are watched at most; changes in the rest are found by the scan that comes anyway.
+#: The most folders that are watched; the next regular scan finds changes in the others.
 MAX_FOLDERS = 20_000
 MAX_REPOSITORIES = 100
-#: Characters of the names of these folders together, and seconds for finding them.
+#: The most characters of the names of these folders together, and seconds for finding them.
 MAX_NAMES = 16 * 1024**2
 MAX_SECONDS = 15.0
 
-# Within a git directory: they change all the time, and never without something else changing too.
+# Within a git directory: these change all the time, and never without something else changing too.
 _UNWATCHED = {"objects", "logs", "hooks", "lfs"}
 
 
 @dataclass
 class Survey:
-    """`repositories` are work trees, the deepest first; `folders` those to watch."""
+    """`repositories`: work trees, the deepest first; `folders`: those to watch."""
 
     repositories: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
 
 
 def survey(workspace: str) -> Survey:
-    """Look at all of `workspace`; what can't be read, and what can't be seen in `MAX_SECONDS`, is passed over."""
+    """Look through `workspace`; what can't be read, or not be reached within `MAX_SECONDS`, is left out."""
     deadline = time.monotonic() + MAX_SECONDS
     found = Survey()
     waiting = [(workspace, False)]
@@ -57,7 +57,7 @@ def survey(workspace: str) -> Survey:
 
 
 def lead_out(folders: Iterable[Path], workspace: Path) -> bool:
-    """Whether one of `folders`, or any link below it, leads out of `workspace`."""
+    """Whether any of `folders`, or any link below them, leads out of `workspace`."""
     known: list[Path] = []
     for folder in folders:
         place = folder.resolve()

@@ -1,4 +1,4 @@
-"""Turns that tasks of an event loop wait for."""
+"""Turns for tasks of an event loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class AwaitedTurns:
         self._turns: Turns[asyncio.Future[None]] = Turns(places, of_one)
 
     async def take(self, tenant: str) -> Callable[[], None]:
-        """Wait for a place; what is returned gives it back, and is to be called once."""
+        """Wait for a place; the returned function gives it back, and is to be called once."""
         turn = asyncio.get_running_loop().create_future()
         if not self._turns.take(tenant, turn):
             try:
@@ -24,7 +24,7 @@ class AwaitedTurns:
                 if turn.cancelled():
                     self._turns.leave(tenant, turn)
                 else:
-                    # It came in the moment in which nobody wanted it any more.
+                    # The place came at the moment when nobody wanted it any more.
                     self._give_back(tenant)
                 raise
         return lambda: self._give_back(tenant)
@@ -35,4 +35,4 @@ class AwaitedTurns:
             if not turn.done():
                 turn.set_result(None)
                 return
-            # It was cancelled, and its task has not heard of it yet.
+            # The wait was cancelled, and its task does not know yet.

@@ -1,23 +1,24 @@
-"""What was sent to a tenant's watchers and is not taken yet: bounded, so that who does not read fills no memory."""
+"""Bytes that were sent to a tenant's watchers and not read yet: bounded, so that a client that does not read fills no
+memory."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
 
-#: Bytes of one tenant in one process above which nothing more is sent to its watchers, until some of it was taken.
+#: Unread bytes of one tenant in one process above which nothing more is sent to its watchers until some are read.
 MAX_UNREAD = 32 * 1024**2
 
 
 class Unread:
-    """Counts by whoever holds something. For one thread."""
+    """Counts unread bytes by holder. For one thread."""
 
     def __init__(self) -> None:
         self._held: Counter[object] = Counter()
         self._waiting: dict[object, Callable[[], None]] = {}
 
     def admits(self, who: object, then: Callable[[], None]) -> bool:
-        """Whether `who` may be sent something now; if not, `then` is called when it may."""
+        """Whether something may be sent to `who` now; if not, `then` is called when it may."""
         if self._held.total() < MAX_UNREAD:
             return True
         self._waiting[who] = then
@@ -28,7 +29,7 @@ class Unread:
         self._held[who] += size
 
     def release(self, who: object) -> None:
-        """`who` has taken everything, or is gone."""
+        """`who` has read everything, or is gone."""
         self._waiting.pop(who, None)
         del self._held[who]
         while self._waiting and self._held.total() < MAX_UNREAD:

@@ -29,11 +29,11 @@ from app.watch.unread import Unread
 
 log = logging.getLogger(__name__)
 
-#: Seconds after which a workspace is scanned in any case, and that lie between two scans at least.
+#: Seconds after which a workspace is scanned in any case, and the least seconds between two scans.
 MAX_PAUSE = 30.0
 MIN_PAUSE = 1.0
-#: Workspaces that one process looks at at once, and those of one tenant among them: whatever its repositories do, another
-#: tenant finds a place, and another workspace of its own one that no single workspace can hold.
+#: Workspaces that one process scans at once, and how many of them one tenant may have: whatever its repositories do, another
+#: tenant finds a place, and no single workspace can take all places of its tenant.
 _SCANS = 3
 _SCANS_OF_ONE = 2
 
@@ -51,7 +51,7 @@ class _Workspace:
 
 
 class Watchers:
-    """Starts nothing until the first watcher comes, so it may be made before a fork."""
+    """Nothing starts until the first watcher comes, so it may be created before a fork."""
 
     def __init__(self, memory: int, places: Places) -> None:
         self.places = places
@@ -69,7 +69,7 @@ class Watchers:
     def add(
         self, connected: socket.socket, place: Place, folder: Path, locate: Locate, allowed: Callable[[], bool]
     ) -> None:
-        """Take over a socket whose handshake is done, and its place. `folder` is what `locate` gives now."""
+        """Take over a socket whose handshake is done, and its place. `folder` is what `locate` returns now."""
         with self._lock:
             if self._closing:
                 connected.close()
@@ -79,7 +79,7 @@ class Watchers:
         asyncio.run_coroutine_threadsafe(self._add(connected, place, folder, locate, allowed), loop)
 
     def close(self) -> None:
-        """Tell all watchers that the server goes away, and wait for their sockets to end; seconds at most."""
+        """Tell all watchers that the server goes away, and wait a few seconds for their sockets to end."""
         with self._lock:
             self._closing = True
             loop, thread = self._loop, self._thread
@@ -145,7 +145,7 @@ class Watchers:
                 self._events.watch(folder, ())
 
     async def _follow(self, folder: Path, workspace: _Workspace) -> None:
-        """Scan when something changed, was asked for, or at the latest after `MAX_PAUSE`; forever."""
+        """Scan whenever something changed or a scan was asked for, and at the latest after `MAX_PAUSE`; forever."""
         last = -MAX_PAUSE
         while True:
             with contextlib.suppress(TimeoutError):
@@ -167,8 +167,8 @@ class Watchers:
                 connection.show(*workspace.state)
 
     async def _turn(self, tenant: str, scan: Scan) -> bool:
-        """One turn of `scan`, when it is its tenant's; whether it was the last."""
-        # The place is free when the process has ended, not when nobody waits for it any more.
+        """One turn of `scan`, when it is its tenant's turn; returns whether it was the last."""
+        # The place is free once the process has ended, not once nobody waits for it any more.
         give_back = await self._turns.take(tenant)
         loop = asyncio.get_running_loop()
         assert self._pool is not None

@@ -90,7 +90,7 @@ def _replaced(text: str, key: str, written: str) -> str:
 def _in_order(wanted: Json, told: Json) -> Json:
     """`wanted` in the order of `told`, what is new behind what is before it in `wanted`."""
     names = [name for name in told if name in wanted]
-    before = None
+    before = ""
     for name in wanted:
         if name not in names:
             names.insert(names.index(before) + 1 if before in names else 0, name)
@@ -184,7 +184,9 @@ def renewed_page(text: str, table: Table = FIELDS) -> str:
         if len(found.findall(text)) != 1:
             raise ValueError(f"no table, or several, that begin with {head}")
         written = "\n".join((head, separator, *rows(table), ""))
-        text = found.sub(lambda match, written=written: written, text)
+        # Not as a template, in which a backslash says something.
+        begin, end = next(found.finditer(text)).span()
+        text = text[:begin] + written + text[end:]
     return text
 
 

@@ -300,7 +300,7 @@ def answered(answer: requests.Response) -> Any:
 def seeds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seeds]:
     folder = tmp_path_factory.mktemp("dearest")
     # More time than a request needs, as the machine may be busy; attempts to sign in are not what is tested.
-    more = {"WEB_WORKERS": "1", "ELASTICSEARCH_TIMEOUT": "60", "SIGN_IN_FAILURES": "1000"}
+    more: dict[str, Any] = {"WEB_WORKERS": "1", "ELASTICSEARCH_TIMEOUT": "60", "SIGN_IN_FAILURES": "1000"}
     # A node of its own: what fills its memory for a moment would have it refuse what other tests ask.
     with (
         EmbeddedNode(folder / "node", open_to_all=True) as node,

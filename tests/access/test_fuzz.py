@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 from urllib.parse import quote
@@ -111,17 +111,16 @@ def value(random: Random, depth: int = 0) -> Any:
 def body(random: Random) -> tuple[bytes, str]:
     """A body and its Content-Type."""
     raw = random.randbytes(random.randrange(300))
-    return random.choice(
-        [
-            lambda: (b"", ""),
-            lambda: form(random),
-            lambda: form(random),
-            lambda: (json.dumps(value(random)).encode(), "application/json"),
-            lambda: (raw, "application/json"),
-            lambda: (b"\x89PNG\r\n\x1a\n" + raw, "image/png"),
-            lambda: (raw, "application/x-www-form-urlencoded"),
-        ]
-    )()
+    forms: list[Callable[[], tuple[bytes, str]]] = [
+        lambda: (b"", ""),
+        lambda: form(random),
+        lambda: form(random),
+        lambda: (json.dumps(value(random)).encode(), "application/json"),
+        lambda: (raw, "application/json"),
+        lambda: (b"\x89PNG\r\n\x1a\n" + raw, "image/png"),
+        lambda: (raw, "application/x-www-form-urlencoded"),
+    ]
+    return random.choice(forms)()
 
 
 @pytest.fixture(scope="module")

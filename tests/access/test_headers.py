@@ -7,6 +7,7 @@ from http.client import HTTPMessage, HTTPResponse
 from urllib.parse import urlsplit
 
 import pytest
+from urllib3 import HTTPHeaderDict
 
 from app.settings import Settings
 from tests.support.app import Server
@@ -18,7 +19,7 @@ EXPECTED = {
 }
 
 
-def assert_hardened(headers: HTTPMessage, cache: str) -> None:
+def assert_hardened(headers: HTTPMessage | HTTPHeaderDict, cache: str) -> None:
     assert {name: headers.get_all(name) for name in EXPECTED} == {name: [value] for name, value in EXPECTED.items()}
     assert headers.get_all("Cache-Control") == [cache]
 

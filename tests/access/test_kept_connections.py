@@ -7,7 +7,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.client import HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -61,7 +61,7 @@ def test_other_fields_with_the_same_line(server: Server, connection: socket.sock
     assert ask(connection, line, of(server))[1] == b"0123456789"
 
 
-BODIES = {
+BODIES: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "lengths": ("Content-Length: 10", lambda body: body),
     "chunks": ("Transfer-Encoding: chunked", lambda body: b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)),
 }

@@ -14,11 +14,13 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
+from app.errors import Unauthenticated
 from app.model.attachment import now
 from app.page import signins
 from app.page.attempts import RECORDS, WINDOW, Attempts, TooManyFailures
@@ -49,7 +51,7 @@ class From(HTTPAdapter):
         self.address = address
         super().__init__()
 
-    def init_poolmanager(self, *arguments: object, **options: object) -> None:
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, source_address=(self.address, 0), **options)
 
 
@@ -327,7 +329,7 @@ def test_a_client_of_a_proxy_is_not_on_this_machine(behind_proxy: Server, host: 
 
 
 def test_plain_sign_in_over_a_network_that_is_trusted(tmp_path: Path, elasticsearch_url: str) -> None:
-    settings = {"FORWARDED_ALLOW_IPS": "127.0.0.1", "PLAIN_SIGN_IN": "192.0.2.0/28"}
+    settings: dict[str, Any] = {"FORWARDED_ALLOW_IPS": "127.0.0.1", "PLAIN_SIGN_IN": "192.0.2.0/28"}
     with running_server(tmp_path, elasticsearch_url, **settings) as server:
         token = server.make_token()
         for address, status in (("192.0.2.15", 200), ("192.0.2.16", 403), ("127.0.0.1", 403)):
@@ -408,7 +410,7 @@ def test_so_many_sign_ins_are_kept(tmp_path: object, monkeypatch: pytest.MonkeyP
     for _ in range(4):
         found.append(sign_ins.begin(text)[0])
         grown_older(tmp_path / "sign-ins")  # type: ignore[operator]
-    with pytest.raises(signins.Unauthenticated):
+    with pytest.raises(Unauthenticated):
         sign_ins.find(found[0])
     assert [sign_ins.find(each).token.name for each in found[1:]] == ["one"] * 3
 

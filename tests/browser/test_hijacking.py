@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
+from websockets import Origin
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -91,7 +92,7 @@ def test_a_cookie_opens_no_websocket(new_screen: Callable[..., Screen], elsewher
     # Nor may the page itself, which has no business there.
     assert attempt(screen.page, url).startswith(refused)
 
-    for origin in (elsewhere.url.rstrip("/"), server.url, None):
+    for origin in (Origin(elsewhere.url.rstrip("/")), Origin(server.url), None):
         headers = {"Cookie": elsewhere.cookies[0]}
         with (
             pytest.raises(InvalidStatus) as caught,

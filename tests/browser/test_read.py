@@ -47,6 +47,7 @@ def word(*paragraphs: str) -> bytes:
 
 def excel(**sheets: str) -> bytes:
     made = openpyxl.Workbook()
+    assert made.active is not None
     made.remove(made.active)
     for name, cell in sheets.items():
         made.create_sheet(name)["B2"] = cell

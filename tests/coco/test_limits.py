@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -11,7 +12,7 @@ from tests.coco import wire
 from tests.coco.wire import file_part
 from tests.support.app import Server, running_server
 
-LIMITS = {
+LIMITS: dict[str, Any] = {
     "MAX_FILE_SIZE": "1000",
     "MAX_REQUEST_SIZE": "3000",
     "MAX_FILES": "3",

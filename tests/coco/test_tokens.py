@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import requests
@@ -13,7 +14,7 @@ from tests.support.texts import keep_text, keep_thumbnail
 UNKNOWN = "cu737jrq50kcaicgn7p0"
 
 #: Each route: method, path, needed scope, options of the request. `{}` is an attachment's id.
-ROUTES: list[tuple[str, str, str, dict[str, object]]] = [
+ROUTES: list[tuple[str, str, str, dict[str, Any]]] = [
     ("POST", "/chat/s/_upload", "write", {"files": [("files", ("a", b"x"))]}),
     ("POST", "/attachment/_upload", "write", {"files": [("files", ("a", b"x"))]}),
     ("GET", "/attachment/{}", "read", {}),
@@ -32,7 +33,9 @@ ROUTES: list[tuple[str, str, str, dict[str, object]]] = [
 ]
 
 
-def call(server: Server, route: tuple[str, str, str, dict[str, object]], attachment_id: str, token: str) -> object:
+def call(
+    server: Server, route: tuple[str, str, str, dict[str, Any]], attachment_id: str, token: str
+) -> requests.Response:
     method, path, _, options = route
     if "json" in options:
         options = {"json": {"attachments": [attachment_id]}}
@@ -74,7 +77,7 @@ def test_a_token_is_in_force_and_out_of_it_at_once(server: Server) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route[0]} {route[1]}")
-def test_scopes(server: Server, route: tuple[str, str, str, dict[str, object]]) -> None:
+def test_scopes(server: Server, route: tuple[str, str, str, dict[str, Any]]) -> None:
     (attachment_id,) = server.upload(("mine.txt", b"mine"))
     keep_text(server.data, attachment_id, b"mine")
     keep_thumbnail(server.data, attachment_id)
@@ -92,7 +95,7 @@ def comparable(answer: requests.Response, attachment_id: str) -> tuple[object, .
 
 
 @pytest.mark.parametrize("route", ROUTES[2:], ids=lambda route: f"{route[0]} {route[1]}")
-def test_what_is_anothers_looks_like_nothing(server: Server, route: tuple[str, str, str, dict[str, object]]) -> None:
+def test_what_is_anothers_looks_like_nothing(server: Server, route: tuple[str, str, str, dict[str, Any]]) -> None:
     (attachment_id,) = server.upload(("secret.txt", b"secret"), session="theirs")
     keep_text(server.data, attachment_id, b"secret")
     keep_thumbnail(server.data, attachment_id)

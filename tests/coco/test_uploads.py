@@ -1,6 +1,7 @@
 """Uploads: what arrives whole is kept whole, and of everything else nothing stays."""
 
 import hashlib
+import socket
 import subprocess
 from pathlib import Path
 
@@ -84,9 +85,9 @@ def _cut_off(server: Server) -> None:
                 )
                 connection.sendall(body[: len(body) * share // 100])
                 if reset:
-                    connection.setsockopt(wire.socket.SOL_SOCKET, wire.socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                 else:
-                    connection.shutdown(wire.socket.SHUT_WR)
+                    connection.shutdown(socket.SHUT_WR)
                     answer = wire.receive(connection)
                     assert answer.status == 400, (share, answer)
                     assert b'{"error":{"reason":' in answer.body

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from tests.support.app import Server
@@ -68,10 +69,10 @@ def receive(connection: socket.socket) -> Answer:
     return Answer(int(status.split()[1]), headers, body)
 
 
-def exchange(server: Server, method: str, path: str, body: bytes = b"", **headers: str | int) -> Answer:
+def exchange(server: Server, method: str, path: str, body: bytes = b"", **headers: Any) -> Answer:
     """One request on a connection of its own."""
     with connect(server) as connection:
-        length = {"Content_Length": len(body)} if body else {}
+        length: dict[str, Any] = {"Content_Length": len(body)} if body else {}
         connection.sendall(head(server, method, path, **length, **headers) + body)
         return receive(connection)
 

@@ -32,7 +32,7 @@ def host(root: Path, tmp_path_factory: pytest.TempPathFactory, elasticsearch_url
 
 @pytest.fixture
 def folder(root: Path, request: pytest.FixtureRequest) -> Path:
-    made = root / "default" / request.node.name.replace("/", "_")
+    made: Path = root / "default" / request.node.name.replace("/", "_")
     made.mkdir(parents=True)
     return made
 
@@ -195,7 +195,7 @@ def test_pings(watcher: Watcher) -> None:
         pings.append(frame.opcode.name.lower())  # type: ignore[attr-defined]
         receive(frame)  # type: ignore[arg-type]
 
-    protocol.recv_frame = spy  # type: ignore[method-assign, assignment]
+    protocol.recv_frame = spy  # type: ignore[method-assign]
     end = time.monotonic() + 90
     while not seen() and time.monotonic() < end:
         with contextlib.suppress(TimeoutError):

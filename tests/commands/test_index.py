@@ -198,24 +198,24 @@ def test_migrate_roll_back_and_forth_and_delete(start_server: ServerFactory, cha
     assert (code, result["from"], result["to"]) == (0, *reversed(names(server, 1, 2)))
     assert current(server) == names(server, 1)[0]
     assert sorted(hit["_id"] for hit in server.hits("session=s")) == sorted([two, three])
-    result = door(server, "index", "rollback", "coco_attachment")
-    assert result.returncode == 3
-    assert "no older generation" in result.stderr
+    refused = door(server, "index", "rollback", "coco_attachment")
+    assert refused.returncode == 3
+    assert "no older generation" in refused.stderr
     # One that newer software made is not gone to.
     url = f"{server.elasticsearch_url}/{names(server, 2)[0]}/_mapping"
     meta = generations(server)[names(server, 2)[0]]["mappings"]["_meta"]
     requests.put(url, json={"_meta": {**meta, "mapping_version": meta["mapping_version"] + 1}}, timeout=60)
-    result = door(server, "index", "rollback", "coco_attachment", "--to", names(server, 2)[0])
-    assert (result.returncode, current(server)) == (3, names(server, 1)[0])
-    assert "was made by a newer version" in result.stderr
+    refused = door(server, "index", "rollback", "coco_attachment", "--to", names(server, 2)[0])
+    assert (refused.returncode, current(server)) == (3, names(server, 1)[0])
+    assert "was made by a newer version" in refused.stderr
     requests.put(url, json={"_meta": meta}, timeout=60)
     assert index(server, "rollback", "coco_attachment", "--to", names(server, 2)[0])[0] == 0
     assert current(server) == names(server, 2)[0]
     assert sorted(hit["_id"] for hit in server.hits("session=s")) == sorted([two, three])
     assert door(server, "store", "verify").returncode == 0
 
-    for refused in (names(server, 2)[0], names(server, 9)[0], f"{server.index}_chat-000001"):
-        assert door(server, "index", "delete", "coco_attachment", refused, "--yes").returncode == 3
+    for kept in (names(server, 2)[0], names(server, 9)[0], f"{server.index}_chat-000001"):
+        assert door(server, "index", "delete", "coco_attachment", kept, "--yes").returncode == 3
     assert index(server, "delete", "coco_attachment")[0] == 1
     assert list(generations(server)) == names(server, 1, 2)
     assert index(server, "delete", "coco_attachment", "--yes") == (
@@ -317,7 +317,7 @@ def test_derived_data_and_chats_are_carried_over(start_server: ServerFactory) ->
     url = f"{server.elasticsearch_url}/{server.index}"
     keep_text(server, one, "Extracted tëxt")
     assert index(server, "create", "coco_chat")[0] == 0
-    chat = {"id": "c1", "tenant": "default", "title": "A chat", "archived": False}
+    chat: dict[str, Any] = {"id": "c1", "tenant": "default", "title": "A chat", "archived": False}
     chats = f"{server.elasticsearch_url}/{server.index}_chat/_doc/c1"
     for archived in (True, False):
         assert requests.put(f"{chats}?refresh=true", json={**chat, "archived": archived}, timeout=60).ok

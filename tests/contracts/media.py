@@ -70,4 +70,4 @@ class InMemory:
 
 
 Medium = OnFilesystem | InMemory
-MEDIA = {"filesystem": OnFilesystem, "memory": InMemory}
+MEDIA: dict[str, type[OnFilesystem] | type[InMemory]] = {"filesystem": OnFilesystem, "memory": InMemory}

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,8 +53,7 @@ NO_NAMES = [
 
 @pytest.fixture(params=MEDIA)
 def medium(request: pytest.FixtureRequest, tmp_path: Path) -> Medium:
-    made: Medium = MEDIA[request.param](tmp_path / "data")
-    return made
+    return MEDIA[request.param](tmp_path / "data")
 
 
 @pytest.fixture
@@ -265,7 +265,7 @@ def test_nothing_stays_of_a_body_that_breaks(medium: Medium, error: type[BaseExc
 
 def test_a_record_is_replaced_whole(storage: Storage) -> None:
     attachment_id = stored(storage)
-    record = {
+    record: dict[str, Any] = {
         "id": attachment_id,
         "name": "Ärger\u2028\0\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"),
     }
@@ -538,7 +538,7 @@ def test_the_crash_in_the_middle(medium: Medium, steps: int) -> None:
     attachment_id, other = new_xid(), stored(medium.storage, b"other")
     medium.crash(attachment_id, steps)
     storage = medium.another()
-    has_bytes, has_record, has_text, has_outcome = (False, *STEPS.values())[steps] if steps else (False,) * 4
+    has_bytes, has_record, has_text, has_outcome = [(False,) * 4, *STEPS.values()][steps]
     kept = {
         Artefact.BYTES: has_bytes,
         Artefact.RECORD: has_record,
@@ -716,13 +716,13 @@ def test_a_walk_beside_changes_has_all_that_was_there_and_stays(medium: Medium) 
 
 def test_a_text_that_is_taken_out_again_is_whole_whoever_reads_it(medium: Medium) -> None:
     attachment_id = stored(medium.storage)
-    with_text(medium.storage, attachment_id, b"0" * 30_000, of=0)
+    with_text(medium.storage, attachment_id, bytes([0]) * 30_000, of=0)
     writing = [True]
 
     def write() -> None:
         storage = medium.another()
         for number in range(1, 60):
-            with_text(storage, attachment_id, str(number % 10).encode() * 30_000, of=number % 10)
+            with_text(storage, attachment_id, bytes([number]) * 30_000, of=number)
         writing[0] = False
 
     def read() -> None:
@@ -734,9 +734,7 @@ def test_a_text_that_is_taken_out_again_is_whole_whoever_reads_it(medium: Medium
             assert len(text) == 30_000
             assert len(set(text)) == 1
             # The text comes first: it may be a later one than the outcome says, and never an earlier one.
-            again = storage.outcome(attachment_id)
-            assert again is not None
-            assert again == outcome or text[0] != ord(str((outcome["of"] - 1) % 10))
+            assert text[0] >= outcome["of"]
 
     both(write, read, read)
     nothing_is_left(medium)

@@ -8,6 +8,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -40,7 +41,7 @@ def speaker(request: pytest.FixtureRequest) -> Speaker:
 def limited(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> Iterator[Server]:
     """A server that takes files of 1,000 bytes."""
     folder = tmp_path_factory.mktemp("limited")
-    limits = dict.fromkeys(("MAX_FILE_SIZE", "MAX_CHAT_FILE_SIZE"), str(LIMIT))
+    limits: dict[str, Any] = dict.fromkeys(("MAX_FILE_SIZE", "MAX_CHAT_FILE_SIZE"), str(LIMIT))
     with running_server(folder, elasticsearch_url, **limits) as running:
         yield running
 
@@ -92,11 +93,11 @@ def test_is_found_and_served_under_its_id(server: Server, speaker: Speaker) -> N
     got = server.get(f"/attachment/{attachment_id}", token=token)
     assert got.status_code == 200
     assert got.content == content
-    head = server.request("HEAD", f"/attachment/{attachment_id}", token=token)
-    assert head.status_code == 200
-    assert head.headers["Content-Length"] == str(len(content))
-    assert head.headers["Filename"] == "report.pdf"
-    assert re.fullmatch(r"\d{10}", head.headers["Created"])
+    told = server.request("HEAD", f"/attachment/{attachment_id}", token=token)
+    assert told.status_code == 200
+    assert told.headers["Content-Length"] == str(len(content))
+    assert told.headers["Filename"] == "report.pdf"
+    assert re.fullmatch(r"\d{10}", told.headers["Created"])
 
 
 @pytest.mark.parametrize("size", [0, 1])
@@ -259,7 +260,7 @@ def test_a_body_of_another_kind(server: Server, speaker: Speaker) -> None:
     before = server.stored_files()
     address = server.url + speaker.upload_path
     boundaryless = {"Content-Type": "multipart/form-data"}
-    for options in (
+    bodies: tuple[dict[str, Any], ...] = (
         {},
         {"data": b"raw"},
         {"json": {"file": "a"}},
@@ -267,7 +268,8 @@ def test_a_body_of_another_kind(server: Server, speaker: Speaker) -> None:
         {"data": b"--x", "headers": boundaryless},
         {"data": b"--x\r\ngarbage", "headers": {"Content-Type": "multipart/form-data; boundary=x"}},
         {"data": b"", "headers": {"Content-Type": "multipart/form-data; boundary=x"}},
-    ):
+    )
+    for options in bodies:
         merged = {**options, "headers": {**headers, **options.get("headers", {})}}
         speaker.message(requests.post(address, timeout=60, **merged), 400)
     assert server.stored_files() == before

@@ -63,7 +63,8 @@ class Served:
 
     def token(self) -> str:
         self.await_output("API token (shown only this once): ", 60)
-        return re.findall(r"API token \(shown only this once\): (\S+)\n", self.output)[0]
+        token: str = re.findall(r"API token \(shown only this once\): (\S+)\n", self.output)[0]
+        return token
 
     def upload(self, token: str, name: str) -> str:
         answer = requests.post(

@@ -301,7 +301,7 @@ def test_the_lead_is_passed_on_whatever_happens(connection: CountedConnection, a
 
     class Interrupting(Write):
         @property
-        def source(self) -> Any:  # type: ignore[override]
+        def source(self) -> Any:
             raise SystemExit
 
     interrupting = Interrupting.__new__(Interrupting)

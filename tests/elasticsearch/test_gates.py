@@ -31,7 +31,7 @@ from tests.support.breaking import Fault, Proxy
 THREADS = 16
 #: After which what does not come is taken never to come.
 SECONDS = 60.0
-EVERYTHING = {"query": {"match_all": {}}}
+EVERYTHING: dict[str, Any] = {"query": {"match_all": {}}}
 SLOW: dict[str, Callable[[AttachmentIndex, str], Any]] = {
     "marks": lambda index, tenant: index.search({**EVERYTHING, "highlight": {"fields": {"content": {}}}}, tenant),
     "a large page": lambda index, tenant: index.search({**EVERYTHING, "size": HEAVY_PAGE + 1}, tenant),

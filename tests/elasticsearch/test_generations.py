@@ -44,7 +44,7 @@ def test_nothing_of_another_store_is_touched(
     used, built = (each.name for each in theirs.all())
     own = Generations(connection, alias, DEFINITION, new_uuid())
     before = state(elasticsearch_url, alias)
-    assert own.unfinished() == own.old() == []
+    assert (own.unfinished(), own.old()) == ([], [])
     with pytest.raises(WrongIndex, match="another store"):
         own.current()
     for name in (used, built):

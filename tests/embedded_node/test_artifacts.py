@@ -4,27 +4,32 @@ import dataclasses
 import http.server
 import shutil
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from app.embedded_node import DEFAULT_VERSION, ArtifactError, artifacts, manifest
 
+#: What goes wrong in turn, and what was asked for.
+Mirror = tuple[list[str], list[str]]
+
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path: Path) -> Path:
     """A store with a home of its own: copies of the real one's files."""
     home = artifacts.prepare(DEFAULT_VERSION).path
     shutil.copytree(home, tmp_path / DEFAULT_VERSION, ignore=shutil.ignore_patterns("*.jsa"))
     return tmp_path
 
 
-def _replace(path, content):
+def _replace(path: Path, content: bytes) -> None:
     path.unlink()
     path.write_bytes(content)
 
 
 @pytest.mark.parametrize("version", manifest.supported())
-def test_manifest_names_each_jar_once_and_every_place(version):
+def test_manifest_names_each_jar_once_and_every_place(version: str) -> None:
     jars = manifest.read(version)
 
     assert {jar.place for jar in jars} == {place for place, _ in manifest.ROOTS[version.partition(".")[0]]}
@@ -32,7 +37,7 @@ def test_manifest_names_each_jar_once_and_every_place(version):
     assert all(len(jar.sha256) == 64 for jar in jars)
 
 
-def test_intact_home_is_accepted_without_a_download(store):
+def test_intact_home_is_accepted_without_a_download(store: Path) -> None:
     home = artifacts.prepare(DEFAULT_VERSION, store)
 
     assert home.path == store / DEFAULT_VERSION
@@ -40,7 +45,7 @@ def test_intact_home_is_accepted_without_a_download(store):
 
 
 @pytest.mark.parametrize("folder", ["lib", "modules/transport-netty4"])
-def test_tampered_jar_is_refused(store, folder):
+def test_tampered_jar_is_refused(store: Path, folder: str) -> None:
     jar = min((store / DEFAULT_VERSION / folder).glob("*.jar"))
     _replace(jar, jar.read_bytes() + b"\0")
 
@@ -48,7 +53,7 @@ def test_tampered_jar_is_refused(store, folder):
         artifacts.prepare(DEFAULT_VERSION, store)
 
 
-def test_missing_jar_is_refused(store):
+def test_missing_jar_is_refused(store: Path) -> None:
     jar = min((store / DEFAULT_VERSION / "lib").glob("*.jar"))
     jar.unlink()
 
@@ -56,14 +61,16 @@ def test_missing_jar_is_refused(store):
         artifacts.prepare(DEFAULT_VERSION, store)
 
 
-def test_jar_that_the_manifest_does_not_name_is_refused(store):
+def test_jar_that_the_manifest_does_not_name_is_refused(store: Path) -> None:
     (store / DEFAULT_VERSION / "modules" / "transport-netty4" / "stranger.jar").write_bytes(b"")
 
     with pytest.raises(ArtifactError, match=r"holds stranger\.jar"):
         artifacts.prepare(DEFAULT_VERSION, store)
 
 
-def test_download_that_differs_from_its_pin_is_refused_and_leaves_no_home(tmp_path, monkeypatch):
+def test_download_that_differs_from_its_pin_is_refused_and_leaves_no_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     [small] = [jar for jar in manifest.read(DEFAULT_VERSION) if jar.artifact == "ecs-logging-core"]
     monkeypatch.setattr(artifacts, "read", lambda version: [dataclasses.replace(small, sha256="0" * 64)])
 
@@ -74,14 +81,15 @@ def test_download_that_differs_from_its_pin_is_refused_and_leaves_no_home(tmp_pa
 
 
 @pytest.fixture
-def mirror(tmp_path, monkeypatch):
+def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
     """A real repository on the loopback in place of Maven Central; what `troubles` names goes wrong there, in turn."""
     content = next((artifacts.prepare(DEFAULT_VERSION).path / "lib").glob("ecs-logging-core-*.jar")).read_bytes()
     stalled = threading.Event()
-    troubles, asked = [], []
+    troubles: list[str] = []
+    asked: list[str] = []
 
     class Repository(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
+        def do_GET(self) -> None:
             if not self.path.endswith(".jar"):
                 return self.send_error(404)
             asked.append(self.path)
@@ -97,7 +105,7 @@ def mirror(tmp_path, monkeypatch):
             self.wfile.write(content[:1000] if trouble == "breaks off" else content)
             return None
 
-        def log_message(self, *_):
+        def log_message(self, *_: object) -> None:
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Repository)
@@ -118,7 +126,7 @@ def mirror(tmp_path, monkeypatch):
     server.server_close()
 
 
-def test_repository_that_stalls_refuses_or_breaks_off_is_asked_again(mirror, tmp_path):
+def test_repository_that_stalls_refuses_or_breaks_off_is_asked_again(mirror: Mirror, tmp_path: Path) -> None:
     troubles, asked = mirror
     troubles += ["stalls", "breaks off", "refuses"]
 
@@ -128,7 +136,7 @@ def test_repository_that_stalls_refuses_or_breaks_off_is_asked_again(mirror, tmp
     assert [path.name.partition("-1")[0] for path in home.class_path] == ["ecs-logging-core"]
 
 
-def test_repository_that_stays_away_is_named(mirror, tmp_path):
+def test_repository_that_stays_away_is_named(mirror: Mirror, tmp_path: Path) -> None:
     troubles, asked = mirror
     troubles += ["refuses"] * 10
 
@@ -139,7 +147,7 @@ def test_repository_that_stays_away_is_named(mirror, tmp_path):
     assert not (tmp_path / "store" / DEFAULT_VERSION).exists()
 
 
-def test_killed_preparation_is_taken_up_where_it_was(store, capsys):
+def test_killed_preparation_is_taken_up_where_it_was(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = store / DEFAULT_VERSION
     for jar in sorted((home / "lib").glob("ecs-logging-*.jar")):
         _replace(jar, b"half a ja")

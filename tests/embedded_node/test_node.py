@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,15 +36,15 @@ def _gone(pid: int) -> bool:
         return True
 
 
-def _names(answer):
+def _names(answer: dict[str, Any]) -> list[str]:
     return [hit["_source"]["name"] for hit in answer["hits"]["hits"]]
 
 
-def _put(request_json, node_url):
+def _put(request_json: Callable[..., Any], node_url: str) -> None:
     request_json(f"{node_url}/files/_doc/1?refresh=true", "PUT", {"name": "adaptive searching"})
 
 
-def test_two_nodes_side_by_side_and_a_third_on_taken_data(tmp_path, request_json):
+def test_two_nodes_side_by_side_and_a_third_on_taken_data(tmp_path: Path, request_json: Callable[..., Any]) -> None:
     with EmbeddedNode(tmp_path / "a") as first, EmbeddedNode(tmp_path / "b") as second:
         _put(request_json, first.url)
         request_json(f"{second.url}/files", "PUT", {})
@@ -63,13 +65,16 @@ def test_two_nodes_side_by_side_and_a_third_on_taken_data(tmp_path, request_json
         assert first.is_alive()
 
 
-def test_parent_killed_leaves_no_node_and_the_data_starts_again(tmp_path, request_json, eventually):
+def test_parent_killed_leaves_no_node_and_the_data_starts_again(
+    tmp_path: Path, request_json: Callable[..., Any], eventually: Callable[[Callable[[], bool], float], bool]
+) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", PARENT, str(tmp_path)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         stdout=subprocess.PIPE,
         text=True,
     ) as parent:
+        assert parent.stdout is not None
         pid, url = parent.stdout.readline().split()
         _put(request_json, url)
         parent.kill()
@@ -79,7 +84,7 @@ def test_parent_killed_leaves_no_node_and_the_data_starts_again(tmp_path, reques
         assert _names(request_json(f"{node.url}/files/_search", "POST", SEARCH)) == ["adaptive searching"]
 
 
-def test_killed_then_stopped_keeps_its_documents_each_time(tmp_path, request_json):
+def test_killed_then_stopped_keeps_its_documents_each_time(tmp_path: Path, request_json: Callable[..., Any]) -> None:
     node = EmbeddedNode(tmp_path).start()
     _put(request_json, node.url)
     node.kill()
@@ -96,12 +101,12 @@ def test_killed_then_stopped_keeps_its_documents_each_time(tmp_path, request_jso
     node.stop()
 
 
-def test_unknown_setting_is_the_reason_given(tmp_path):
+def test_unknown_setting_is_the_reason_given(tmp_path: Path) -> None:
     with pytest.raises(NodeError, match=r"unknown setting \[no\.such\]"):
         EmbeddedNode(tmp_path, settings={"no.such": "1"}).start()
 
 
-def test_other_version_answers_a_search(tmp_path, request_json):
+def test_other_version_answers_a_search(tmp_path: Path, request_json: Callable[..., Any]) -> None:
     with EmbeddedNode(tmp_path, version="9.5.3") as node:
         _put(request_json, node.url)
 
@@ -109,6 +114,6 @@ def test_other_version_answers_a_search(tmp_path, request_json):
         assert request_json(f"{node.url}/_nodes")["nodes"].popitem()[1]["version"] == "9.5.3"
 
 
-def test_unknown_version_names_the_known_ones(tmp_path):
+def test_unknown_version_names_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(LookupError, match=r"8\.19\.21"):
         EmbeddedNode(tmp_path, version="1.0.0").start()

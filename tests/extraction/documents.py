@@ -14,6 +14,7 @@ import openpyxl
 import pptx
 import py7zr
 from fpdf import FPDF
+from openpyxl.worksheet.worksheet import Worksheet
 from PIL import Image, ImageDraw, ImageFont
 
 #: What every document has in it.
@@ -65,6 +66,7 @@ def word() -> bytes:
 
 def excel() -> bytes:
     made = openpyxl.Workbook()
+    assert isinstance(made.active, Worksheet)
     made.active["B2"] = PHRASE
     return _saved(made.save)
 

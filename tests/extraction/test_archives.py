@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import functools
 import gzip
 import io
 import lzma
@@ -290,11 +291,13 @@ def _endless_tar() -> bytes:
     return entry.tobuf() + bytes(5000)
 
 
+def _repeated(pack: Callable[[bytes], bytes]) -> bytes:
+    """Members one behind the other, of which all are one."""
+    return pack(bytes(MIB)) * 700
+
+
 BOMBS: dict[str, tuple[Kind, Callable[[], bytes]]] = {
-    # One behind the other, all are one.
-    **{
-        each: ("archive", lambda pack=PACKERS[each]: pack(bytes(MIB)) * 700) for each in ("gzip", "bzip2", "xz", "zstd")
-    },
+    **{each: ("archive", functools.partial(_repeated, PACKERS[each])) for each in ("gzip", "bzip2", "xz", "zstd")},
     "zip": ("archive", lambda: zipped(dict.fromkeys(map(str, range(8)), bytes(50 * MIB)))),
     "overlapping": ("archive", lambda: _overlapping(2000)),
     "lying": ("archive", lambda: _lying(zipped({"a.bin": bytes(200 * MIB)}), 1000)),

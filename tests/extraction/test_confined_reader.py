@@ -174,7 +174,9 @@ def surroundings(tmp_path: Path) -> Iterator[Around]:
     (data / "tokens.json").write_text("{}")
     (data / "tokens.json").chmod(0o600)
     with contextlib.ExitStack() as stack:
-        tcp, path, name = (stack.enter_context(socket.socket(each)) for each in (socket.AF_INET, *2 * [socket.AF_UNIX]))
+        tcp, path, unnamed = (
+            stack.enter_context(socket.socket(each)) for each in (socket.AF_INET, *2 * [socket.AF_UNIX])
+        )
         # Short, as the path of a socket must be.
         folder = Path("/tmp") if len(str(tmp_path)) > 90 else tmp_path
         place = folder / f"reader-{os.getpid()}.sock"
@@ -182,9 +184,9 @@ def surroundings(tmp_path: Path) -> Iterator[Around]:
         tcp.bind(("127.0.0.1", 0))
         path.bind(str(place))
         stack.callback(place.unlink)
-        name.bind(f"\0{abstract}")
-        for each in (tcp, path, name):
-            each.listen()
+        unnamed.bind(f"\0{abstract}")
+        for listener in (tcp, path, unnamed):
+            listener.listen()
         yield Around(data, tcp.getsockname()[1], str(place), abstract)
     for each in LITTER:
         each.unlink(missing_ok=True)

@@ -6,11 +6,11 @@ import json
 import subprocess
 from pathlib import Path
 
-import pypdfium2_raw
+import pypdfium2_raw  # type: ignore[import-untyped]
 import pytest
 
 from app.extraction import control
-from app.extraction.kinds import RECOGNIZED
+from app.extraction.kinds import RECOGNIZED, Kind
 from app.extraction.recognition_data import recognition_installed
 from app.extraction.sandbox import Limits
 from tests.extraction.documents import PHRASE, pdf
@@ -35,7 +35,7 @@ def warnings(server: Server) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", control.DOCUMENTS)
-def test_this_machine_reads_the_document_of_each_kind(kind: control.Kind) -> None:
+def test_this_machine_reads_the_document_of_each_kind(kind: Kind) -> None:
     if kind in RECOGNIZED and not recognition_installed():
         pytest.skip("tesseract-data missing")
     assert control.read(kind, Limits(120, 1 << 30, 1 << 20)) is None

@@ -69,7 +69,7 @@ def test_it_is_read(form: str) -> None:
 @pytest.mark.parametrize("way", [WORD, EXCEL])
 def test_what_is_in_it_is_read_and_named(way: Way) -> None:
     """A file that lies in a document as one, in a process of its own."""
-    path = ("ObjectPool", "_1", "Package") if way == WORD else ("MBD1", "Package")
+    path: tuple[str, ...] = ("ObjectPool", "_1", "Package") if way == WORD else ("MBD1", "Package")
     packed = {path: DOCUMENTS["table.xlsx"]()}
     content = word(body="outside\r", more=packed) if way == WORD else excel([("S", 0, b"")], more=packed)
     verdict, text = read(way, content)

@@ -8,6 +8,7 @@ import struct
 import tempfile
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ import pillow_heif
 import pytest
 from fpdf import FPDF
 from PIL import Image, ImageDraw, ImageFont
+from PIL.TiffImagePlugin import TiffImageFile
 
 from app.contents.window import Held
 from app.extraction import reading, scans
 from app.extraction.kinds import way_of
 from app.extraction.recognition_data import recognition_folder
-from app.extraction.sandbox import Limits, Verdict
+from app.extraction.sandbox import LEAST_SECONDS, Limits, Verdict
 from app.mediatype import detect
 from app.model.attachment import extension
 from tests.extraction.documents import PHRASE
@@ -75,7 +77,7 @@ def turned() -> bytes:
 
 
 _CLEAR = (0, 0, 0, 0)
-PICTURES = {
+PICTURES: dict[str, Callable[[], bytes]] = {
     "a.png": lambda: saved(drawn(), "PNG"),
     "clear.png": lambda: saved(drawn(mode="RGBA", paper=_CLEAR), "PNG"),
     "clear-grey.png": lambda: saved(drawn(mode="RGBA", paper=_CLEAR).convert("LA"), "PNG"),
@@ -182,6 +184,7 @@ def test_a_page_that_is_broken_leaves_the_others() -> None:
     content = bytearray(saved(drawn("first sheet"), "TIFF", save_all=True, append_images=[drawn("second sheet")]))
     # Where the first page's lines lie: behind the end of the file.
     with Image.open(io.BytesIO(content)) as opened:
+        assert isinstance(opened, TiffImageFile)
         at = opened.tag_v2[273][0]
     place = content.find(at.to_bytes(4, "little"), content.find((273).to_bytes(2, "little")))
     content[place : place + 4] = (1 << 31).to_bytes(4, "little")
@@ -263,7 +266,7 @@ def test_pages_that_are_done_are_kept_when_the_time_is_over() -> None:
 
 
 def test_a_time_that_is_over_before_any_page_is_one_to_be_tried_again() -> None:
-    verdict, text = read("scan.pdf", scanned("first sheet"), Limits(scans.LEAST_SECONDS, 1 << 30, 1 << 20))
+    verdict, text = read("scan.pdf", scanned("first sheet"), Limits(LEAST_SECONDS, 1 << 30, 1 << 20))
     assert (verdict.reason, verdict.final, text) == ("timeout", False, "")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import signal
@@ -42,7 +43,7 @@ def decided(server: Server, *ids: str) -> None:
 
 
 def found(server: Server, query: dict[str, Any]) -> list[str]:
-    body = {"query": query, "size": 100}
+    body: dict[str, Any] = {"query": query, "size": 100}
     answer = requests.post(f"{server.elasticsearch_url}/{server.index}/_search", json=body, timeout=30)
     answer.raise_for_status()
     return [each["_id"] for each in answer.json()["hits"]["hits"]]
@@ -209,14 +210,14 @@ def test_what_takes_too_long_is_tried_so_often_and_can_be_done_again(start_serve
 
 def test_killed_in_the_middle_all_become_completed(extracting: Server) -> None:
     ids = extracting.upload(*((f"{n}.pdf", pdf(pages=45)) for n in range(6)))
+
+    def more_than(number: int) -> bool:
+        return sum(state(extracting, each) == "completed" for each in ids) > number
+
     for _ in range(2):
         before = sum(state(extracting, each) == "completed" for each in ids)
         # All of them may be by now: a server that starts begins with it before it is waited for.
-        wait(
-            lambda before=before: (
-                sum(state(extracting, each) == "completed" for each in ids) > min(before, len(ids) - 1)
-            )
-        )
+        wait(functools.partial(more_than, min(before, len(ids) - 1)))
         extracting.kill()
         extracting.start()
     decided(extracting, *ids)

@@ -15,7 +15,7 @@ import pptx
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from app.extraction import reading, recognition_data
+from app.extraction import reading, recognition_data, sandbox
 from app.extraction.kinds import Kind, Way
 from app.extraction.sandbox import Limits, Verdict
 from tests.extraction.test_server import by_phrase, decided, found, outcome, queued
@@ -61,6 +61,7 @@ def slides(*pictures: list[bytes]) -> bytes:
 
 def workbook(**pictures: bytes) -> bytes:
     made = openpyxl.Workbook()
+    assert made.active is not None
     made.remove(made.active)
     for name, content in pictures.items():
         sheet = made.create_sheet(name)
@@ -99,7 +100,7 @@ def told(
     with tempfile.TemporaryFile() as document, tempfile.TemporaryFile(buffering=0) as output:
         document.write(content)
         document.seek(0)
-        verdict = reading.read(Way(kind, ""), document, output, limits, pictures=pictures)  # type: ignore[arg-type]
+        verdict = reading.read(Way(kind, ""), document, output, limits, pictures=pictures)
         output.seek(0)
         return verdict, output.read().decode()
 
@@ -167,14 +168,14 @@ def test_the_text_comes_first_and_is_whole_without_them() -> None:
 def test_where_nothing_is_recognized_nothing_is_given_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recognition_data, "RECOGNITION_DATA", ())
     given: list[int] = []
-    run = reading.sandbox.run
+    run = sandbox.run
 
     def counted(*arguments: Any) -> Verdict:
         verdict = run(*arguments)
         given.append(len(verdict.files))
         return verdict
 
-    monkeypatch.setattr(reading.sandbox, "run", counted)
+    monkeypatch.setattr(sandbox, "run", counted)
     verdict, text = told(word(picture("a marmalade invoice")))
     assert (verdict.reason, verdict.waits, verdict.cut, given) == (None, False, False, [0])
     assert text == told(word())[1]

@@ -19,7 +19,7 @@ import requests
 
 from app.document import document_of
 from app.errors import IndexRejected, IndexUnavailable
-from app.extraction import lanes
+from app.extraction import lanes, reading
 from app.extraction.record import Extraction
 from app.ids import new_xid
 from app.index.attachments import LARGE
@@ -237,7 +237,8 @@ def test_other_readers_read_what_the_ones_before_made_nothing_of(store: Store, w
     assert set(store.queue.ids()) == {ids["damaged"], ids["unreadable"], ids["blank"]}
     assert store.steps.extraction_state(attachment_of(store, ids["blank"]))[0] == "pending"
     assert worker.work() == 3
-    assert {name: (known := store.records.extraction(each)) and known.reason for name, each in ids.items()} == {
+    ended = {name: store.records.extraction(each) for name, each in ids.items()}
+    assert {name: each and each.reason for name, each in ended.items()} == {
         **dict.fromkeys(("damaged", "unreadable", "blank", "read")),
         "large": "too-large",
     }
@@ -316,15 +317,15 @@ def test_a_record_that_changes_while_its_file_is_read(
 ) -> None:
     """What was read by the old type is not kept, nor does it bring the old type back into the index."""
     attachment = upload(store)
-    read = outcomes.reading.read
+    read = reading.read
 
     def overtaken(*arguments: Any, **options: Any) -> Any:
         verdict = read(*arguments, **options)
-        monkeypatch.setattr(outcomes.reading, "read", read)
+        monkeypatch.setattr(reading, "read", read)
         assert len(store.changes.retype({attachment.id: "text/x-other"})) == 1
         return verdict
 
-    monkeypatch.setattr(outcomes.reading, "read", overtaken)
+    monkeypatch.setattr(reading, "read", overtaken)
     assert worker.work() == 0 or store.records.extraction(attachment.id) is not None
     worker.work()
     assert source(store, attachment.id)["media_type"] == "text/x-other"

@@ -7,7 +7,7 @@ import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ pillow_heif.register_heif_opener()
 #: Of the left and the right half of each picture here, and what of it may be lost.
 LEFT, RIGHT = (200, 30, 30), (30, 30, 200)
 NEARLY = 40
+Colour = tuple[int, ...]
 
 
 def halves(size: tuple[int, int] = (900, 300), mode: str = "RGB") -> Image.Image:
@@ -48,7 +49,7 @@ def saved(picture: Image.Image, form: str, **more: Any) -> bytes:
     return buffer.getvalue()
 
 
-def draw(name: str, content: bytes, limits: Limits = LIMITS) -> tuple[Verdict, list[Image.Image]]:
+def draw(name: str, content: bytes, limits: Limits = LIMITS) -> tuple[Verdict, Sequence[Image.Image]]:
     with closing(HeldContent(content)) as document:
         way = drawing_of(detect(document, name), extension(name))
         assert way is not None, detect(document, name)
@@ -62,13 +63,13 @@ def draw(name: str, content: bytes, limits: Limits = LIMITS) -> tuple[Verdict, l
     return verdict, found
 
 
-def colours(picture: Image.Image) -> list[tuple[int, ...]]:
+def colours(picture: Image.Image) -> list[Colour]:
     """In the middle of the left and of the right half."""
     width, height = picture.size
     return [picture.getpixel((width * part // 4, height // 2)) for part in (1, 3)]  # type: ignore[misc]
 
 
-def alike(found: list[tuple[int, ...]], wanted: list[tuple[int, ...]]) -> bool:
+def alike(found: Sequence[Colour], wanted: Sequence[Colour]) -> bool:
     pairs = [(a, b) for one, other in zip(found, wanted, strict=True) for a, b in zip(one, other, strict=True)]
     return all(abs(a - b) <= NEARLY for a, b in pairs)
 
@@ -100,7 +101,7 @@ GREY = [(76, 76, 76), (52, 52, 52)]
 RED_BLUE = [LEFT, RIGHT]
 BLACK_WHITE = [(0, 0, 0), (255, 255, 255)]
 
-PICTURES: dict[str, tuple[Callable[[], bytes], list[tuple[int, ...]]]] = {
+PICTURES: dict[str, tuple[Callable[[], bytes], Sequence[Colour]]] = {
     "a.png": (lambda: saved(halves(), "PNG"), RED_BLUE),
     "palette.png": (lambda: saved(halves(mode="P"), "PNG"), RED_BLUE),
     "grey.png": (lambda: saved(halves(mode="L"), "PNG"), GREY),
@@ -302,7 +303,12 @@ def test_the_preview_that_a_document_carries_is_drawn() -> None:
 def test_a_document_without_one_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[object] = []
     run = sandbox.run
-    monkeypatch.setattr(sandbox, "run", lambda *given: started.append(given) or run(*given))
+
+    def counted(*given: Any) -> Verdict:
+        started.append(given)
+        return run(*given)
+
+    monkeypatch.setattr(sandbox, "run", counted)
     for name in ("table.xlsx", "letter.odt", "table.ods"):
         assert draw(name, DOCUMENTS[name]()) == (drawing.NO_PREVIEW, [])
     assert started == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -288,9 +289,13 @@ def test_one_tenants_endless_documents_hold_nobody_up(start_server: ServerFactor
     wait(lambda: slots_held(server) == int(workers))
     other = server.make_token(tenant="another")
     mine, server.token = server.token, other
+
+    def completed(note: str) -> bool:
+        return state(server, note) == "completed"
+
     for number in range(3):
         (note,) = server.upload((f"{number}.txt", PHRASE.encode()))
-        wait(lambda note=note: state(server, note) == "completed")
+        wait(functools.partial(completed, note))
     server.token = mine
     assert {state(server, each) for each in bombs} == {"pending"}
 

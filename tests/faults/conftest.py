@@ -30,7 +30,7 @@ def proxy(elasticsearch_url: str) -> Iterator[Proxy]:
 
 
 #: Few connections to Elasticsearch are kept, as `held` overlooks so many that were reset.
-PROXIED = {"GRACE_TIME": "1", "ELASTICSEARCH_TIMEOUT": "3", "ELASTICSEARCH_CONNECTIONS": "4"}
+PROXIED: dict[str, Any] = {"GRACE_TIME": "1", "ELASTICSEARCH_TIMEOUT": "3", "ELASTICSEARCH_CONNECTIONS": "4"}
 
 
 @pytest.fixture(scope="module")

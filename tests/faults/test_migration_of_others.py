@@ -117,7 +117,7 @@ def test_chats_under_load(start_server: ServerFactory) -> None:
 
     def work(number: int) -> list[tuple[str, bool]]:
         """Make chats, archive every second one and find both at once; what was acknowledged."""
-        made = []
+        made: list[tuple[str, bool]] = []
         while not stop.is_set():
             title = f"{number}-{len(made)}"
             chat_id = chat(server, title=title)["id"]

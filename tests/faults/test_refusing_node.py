@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -48,7 +49,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNode]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, node: EmbeddedNode) -> Iterator[Server]:
     # A node without a state has writes wait for one.
-    settings = {"WEB_WORKERS": "1", "GRACE_TIME": "1", "ELASTICSEARCH_TIMEOUT": "4"}
+    settings: dict[str, Any] = {"WEB_WORKERS": "1", "GRACE_TIME": "1", "ELASTICSEARCH_TIMEOUT": "4"}
     with running_server(tmp_path_factory.mktemp("refused"), node.url, **settings) as running:
         yield running
 
@@ -134,11 +135,12 @@ def test_no_state_yet(server: Server, node: EmbeddedNode) -> None:
         node._http_port = node._report(time.monotonic() + NODE_SECONDS)
         said = requests.post(f"{node.url}/{server.index}/_search", timeout=30)
         assert said.status_code == 503, said.text
-        for method, path, options in (
+        asked: tuple[tuple[str, str, dict[str, Any]], ...] = (
             ("GET", "/attachment/_search", {}),
             ("POST", "/chat/early/_upload", {"files": _files(1)}),
             ("DELETE", f"/attachment/{kept}", {}),
-        ):
+        )
+        for method, path, options in asked:
             _refused(server.request(method, path, **options))
         assert server.get("/health").status_code == 503
         assert server.get(f"/attachment/{kept}").content == b"aa"

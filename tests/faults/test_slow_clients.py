@@ -33,7 +33,7 @@ HEAD_SIZE = 64 * KIB
 LEAST_RATE = KIB
 WINDOW = 4.0
 CONNECTIONS = 1000
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "WEB_WORKERS": "1",
     "WEB_THREADS": str(THREADS),
     "HEAD_TIMEOUT": str(HEAD_SECONDS),
@@ -250,8 +250,8 @@ def test_answers_that_are_taken_slowly_are_whole(server: Server) -> None:
                     received[number] += piece
                 else:
                     open_still.remove(number)
-    for each in received:
-        first, _, rest = bytes(each).partition(b"\r\n\r\n")
+    for answer in received:
+        first, _, rest = bytes(answer).partition(b"\r\n\r\n")
         assert first.startswith(b"HTTP/1.1 200")
         assert rest[: len(content)] == content
         assert rest[len(content) :].startswith(b"HTTP/1.1 206")

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import requests
@@ -33,13 +34,18 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNode]:
 def server(tmp_path_factory: pytest.TempPathFactory, node: EmbeddedNode) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("slow-index")
     # As long as by default.
-    settings = {"WEB_WORKERS": "1", "WEB_THREADS": str(THREADS), "GRACE_TIME": "1", "ELASTICSEARCH_TIMEOUT": "4"}
+    settings: dict[str, Any] = {
+        "WEB_WORKERS": "1",
+        "WEB_THREADS": str(THREADS),
+        "GRACE_TIME": "1",
+        "ELASTICSEARCH_TIMEOUT": "4",
+    }
     with running_server(folder, node.url, **settings) as running:
         running.upload(("first", b"first"))
         yield running
 
 
-def _timed(server: Server, method: str, path: str, **options: object) -> tuple[int, float]:
+def _timed(server: Server, method: str, path: str, **options: Any) -> tuple[int, float]:
     began = time.monotonic()
     answer = server.request(method, path, **options)
     return answer.status_code, time.monotonic() - began

@@ -59,7 +59,7 @@ def test_operation(operation: Any, mode: GenerationMode, server: Server) -> None
         suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(generation_mode=mode))
-    def conforms(case: schemathesis.Case) -> None:
+    def conforms(case: schemathesis.Case[Any]) -> None:
         answer = case.call(base_url=server.url, headers=header, timeout=60)
         # What the HTTP server itself refuses (a control character in a header) never reaches the application, whose
         # every answer has this header; app.server.security.refusal has it not.

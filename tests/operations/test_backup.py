@@ -40,9 +40,9 @@ def test_what_was_acknowledged_before_the_copy_is_in_it(start_server: ServerFact
     assert summary["summary"]["attachments"] >= 500 + len(acknowledged)
     # Only what came or went during the copy may be half there, and it is named.
     during = (set(traffic.kept) - set(acknowledged)) | (set(traffic.deleted) - set(deleted))
-    for each in found:
-        assert each["id"] is None or each["id"] in during or each["code"] == "bytes-without-record", each
-        assert each["code"] not in ("wrong-digest", "truncated-bytes", "damaged-record"), each
+    for finding in found:
+        assert finding["id"] is None or finding["id"] in during or finding["code"] == "bytes-without-record", finding
+        assert finding["code"] not in ("wrong-digest", "truncated-bytes", "damaged-record"), finding
     for each in during:
         answer = restored.get(f"/attachment/{each}")
         assert answer.status_code in (404, 500) or answer.content in (b"a", b"b")

@@ -115,7 +115,7 @@ def test_elasticsearch_is_told_for_which_request(recorder: type[_Recorder], star
     server = start_server(elasticsearch_url=f"http://127.0.0.1:{recorder.port}")  # type: ignore[attr-defined]
     chats = "/api/v2/chats"
     files = [("files", ("a.txt", b"x"))]
-    asked = [
+    asked: list[tuple[str, str, dict[str, Any], str]] = [
         ("POST", "/attachment/_upload", {"files": files}, f"/{server.index}/_bulk"),
         ("GET", "/attachment/_search", {}, f"/{server.index}/_search"),
         ("GET", "/coco_attachment/_count", {}, f"/{server.index}/_count"),

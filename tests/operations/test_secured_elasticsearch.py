@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,7 +121,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) ->
 
 
 @contextlib.contextmanager
-def server_on(folder: Path, plain_url: str, **environment: str) -> Iterator[Server]:
+def server_on(folder: Path, plain_url: str, **environment: Any) -> Iterator[Server]:
     """A server that reaches Elasticsearch only by the settings given; its index is removed by `plain_url`."""
     with running_server(folder, environment["ELASTICSEARCH_URL"], LOG_LEVEL="debug", **environment) as server:
         server.elasticsearch_url = plain_url
@@ -172,7 +173,7 @@ NOT_ACCEPTED = "Elasticsearch does not accept the user and password, or the API 
 
 
 def test_what_is_wrong_is_said(secured: Secured, tmp_path: Path, elasticsearch_url: str) -> None:
-    wrong = {
+    wrong: dict[str, tuple[dict[str, Any], str]] = {
         "another CA": (secured.settings(ELASTICSEARCH_CA_CERTS=str(secured.another_ca)), NOT_TRUSTED),
         "password": (secured.settings(ELASTICSEARCH_PASSWORD="wrong-" + secured.password), NOT_ACCEPTED),
         "key": (secured.by_key(ELASTICSEARCH_API_KEY="d3Jvbmc6" + secured.key), NOT_ACCEPTED),

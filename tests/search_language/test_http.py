@@ -94,10 +94,10 @@ def test_bodies_past_the_limits(server: Server, token: str) -> None:
         content = b"{}".ljust(size)
         answer = call(server, token, path, data=content, headers=json_type)
         assert answer.status_code == status, answer.text
-    for depth, status in ((64, "x_content_parse_exception"), (65, "illegal_argument_exception")):
+    for depth, kind in ((64, "x_content_parse_exception"), (65, "illegal_argument_exception")):
         content = ('{"a":' * depth + "1" + "}" * depth).encode()
         answer = call(server, token, path, data=content, headers=json_type)
-        assert answer.json()["error"]["type"] == status
+        assert answer.json()["error"]["type"] == kind
     for content in (b"[]", b"1", b"{", b'{"size":1,"size":2}', b"\xff\xfe", b'{"query":{"match_all":{}}} x'):
         answer = call(server, token, path, data=content, headers=json_type)
         assert (answer.status_code, answer.json()["error"]["type"]) == (400, "parsing_exception")

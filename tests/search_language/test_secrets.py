@@ -394,7 +394,7 @@ def test_nobody_elses_secrets(worlds: list[FlaskClient], content: dict[str, Any]
 
 
 #: Has no value for what is smaller than a million bytes: the other tenant has such files, the asker has none.
-FAILING = [
+FAILING: list[dict[str, Any]] = [
     {"field_value_factor": {"field": "size", "factor": 1e-6, "modifier": "ln"}},
     {"functions": [{"field_value_factor": {"field": "size", "factor": 1e-6, "modifier": "log"}}]},
     {"field_value_factor": {"field": "extraction.size"}},
@@ -430,7 +430,7 @@ def timeless(answer: str) -> str:
     return re.sub(r"test_[0-9a-f]{12}", "index", re.sub(r'"took":\s?\d+', '"took":0', answer))
 
 
-SCORED = [
+SCORED: list[dict[str, Any]] = [
     *({"query": {name: filled(content, "content_words", value)}} for value in (MARK, "report", "zqxopena budget")
       for name in queries.QUERIES for content in QUERIES[name]),
     {"query": {"multi_match": {"query": "report budget", "fields": ["name^3", "content"], "type": "most_fields"}}},

@@ -34,7 +34,7 @@ def ndcg(names: Sequence[str], judged: Mapping[str, int]) -> float:
     """Normalised discounted cumulative gain of the first hits: 1.0 is the best order that there could be."""
 
     def gain(grades: Sequence[int]) -> float:
-        return sum((2**grade - 1) / math.log2(place + 2) for place, grade in enumerate(grades[:DEPTH]))
+        return float(sum((2**grade - 1) / math.log2(place + 2) for place, grade in enumerate(grades[:DEPTH])))
 
     best = gain(sorted(judged.values(), reverse=True))
     return gain([judged.get(name, 0) for name in names]) / best

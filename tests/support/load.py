@@ -168,7 +168,7 @@ class Coder(Coco):
 
     name = "coder"
     most_files = 1
-    kinds = ("image",)
+    kinds: tuple[Kind, ...] = ("image",)
     _PATH = "/api/v2/chats/files"
     _ORGANIZATION = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
 

@@ -43,7 +43,7 @@ def word(
     units = len(whole) // 2
     borders = [units * each // pieces for each in range(pieces + 1)]
     main = bytearray(1024)
-    places = []
+    places: list[int] = []
     # The last ones first: the order of the text is that of the table.
     for number in reversed(range(pieces)):
         part = whole[2 * borders[number] : 2 * borders[number + 1]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Mapping
 
 ECMA = "http://schemas.openxmlformats.org"
 RELATION = f"{ECMA}/officeDocument/2006/relationships"
@@ -35,7 +36,7 @@ ODF_NAMESPACES = " ".join(
 )
 
 
-def package(parts: dict[str, str | bytes]) -> bytes:
+def package(parts: Mapping[str, str | bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in parts.items():
@@ -65,7 +66,7 @@ def element(name: str, content: str, attributes: str = "") -> str:
 
 def word(
     body: str,
-    parts: dict[str, str | bytes] | None = None,
+    parts: Mapping[str, str | bytes] | None = None,
     related: tuple[tuple[str, str, str], ...] = (),
 ) -> bytes:
     """A document with this body, more parts, and what it refers to."""
@@ -79,7 +80,7 @@ def word(
     )
 
 
-def odf(content: str, parts: dict[str, str | bytes] | None = None) -> bytes:
+def odf(content: str, parts: Mapping[str, str | bytes] | None = None) -> bytes:
     """A document with this in its body."""
     body = f"<office:document-content {ODF_NAMESPACES}><office:body>{content}</office:body></office:document-content>"
     return package({"content.xml": body, **(parts or {})})

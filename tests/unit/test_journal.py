@@ -12,6 +12,7 @@ import pytest
 
 from app import journal as module
 from app.errors import StorageFailed
+from app.files import locked
 from app.journal import MOST_SPARES, Journal
 from app.turnstile import Turnstile
 from tests.support.descriptors import below
@@ -91,7 +92,6 @@ def test_one_that_is_settled_while_it_is_looked_at_is_not_decided_again(
 ) -> None:
     """Opened, then settled by who worked on it, then locked: the lock of a file that has no name any more."""
     entry = Journal(tmp_path).begin("upload", ["a", "b"], durable=True)
-    locked = module.locked
 
     def late(descriptor: int) -> bool:
         entry.settled(durable=True)

@@ -1,6 +1,5 @@
-"""The archives (`.iwa`) in which Pages, Numbers and Keynote have kept their documents since 2013: messages of Google's
-protocol buffers, compressed by Snappy. Apple documents neither; the numbers of messages are those that its programs have
-kept in all versions.
+"""The archives (`.iwa`) of Pages, Numbers and Keynote since 2013: messages of Google's protocol buffers, compressed with
+Snappy. Apple documents neither; the numbers of messages have been the same in all versions of its programs.
 
 Rejected: cramjam or python-snappy with protobuf, two libraries more for a hundred lines.
 """
@@ -9,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-#: Bytes of an archive unpacked.
+#: The most bytes of an unpacked archive.
 MOST = 64 * 1024 * 1024
 
 
 def uncompressed(content: bytes) -> bytes:
-    """Blocks of Snappy without the frames of that. Raises IndexError, ValueError."""
+    """The content of blocks of Snappy, which have no Snappy framing here. Raises IndexError, ValueError."""
     found, place = bytearray(), 0
     while place + 4 <= len(content):
         size = int.from_bytes(content[place + 1 : place + 4], "little")
@@ -26,7 +25,7 @@ def uncompressed(content: bytes) -> bytes:
 
 
 def _block(block: bytes, found: bytearray) -> None:
-    """Snappy's format_description.txt: literals, and copies of what was there before."""
+    """One block, by Snappy's format_description.txt: literals, and copies of earlier output."""
     _, place = _varint(block, 0)
     begin = len(found)
     while place < len(block) and len(found) <= MOST:
@@ -70,7 +69,7 @@ def _varint(content: bytes, place: int) -> tuple[int, int]:
 
 
 def _fields(content: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """Of a message in Google's protocol buffers. Raises IndexError, ValueError."""
+    """The fields of a message of protocol buffers. Raises IndexError, ValueError."""
     place = 0
     while place < len(content):
         key, place = _varint(content, place)
@@ -89,7 +88,7 @@ def _fields(content: bytes) -> Iterator[tuple[int, bytes | int]]:
         place += size
 
 
-#: Where the text is, by the kind of the message: paragraphs; comments; names of sheets and tables; texts of cells.
+#: The field that has the text, by the number of the message: paragraphs; comments; names of sheets and tables; cells.
 _STORAGE, _COMMENT, _SHEET, _TABLE, _LIST = {2001, 2005}, 3056, 2, 6001, 6005
 
 

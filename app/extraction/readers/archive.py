@@ -1,7 +1,7 @@
-"""Archives: zip, tar, and what gzip, bzip2, xz and Zstandard have compressed, which is a tar or one file.
+"""Archives: zip, tar, and data compressed by gzip, bzip2, xz and Zstandard, which is a tar or one file.
 
-Each file in it is given on; what is not (there are too many, it is too large, encrypted, broken) is told by its name. No
-more is unpacked than is given on or has to be passed over, whatever the archive says of its sizes.
+Each file in an archive is handed over; a file that can't be (there are too many, it is too large, encrypted, broken) gives
+its name. No more is unpacked than is handed over or has to be skipped, whatever sizes the archive declares.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from app.extraction import inner
 from app.extraction.readers import encoding
 from app.extraction.readers.base import Inner, Omitted, Options, Piece, Unreadable
 
-#: Entries of an archive that are looked at.
+#: The most entries of an archive that are read.
 MOST_ENTRIES = 50_000
-#: Bytes that are unpacked of what can only be read from its beginning, to pass over what is not given on.
+#: The most bytes of a stream that are unpacked just to skip files that are not handed over.
 MOST_UNPACKED = 512 * 1024 * 1024
 _PIECE = 1024 * 1024
 
-# What the libraries raise for what is broken, or in a form that they do not know; those of their underlying modules too.
+# Errors of the libraries, and of the modules below them, for broken data and unknown formats.
 _BROKEN = (
     zipfile.BadZipFile, zipfile.LargeZipFile, tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError, ValueError,
     LookupError, struct.error, NotImplementedError, RuntimeError, OverflowError, AttributeError, TypeError,
@@ -58,7 +58,7 @@ def load(options: Options) -> None:
 
 
 def rehearsals() -> list[tuple[str, bytes]]:
-    """A tar, and one of each way of compression."""
+    """A tar, and one compressed by each method."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as made:
         made.addfile(tarfile.TarInfo("a"))
@@ -68,7 +68,7 @@ def rehearsals() -> list[tuple[str, bytes]]:
 
 
 def read(content: bytes, media_type: str) -> Iterator[Piece]:
-    """By what it begins with: its media type says no more."""
+    """The format is detected by the first bytes: the media type says no more."""
     given = Given()
     try:
         if content[:2] == b"PK" or zipfile.is_zipfile(io.BytesIO(content)):
@@ -82,7 +82,7 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
 
 
 class Given:
-    """What was given on of an archive, and what may be."""
+    """Counts what was handed over of an archive, and what still may be."""
 
     def __init__(self) -> None:
         self.files = 0
@@ -90,7 +90,7 @@ class Given:
         self.left_out = False
 
     def reserve(self, size: int) -> bool:
-        """Whether one more file of `size` bytes may be given on, which is then counted as such."""
+        """Whether one more file of `size` bytes may be handed over; if so, it is counted."""
         if self.files >= inner.MOST_FILES or not 0 <= size <= inner.MOST_BYTES - self.bytes - inner.MOST_HEAD:
             self.left_out = True
             return False
@@ -100,13 +100,13 @@ class Given:
 
 
 def path(name: str) -> str:
-    """A path in an archive as it is shown: relative, and to nowhere else."""
+    """A path in an archive as it is shown: relative, and without `..`."""
     parts = (each.strip() for each in _SEPARATOR.split(name))
     return "/".join(each for each in parts if each not in ("", ".", ".."))
 
 
 def _zip(content: bytes, given: Given) -> Iterator[Piece]:
-    # Before its directory is read, which takes some 500 bytes of memory for each entry.
+    # Checked before the directory is read, as that takes some 500 bytes of memory for each entry.
     if content.count(_DIRECTORY) > MOST_ENTRIES:
         raise Unreadable(f"an archive of more than {MOST_ENTRIES} files", "unsupported")
     try:
@@ -121,7 +121,7 @@ def _zip(content: bytes, given: Given) -> Iterator[Piece]:
         if not entry.flag_bits & _ENCRYPTED and given.reserve(entry.file_size):
             try:
                 with archive.open(entry) as opened:
-                    # One byte more than is said: the library ends there by itself, and says whether it was all.
+                    # One byte more than declared: the library stops there by itself, and tells whether that was all.
                     found = opened.read(entry.file_size + 1)
             except _BROKEN:
                 given.left_out = True
@@ -129,7 +129,7 @@ def _zip(content: bytes, given: Given) -> Iterator[Piece]:
 
 
 def _names(entries: list[zipfile.ZipInfo]) -> list[str]:
-    """Names are in UTF-8 where an entry says so, and else in whatever the machine had: told from all of them together."""
+    """The names: in UTF-8 when an entry says so, otherwise in the machine's encoding, which is detected from all of them."""
     raw = ["" if each.flag_bits & _UTF8 else each.orig_filename.partition("\0")[0] for each in entries]
     try:
         found = encoding.decoded("\n".join(raw).encode("cp437")).split("\n")
@@ -142,7 +142,7 @@ def _names(entries: list[zipfile.ZipInfo]) -> list[str]:
 
 
 class _Bounded(io.RawIOBase):
-    """What is unpacked from `source`, to so many bytes; it ends where something is broken, but at its beginning."""
+    """The unpacked data of `source`, up to so many bytes; it ends at the first damage, unless that is at its beginning."""
 
     def __init__(self, source: Any, given: Given) -> None:
         self._source = source
@@ -154,7 +154,7 @@ class _Bounded(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         try:
-            # One step: what was unpacked before an error is not lost with it.
+            # One step at a time, so that an error does not lose what was unpacked before it.
             found = self._source.read1(min(len(buffer), _PIECE, self._left))
         except _BROKEN:
             if self._left == MOST_UNPACKED:
@@ -168,8 +168,7 @@ class _Bounded(io.RawIOBase):
 
 
 def _unpacked(content: bytes) -> tuple[Any, str | None]:
-    """A file that reads what is compressed, or `content` itself; and the name that it was given, None when it is not
-    compressed."""
+    """A file with the unpacked data, or `content` itself; and the original name, None when it is not compressed."""
     source = io.BytesIO(content)
     if content.startswith(b"\x1f\x8b"):
         return gzip.GzipFile(fileobj=source), _gzip_name(content)
@@ -183,7 +182,7 @@ def _unpacked(content: bytes) -> tuple[Any, str | None]:
 
 
 def _gzip_name(content: bytes) -> str:
-    """RFC 1952, 2.3: in Latin-1, behind ten bytes and a field that may be there."""
+    """The name in a gzip header (RFC 1952, 2.3): in Latin-1, after ten bytes and an optional field."""
     flags, place = content[3:4], 10
     if not flags or not flags[0] & 8:
         return ""
@@ -220,7 +219,7 @@ def _is_tar(head: bytes) -> bool:
 
 
 def _one(stream: IO[bytes], name: str, given: Given) -> Iterator[Piece]:
-    """The one file that is compressed; its beginning, where it is broken behind it or too large."""
+    """The single compressed file; only its beginning when the rest is broken or too large."""
     most = inner.MOST_BYTES - inner.MOST_HEAD
     try:
         found = stream.read(most + 1)
@@ -236,18 +235,18 @@ def _tar(stream: IO[bytes], given: Given) -> Iterator[Piece]:
         with tarfile.open(fileobj=stream, mode="r|", errors="surrogateescape") as archive:
             for entry in archive:
                 entries += 1
-                # The library keeps each.
+                # The library keeps every entry.
                 archive.members = []  # type: ignore[attr-defined]
                 if not entry.isdir():
                     name = path(_tar_name(entry.name))
                     opened = archive.extractfile(entry) if entry.isreg() and given.reserve(entry.size) else None
                     yield name if opened is None else Inner(name, opened.read())
-                # The library passes over what is not there as well, and over a trillion bytes for hours.
+                # The library also skips data that does not exist: a trillion bytes take hours.
                 if entries >= MOST_ENTRIES or not 0 <= entry.size <= MOST_UNPACKED:
                     given.left_out = True
                     return
     except _BROKEN as error:
-        # What was read before stays.
+        # Everything that was read before stays.
         if not entries:
             raise Unreadable(str(error)) from None
         given.left_out = True

@@ -1,4 +1,4 @@
-"""What readers give and raise."""
+"""The values that readers return, and the errors that they raise."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ class Unfit(Exception):
 
 
 class Options(NamedTuple):
-    """`limit`: bytes of text that are kept. `size`: of the document. `folder`: with the data of recognition, or '', and
-    `languages`: what text is recognized in, empty: all of which it has data. `page`: the one of the document that is to be
-    read, from 1, where it is one. `pictures`: whether those that it shows are given on: text can be recognized in them."""
+    """`limit`: bytes of text that are kept. `size`: bytes of the document. `folder`: the folder with the data of
+    recognition, or ''; `languages`: those in which text is recognized, empty: all that it has data for. `page`: the
+    page to read, from 1, when only one is. `pictures`: whether pictures that the document shows are handed over,
+    because text can be recognized."""
 
     limit: int
     size: int
@@ -32,8 +33,8 @@ class Options(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Text with which a page begins, or a slide, a sheet, a chapter. `title`: what that is called, which is not told again
-    in the text; or ''. `is_picture`: what is to be read on it is a picture, whose text is recognized by another process."""
+    """The text at the beginning of a page, slide, sheet or chapter. `title`: its title, which the text does not repeat;
+    or ''. `is_picture`: whether the page is a picture, whose text another process recognizes."""
 
     text: str
     title: str = ""
@@ -41,9 +42,9 @@ class Page(NamedTuple):
 
 
 class Inner(NamedTuple):
-    """A file inside of the document. `name`: as the document says it, without a folder but in an archive, or '' when it has
-    none. `media_type`: what the document claims of it, or ''; its content decides. `page`: the one of the document that it
-    is shown on, from 1; 0: on none."""
+    """A file inside the document. `name`: its name in the document, with folders only in an archive, or '' when it has none.
+    `media_type`: the type that the document claims, or ''; the content decides. `page`: the page of the document that shows
+    it, from 1; 0: none."""
 
     name: str
     content: bytes
@@ -52,8 +53,8 @@ class Inner(NamedTuple):
 
 
 class Omitted(NamedTuple):
-    """Something of the document was left out: it is too much."""
+    """A part of the document was left out because there is too much."""
 
 
-#: Text of which a line ends with it; or one of the above. In the order in which a person reads them.
+#: A text at whose end a line ends, or one of the above; in reading order.
 Piece = str | Page | Inner | Omitted

@@ -1,7 +1,8 @@
-"""Parts of workbooks in the binary form of SpreadsheetML (`.xlsb`), told as the elements that they stand for ([MS-XLSB]).
+"""Parts of workbooks in binary SpreadsheetML (`.xlsb`, [MS-XLSB]): the handler is told the elements that the records
+stand for.
 
-The package, its relationships, and what is drawn are as in the other form. The library that reads such cells gives numbers,
-but not as they are shown, and neither comments nor headers; so the records that have text are read here.
+The package, its relationships and its drawings are the same as in the XML form. The library that reads such cells returns
+numbers, but not as they are shown, and neither comments nor headers; so the records with text are read here.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from app.extraction.readers.base import Piece
 from app.extraction.readers.markup import Handler
 from app.extraction.readers.package import Broken
 
-#: Bytes of a record: a text has 32,767 characters at most.
+#: The most bytes of a record: a text has 32,767 characters at most.
 MOST_RECORD = 16 * 1024 * 1024
-#: Records until what came of them is given on.
+#: The number of records after which the text so far is handed on.
 _MANY = 10_000
 
 _ERRORS = {0: "#NULL!", 7: "#DIV/0!", 15: "#VALUE!", 23: "#REF!", 29: "#NAME?", 36: "#NUM!", 42: "#N/A"}
@@ -37,8 +38,8 @@ def read(pieces: Iterable[bytes], handler: Handler) -> Iterator[Piece]:
 
 
 def records(pieces: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The numbers of the records of a part, and what is in them. Raises Broken where one is cut off or far too long, and
-    what `pieces` raises."""
+    """The numbers and contents of the records of a part. Raises Broken when one is cut off or far too long, and the
+    errors of `pieces`."""
     held, place = b"", 0
     for piece in pieces:
         held, place = held[place:] + piece, 0
@@ -56,7 +57,7 @@ def records(pieces: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 def _varying(held: bytes, place: int, most: int) -> tuple[int, int]:
-    """A number of seven bits in each of at most so many bytes, and where it ends; -1 where it is not all there."""
+    """A number with seven bits in each of at most so many bytes, and where it ends; -1 when it is cut off."""
     value = 0
     for index in range(most):
         if place < 0 or place >= len(held):
@@ -70,7 +71,7 @@ def _varying(held: bytes, place: int, most: int) -> tuple[int, int]:
 
 
 def tell(number: int, content: bytes, handler: Handler) -> None:
-    """One record. Raises struct.error, UnicodeDecodeError."""
+    """Handle one record. Raises struct.error, UnicodeDecodeError."""
     if number == 0:
         handler.end("x:row")
     elif number <= 11 or number == _RICH:
@@ -148,13 +149,13 @@ def _element(handler: Handler, outer: str, within: str, text: str) -> None:
 
 
 def _string(content: bytes, place: int) -> tuple[str, int]:
-    """A text in UTF-16 behind the number of its units, and where it ends; '' where there is none."""
+    """A UTF-16 text with its number of units before it, and where it ends; '' when there is none."""
     (units,) = struct.unpack_from("<I", content, place)
     end = place + 4 + (0 if units == 0xFFFFFFFF else 2 * units)
     return content[place + 4 : end].decode("utf-16-le", errors="replace"), end
 
 
 def _short(value: int) -> float:
-    """A number in thirty bits and two flags: whether it is a whole one, and whether it is a hundred times as much."""
+    """A number of thirty bits with two flags: whether it is an integer, and whether it is multiplied by a hundred."""
     number = float(value >> 2) if value & 2 else struct.unpack("<d", struct.pack("<q", (value & ~3) << 32))[0]
     return number / 100 if value & 1 else float(number)

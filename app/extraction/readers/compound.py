@@ -1,7 +1,6 @@
-"""Compound files ([MS-CFB]), in which Office kept its documents until 2007: streams in storages, as files in folders.
+"""Compound files ([MS-CFB]), the format of Office documents until 2007: streams in storages, like files in folders.
 
-olefile reads them. What it meets in a broken file it lets through in more ways than it documents, so all that comes of it is
-`damaged`.
+olefile reads them. For a broken file it raises more errors than it documents, so each of them means `damaged`.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from app.extraction.readers.base import Inner, Omitted, Unreadable
 from app.extraction.readers.compound_writer import packed_up
 from app.extraction.readers.package import OLE
 
-#: Bytes of all that is put into one document, and how much of it is looked at.
+#: The most bytes of all objects in one document, and the most objects that are read.
 MOST_BYTES = 64 * 1024 * 1024
 MOST_OBJECTS = 1000
 
-# Numbers of properties: the encoding; title, subject, author, keywords, comments. Forms of their values.
+# Numbers of properties: the encoding; title, subject, author, keywords, comments. Types of their values.
 _CODE_PAGE, _SAID = 1, range(2, 7)
 _SHORT, _TEXT, _WIDE = 0x02, 0x1E, 0x1F
 
@@ -37,7 +36,7 @@ def load() -> None:
 
 
 def code_page(number: int) -> str:
-    """The encoding that Windows has this number for; western where nobody knows."""
+    """The encoding with this number in Windows; western when it is unknown."""
     known = {10000: "mac-roman", 65001: "utf-8", 1200: "utf-16-le"}.get(number, f"cp{number}")
     try:
         codecs.lookup(known)
@@ -47,7 +46,7 @@ def code_page(number: int) -> str:
 
 
 class Compound:
-    """Raises Unreadable. `inside`: it is only looked at for what it is, and may be encrypted."""
+    """Raises Unreadable. `inside`: whether only its type is of interest, so that it may be encrypted."""
 
     def __init__(self, content: bytes, *, inside: bool = False) -> None:
         import olefile
@@ -63,7 +62,7 @@ class Compound:
             raise Unreadable("it is encrypted", "encrypted")
 
     def stream(self, *path: str) -> bytes | None:
-        """What is in it, in whatever letters its name is; None where there is none. Raises Unreadable."""
+        """The content of a stream, whose name is compared regardless of case; None when there is none. Raises Unreadable."""
         try:
             return bytes(self._file.openstream(list(path)).read()) if self._file.exists("/".join(path)) else None
         except MemoryError:
@@ -72,20 +71,20 @@ class Compound:
             raise Unreadable(f"{path[-1]}: {type(error).__name__}: {error}") from None
 
     def properties(self) -> Iterator[str]:
-        """What is said of the document ([MS-OLEPS]): title, subject, author, keywords, comments. (olefile's own reader of
-        properties takes hours for a set that says it has many.)"""
+        """The properties of the document ([MS-OLEPS]): title, subject, author, keywords, comments. (olefile's own
+        reader takes hours for a set that claims to have many.)"""
         with contextlib.suppress(Unreadable, struct.error):
             yield from _properties(self.stream("\x05SummaryInformation") or b"")
 
     def objects(self, *storages: str) -> Iterator[Inner | Omitted]:
-        """The files in the storages of these names' beginnings, each with all that is below it as a compound file of its
-        own, or as what it holds; what can't be read is left out."""
+        """The objects in storages whose names begin so: each becomes a compound file of its own with everything below it, or
+        the file that it holds. An object that can't be read is left out."""
         left = MOST_BYTES
         found: dict[tuple[str, ...], list[list[str]]] = {}
         for path in self.names:
             for depth, name in enumerate(path[:-1]):
                 if name.startswith(storages):
-                    # A pool has a storage for each object.
+                    # A pool has one storage for each object.
                     root = tuple(path[: depth + 2] if name == "ObjectPool" else path[: depth + 1])
                     if len(root) < len(path):
                         found.setdefault(root, []).append(path)
@@ -107,7 +106,7 @@ class Compound:
 
 
 def _properties(content: bytes) -> Iterator[str]:
-    """Of the first set in the stream. Raises struct.error."""
+    """The properties of the first set in the stream. Raises struct.error."""
     if len(content) < 48:
         return
     (begin,) = struct.unpack_from("<I", content, 44)
@@ -129,7 +128,7 @@ def _properties(content: bytes) -> Iterator[str]:
 
 
 def of_streams(name: str, streams: dict[tuple[str, ...], bytes]) -> Inner | None:
-    """The file that an object's streams are; None where no program is known for it."""
+    """The file that an object's streams make; None when its program is unknown."""
     own = _own(streams)
     if (extension := _extension(own)) is not None:
         return Inner(name + extension, packed_up(streams))
@@ -141,7 +140,7 @@ def _own(streams: dict[tuple[str, ...], bytes]) -> dict[str, bytes]:
 
 
 def _extension(own: dict[str, bytes]) -> str | None:
-    """What the file is called by that these streams are; None where they are none, but may hold one."""
+    """The extension of the file that these streams make; None when they make none but may hold one."""
     if "\x01Ole10Native" in own:
         return None
     return next((extension for each, extension in _FORMS.items() if each in own), None)
@@ -159,7 +158,7 @@ def _held(name: str, own: dict[str, bytes]) -> Inner | None:
     return None
 
 
-#: The extension of what it is, by the stream that only such files have.
+#: The extension, by a stream that only such files have.
 _FORMS = {
     "WordDocument": ".doc",
     "Workbook": ".xls",
@@ -172,7 +171,7 @@ _FORMS = {
 
 
 def of_content(name: str, content: bytes) -> Inner | None:
-    """The file that an object is, which was stored as a file: a compound file with that file in it, or it itself."""
+    """The file of an object that was stored as a file: either a compound file that contains it, or the file itself."""
     try:
         opened = Compound(content, inside=True)
         streams = {tuple(path): opened.stream(*path) or b"" for path in opened.names[:MOST_OBJECTS]}
@@ -184,8 +183,8 @@ def of_content(name: str, content: bytes) -> Inner | None:
 
 
 def dropped(content: bytes) -> Inner:
-    """A file as it was dropped on a document ([MS-OLEDS] 2.3.6), with its name in the encoding of the machine, and perhaps
-    at the end in UTF-16. Raises struct.error, ValueError."""
+    """A file that was dropped on a document ([MS-OLEDS] 2.3.6), with its name in the machine's encoding and perhaps, at the
+    end, in UTF-16. Raises struct.error, ValueError."""
     place = content.index(b"\0", 6)
     label = content[6:place]
     place = content.index(b"\0", place + 1) + 5

@@ -1,5 +1,5 @@
-"""Compound files ([MS-CFB], version 3) made of streams: what a storage was in another one becomes a file of its own, which
-is then read as any file is. No library that is kept writes them.
+"""Writing compound files ([MS-CFB], version 3): a storage of another file becomes a file of its own, which is then read as
+any file. No maintained library writes them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class _Writer:
         self._sectors: list[bytes] = []
         #: For each sector, the number of the one that follows it.
         self._table: list[int] = []
-        # Small streams lie in one of them, in sectors of their own.
+        # Small streams are in one common stream, in sectors of their own.
         self._small = bytearray()
         self._small_table: list[int] = []
 
@@ -51,7 +51,7 @@ class _Writer:
         return head + struct.pack(f"<{_IN_HEAD}I", *listed, *[_FREE] * (_IN_HEAD - len(listed))) + body
 
     def _tables(self) -> tuple[int, int]:
-        """How many sectors the table takes, in which they are themselves, and those that list them."""
+        """The number of sectors of the table, which lists these too, and of the sectors that list those of the table."""
         tables = lists = 0
         while True:
             whole = len(self._sectors) + tables + lists
@@ -62,7 +62,7 @@ class _Writer:
             tables, lists = wanted, more
 
     def _stored(self, content: bytes) -> int:
-        """The number of its first sector."""
+        """Store a stream; returns the number of its first sector."""
         if not content:
             return _END
         first, count = len(self._sectors), -(-len(content) // _SECTOR)
@@ -110,13 +110,13 @@ class _Writer:
 
 
 def _numbers(numbers: list[int]) -> bytes:
-    """In whole sectors."""
+    """These numbers, padded to whole sectors."""
     count = -(-len(numbers) // _NUMBERS) * _NUMBERS
     return struct.pack(f"<{count}I", *numbers, *[_FREE] * (count - len(numbers)))
 
 
 def _tree(ordered: list[int], siblings: dict[int, tuple[int, int]]) -> int:
-    """The root of a binary tree of them, in which whoever looks a name up finds it."""
+    """Make a binary search tree of the entries; returns its root."""
     if not ordered:
         return _FREE
     middle = len(ordered) // 2

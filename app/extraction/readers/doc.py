@@ -1,7 +1,7 @@
-"""Word 6 to 2003 ([MS-DOC]): the text of the document, and of what is around it, through its table of pieces.
+"""Word 6 to 2003 ([MS-DOC]): the text of the document, and of notes, headers and the like, through its piece table.
 
-Of the libraries that are kept none gives more than the text between headers and footers: xberg (antiword and catdoc are
-programs of the system) leaves out notes, comments, boxes, headers and footers, which are in the same stream behind it.
+No maintained library returns more than the main text: xberg (antiword and catdoc are system programs) leaves out notes,
+comments, boxes, headers and footers, which follow it in the same stream.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from app.extraction.readers import compound
 from app.extraction.readers.base import Options, Piece, Unreadable
 
-#: Bytes of its text in UTF-16: pieces may lie over each other.
+#: The most bytes of its text in UTF-16: pieces may overlap.
 MOST = 32 * 1024 * 1024
 
 _ENCRYPTED, _COMPLEX, _SECOND_TABLE = 0x100, 0x4, 0x200
 _WORD_97 = 0xC1
-#: Beside western ones, by the lower half of the language: of documents in 8 bits.
+#: Encodings of 8-bit documents, by the lower byte of the language; others are western.
 _CODE_PAGES = {
     0x01: 1256, 0x02: 1251, 0x05: 1250, 0x08: 1253, 0x0D: 1255, 0x0E: 1250, 0x11: 932, 0x12: 949, 0x15: 1250, 0x18: 1250,
     0x19: 1251, 0x1A: 1250, 0x1B: 1250, 0x1C: 1250, 0x1E: 874, 0x1F: 1254, 0x22: 1251, 0x23: 1251, 0x24: 1250, 0x25: 1257,
@@ -26,7 +26,7 @@ _CODE_PAGES = {
 }  # fmt: skip
 _CHINESE = {0x0404: 950, 0x0C04: 950, 0x1404: 950, 0x0804: 936, 0x1004: 936}
 
-#: What stands for something else than itself: breaks, hyphens; pictures, marks of notes and separators for nothing.
+#: Characters that stand for something else: breaks and hyphens; pictures, note marks and separators stand for nothing.
 _ROW = re.compile("\x07{2,}")
 _MEANT = {
     **dict.fromkeys((0x0B, 0x0C, 0x0D, 0x0E), "\n"), 0x07: "\t", 0x1E: "-", 0xA0: " ",
@@ -81,7 +81,7 @@ def _stories(opened: compound.Compound, main: bytes) -> Iterator[str]:
             begin, length = struct.unpack_from("<II", main, 442)
             yield "\n".join(dict.fromkeys(_names(table[begin : begin + length])))
         yield shown
-    # Each section has its own, most the same.
+    # Each section has headers of its own, mostly the same.
     if shown := _shown(headings + heading_boxes):
         yield "\n".join(dict.fromkeys(filter(None, shown.split("\n"))))
 
@@ -101,8 +101,8 @@ def _encoding(main: bytes) -> str:
 
 
 def _of_pieces(main: bytes, table: bytes, encoding: str) -> bytes:
-    """The whole text in UTF-16, by whose units characters are counted. `encoding`: of all characters where none are in
-    Unicode, else ''."""
+    """The whole text in UTF-16, whose units are what offsets count. `encoding`: the encoding of a document without Unicode,
+    otherwise ''."""
     place = 0
     while table[place : place + 1] == b"\x01":
         place += 3 + _number(table, place + 1, 2)
@@ -133,7 +133,7 @@ def _of_pieces(main: bytes, table: bytes, encoding: str) -> bytes:
 
 
 def _units(text: str, size: int) -> bytes:
-    """In UTF-16, at the size that it has where a character of two bytes counts for two."""
+    """The text in UTF-16, padded so that a character of two bytes counts as two."""
     return text.encode("utf-16-le") + bytes(2 * max(0, min(size, MOST) - len(text)))
 
 
@@ -146,17 +146,17 @@ def _names(content: bytes) -> Iterator[str]:
 
 
 def _shown(text: str) -> str:
-    """Without what is behind a field's result, and with what characters stand for."""
+    """The text with field codes removed and special characters replaced."""
     text = _ROW.sub("\n", _without_codes(text)).translate(_MEANT)
     return re.sub("\n{3,}", "\n\n", text).strip()
 
 
 def _without_codes(text: str) -> str:
-    """Fields are a code, and mostly a result; there may be fields in both."""
+    """A field is a code and mostly a result; both may contain fields."""
     if "\x13" not in text:
         return text
     found: list[str] = []
-    # For each field that has begun, whether its result has.
+    # For each open field, whether its result has begun.
     open_: list[bool] = []
     hidden = at = 0
     for mark in _FIELD.finditer(text):

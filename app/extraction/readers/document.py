@@ -1,6 +1,6 @@
-"""What one library reads by its media type: forms that are too rare for a reader of their own.
+"""Formats that one library reads by their media type: they are too rare for a reader of their own.
 
-Of the library its native module is used alone: the hundreds of Python classes before it take longer to be made than most
+Only the native module of the library is used: creating the hundreds of Python classes around it takes longer than most
 documents to be read (0.1 to 0.2 s of processor time; the native module takes 0.02 s).
 
 It reads in a thread, and goes on in another one, which its pool lets go after ten idle seconds; there can't be a new one by
@@ -19,7 +19,7 @@ from typing import Any
 from app.extraction.readers.base import Options, Piece, Unreadable
 from app.extraction.samples import sample
 
-#: Seconds, of the ten that an idle thread has.
+#: Seconds between two such tasks; an idle thread has ten.
 _LITTLE = 4.0
 
 
@@ -42,7 +42,7 @@ def load(options: Options) -> None:
 
 
 def read(content: bytes, media_type: str, **more: Any) -> Iterator[Piece]:
-    """`more`: of the library's settings."""
+    """The text. `more`: further settings of the library."""
     from app.extraction.readers.loop import Loop
 
     xberg = native()
@@ -58,7 +58,7 @@ def read(content: bytes, media_type: str, **more: Any) -> Iterator[Piece]:
         found = loop.run_until_complete(extracted(media_type, content))
     except MemoryError:
         raise
-    # It raises RuntimeError for nearly everything, and an exception of another library where it panics.
+    # It raises RuntimeError for nearly everything, and an exception of another library when it panics.
     except Exception as error:
         raise Unreadable(str(error), _reason(str(error))) from None
     if not found.results:
@@ -68,7 +68,7 @@ def read(content: bytes, media_type: str, **more: Any) -> Iterator[Piece]:
 
 
 def _reason(said: str) -> Any:
-    """Of an error, whose words are all that tells it from others."""
+    """The reason for an error; only its message tells it from others."""
     if "password" in said or "encrypted" in said.lower():
         return "encrypted"
     return "unsupported" if "Unsupported format" in said else "damaged"

@@ -1,8 +1,8 @@
-"""Thumbnails as they are handed over: a picture as a person sees it (turned, on white paper, in the colours of screens), in
-each size, as WebP.
+"""Thumbnails as they are handed over: a picture as a person sees it (oriented, on white, in the colours of screens), in each
+size, as WebP.
 
-Everything that costs by the pixel is done after the picture was made smaller: profiles, turning, transparency. A picture
-that is smaller than a thumbnail stays as it is.
+The picture is made smaller first, because profiles, turning and transparency cost by the pixel. A picture that is smaller
+than a thumbnail keeps its size.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from app.extraction.readers import picture
 from app.extraction.readers.base import Inner
 from app.extraction.thumbnail import SIZES
 
-#: Of one picture, made with the quality at which letters on a page stay as they are; a slower method saves 3 % in twice the
-#: time (docs/adr/0018-thumbnails.md).
+#: Options of WebP: the quality at which letters on a page stay legible; a slower method saves 3 % in twice the time
+#: (docs/adr/0018-thumbnails.md).
 QUALITY, METHOD = 80, 2
 _ORIENTATION = 0x0112
 
@@ -28,12 +28,12 @@ def load() -> None:
 
 
 def of_picture(content: bytes) -> tuple[Inner, ...]:
-    """The thumbnails of a picture; of its first frame or page where it has several. Raises Unreadable, MemoryError."""
+    """The thumbnails of a picture, of its first frame or page if it has several. Raises Unreadable, MemoryError."""
 
     def read(is_broken: bool) -> tuple[Inner, ...]:
         with picture.opened(content) as opened:
             drawn = _small(opened)
-            # Of one that breaks off at its beginning there is nothing but what the decoder began with.
+            # A picture that is truncated at its beginning has nothing but the decoder's initial value.
             if is_broken and all(least == most for least, most in drawn.getextrema()):
                 return ()
             return thumbnails(drawn)
@@ -42,12 +42,12 @@ def of_picture(content: bytes) -> tuple[Inner, ...]:
 
 
 def thumbnails(drawn: Any) -> tuple[Inner, ...]:
-    """Of a picture in RGB. Raises Unreadable, MemoryError."""
+    """The thumbnails of a picture in RGB. Raises Unreadable, MemoryError."""
     found = []
     for size in sorted(SIZES, reverse=True):
-        # The small one of the large one, which has all that it needs.
+        # The small one is made from the large one, which has all that it needs.
         drawn = _scaled(drawn, _within(drawn.size, size))
-        # What it had of profiles and texts is none of the thumbnail's.
+        # Profiles and texts of the picture do not belong into the thumbnail.
         drawn.info.clear()
         buffer = io.BytesIO()
         with picture.readable():
@@ -57,7 +57,7 @@ def thumbnails(drawn: Any) -> tuple[Inner, ...]:
 
 
 def _within(size: tuple[int, int], longest: int) -> tuple[int, int]:
-    """The size of a picture of which no side is longer than that."""
+    """The size of a picture scaled so that no side is longer than that."""
     share = min(1.0, longest / max(size))
     width, height = (max(1, round(each * share)) for each in size)
     return width, height
@@ -66,19 +66,19 @@ def _within(size: tuple[int, int], longest: int) -> tuple[int, int]:
 def _scaled(drawn: Any, size: tuple[int, int]) -> Any:
     from PIL import Image
 
-    # First by whole numbers, where it is much larger.
+    # First by a whole number, when it is much larger.
     return drawn.copy() if drawn.size == size else drawn.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
 def _small(opened: Any) -> Any:
-    """A picture that is not decoded yet, in RGB, as large as the largest thumbnail or smaller."""
+    """Decode a picture: in RGB, not larger than the largest thumbnail."""
     size = _within(opened.size, max(SIZES))
     if opened.format in ("JPEG", "MPO"):
-        # A photo is decoded in a smaller size, if that is enough.
+        # A photo is decoded at a smaller size when that is enough.
         opened.draft(opened.mode, size)
     picture.check(opened)
     opened.load()
-    # Said by then, and only where the decoder has not turned it already.
+    # Known by then, and only applied when the decoder has not turned it already.
     orientation = opened.getexif().get(_ORIENTATION)
     profile = opened.info.get("icc_profile")
     if picture.is_transparent(opened):
@@ -94,14 +94,14 @@ def _small(opened: Any) -> Any:
 
 
 def _on_screen(drawn: Any, profile: bytes | None) -> Any:
-    """The picture in RGB, in the colours that its profile means."""
+    """The picture in RGB, with its profile applied."""
     from PIL import ImageCms
 
     if drawn.mode == "LAB":
         lab, screen = (ImageCms.createProfile(each) for each in ("LAB", "sRGB"))
         return ImageCms.profileToProfile(drawn, lab, screen, outputMode="RGB")
     if profile:
-        # One that is broken, or of other colours than the picture has, is as good as none.
+        # A broken profile, or one for another colour space, counts as none.
         with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
             found = ImageCms.profileToProfile(
                 drawn, ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB"), outputMode="RGB"
@@ -112,7 +112,7 @@ def _on_screen(drawn: Any, profile: bytes | None) -> Any:
 
 
 def _turned(drawn: Any, orientation: object) -> Any:
-    """As the camera was held (Exif 3.0, 4.6.5, Orientation)."""
+    """The picture turned by its orientation (Exif 3.0, 4.6.5)."""
     from PIL.Image import Transpose
 
     ways = {

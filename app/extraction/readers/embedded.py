@@ -1,6 +1,6 @@
-"""Objects that are put into office files: the file in each, with the name that a person knows it by.
+"""Objects in office files: the file in each, with the name by which a person knows it.
 
-Most are files as they are. Others are compound files, which hold a file in a stream ([MS-OLEDS]), or are one in an old form.
+Most are plain files. Others are compound files, which hold a file in a stream ([MS-OLEDS]) or are one in an old format.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ def load() -> None:
 
 
 def files(name: str, content: bytes) -> Iterator[Inner]:
-    """What the part `name` of a package holds; nothing where it is an object that no other program knows."""
-    # Programs call a part as its kind is called, with `_` for what such names can't have.
+    """The files in the part `name` of a package; none when it is an object of an unknown program."""
+    # Programs name a part after its type, with `_` for characters that such names can't have.
     name = name.replace("\\", "/").rpartition("/")[2].replace("_", " ").strip()
     if not content.startswith(OLE):
         yield Inner(name, content)

@@ -1,8 +1,8 @@
 """The encoding of a text, told from its bytes.
 
-In this order: a mark at its beginning, the NULs of two or four bytes for each character, the escapes of ISO 2022, UTF-8,
-the letters that all encodings of Latin letters share (`app.extraction.readers.latin`), and at last what
-`app.extraction.readers.guess` takes it for, which is loaded for no other text.
+It is told, in this order, by a byte order mark, by the NULs of UTF-16 and UTF-32, by the escapes of ISO 2022, as UTF-8,
+by the letters that all encodings of Latin letters share (`app.extraction.readers.latin`), and finally by
+`app.extraction.readers.guess`, which is only loaded for the remaining texts.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ import codecs
 import contextlib
 import os
 
-#: Bytes from which the encoding of a text is told.
+#: Bytes by which the encoding of a text is detected.
 SAMPLE = 256 * 1024
 PIECE = 1024 * 1024
 
 _MARKS: tuple[tuple[bytes, str], ...]
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"))
 _MARKS += ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-# Where in each unit of four bytes most texts have NUL, in encodings that write no mark.
+# The places of NUL in each unit of four bytes, in encodings without a byte order mark.
 _WIDE: tuple[tuple[tuple[int, ...], str], ...]
 _WIDE = (((1, 2, 3), "utf-32-le"), ((0, 1, 2), "utf-32-be"), ((1, 3), "utf-16-le"), ((0, 2), "utf-16-be"))
-#: Begins each stretch of two bytes for a character in ISO 2022.
+#: Begins each two-byte sequence in ISO 2022.
 _ESCAPE = b"\x1b$"
 _ESCAPED = ("iso2022_kr", "iso2022_jp", "iso2022_jp_ext", "iso2022_jp_2", "iso2022_jp_2004")
 
 
 def load(most: int) -> None:
-    """Load what decoding the document needs, of which `most` bytes are looked at. (Whether it is in UTF-8, or
-    has those letters alone, is seen before the process is confined, by Python's own decoder and expressions: what has to be
-    loaded depends on it.)"""
+    """Load what decoding the document needs, of which `most` bytes are read. (Whether it is in UTF-8, or has only those
+    letters, is checked before the process is confined, by Python's own decoder and expressions, because it decides what has
+    to be loaded.)"""
     in_utf8, escaped = _seen(most)
     names = (*(each for _, each in _MARKS), *(each for _, each in _WIDE), *(_ESCAPED if escaped else ()))
     for name in names:
@@ -63,9 +63,8 @@ def _beginning_of_document(most: int) -> bytes:
 
 
 def _seen(most: int) -> tuple[bool, bool]:
-    """Whether the first `most` bytes of the document are in UTF-8, and whether escapes of ISO 2022 are among those that
-    are. The last character may be cut off, unless it is the only one beyond ASCII: then it may be a letter in any
-    encoding."""
+    """Whether the first `most` bytes of the document are valid UTF-8, and whether they contain escapes of ISO 2022. The last
+    character may be cut off, unless it is the only one beyond ASCII: then it may be a letter in any encoding."""
     decoder, place, characters, escaped, last = codecs.getincrementaldecoder("utf-8")(), 0, 0, False, b""
     while place < most and (piece := os.pread(0, min(PIECE, most - place), place)):
         escaped = escaped or _ESCAPE in piece or (last == _ESCAPE[:1] and piece[:1] == _ESCAPE[1:])
@@ -80,9 +79,9 @@ def _seen(most: int) -> tuple[bool, bool]:
 
 
 def wide(sample: bytes) -> str | None:
-    """The encoding of two or four bytes for each character that `sample` is in, as its NULs tell; None when it is none.
+    """The UTF-16 or UTF-32 encoding of `sample`, as its NULs tell; None when it is another encoding.
 
-    A quarter of the places is enough: a text in Chinese has them in its blanks and its punctuation only.
+    NULs in a quarter of the places are enough: Chinese text has them only in blanks and punctuation.
     """
     units = len(sample) // 4
     nuls = [sample[: 4 * units][place::4].count(0) for place in range(4)]
@@ -93,19 +92,19 @@ def wide(sample: bytes) -> str | None:
 
 
 def _by_mark(sample: bytes) -> str | None:
-    """The encoding that the first bytes of a text tell by a mark or by NULs; None when they tell none."""
+    """The encoding that a byte order mark or NULs in the first bytes tell; None when they tell none."""
     marked = (encoding for mark, encoding in _MARKS if sample.startswith(mark))
     return next(marked, None) or wide(sample)
 
 
 def beginning(content: bytes, encoding: str = "utf-8") -> str:
-    """The text that `content` begins: the read may have ended within a character. Raises UnicodeDecodeError."""
+    """The decoded beginning of a text; `content` may end within a character. Raises UnicodeDecodeError."""
     return codecs.getincrementaldecoder(encoding)().decode(content)
 
 
 def decoded(content: bytes, claimed: str = "") -> str:
-    """Text in any encoding. `claimed`: what it is said to be in, which counts as what a text says itself. Raises Unreadable
-    when it is none."""
+    """The decoded text. `claimed`: an encoding that was named elsewhere; it counts like a declaration in the text. Raises
+    Unreadable when it is no text."""
     if (found := _by_mark(content[:SAMPLE])) is not None:
         return content.decode(found, errors="replace")
     if (escaped := _with_escapes(content)) is not None:
@@ -124,7 +123,8 @@ def decoded(content: bytes, claimed: str = "") -> str:
 
 
 def _with_escapes(content: bytes) -> str | None:
-    """The text in ISO 2022, which is valid UTF-8; None where it is none: programs for terminals write escapes too."""
+    """The text decoded by ISO 2022, which is valid UTF-8 too; None when that fails, as terminal programs write escapes
+    too."""
     if _ESCAPE in content and content.isascii():
         for encoding in _ESCAPED[0 if b"\x1b$)C" in content else 1 :]:
             with contextlib.suppress(UnicodeDecodeError):

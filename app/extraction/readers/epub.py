@@ -1,6 +1,6 @@
-"""Books in EPUB (2, 3): the chapters in the order of reading, each with its title of the table of contents.
+"""EPUB books (2, 3): the chapters in reading order, each with its title from the table of contents.
 
-xberg reads such books too, but not where one chapter ends; a chapter is HTML, and there is a reader for that.
+xberg reads such books too, but does not tell where chapters end. A chapter is HTML, and read as such.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from app.extraction.readers import html, markup, package
 from app.extraction.readers.base import Options, Page, Piece, Unreadable
 
-#: Bytes of a part, and how many chapters there may be.
+#: The most bytes of a part, and the most chapters.
 MOST_PART = 32 * 1024 * 1024
 MOST_CHAPTERS = 20_000
 CONTAINER = "META-INF/container.xml"
-#: What fonts are made unusable with is no password.
+#: Algorithms that only obfuscate fonts, and need no password.
 _FONTS = re.compile(
     rb"(?i)Algorithm=[\"'](?:http://www\.idpf\.org/2008/embedding|http://ns\.adobe\.com/pdf/enc#RC)[\"']"
 )
@@ -37,7 +37,7 @@ _ENCODINGS = (
     "iso8859-2",
     "cp1250",
 )
-#: Of a chapter, which nobody sees who reads the book: in most it is the book's.
+#: The HTML title of a chapter, which readers of the book don't see: mostly it is that of the book.
 _TITLE = re.compile(r"<title\b[^<>]*>[^<>]*</title>", re.IGNORECASE)
 _TITLES = ("title", "creator", "subject", "description", "publisher")
 
@@ -88,7 +88,7 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
             continue
         found = True
         title = titles.get(path.lower(), "")
-        # Most have it as their heading.
+        # Most chapters have it as their heading.
         if shown.startswith(title):
             shown = shown[len(title) :].lstrip("\n")
         yield Page(shown, title)
@@ -97,7 +97,7 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
 
 
 def cover(book: package.Package) -> str | None:
-    """Where the picture of the cover is; None where the book does not say. Raises Broken, Unreadable."""
+    """The path of the cover picture; None when the book does not name one. Raises Broken, Unreadable."""
     root, listed = Root(), Contents()
     _told(book, CONTAINER, root)
     _told(book, root.path, listed)
@@ -107,7 +107,7 @@ def cover(book: package.Package) -> str | None:
 
 
 def _part(book: package.Package, path: str) -> bytes:
-    """Raises Broken, Unreadable."""
+    """The content of a part. Raises Broken, Unreadable."""
     return b"".join(book.pieces(path, MOST_PART))
 
 
@@ -125,7 +125,8 @@ def _protected(book: package.Package) -> bool:
 
 
 def _decoded(content: bytes) -> str:
-    """In UTF-8 or UTF-16 by the standard; in what it says of itself, where that is known, by those that keep to another."""
+    """The text of a part: in UTF-8 or UTF-16 by the standard; otherwise in the encoding that it declares, if that is
+    known."""
     said = _ENCODING.match(content)
     for name in (
         "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig",
@@ -140,18 +141,18 @@ def _decoded(content: bytes) -> str:
 
 
 def _path(base: str, link: str) -> str:
-    """Where in the archive `link` leads, which is in the part `base`."""
+    """The path in the archive to which `link` in the part `base` leads."""
     return posixpath.normpath(posixpath.join(posixpath.dirname(base), urllib.parse.unquote(link.partition("#")[0])))
 
 
 def _titles(book: package.Package, listed: Contents, base: str) -> dict[str, str]:
-    """Of the chapters that the table of contents names, by path in small letters: the first there is for each."""
+    """The titles in the table of contents, by path in lower case: the first one for each chapter."""
     found: dict[str, str] = {}
     for link in (listed.navigation, listed.outline):
         if link:
             path = _path(base, link)
             entries = Entries()
-            # As far as it is whole.
+            # Up to where it is damaged.
             with contextlib.suppress(package.Broken):
                 _told(book, path, entries)
             for target, title in entries.found:
@@ -160,7 +161,7 @@ def _titles(book: package.Package, listed: Contents, base: str) -> dict[str, str
 
 
 class Root(markup.Nothing):
-    """Where the book's own file is."""
+    """Finds the path of the package document."""
 
     path = ""
 
@@ -171,12 +172,12 @@ class Root(markup.Nothing):
 
 
 class Contents(markup.Collecting):
-    """What the book's own file says."""
+    """Reads the package document."""
 
     def __init__(self) -> None:
         super().__init__()
         self.about: list[str] = []
-        #: Names of chapters, in the order of reading.
+        #: Paths of chapters, in reading order.
         self.order: list[str] = []
         self.navigation = self.outline = ""
         #: The file of the cover (EPUB 3), and the name of its entry (EPUB 2).
@@ -212,7 +213,7 @@ class Contents(markup.Collecting):
 
 
 class Entries(markup.Collecting):
-    """The table of contents, in the form of EPUB 2 or 3: where an entry leads, and what it is called."""
+    """The table of contents, of EPUB 2 or 3: the target and the title of each entry."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -11,7 +11,7 @@ _ESCAPE = re.compile(
 
 
 def undone(text: str) -> str:
-    """`text` with the characters that are meant. An escape that is none stays as it is."""
+    """`text` with escapes replaced by their characters. An invalid escape stays as it is."""
     return _ESCAPE.sub(_meant, text) if "\\" in text else text
 
 

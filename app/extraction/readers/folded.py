@@ -1,4 +1,4 @@
-"""Calendars, cards and directories: lines that are folded, values with escapes, Base64 or quoted-printable.
+"""Calendars, cards and directories: folded lines, and values with escapes, in Base64 or quoted-printable.
 
 Sources: RFC 5545 (iCalendar), RFC 6350 and 2426 (vCard), vCard 2.1 and vCalendar 1.0 of versit, RFC 2849 (LDIF).
 """
@@ -16,7 +16,7 @@ from app.extraction.readers.base import Options, Piece
 
 most_read = text.most_read
 
-#: The older forms fold where a blank is, and keep it.
+#: The older formats fold at a blank, and keep it.
 _OLDER = re.compile(r"^VERSION:(?:2\.1|1\.0)\s*$", re.IGNORECASE | re.MULTILINE)
 _FOLD = re.compile(r"\r?\n([ \t])")
 _LINE = re.compile(r"^(?P<name>[\w.-]+)(?P<more>(?:;(?:[^:;\"\n]|\"[^\"\n]*\")*)*)(?P<mark>::?)(?P<value>.*)$")
@@ -28,7 +28,7 @@ _ESCAPE = re.compile(r"\\([nN,;:\\\"])")
 
 def load(options: Options) -> None:
     encoding.load(most_read(options))
-    # What quoted-printable values are in is seen when they are read.
+    # The charset of quoted-printable values is known when they are read.
     for name in ("cp1252", "iso8859_1", "iso8859_15"):
         codecs.lookup(name)
 
@@ -54,7 +54,7 @@ def _lines(whole: str) -> Iterator[str]:
                 value.append(lines[place].lstrip(" \t"))
                 place += 1
         shown = _value("".join(value), found["more"], quoted=quoted, base64=found["mark"] == "::")
-        # Apart: a colon between letters divides no words.
+        # Separated: a colon between letters does not separate words.
         yield f"{found['name']}{found['more']}{found['mark']} {shown.lstrip()}"
 
 

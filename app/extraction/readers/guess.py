@@ -1,10 +1,11 @@
-"""The encoding of a text that is not in UTF-8, and says so by no mark.
+"""The encoding of a text that is not in UTF-8 and has no byte order mark.
 
-Chardet tells what is possible. Of that, the one is taken that the text itself declares, or else the one whose letters stand
-together: a table of names is too short for chardet's statistics, but nobody writes `£ukasz`.
+Chardet lists the possible encodings. Among these the one that the text itself declares is taken, or else the one in
+which the characters make plausible words: a table of names is too short for chardet's statistics, but nobody writes
+`£ukasz`.
 
-Of 93 short texts in 40 encodings chardet told 87, and with that 90; charset-normalizer 43. UTF-7 and HZ are not told: any
-text may look like them.
+Of 93 short texts in 40 encodings chardet alone detects 87, with that 90, and charset-normalizer 43. UTF-7 and HZ are not
+detected: any text may look like them.
 """
 
 from __future__ import annotations
@@ -20,39 +21,39 @@ from chardet import EncodingEra
 from app.extraction.readers import encoding
 from app.extraction.readers.base import Unreadable
 
-#: Bytes that are looked at, from where the first character is beyond ASCII; and of which possible encodings are compared.
+#: Bytes that are looked at, from the first character beyond ASCII on; and bytes by which possible encodings are compared.
 _TOLD = 32 * 1024
 _COMPARED = 4 * 1024
-#: Declared by XML, HTML, CSS, PO files, editors' lines (PEP 263) and mails' heads.
+#: Declarations in XML, HTML, CSS, PO files, editors' lines (PEP 263) and headers of mails.
 _DECLARATION = re.compile(rb"(?:encoding|charset|coding)\s{0,9}[=: ]\s{0,9}[\"']?([\w.:-]{2,40})", re.IGNORECASE)
 _DECLARED_WITHIN = 2048
 _BEYOND = re.compile(rb"[\x80-\xff]")
-#: Bytes of ASCII before the first one beyond it that are looked at too.
+#: Bytes before the first character beyond ASCII that are looked at too.
 _BEFORE = 1024
-#: What is meant by some names: https://encoding.spec.whatwg.org/#names-and-labels, and what holds all that they hold.
+#: What some names mean: https://encoding.spec.whatwg.org/#names-and-labels, and supersets of encodings.
 _MEANT = {
     "ascii": "cp1252", "latin_1": "cp1252", "iso8859_1": "cp1252", "iso8859_9": "cp1254", "iso8859_11": "cp874",
     "tis_620": "cp874", "gb2312": "gb18030", "gbk": "gb18030", "x_gbk": "gb18030", "euc_kr": "cp949",
     "ks_c_5601_1987": "cp949", "shift_jis": "cp932", "x_sjis": "cp932", "windows_31j": "cp932", "macintosh": "mac_roman",
 }  # fmt: skip
-#: Codecs of Python in which no text is written.
+#: Codecs of Python that are no encodings of texts.
 _NO_ENCODINGS = frozenset((
     "utf_7", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "mbcs", "oem", "base64_codec", "bz2_codec",
     "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec",
 ))  # fmt: skip
-#: Encodings with more than one byte for a character, which a text in another one hardly ever fits.
+#: Multi-byte encodings, in which a text of another encoding is hardly ever valid.
 _MULTIBYTE = ("gb", "big5", "euc", "shift", "cp932", "cp949", "johab", "utf", "iso2022", "hz")
-#: Hardly a text is in them that does not say so, and many short texts look as if they were.
+#: Encodings that texts hardly ever have without declaring it, while many short texts look as if they did.
 _RARE = (
     "mac_iceland", "mac_turkish", "hp_roman8", "iso8859_3", "iso8859_4", "iso8859_10", "iso8859_14", "iso8859_16", "kz1048",
     "ptcp154",
 )  # fmt: skip
-#: Of the possible encodings: how much likelier the first must be than one that is looked at.
+#: How much likelier than another possible encoding the first must be for the other to be left out.
 _RANGE = 6
-#: How much likelier than its statistics say is the encoding that most texts are in which are not in UTF-8.
+#: How much likelier than its statistics the most common encoding beside UTF-8 is.
 _COMMON = ("cp1252", 1.3)
-# What hardly ever stands before a letter, or within a word: signs, but those that do, and marks of scripts that have them;
-# controls; capital letters behind small ones.
+# Characters that hardly ever stand before a letter or within a word: most signs, except marks of scripts that use them;
+# controls; capital letters after small ones.
 _USUAL = "\\x00-\\x7f\\w\\s‘’“”„‚«»‹›–—…·¿¡°§\u0300-\u036f\u0590-\u10ff"  # noqa: RUF001
 _ODD = re.compile(
     f"[^{_USUAL}\u2500-\u259f](?=[^\\W\\d_])|(?<=[^\\W\\d_])[^{_USUAL}](?=[^\\W\\d_])"
@@ -61,7 +62,7 @@ _ODD = re.compile(
 
 
 def load() -> None:
-    """Load the codecs, and chardet's statistics, which it loads with the first texts."""
+    """Load the codecs, and chardet's statistics, which it would load with the first texts."""
     for name in set(encodings.aliases.aliases.values()) - _NO_ENCODINGS:
         with contextlib.suppress(LookupError):
             codecs.lookup(name)
@@ -77,7 +78,7 @@ def told(content: bytes, claimed: str) -> str:
     place = max(0, first.start() - _BEFORE) if first is not None else 0
     sample = content[place : place + _TOLD]
     era = EncodingEra.ALL & ~EncodingEra.MAINFRAME
-    # Of what is declared it would tell nothing else.
+    # It would not say anything else about a declared encoding.
     alone = _DECLARATION.sub(lambda found: b" " * len(found[0]), sample[:_DECLARED_WITHIN])
     candidates = [
         (str(each["encoding"]), each["confidence"])
@@ -107,14 +108,14 @@ def told(content: bytes, claimed: str) -> str:
 
 
 def _damaged_utf8(sample: bytes) -> bool:
-    """Whether it is in UTF-8 but for some of it: a log that was cut, two files put together."""
+    """Whether it is mostly UTF-8, like a log that was cut or two files put together."""
     text = sample.decode(errors="replace")
     broken = text.count("\ufffd")
     return len(text) - len(text.encode("ascii", "ignore")) > 10 * broken
 
 
 def _declared(content: bytes, sample: bytes, claimed: str) -> str | None:
-    """The encoding that the text says it is in; None where it says none, or can't be in it."""
+    """The encoding that the text declares; None when it declares none, or is not valid in it."""
     said = [found[1].decode("ascii", "replace") for found in _DECLARATION.finditer(content[:_DECLARED_WITHIN])]
     for each in [claimed, *said] if claimed else said:
         name = _meant(each)
@@ -136,7 +137,7 @@ def _meant(name: str) -> str:
 
 
 def _odd(sample: bytes, name: str) -> float:
-    """How many of the characters beyond ASCII stand where nobody writes them in that encoding, from 0 to 1."""
+    """The share of characters beyond ASCII that, in that encoding, stand where nobody writes them; from 0 to 1."""
     try:
         text = encoding.beginning(sample, name)
     except UnicodeError:

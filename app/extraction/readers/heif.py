@@ -1,10 +1,10 @@
-"""HEIF, the form of photos that telephones take, decoded in one thread.
+"""HEIF, the format of photos from telephones, decoded in one thread.
 
-The library that decodes them starts a thread for each picture, whatever it is told, and where it can't start one it gives
-up; with none at hand, it decodes all the same. A process that reads a document can start none. So the function by which it
-is told how many to start is made one that starts none, in this process's memory, before the document is looked at.
+The decoding library starts a thread for each picture, whatever it is told, and gives up when it can't; with no thread to
+start, it decodes in the calling one. A process that reads a document can't start threads. So the function that tells the
+library how many to start is replaced, in this process's memory and before the document is read, by one that returns zero.
 
-Rejected: letting the process start threads (it would be one limit less for every picture), and programs of the system.
+Rejected: letting the process start threads (one limit less for every picture), and system programs.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _RETURN_ZERO = {"x86_64": b"\x31\xc0\xc3", "aarch64": b"\x00\x00\x80\x52\xc0\x03
 
 
 def load() -> bool:
-    """Make pillow know the form; whether it can be decoded here."""
+    """Register the format with pillow; returns whether it can be decoded here."""
     import pillow_heif
 
-    # A photo is made of tiles; with 1 each has a thread to itself, one after the other.
+    # A photo consists of tiles; with 1, each tile would get a thread, one after the other.
     pillow_heif.options.DECODE_THREADS = 0
     pillow_heif.register_heif_opener()
     return _without_threads()
@@ -44,7 +44,7 @@ def _without_threads() -> bool:
 
 
 def _decoder() -> Path | None:
-    """The library that pillow_heif has for it, which is loaded with it."""
+    """The decoding library, which is loaded with pillow_heif."""
     spec = importlib.util.find_spec("pillow_heif")
     folder = Path(spec.origin).parents[1] / "pillow_heif.libs" if spec is not None and spec.origin else None
     return next(folder.glob("libde265*"), None) if folder is not None else None

@@ -1,9 +1,8 @@
-"""HTML, as a person reads it: everything that is shown, words apart where they are shown apart.
+"""HTML as a person reads it: everything that is shown, with words separated where they are shown apart.
 
-Lexbor, the HTML parser of selectolax, tells tags, attributes and entities. A tree of them is not needed for text, and its
-building takes time by the square of the depth: 200,000 tags within each other take minutes. So each tag is given the name
-of an element without content first: one for where a line ends, one for a cell, one for what divides no word. That takes
-time by the length alone.
+Lexbor, the HTML parser of selectolax, parses tags, attributes and entities. Text does not need a tree, and building one
+takes quadratic time in the depth: 200,000 nested tags take minutes. So each tag is first renamed to an element without
+content: one for line ends, one for cells, one for tags within a line. The time is then linear in the length.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ from collections.abc import Iterator
 from app.extraction.readers import encoding
 from app.extraction.readers.base import Options, Piece
 
-#: Elements that begin and end a line. What is not in here, or has a hyphen in its name (an element of the page's own), is
-#: part of the line.
+#: Elements that begin and end a line. Others, and those with a hyphen in their name (custom elements), are part of a line.
 _BLOCKS = frozenset((
     "address", "article", "aside", "audio", "blockquote", "body", "button", "canvas", "caption", "center", "dd",
     "desc", "details", "dialog", "dir", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer",
@@ -25,19 +23,19 @@ _BLOCKS = frozenset((
     "ul", "video", "br",
 ))  # fmt: skip
 _CELLS = frozenset(("td", "th"))
-#: Elements that keep their name: without content, or with nothing but text. Of the latter, the ones that a person sees.
+#: Elements that keep their name: those without content, and those with nothing but text; and the visible ones of the latter.
 _KEPT = frozenset(
     ("area", "img", "input", "meta", "track", "script", "style", "textarea", "title", "iframe", "template")
 )
 _TEXTS = frozenset(("textarea", "title"))
 _LINE, _CELL, _PART = "br", "hr", "wbr"
 
-#: What became of tags where they are none, in an attribute or in a `textarea`.
+#: Renamed tags that are no tags, because they are in an attribute or in a `textarea`.
 _NO_TAG = re.compile(rf"<(?:{_LINE}|{_CELL}|{_PART})\b[^<>]*>?")
 _NAME = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)")
-#: `template` is the one kept element that may have others in it.
+#: `template` is the only kept element that may contain others.
 _MOST_TEMPLATES = 100
-#: Attributes of a tag take time by the square of their number.
+#: The most attributes of a tag: they take quadratic time.
 _LONG = re.compile(r"(<[a-zA-Z][^\s/<>]*)([^<>]{16000,})")
 _ATTRIBUTE = re.compile(r"""[^\s"'=/]+\s*=?\s*("[^"]*"|'[^']*')?""")
 _MOST_ATTRIBUTES = 1000
@@ -45,16 +43,16 @@ _MOST_ATTRIBUTES = 1000
 _DATA = re.compile(r"data:[a-zA-Z0-9.+/-]*[^\"'\s<>)]{100,}")
 _BLANKS = re.compile(r"[^\S\n\t]+")
 _AROUND_BREAKS = re.compile(r"[^\S\t]*\n\s*")
-# Of XHTML: what has no content there would have the rest of the page as its content in HTML.
+# In XHTML: an empty element there would, in HTML, contain the rest of the page.
 _EMPTY = re.compile(r"<(script|style|textarea|title|iframe|template)\b(?:[^<>]*[^<>/])?/>", re.IGNORECASE)
 _SECTION = re.compile(r"<!\[CDATA\[(.*?)(?:\]\]>|\Z)", re.DOTALL)
-#: Frames within frames whose text is within an attribute.
+#: The deepest nesting of frames whose text is in an attribute.
 _MOST_FRAMES = 3
-#: Titles of elements in one line that are compared with it.
+#: The most `title` attributes in one line that are compared with it.
 _MOST_TITLES = 100
 
 _UNSHOWN = frozenset(("script", "style", "iframe"))
-#: Of an `input` whose value nobody sees.
+#: Types of `input` whose value is not shown.
 _UNSEEN = frozenset(("hidden", "password", "checkbox", "radio", "file", "image", "color", "range"))
 _DESCRIPTIONS = frozenset(("description", "keywords", "author", "subject", "dc.title", "dc.description", "dc.subject"))
 
@@ -70,10 +68,9 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
 
 
 def text_of(markup: str) -> str:
-    """The text that a person sees on the page, and what describes it: its title, `description` and `keywords`, the
-    `title` of elements (in a line of its own below the one that the element is in, unless its words are there) and `alt`.
-    Hidden elements are shown by something in most pages, so they are text too; scripts, styles, comments and templates are
-    none. Bounded in time by the length."""
+    """The text that a person sees on the page, and its descriptions: title, `description` and `keywords`, the `title` of
+    elements (in a line below that of the element, unless its words are there) and `alt`. Hidden elements count as text,
+    because something shows them in most pages; scripts, styles, comments and templates do not. Linear time in the length."""
     return _text_of(markup, _MOST_FRAMES)
 
 
@@ -86,7 +83,7 @@ def _text_of(markup: str, frames: int) -> str:
     for node in root.traverse(include_text=True) if root is not None else ():
         name = node.tag or ""
         if name == "-text":
-            # Without content, an element has what follows it beside it.
+            # An element without content has its former content as following siblings.
             if inside in _TEXTS | _UNSHOWN and (node.parent is None or node.parent.tag != inside):
                 inside = ""
             if inside in _TEXTS:
@@ -114,7 +111,7 @@ def _text_of(markup: str, frames: int) -> str:
 
 
 def _flat(markup: str) -> str:
-    """The same page for a reader, without elements in each other."""
+    """The same page without nested elements."""
     if markup[:200].lstrip("\ufeff \t\r\n").startswith("<?xml"):
         markup = _SECTION.sub(lambda found: _escaped(found[1]), _EMPTY.sub("", markup))
     kept = _KEPT if markup.lower().count("<template") <= _MOST_TEMPLATES else _KEPT - {"template"}
@@ -158,7 +155,7 @@ def _add_attributes(page: _Page, name: str, attributes: dict[str, str | None]) -
 
 
 class _Page:
-    """Lines of text, and the one that is being written with its `titles`."""
+    """Lines of text, and the current line with its `titles`."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -174,7 +171,7 @@ class _Page:
         if line:
             self.lines.append(line)
         if self.titles:
-            # Comparing takes time by the length of the line for each title.
+            # Comparing takes linear time in the length of the line for each title.
             told = line.casefold() if len(self.titles) <= _MOST_TITLES else ""
             for title in dict.fromkeys(map(tidy, self.titles)):
                 if title and title.casefold() not in told:
@@ -183,7 +180,7 @@ class _Page:
 
 
 def tidy(text: str) -> str:
-    """Without soft hyphens and blanks that nobody sees. The line breaks of the source are kept: in preformatted text they
-    are seen, elsewhere they divide words as blanks do."""
-    # Runs of blanks first: where no break follows them, looking for one would take as long as their square.
+    """The text without soft hyphens and invisible blanks. Line breaks of the source are kept: they are visible in
+    preformatted text, and separate words like blanks elsewhere."""
+    # Runs of blanks first: looking for a break after each of them would take quadratic time.
     return _AROUND_BREAKS.sub("\n", _BLANKS.sub(" ", text.replace("\xad", ""))).strip()

@@ -16,9 +16,9 @@ _END = r"(?<=[^\W\d_].)[ \t]*\r?\n[ \t]*(?=[^\W\d_])"
 _BREAK, _PLAIN_BREAK = re.compile(rf"[-\u2010\xad]{_END}"), re.compile(f"-{_END}")
 _BEFORE = re.compile(r"[^\W\d_]+\Z")
 _AFTER = re.compile(r"[^\W\d_]+")
-#: Letters of one half. Longer ones are no words.
+#: The most letters of one half. Longer ones are no words.
 _MOST = 60
-#: Behind `Ein- und Ausgang` a hyphen divides nothing.
+#: As in `Ein- und Ausgang`, where the hyphen divides no word.
 _CONJUNCTIONS = frozenset(
     ("und", "oder", "bzw", "bis", "and", "or", "to", "et", "ou", "e", "o", "y", "i", "en", "of", "och")
 )

@@ -1,5 +1,5 @@
-"""Pictures: the text that is recognized in them. The pages of a TIFF are recognized each by a process of its own, as
-those of a scanned PDF are (app/extraction/scans.py)."""
+"""Pictures: the text that is recognized in them. A process of its own recognizes each page of a TIFF, as each page of a
+scanned PDF (app/extraction/scans.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from app.extraction.readers import picture, recognition
 from app.extraction.readers.base import Options, Page, Piece
 
-#: Pages of one file.
+#: The most pages of one file.
 MOST_PAGES = 500
 
 # The page that is asked for, from 1; 0: none.

@@ -1,4 +1,4 @@
-"""Pictures and other files that are written into a text as Base64: nobody reads them, and a picture is a thousand words."""
+"""Pictures and other files within a text, in Base64: nobody reads that, and each would count as a thousand words."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _LOOKED_AT = 300
 
 
 def without_data(text: str) -> str:
-    """`text` without what is not meant to be read in it."""
+    """`text` without Base64 data."""
     return _RUN.sub(_told, _DATA.sub(" ", text))
 
 
 def _told(found: re.Match[str]) -> str:
-    """A blank, or what was found where it is no Base64: lines of a sequence of genes, a long name."""
+    """A blank for Base64; anything else, such as a gene sequence or a long name, as it is."""
     sample = re.sub(r"\s", "", found[0][: _LOOKED_AT + 20])[:_LOOKED_AT]
     shares = [sum(map(each, sample)) / len(sample) for each in (str.isupper, str.islower, str.isdigit)]
     return " " if shares[0] > 0.15 and shares[1] > 0.15 and shares[2] > 0.03 else found[0]

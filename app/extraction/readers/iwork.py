@@ -1,7 +1,7 @@
-"""Pages, Numbers and Keynote: of 2009 and before in XML, of 2013 and later in archives of their own form.
+"""Pages, Numbers and Keynote: until 2009 in XML, since 2013 in archives of a format of their own.
 
-xberg reads nothing of the former, and of the latter more names of styles than text; numbers-parser and keynote-parser read
-one of the three each. Apple documents neither form. Of the newer one the texts are read, of whatever they are part:
+xberg reads nothing of the former, and mostly names of styles of the latter; numbers-parser and keynote-parser each read
+one of the three. Apple documents neither format. All texts of the newer one are read, whatever they belong to:
 paragraphs, boxes, headers, notes, comments, text in cells; numbers in cells are not.
 """
 
@@ -25,7 +25,7 @@ _NAMES = markup.Names(
         "http://developer.apple.com/namespaces/keynote2": "key",
     }
 )
-#: Elements without a text of this document: what is offered to write over, and how it looks.
+#: Elements without text of the document: placeholder texts, and styles.
 _LEFT_OUT = {
     "key:theme-list",
     "sf:stylesheet",
@@ -35,10 +35,10 @@ _LEFT_OUT = {
     "key:metadata",
     "sl:metadata",
 }
-#: What the axes of a chart say.
+#: Labels of the axes of a chart.
 _LISTS = {"sf:chart-row_names", "sf:chart-column_names"}
 _BREAKS = {"sf:br": "\n", "sf:lnbr": "\n", "sf:crbr": "\n", "sf:pgbr": "\n", "sf:intratopicbr": "\n", "sf:tab": "\t"}
-#: Archives of texts to write over, and of how things look.
+#: Archives of placeholder texts and of styles.
 _MASTERS = re.compile("stylesheet|masterslide|templateslide|calculationengine|viewstate")
 _NUMBERS = re.compile(r"(\d+)")
 
@@ -131,7 +131,7 @@ class Xml(markup.Nothing):
         self._paragraph = None
 
     def _page(self, title: str | None) -> None:
-        """What was found is a page, or none; what is found from here on is a page if it has a title."""
+        """End the page, if any; the text from here on is a page if it has a title."""
         text = "\n".join(filter(None, self._lines))
         if self._title is not None:
             self._pieces.append(Page(text, self._title))
@@ -147,7 +147,7 @@ class Xml(markup.Nothing):
 
 
 def _number(text: str) -> str:
-    """Without the digits that come of its being binary."""
+    """A number without the digits that binary rounding adds."""
     try:
         return number_format.plain(float(text))
     except ValueError:
@@ -170,7 +170,7 @@ def _archives(document: package.Package) -> Iterator[Piece]:
         try:
             archive = apple_archive.uncompressed(b"".join(document.pieces(name, apple_archive.MOST)))
             texts = list(dict.fromkeys(apple_archive.texts(archive)))
-        # The other archives may be whole.
+        # The other archives may be undamaged.
         except (package.Broken, IndexError, ValueError):
             continue
         text = "\n".join(texts)

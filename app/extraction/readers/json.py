@@ -1,9 +1,8 @@
-"""JSON, lines of it, notebooks, GeoJSON: the text as it stands, with the characters that its strings mean.
+"""JSON, JSON lines, notebooks, GeoJSON: the text as it is, with escapes in strings replaced.
 
-Names, numbers and what divides them stay: whoever has such a file open sees them. So nothing has to be well formed:
-comments, commas too many, a file that was cut. Of notebooks too, everything is told: the words of sources and outputs stand
-in strings.
-Rejected: the library's parser, which needs ten times the size in memory and tells nothing of what it does not understand.
+Names, numbers and punctuation stay, as anyone who opens such a file sees them. So nothing has to be well formed: comments,
+extra commas and truncated files are read. The same holds for notebooks: the words of sources and outputs are in strings.
+Rejected: the library's parser, which needs ten times the size in memory and returns nothing for malformed files.
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ from collections.abc import Iterator
 from app.extraction.readers import encoding, escapes, inlined
 from app.extraction.readers.base import Options, Piece
 
-#: A string; where its end is missing, to the end of the line, which it can't go beyond.
+#: A string; when its end is missing, up to the end of the line.
 _STRING = re.compile(r'"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)(?:"|(?=[\\\n])|\Z)')
-#: An escape where no string begins before it.
+#: An escape outside any string.
 _LONE = re.compile(r"\\(?:u[\da-fA-F]{4}(?:\\u[\da-fA-F]{4})?|.|\Z)", re.DOTALL)
 #: JSON within strings of JSON.
 _MOST_DEPTH = 3
 
 
 def most_read(options: Options) -> int:
-    """How many bytes are read of the document: an escape has six for one."""
+    """How many bytes of the document are read: an escape has six bytes for one character."""
     return min(options.size, 6 * options.limit + 4)
 
 
@@ -36,7 +35,7 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
 
 
 def _meant(text: str, depth: int) -> str:
-    """Looks for backslashes, not for strings: most strings have none."""
+    """`text` with escapes replaced. It looks for backslashes, not for strings, as most strings have none."""
     pieces: list[str] = []
     place = 0
     while (escape := text.find("\\", place)) >= 0:

@@ -1,20 +1,20 @@
-"""Texts in one byte for each character whose letters beyond ASCII are in the same place in every encoding of Latin letters.
+"""Single-byte texts whose letters beyond ASCII have the same code in every encoding of Latin letters.
 
 These are the umlauts, ß and é: in ISO 8859-1, -2, -3, -4, -9, -10, -13 to -16 and in Windows' 1250, 1252, 1254, 1257 and
-1258 their bytes mean the same, so which of them a text is in makes no difference, and the statistics of chardet, which take
-0.1 s of processor time to load, need not be asked. They stand as people write them: beside letters, hardly ever beside each
-other, large ones where words begin. So stand none of the letters that other encodings have in those places.
+1258 their bytes mean the same, so it does not matter which of these a text is in, and chardet's statistics, which take 0.1 s
+of processor time to load, are not needed. The letters must occur as people write them: beside letters, hardly ever beside
+each other, capital ones at the beginning of words. Letters that other encodings have at these codes do not occur like that.
 
-Rejected: more letters, which would have to be told apart (è of Windows 1252 is č in 1250).
+Rejected: more letters, which would have to be distinguished (è of Windows 1252 is č in 1250).
 """
 
 from __future__ import annotations
 
 import re
 
-#: What they all hold; it is also what is decoded by.
+#: The superset by which such texts are decoded.
 ENCODING = "cp1252"
-#: Bytes of a text that is looked through.
+#: The most bytes of a text that is looked through.
 MOST = 16 * 1024 * 1024
 
 _SMALL, _LARGE, _SHARP = b"\xe4\xe9\xf6\xfc", b"\xc4\xc9\xd6\xdc", b"\xdf"
@@ -30,5 +30,5 @@ _ODD = re.compile(
 
 
 def shared(content: bytes) -> bool:
-    """Whether what is beyond ASCII in it is nothing but those letters, as people write them."""
+    """Whether the only characters beyond ASCII are these letters, as people write them."""
     return len(content) <= MOST and not content.translate(None, _KNOWN) and not _ODD.search(content)

@@ -1,4 +1,4 @@
-"""Text put together: words, what is between them, and what stands beside a paragraph."""
+"""Texts put together of words, the separators between them, and what belongs beside a paragraph."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import urllib.parse
 
 from app.extraction.readers.package import Broken
 
-#: Characters that a line may get before it is given on without an end.
+#: The most characters of a line before it is handed on unfinished.
 MOST_LINE = 1024 * 1024
-#: Boxes in boxes: the text of each is copied once for each that it is in.
+#: The deepest nesting of boxes: the text of each is copied once for each level.
 MOST_APART = 100
 
 _STRENGTH = {"": 0, " ": 1, "\t": 2, "\n": 3}
 
 
 class Lines:
-    """Text that is put together of words and of what is between them, of which there is never more than one."""
+    """Text put together of words and separators; there is never more than one separator between two words."""
 
     def __init__(self) -> None:
         self._found: list[str] = []
@@ -24,7 +24,7 @@ class Lines:
         self._size = 0
 
     def add(self, text: str) -> None:
-        """A soft hyphen is no part of a word."""
+        """Add text. Soft hyphens are dropped, as they are no part of a word."""
         text = text.replace("\xad", "")
         if text:
             if self._begun and self._between:
@@ -35,24 +35,24 @@ class Lines:
             self._size += len(text)
 
     def apart(self, between: str) -> None:
-        """What comes next is apart from what was: by this, a blank, a tab or the end of a line, or by more."""
+        """Separate the next text from the last by this (a blank, a tab or a line end) or by a stronger separator."""
         if _STRENGTH[between] > _STRENGTH[self._between]:
             self._between = between
 
     def close(self, between: str) -> None:
-        """What comes next is apart by this, whatever was said before: the end of a cell, of a row."""
+        """Separate the next text by this and nothing else, as at the end of a cell or a row."""
         self._between = between
 
     def recent(self) -> str:
-        """The last of it."""
+        """The last piece of text."""
         return "".join(self._found[-100:])
 
     def whole(self) -> str:
-        """All that was added."""
+        """Everything that was added."""
         return "".join(self._found)
 
     def taken(self, *, last: bool) -> str:
-        """The lines that are finished, without the end of the last one; or all."""
+        """Take the finished lines, without the last line end; or everything."""
         if not last and not self._size:
             return ""
         text, kept = self.whole(), ""
@@ -68,14 +68,14 @@ class Lines:
 
 
 def _says(text: str, address: str) -> bool:
-    """Whether the address stands in the text, as a program writes it or as a person does."""
+    """Whether the text contains the address, written as a program or as a person writes it."""
     plain = address.removeprefix("mailto:")
     return plain in text or urllib.parse.unquote(plain) in text
 
 
 class Flow:
-    """Lines in which some texts are anchored that are read apart from them: a box, a note, what a picture shows, how a
-    character is read, an address. They come behind the paragraph that they are in, so that they never divide a word."""
+    """Lines with anchored texts that are read apart from them: a box, a note, the description of a picture, the reading of a
+    character, an address. They follow the paragraph in which they are anchored, so that they never divide a word."""
 
     def __init__(self) -> None:
         self._lines = Lines()
@@ -87,18 +87,18 @@ class Flow:
 
     @property
     def depth(self) -> int:
-        """Texts within texts that have begun apart."""
+        """How many texts apart are open, one within another."""
         return len(self._outer)
 
     def add(self, text: str) -> None:
         self._lines.add(text)
 
     def apart(self, between: str) -> None:
-        """As of `Lines`."""
+        """As in `Lines`."""
         self._lines.apart(between)
 
     def close(self, between: str) -> None:
-        """As of `Lines`."""
+        """As in `Lines`."""
         self._lines.close(between)
 
     def begin(self) -> None:
@@ -112,40 +112,40 @@ class Flow:
         self._put()
 
     def begin_apart(self) -> None:
-        """What comes until `end_apart` is no part of the paragraph. Raises Broken where that is within itself too often."""
+        """From here until `end_apart` the text is no part of the paragraph. Raises Broken when that is nested too deeply."""
         if len(self._outer) >= MOST_APART:
             raise Broken(f"texts in more than {MOST_APART} texts")
         self._outer.append((self._lines, self._beside, self._paragraphs))
         self._lines, self._beside, self._paragraphs = Lines(), [], 0
 
     def end_apart(self) -> str:
-        """What came since `begin_apart`, which is not told unless somebody does it."""
+        """The text since `begin_apart`; the caller decides whether it is used."""
         self._put()
         text = self._lines.whole()
         self._lines, self._beside, self._paragraphs = self._outer.pop()
         return text
 
     def beside(self, text: str) -> None:
-        """Told behind the paragraph, or here where it is in none."""
+        """Put a text after the paragraph, or here when there is none."""
         if text:
             self._beside.append(text)
             if not self._paragraphs:
                 self._put()
 
     def once(self, text: str) -> None:
-        """As `beside`, if it was not told in this way before."""
+        """As `beside`, unless it was put there before."""
         if text not in self._told:
             self._told.add(text)
             self.beside(text)
 
     def link(self, address: str) -> None:
-        """An address, told once behind the paragraph unless this says it itself."""
+        """Put an address after the paragraph, once, unless the paragraph contains it."""
         if address and address not in self._told:
             self._told.add(address)
             self._addresses.append(address)
 
     def taken(self, *, last: bool) -> str:
-        """The lines that are finished; or all."""
+        """Take the finished lines; or everything."""
         if last:
             while self._outer:
                 self.beside(self.end_apart())

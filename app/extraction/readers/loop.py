@@ -1,10 +1,10 @@
-"""An event loop without descriptors, for a library that has nothing but asynchronous functions.
+"""An event loop without descriptors, for a library that only has asynchronous functions.
 
-Python's own loops wait for sockets, and wake up by a pair of them: `socketpair` to be made, `sendto` and `recvfrom` from
-then on, which the process that reads documents may not call (`app.systemcalls`). All that is waited for here is what the
-library's threads have done, so a queue is enough.
+Python's own loops wait for sockets and are woken up by a pair of them: with `socketpair`, then `sendto` and `recvfrom`,
+which the process that reads documents may not call (`app.systemcalls`). Only the results of the library's threads are waited
+for here, so a queue is enough.
 
-It has what such a library uses of a loop: no time (`call_later`), no socket, no process.
+It implements what such a library uses of a loop: no timers (`call_later`), no sockets, no processes.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ Value = TypeVar("Value")
 
 
 class Loop:
-    """Runs what is called soon, in the thread that calls `run_until_complete`."""
+    """Runs callbacks in the thread that calls `run_until_complete`."""
 
     def __init__(self, meanwhile: Callable[[], Coroutine[Any, Any, object]], seconds: float) -> None:
-        """`meanwhile` is begun each time that nothing has happened for so many seconds."""
+        """`meanwhile` is started whenever nothing has happened for so many seconds."""
         self._ready: queue.SimpleQueue[asyncio.Handle] = queue.SimpleQueue()
         self._meanwhile, self._seconds = meanwhile, seconds
-        #: A task that nobody holds may be thrown away.
+        #: Tasks that nothing else refers to would be collected.
         self._others: list[asyncio.Task[object]] = []
-        # Of the rest of a loop nothing is used: what is asked for it fails.
+        # Nothing else of a loop is used: any other call fails.
         self._as_loop = cast(asyncio.AbstractEventLoop, self)
 
     def run_until_complete(self, future: Coroutine[Any, Any, Value]) -> Value:
-        """What it returns. Raises what it raises."""
+        """The result of the coroutine, or its error."""
         task = asyncio.Task(future, loop=self._as_loop)
         before = asyncio._get_running_loop()
         asyncio._set_running_loop(self._as_loop)
@@ -55,7 +55,7 @@ class Loop:
         self._ready.put(handle)
         return handle
 
-    #: The queue is made for threads.
+    #: The queue is safe for threads.
     call_soon_threadsafe = call_soon
 
     def create_future(self) -> asyncio.Future[Any]:
@@ -65,4 +65,4 @@ class Loop:
         return False
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """That a callback raised, or that nobody asked for a result: nobody here has a use for it."""
+        """Ignore errors of callbacks and results that nobody asked for."""

@@ -1,13 +1,13 @@
 """Mails: one (RFC 5322, also as Apple Mail keeps it), or a mailbox of many (mbox).
 
-Of each the headers that a person sees, then its texts in their order. Where a text is there in plain and in HTML, it is told
-once (`mailtext.merged`). Mails that are forwarded within are read where they stand; every other file in it is given on. A
-signature is no file, and what lies elsewhere (message/external-body) is not there.
+A mail gives the headers that a person sees, then its texts in their order. A text that exists in plain and in HTML is given
+once (`mailtext.merged`). Forwarded mails are read in place; every other file is handed over. A signature is no file, and a
+file that lies elsewhere (message/external-body) is not included.
 
-The library reads whatever comes, by the rules of the older of its policies: the newer one reads headers by a grammar,
-which takes time by the square of their length, raises errors of its own on broken ones, and decodes each encoded word
-alone, though writing of the far east is often cut within a character. How many parts there may be, and how deep, is
-bounded here: the library takes time for each line by the depth, and has no bound of its own but that of calls.
+The library parses by the older of its policies: the newer one reads headers by a grammar, which takes quadratic time, raises
+errors of its own on broken headers, and decodes each encoded word alone, although programs often cut East Asian text within
+a character. The number and depth of parts are bounded here: the library takes time for each line by the depth, and its only
+bound is Python's recursion limit.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from typing import Any
 from app.extraction.readers import encoding, mailtext
 from app.extraction.readers.base import Inner, Omitted, Options, Page, Piece, Unreadable
 
-#: Parts of one mail, and how deep they may lie in another. What lies behind or below is left out.
+#: The most parts of one mail, and their deepest nesting. Later and deeper parts are left out.
 MOST_PARTS = 5000
 MOST_DEPTH = 50
-#: Parameters of a header that says what a part is, which take time by the square of their number, and its characters.
+#: The most parameters of a Content-Type or the like, which take quadratic time, and the most characters of it.
 _MOST_PARAMETERS = 100
 _MOST_SAID = 8192
 _PIECE = 64 * 1024
 
-#: Who, when and what, and what a person may say besides (RFC 5322, 3.6.5).
+#: Headers that are shown: who, when and what, and comments and keywords (RFC 5322, 3.6.5).
 _SEEN = ("From", "To", "Cc", "Bcc", "Date", "Subject", "Comments", "Keywords")
-#: Of each how many are shown, where it is there several times.
+#: How many of each are shown when it occurs several times.
 _MOST_SEEN = 10
 _NO_FILES = {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
 _NO_FILES |= {"application/applefile", "application/pgp-encrypted"}
@@ -42,7 +42,7 @@ _MARKUP = {"text/html", "application/xhtml+xml", "text/enriched", "text/richtext
 _MAILS = {"message/rfc822", "message/global", "message/news", "message/partial"}
 
 _APPLE = re.compile(rb"\s*\d+[ \t]*\r?\n(?=[!-9;-~]+:)")
-#: Where a mail of a mailbox begins: behind an empty line, with a header below.
+#: The beginning of a mail in a mailbox: after an empty line, and followed by a header.
 _BEGIN = re.compile(rb"From [^\n]*\n(?=[!-9;-~]+[ \t]*:|>From )")
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _BOUNDARY = re.compile(rb"^--(\S[^\r\n]{0,199})\r?\n(?=content-)", re.IGNORECASE | re.MULTILINE)
@@ -86,7 +86,7 @@ end
 
 
 class _Enough(Exception):
-    """There are more parts than are read."""
+    """The mail has more parts than are read."""
 
 
 class _Policy(Compat32):
@@ -101,13 +101,13 @@ _POLICY = _Policy()
 
 def load(options: Options) -> None:
     mailtext.load(options.size)
-    # A part that is encoded so.
+    # A part with this encoding.
     import quopri  # noqa: F401
     import uu  # noqa: F401
 
 
 def rehearsals() -> list[tuple[str, bytes]]:
-    """A mail with each way in which something is encoded."""
+    """A mail in each encoding."""
     return [("", _REHEARSAL)]
 
 
@@ -131,8 +131,8 @@ def _behind_blank(content: bytes, place: int) -> bool:
 
 
 def _whole(content: bytes, *, paged: bool) -> Iterator[Piece]:
-    """One mail, as far as it can be read. `paged`: it is to a mailbox what a page is to a book, with its subject as the
-    title. Raises Unreadable when that is nowhere, and it is alone."""
+    """One mail, as far as it can be read. `paged`: whether it is a page of a mailbox, with its subject as the title. Raises
+    Unreadable when nothing of it can be read and it is alone."""
     pieces: list[Piece] = []
     title = ""
     try:
@@ -143,7 +143,7 @@ def _whole(content: bytes, *, paged: bool) -> Iterator[Piece]:
             pieces.append(piece)
     except MemoryError:
         raise
-    except Exception as error:  # The library promises to raise nothing, and comes to errors of many kinds.
+    except Exception as error:  # The library promises to raise nothing, and raises errors of many kinds.
         if not pieces and not paged:
             raise error if isinstance(error, Unreadable) else Unreadable(f"{type(error).__name__}: {error}") from None
         pieces.append(Omitted())
@@ -153,7 +153,7 @@ def _whole(content: bytes, *, paged: bool) -> Iterator[Piece]:
 
 
 def _parsed(content: bytes) -> tuple[Message, bool]:
-    """The mail, as far as it is within the bounds, and whether that is all of it."""
+    """The mail within the bounds, and whether that is all of it."""
     made: list[Message] = []
 
     def one(**more: Any) -> Message:
@@ -163,10 +163,10 @@ def _parsed(content: bytes) -> tuple[Message, bool]:
         return made[-1]
 
     parser = BytesFeedParser(one, policy=_POLICY)
-    # It makes one to see how.
+    # It creates one instance to find out its signature.
     made.clear()
     frames, limit = _frames(), sys.getrecursionlimit()
-    # Each part within another is a call within another.
+    # Each level of nesting is a nested call.
     sys.setrecursionlimit(min(limit, frames + MOST_DEPTH + 60))
     try:
         for place in range(0, len(content), _PIECE):
@@ -187,7 +187,7 @@ def _frames() -> int:
 
 
 def _mail(mail: Message, *, titled: bool = False) -> Iterator[Piece]:
-    """`titled`: the subject is told elsewhere. Raises Unreadable when it has no header at all."""
+    """The pieces of a mail. `titled`: whether the subject is the title already. Raises Unreadable when it has no header."""
     if not mail.keys():
         raise Unreadable("no mail: there are no headers")
     yield "\n".join(_head(mail, titled=titled))
@@ -203,7 +203,7 @@ def _head(mail: Message, *, titled: bool = False) -> Iterator[str]:
 
 
 def _pieces(part: Message) -> Iterator[Piece]:
-    """What is in the part, in the order in which it is read."""
+    """The pieces of a part, in reading order."""
     kind, inside = _type(part), _inside(part)
     if kind.startswith("multipart/") and inside is None:
         yield from _with_another_boundary(_content(part))
@@ -229,7 +229,7 @@ def _pieces(part: Message) -> Iterator[Piece]:
 
 
 def _with_another_boundary(content: bytes) -> Iterator[Piece]:
-    """Parts that are divided by something else than is said."""
+    """Parts whose boundary differs from the declared one."""
     if found := _BOUNDARY.search(content):
         head = b'Content-Type: multipart/mixed; boundary="%b"\n\n' % found[1].rstrip()
         whole, _ = _parsed(head + content[found.start() :])
@@ -240,7 +240,7 @@ def _with_another_boundary(content: bytes) -> Iterator[Piece]:
 
 
 def _alternatives(part: Message) -> Iterator[Piece]:
-    """The same text in several forms, told once, and what belongs to them."""
+    """The same text in several forms, given once, and the files that belong to them."""
     plain: list[str] = []
     markup: list[str] = []
     others: list[Piece] = []
@@ -264,8 +264,8 @@ def _alternatives(part: Message) -> Iterator[Piece]:
 
 
 def _texts(part: Message, kind: str, named: bool = True) -> tuple[str | None, str | None]:
-    """The plain text that the part is, and the text in the HTML that it is; None where it is a file. `named`: whether
-    what has a name is one."""
+    """The plain text of the part, and the text of its HTML; None when it is a file. `named`: whether a part with a name is a
+    file."""
     disposition = part.get_content_disposition()
     if disposition == "attachment" or (named and _name(part)):
         return None, None
@@ -277,14 +277,14 @@ def _texts(part: Message, kind: str, named: bool = True) -> tuple[str | None, st
         return None, None
     text = mailtext.text_of(_content(part), _charset(part))
     if str(part.get_param("delsp", "")).lower() == "yes":
-        # RFC 3676: the blank at the end of a line is none of the text's.
+        # RFC 3676: the blank at the end of a line is not part of the text.
         text = text.replace(" \r\n", "").replace(" \n", "")
     return text, ""
 
 
 def _forwarded(part: Message, mails: list[Message]) -> Iterator[Piece]:
     if str(part.get("Content-Transfer-Encoding", "")).strip().lower() in ("base64", "quoted-printable"):
-        # Forbidden, and done: the library has not decoded it.
+        # Forbidden but common: the library has not decoded it.
         inner = mails[0]
         inner["Content-Transfer-Encoding"] = part["Content-Transfer-Encoding"]
         yield Inner(_name(part) or "message.eml", _content(inner), "message/rfc822")
@@ -299,13 +299,13 @@ def _file(part: Message, kind: str) -> Inner:
     content = _content(part)
     charset = _charset(part)
     if charset and kind.startswith("text/") and kind not in ("text/html", "text/xml"):
-        # What the mail says of it, the file can not.
+        # The mail names the charset, which the file itself can't.
         content = mailtext.text_of(content, charset).encode(errors="replace")
     return Inner(_name(part), content, kind)
 
 
 def _inside(part: Message) -> list[Any] | None:
-    """The parts in it. (Of a text the library would tell a decoded form, by any codec that the mail names.)"""
+    """The parts within it. (For a text the library would return a decoded form, by any codec that the mail names.)"""
     found = part.get_payload() if part.is_multipart() else None
     return found if isinstance(found, list) else None
 
@@ -321,16 +321,16 @@ def _charset(part: Message) -> str | None:
 
 
 def _name(part: Message) -> str:
-    """Of the file, without a folder; '' when it has none."""
+    """The name of the file, without a folder; '' when it has none."""
     try:
         found = part.get_filename("")
     except (ValueError, LookupError):
-        # Of characters that are none.
+        # Surrogates, which are no characters.
         return ""
     return re.split(r"[/\\]", mailtext.shown(found))[-1].strip()
 
 
 def _content(part: Message) -> bytes:
-    """The bytes that the part is; as far as they are well encoded."""
+    """The decoded bytes of the part, up to where its encoding is broken."""
     found = part.get_payload(decode=True)
     return found if isinstance(found, bytes) else b""

@@ -1,4 +1,4 @@
-"""What mails of all forms share: headers and texts in the charsets that they name, and one text out of two."""
+"""Functions for mails of all formats: headers and texts in the charsets that they name, and one text made of two."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import textwrap
 from app.extraction.readers import encoding, html
 from app.extraction.readers.base import Unreadable
 
-#: Characters of a header that are looked at, and of a line of it in which encoded words are looked for: the library takes
-#: time by the square of that.
+#: The most characters of a header that are read, and of a line of it in which encoded words are decoded: the library takes
+#: quadratic time for that.
 MOST_HEADER = 64 * 1024
 _MOST_LINE = 2000
 
-# Encodings that are no charset of a text, or that take time by the square of its length.
+# Codecs that are no charset of a text, or that take quadratic time.
 _NO_CHARSET = {"base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec", "mbcs"}
 # Programs name the older charset and write the one that contains it.
 _WIDER = {
@@ -36,12 +36,13 @@ _ALSO = {
     "x_user_defined": "",
 }  # fmt: skip
 _FAR_EAST = {"gb18030", "hz", "cp949", "johab", "cp932", "cp950", "big5hkscs", "euc_jp", "euc_jis_2004", "utf_7"}
-#: By each name of a charset, Python's name of it; and of these the ones that are loaded.
+#: Python's name for each name of a charset; and those of Python's names that are loaded.
 _python: dict[str, str] = {}
 _loaded: set[str] = set()
-#: What a mail is in that names nothing, or only names of files.
+#: The charset of a mail that names none, except for file names.
 _COMMON = ("ascii", "utf_8", "cp1252", "iso8859_15", "gb18030", "iso2022_jp_ext")
-#: Bytes of a mail in which its charsets are looked for (RFC 2045, 2047, 2231): in a longer one the time is not noticed.
+#: The most bytes of a mail whose charsets are looked for (RFC 2045, 2047, 2231): with a longer one the saving does not
+#: matter.
 _LOOKED_AT = 1024 * 1024
 _CHARSET = re.compile(rb"charset\*?=", re.IGNORECASE)
 _TEXT = re.compile(rb"content-type:\s*text/", re.IGNORECASE)
@@ -54,18 +55,18 @@ _NAMED = re.compile(
 
 _FOLD = re.compile(r"[\r\n]+[ \t]*")
 _SURROGATE = re.compile("[\udc80-\udcff]")
-# Of writing without blanks each character counts as a word: where its lines end says nothing.
+# In scripts without blanks each character counts as a word, because line ends say nothing there.
 _NO_BLANKS = "\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _WORD = re.compile(f"[{_NO_BLANKS}]|[^\\W{_NO_BLANKS}]+")
 
 
 def load(size: int | None = None) -> None:
-    """Load all charsets, and what tells one that is not named. `size`: of a mail, where it is looked at which of these it
-    takes: in most of them each text names a common one, and all of them take twice the time."""
-    # What `html.text_of` needs.
+    """Load the charsets, and what detects one that is not named. `size`: the size of a mail, when only the charsets that it
+    needs are to be loaded: in most mails each text names a common one, and loading all takes twice the time."""
+    # `html.text_of` needs it.
     import selectolax.lexbor  # noqa: F401
 
-    # Of the library's own.
+    # Modules that the library loads late.
     codecs.lookup("raw-unicode-escape")
     names = set(encodings.aliases.aliases.items()) | {
         (each, each) for each in (*_WIDER.values(), *_ALSO.values()) if each
@@ -83,7 +84,7 @@ def load(size: int | None = None) -> None:
 
 
 def _found(name: str) -> bool:
-    """Whether this interpreter has it: of each that another system has, there is a name."""
+    """Whether this interpreter has the codec: there are names of codecs that only other systems have."""
     with contextlib.suppress(LookupError):
         codecs.lookup(name)
         return True
@@ -91,8 +92,8 @@ def _found(name: str) -> bool:
 
 
 def _named(size: int) -> set[str] | None:
-    """The charsets that the mail names; None where there is more to tell: a text that names none, or one that nobody knows,
-    or bytes that are in none."""
+    """The charsets that the mail names; None when that is not enough: a text names none or an unknown one, or there are
+    bytes outside any charset."""
     content = os.pread(0, _LOOKED_AT, 0)
     said = [found[1] or found[2] or found[3] for found in _NAMED.finditer(content)]
     found = {_codec_of(each.decode("ascii", "replace")) for each in set(said)}
@@ -107,43 +108,43 @@ def _named(size: int) -> set[str] | None:
 
 
 def text_of(content: bytes, charset: str | None) -> str:
-    """The text that `content` is in the charset that a mail names, or is found in the bytes where it names none, one that
-    nobody knows, or one that it is not in."""
+    """`content` decoded by the charset that a mail names, or by one detected from the bytes when it names none, an
+    unknown one, or a wrong one."""
     name = _codec(charset)
     if name is None or name == "ascii":
         return _detected(content)
     if name not in _FAR_EAST and not name.startswith(("iso2022", "utf_16", "utf_32")):
-        # What is in UTF-8 is in nothing else, whatever is said.
+        # Valid UTF-8 is UTF-8, whatever is named.
         with contextlib.suppress(UnicodeDecodeError):
             return content.decode()
     try:
         return content.decode(name)
     except UnicodeDecodeError:
         found = content.decode(name, errors="replace")
-    # A few broken characters are broken; more are those of another charset.
+    # A few invalid characters are damage; more of them mean another charset.
     return found if found.count("\ufffd") * 20 < len(found) else _detected(content)
 
 
 def html_text_of(content: bytes, charset: str | None) -> str:
-    """The text in HTML that a mail carries."""
+    """The text of HTML in a mail."""
     return html.text_of(text_of(content, charset))
 
 
 def _codec(charset: str | None) -> str | None:
-    """Python's name of a charset that is loaded, else None."""
+    """Python's name of a charset if it is loaded, otherwise None."""
     name = _codec_of(charset or "")
     return name if name in _loaded else None
 
 
 def _codec_of(charset: str) -> str | None:
-    """Python's name of it, None where that is not known."""
+    """Python's name of a charset, None when it is unknown."""
     alias = re.sub(r"[^a-z0-9]+", "_", charset[:80].lower().partition("*")[0]).strip("_")
     name = _ALSO.get(alias) or _python.get(alias)
     return _WIDER.get(name, name) if name else None
 
 
 def _detected(content: bytes) -> str:
-    # Not loaded where every text names a charset: of one that it is not in.
+    # Not loaded when every text names a charset, and this one is not in it.
     if "app.extraction.readers.guess" in sys.modules:
         with contextlib.suppress(Unreadable):
             return encoding.decoded(content)
@@ -153,7 +154,7 @@ def _detected(content: bytes) -> str:
 
 
 def repaired(value: str, charset: str | None = None) -> str:
-    """A header as the library has it, in one line, with the bytes that are in no charset told from the others."""
+    """A header of the library, in one line, with bytes outside any charset decoded by detection."""
     value = _FOLD.sub(" ", value[:MOST_HEADER])
     if _SURROGATE.search(value):
         return text_of(value.encode("ascii", errors="surrogateescape"), charset)
@@ -164,7 +165,7 @@ def shown(value: str) -> str:
     """A header as a person sees it, with its encoded words decoded (RFC 2047)."""
     if "=?" not in value:
         return value.strip()
-    # It takes time by the square of the length of a line.
+    # It takes quadratic time in the length of a line.
     lines = textwrap.fill(value, _MOST_LINE, break_long_words=False, break_on_hyphens=False)
     if max(map(len, lines.split("\n"))) > _MOST_LINE:
         return value.strip()
@@ -178,7 +179,7 @@ def shown(value: str) -> str:
 def _word(content: bytes | str, charset: str | None) -> str:
     if isinstance(content, str):
         return content
-    # Between encoded words the library gives characters in this form.
+    # The library returns characters between encoded words in this form.
     return content.decode("raw-unicode-escape") if charset is None else text_of(content, charset)
 
 
@@ -187,8 +188,8 @@ def words(text: str) -> set[str]:
 
 
 def merged(plain: str, markup: str) -> str:
-    """One text out of the plain form of a mail and the text in its HTML: the one that has all words of the other; else the
-    plain one, and behind it the lines of the HTML that say a word more."""
+    """One text made of the plain form of a mail and the text of its HTML: the one that has all words of the other, or
+    else the plain one followed by the lines of the HTML that have further words."""
     first, second = words(plain), words(markup)
     if second <= first:
         return plain

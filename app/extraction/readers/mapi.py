@@ -1,4 +1,4 @@
-"""What Outlook's files share: code pages, times, and texts in a form of RTF that is packed. Sources: [MS-OXCMSG],
+"""Functions for all of Outlook's formats: code pages, times, and texts in compressed RTF. Sources: [MS-OXCMSG],
 [MS-OXPROPS], [MS-OXRTFCP]."""
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from app.extraction.readers import mailtext
 from app.extraction.readers.base import Inner, Piece
 
-#: Bytes of a text that are unpacked.
+#: The most bytes of a text that are unpacked.
 MOST_RTF = 16 * 1024 * 1024
-# [MS-OXRTFCP] 2.1.2.1: what every text may refer to.
+# [MS-OXRTFCP] 2.1.2.1: the initial dictionary.
 _BEGINNING = (
     rb"{\rtf1\ansi\mac\deff0\deftab720{\fonttbl;}{\f0\fnil \froman \fswiss \fmodern \fscript \fdecor MS Sans Serif"
     rb"SymbolArialTimes New RomanCourier{\colortbl\red0\green0\blue0"
@@ -40,16 +40,16 @@ def shown_time(value: int) -> str:
 
 
 def texts(plain: str, markup: str, packed: bytes) -> Iterator[Piece]:
-    """The text of a mail, of which there are up to three forms."""
+    """The text of a mail, which has up to three forms."""
     if plain.strip() or markup.strip():
         yield mailtext.merged(plain, markup)
     elif packed and (found := unpacked(packed)):
-        # It is the mail's own text, and a document of its own.
+        # This is the mail's own text, in a document of its own.
         yield Inner("", found, "text/rtf")
 
 
 def unpacked(content: bytes) -> bytes:
-    """The RTF, as far as it is whole ([MS-OXRTFCP] 2.2)."""
+    """The RTF, up to where it is damaged ([MS-OXRTFCP] 2.2)."""
     try:
         _, size, form = struct.unpack_from("<II4s", content)
     except struct.error:
@@ -72,7 +72,7 @@ def unpacked(content: bytes) -> bytes:
                 begin, length = pair >> 4, (pair & 15) + 2
                 if begin == at or place > len(content):
                     return bytes(found)
-                # It may reach into what it writes.
+                # A copy may overlap its own output.
                 distance = (at - begin) % _WINDOW
                 known = bytes(window[(begin + each % distance) % _WINDOW] for each in range(length))
                 piece = known

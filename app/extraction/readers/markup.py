@@ -1,6 +1,6 @@
-"""XML of office files, read from beginning to end: the names of its elements, and the text between.
+"""XML of office files, parsed as a stream: the names of its elements, and the text between.
 
-Parts of hundreds of megabytes are ordinary in spreadsheets, so there is never a tree of one.
+Spreadsheets often have parts of hundreds of megabytes, so no tree is built.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Protocol
 from app.extraction.readers.base import Piece
 from app.extraction.readers.package import Broken
 
-#: Elements within elements.
+#: The deepest nesting of elements.
 MOST_DEPTH = 10_000
 
 
 class Names(dict[str, str]):
-    """Short names of elements and attributes by what expat calls them, `namespace name`: `w:p` for the one of its
-    namespace. `prefixes`: by namespace. A name of no namespace is itself, of an unknown one it is `?:name`."""
+    """Short names of elements and attributes, such as `w:p`, by expat's name for them, `namespace name`. `prefixes`: by
+    namespace. A name without a namespace stays as it is; one of an unknown namespace becomes `?:name`."""
 
     def __init__(self, prefixes: Mapping[str, str]) -> None:
         super().__init__()
@@ -26,18 +26,18 @@ class Names(dict[str, str]):
     def __missing__(self, said: str) -> str:
         namespace, blank, local = said.rpartition(" ")
         name = f"{self._prefixes.get(namespace, '?')}:{local}" if blank else local
-        # A document may have as many names as it likes.
+        # A document may have any number of names.
         if len(self) < 10_000:
             self[said] = name
         return name
 
 
 class Handler(Protocol):
-    """What is told of a part, by short names."""
+    """Handles the elements and texts of a part, by short names."""
 
     def start(self, name: str, attributes: dict[str, str]) -> bool:
-        """An element begins. Returns whether it is left out, with all that is in it: neither its end nor its text is
-        told then."""
+        """An element begins. Returns whether it is left out with everything in it: then neither its end nor its text
+        follows."""
 
     def end(self, name: str) -> None:
         """An element ends."""
@@ -46,11 +46,11 @@ class Handler(Protocol):
         """Text, in pieces of any length."""
 
     def taken(self, *, last: bool) -> list[Piece]:
-        """What has come of it since it was asked before; `last`: nothing more is told."""
+        """The result since the last call; `last`: nothing more follows."""
 
 
 class Nothing:
-    """Is told much and gives nothing; others say what they look for."""
+    """A handler that yields nothing; subclasses look for something."""
 
     def start(self, name: str, attributes: dict[str, str]) -> bool:
         return False
@@ -66,17 +66,17 @@ class Nothing:
 
 
 class Collecting(Nothing):
-    """Has the text of an element, or several, for those who say from where to where."""
+    """Collects the text of one or more elements; subclasses say where it begins and ends."""
 
     def __init__(self) -> None:
         self._text: list[str] | None = None
 
     def collect(self) -> None:
-        """From here on."""
+        """Begin to collect text."""
         self._text = []
 
     def collected(self) -> str | None:
-        """The text since then, and no more of it; None where nobody said so."""
+        """The collected text, which ends here; None when none was being collected."""
         if self._text is None:
             return None
         found, self._text = "".join(self._text), None
@@ -88,8 +88,8 @@ class Collecting(Nothing):
 
 
 def read(pieces: Iterable[bytes], handler: Handler, names: Names) -> Iterator[Piece]:
-    """What `handler` makes of the XML in `pieces`, as far as it is well formed. Raises Broken behind that, MemoryError, and
-    what `pieces` raises."""
+    """The results of `handler` for the XML in `pieces`, up to where it is not well formed. Raises Broken there, MemoryError,
+    and the errors of `pieces`."""
     from xml.parsers import expat
 
     parser = expat.ParserCreate(namespace_separator=" ")
@@ -135,7 +135,7 @@ def read(pieces: Iterable[bytes], handler: Handler, names: Names) -> Iterator[Pi
             raise MemoryError from None
         yield from handler.taken(last=True)
         raise Broken(str(error)) from None
-    # An encoding that is not loaded, a character that there is not.
+    # An encoding that is not loaded, or an invalid character.
     except (LookupError, ValueError) as error:
         yield from handler.taken(last=True)
         raise Broken(str(error)) from None

@@ -1,4 +1,4 @@
-"""Mails, contacts and appointments as Outlook keeps them: a file of streams, one for each property ([MS-OXMSG])."""
+"""Outlook's mails, contacts and appointments: a file of streams, one for each property ([MS-OXMSG])."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.extraction import inner
 from app.extraction.readers import mailtext, mapi
 from app.extraction.readers.base import Inner, Omitted, Options, Piece, Unreadable
 
-#: Mails within mails, recipients of one, and files in one that are looked at.
+#: The deepest nesting of mails, and the most recipients and files of one that are read.
 MOST_DEPTH = 20
 MOST_RECIPIENTS = 1000
 
@@ -23,7 +23,7 @@ _SENDER, _SENDER_ADDRESSES = (0x0C1A, 0x0042), (0x5D01, 0x5D02, 0x0C1F, 0x0065)
 _NAME, _ADDRESSES, _ROLE = 0x3001, (0x39FE, 0x3003), 0x0C15
 _SHOWN_TO = ((1, "To", 0x0E04), (2, "Cc", 0x0E03), (3, "Bcc", 0x0E02))
 _FILE_NAMES, _DATA, _MEDIA_TYPE = (0x3707, 0x3704, 0x3001), 0x3701, 0x370E
-#: Of a contact: names, company, telephones, addresses.
+#: Properties of a contact: names, company, telephones, addresses.
 _CONTACT = range(0x3A00, 0x3A60)
 
 
@@ -31,7 +31,7 @@ def load(options: Options) -> None:
     import olefile
 
     mailtext.load()
-    # What it has to say of broken files is nobody's.
+    # Its messages about broken files go nowhere.
     olefile.olefile.log.setLevel(logging.CRITICAL + 1)
 
 
@@ -56,12 +56,12 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
         RecursionError,
         struct.error,
     ) as error:
-        # The library's own error is an OSError; the others are what a broken directory comes to.
+        # The library's own error is an OSError; a broken directory causes the others.
         raise Unreadable(f"{type(error).__name__}: {error}") from None
 
 
 class _File:
-    """The streams of the file, by the storage that they are in. `full`: there was more than is read."""
+    """The streams of the file, by storage. `full`: whether there was more than is read."""
 
     def __init__(self, opened: Any) -> None:
         self._opened = opened
@@ -76,12 +76,12 @@ class _File:
         return [(*place, each) for each in names if (*place, each) in self._inside]
 
     def streams(self, place: tuple[str, ...]) -> dict[str, str]:
-        """Of the properties in it: the name of the stream by the eight digits of property and type."""
+        """The streams of the properties in a storage, by the eight digits of property and type."""
         found = (re.fullmatch(r"__substg1\.0_([0-9A-Fa-f]{8})", each) for each in self._inside.get(place, ()))
         return {each[1].upper(): each[0] for each in found if each}
 
     def content(self, place: tuple[str, ...], name: str) -> bytes:
-        """b'' where it is broken, or more than is read of a file."""
+        """The content of a stream; b'' when it is broken or exceeds the bound."""
         try:
             size = self._opened.get_size([*place, name])
             if size > self._left:
@@ -95,7 +95,7 @@ class _File:
 
 
 class _Properties:
-    """Those of one storage. `head`: bytes before them."""
+    """The properties of one storage. `head`: bytes before them."""
 
     def __init__(self, file: _File, place: tuple[str, ...], head: int, charset: str | None = None) -> None:
         self._file, self._place = file, place
@@ -106,7 +106,7 @@ class _Properties:
         self.charset = mapi.charset(self.number(_CODEPAGE)) or mapi.charset(self.number(_INTERNET_CODEPAGE)) or charset
 
     def number(self, name: int) -> int:
-        """32 bits of it, 0 when it is not there."""
+        """The lower 32 bits of a property, 0 when it is missing."""
         return int(self._fixed.get(name, 0)) & 0xFFFFFFFF
 
     def time(self, name: int) -> str:
@@ -116,7 +116,7 @@ class _Properties:
         return self._content(name, "0102")
 
     def text(self, *names: int) -> str:
-        """The first of them that there is."""
+        """The first of these properties that exists."""
         for name in names:
             if found := self._content(name, "001F"):
                 return found.decode("utf-16-le", errors="replace").strip("\0")
@@ -160,7 +160,7 @@ def _attached(file: _File, place: tuple[str, ...], charset: str | None, depth: i
 
 
 def _head(file: _File, place: tuple[str, ...], said: _Properties) -> Iterator[str]:
-    """The lines that a mail has."""
+    """The header lines of a mail."""
     if sender := _person(said, *_SENDER, addresses=_SENDER_ADDRESSES):
         yield f"From: {sender}"
     people: dict[int, list[str]] = {}
@@ -177,7 +177,7 @@ def _head(file: _File, place: tuple[str, ...], said: _Properties) -> Iterator[st
 
 
 def _person(said: _Properties, *names: int, addresses: tuple[int, ...]) -> str:
-    """Name and address; one of Exchange (`/O=...`) nobody sees."""
+    """Name and address; an Exchange address (`/O=...`), which nobody sees, is left out."""
     name = said.text(*names).strip()
     found = (said.text(each).strip() for each in addresses)
     address = next((each for each in found if each and not each.upper().startswith("/O=")), "")

@@ -1,7 +1,7 @@
 """Numbers as a spreadsheet shows them, by the codes of their formats (ECMA-376 part 1, 18.8.30 and 18.8.31).
 
-No library that is kept writes numbers by such codes: those that read spreadsheets give the number, or the code. Names of
-days and months are English, and separators as in the code, whatever language the program is set to that shows the sheet.
+No maintained library formats numbers by such codes: libraries that read spreadsheets return the number or the code. Names of
+days and months are English, and separators as in the code, whatever language the program that shows the sheet is set to.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from fractions import Fraction
 
-#: Codes that files name by a number alone.
+#: Codes that files reference only by number.
 BUILT_IN = {
     1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 5: "$#,##0;-$#,##0", 6: "$#,##0;-$#,##0", 7: "$#,##0.00;-$#,##0.00",
     8: "$#,##0.00;-$#,##0.00", 9: "0%", 10: "0.00%", 11: "0.00E+00", 12: "# ?/?", 13: "# ??/??", 14: "m/d/yyyy",
@@ -37,7 +37,7 @@ Token = tuple[str, str]
 
 
 def shown(value: float, code: str, *, since_1904: bool = False) -> str:
-    """`value` as a cell with this format shows it; as `plain` where the code is none that is known here."""
+    """`value` as a cell with this format shows it; as `plain` shows it when the code is unknown here."""
     if not math.isfinite(value):
         return plain(value)
     try:
@@ -60,21 +60,21 @@ def plain(value: float) -> str:
 
 
 def iso(value: float, *, since_1904: bool = False) -> str:
-    """The date, the time, or both, that a number is. Raises ValueError, OverflowError."""
+    """The date, the time, or both, that a number stands for. Raises ValueError, OverflowError."""
     moment = _moment(value, since_1904)
     date, time = moment.strftime("%Y-%m-%d"), moment.strftime("%H:%M:%S")
     return time if 0 <= value < 1 else date if time == "00:00:00" else f"{date} {time}"
 
 
 def is_time(code: str) -> bool:
-    """Whether a format shows dates or times, but for lengths of time."""
+    """Whether a format shows dates or times; durations don't count."""
     tokens = _tokens(code[:_LONGEST_CODE])[0]
     kinds = [kind for kind, text in tokens if kind != "date" or _TIME.match(text)]
     return "date" in kinds and "elapsed" not in kinds
 
 
 def _tokens(code: str) -> list[list[Token]]:
-    """By the section that they are in: positive numbers, negative ones, zero, text."""
+    """The tokens of each section: positive numbers, negative ones, zero, text."""
     sections: list[list[Token]] = [[]]
     for found in _TOKEN.finditer(code):
         kind, text = found.lastgroup, found[0]
@@ -90,7 +90,7 @@ def _tokens(code: str) -> list[list[Token]]:
 
 
 def _section(value: float, code: str) -> tuple[list[Token], bool]:
-    """What of the code is for this value, and whether it shows it without its sign."""
+    """The section of the code for this value, and whether it shows the value without its sign."""
     sections = _tokens(code)[:3]
     conditions = [next((text for kind, text in each if kind == "condition"), "") for each in sections]
     if any(conditions):
@@ -128,7 +128,7 @@ def _number(value: float, section: list[Token]) -> str:
         place for place in range(first, last + 1) if kinds[place] == "digit" and (place < point or place == first)
     )
     for place in {inner, last}:
-        # A comma behind the last digit.
+        # A comma after the last digit scales by a thousand.
         while section[place + 1 : place + 2] == [("sign", ",")]:
             number /= 1000
             place += 1
@@ -143,7 +143,7 @@ def _number(value: float, section: list[Token]) -> str:
 
 
 def _whole(digits: str, tokens: list[Token], *, grouped: bool) -> str:
-    """The digits before the point, the last one in the last place; the first place has all that are left."""
+    """The digits before the point, right-aligned in the places; the first place takes all that are left."""
     left, out, count = digits.lstrip("0"), [], 0
     places = sum(kind == "digit" for kind, _ in tokens)
     for kind, text in reversed(tokens):
@@ -163,7 +163,7 @@ def _whole(digits: str, tokens: list[Token], *, grouped: bool) -> str:
 
 
 def _decimals(digits: str, tokens: list[Token]) -> str:
-    """The point and the digits behind it, without the zeros at the end that the code has no place for."""
+    """The point and the digits after it, without trailing zeros for which the code has no place."""
     kept, out = digits.rstrip("0"), []
     place = 0
     for kind, text in tokens:
@@ -206,7 +206,7 @@ def _fraction(value: float, section: list[Token]) -> str:
 
 
 def _moment(value: float, since_1904: bool) -> datetime.datetime:
-    # The 29th of February 1900, which there was not, has a number too.
+    # The 29th of February 1900, which did not exist, has a number too.
     days = value + 1462 if since_1904 else value + 1 if 0 <= value < 60 else value
     return datetime.datetime(1899, 12, 30) + datetime.timedelta(milliseconds=round(days * 86_400_000))
 

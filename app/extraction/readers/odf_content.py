@@ -1,6 +1,6 @@
-"""Texts of OpenDocument: paragraphs, cells, boxes, notes, annotations, slides, formulas, and what the file says of itself.
+"""Texts of OpenDocument: paragraphs, cells, boxes, notes, annotations, slides, formulas, and properties.
 
-Which elements are text and which divide it are the tables below, by OASIS OpenDocument 1.3 (part 3) and, for the form of
+The tables below list the elements that are text and those that separate it, by OASIS OpenDocument 1.3 (part 3) and, for
 OpenOffice 1, the OpenOffice.org XML File Format 1.0.
 """
 
@@ -31,9 +31,9 @@ NAMES = Names(
 )
 
 _PARAGRAPHS = {"text:p", "text:h"}
-# Who wrote it, who began it, who made a remark: told once.
+# Author, first author, authors of annotations: each is given once.
 _PEOPLE = {"dc:creator", "meta:initial-creator"}
-# Elements in which characters are text.
+# Elements whose characters are text.
 _LINES = {"svg:title", "svg:desc", "dc:title", "dc:subject", "dc:description", "meta:keyword", "meta:user-defined"}
 _LINES |= {"presentation:header-decl", "presentation:footer-decl"}
 _SYMBOLS = {"math:mi", "math:mn", "math:mo", "math:mtext"}
@@ -43,7 +43,7 @@ _BREAKS = {"text:tab": "\t", "text:tab-stop": "\t", "text:line-break": "\n", "te
 _BREAKS |= dict.fromkeys(_FORMULAS, " ")
 _ENDS = dict.fromkeys(_LINES, "\n") | dict.fromkeys(_FORMULAS, " ")
 _CELLS = {"table:table-cell", "table:covered-table-cell"}
-# What was deleted, what numbers there are of pages, what programs only need, pictures that are written into the text.
+# Deleted text, page numbers, data for programs, and pictures within the text.
 _LEFT_OUT = {
     "text:tracked-changes",
     "text:page-number",
@@ -53,11 +53,11 @@ _LEFT_OUT = {
     "text:script",
 }
 _LEFT_OUT |= {"math:annotation", "math:annotation-xml"}
-# What stands in a paragraph and is read apart from it.
+# Elements in a paragraph that are read apart from it.
 _SHAPES = "frame text-box custom-shape rect ellipse circle caption connector line measure path polygon polyline"
 _ASIDE = {f"draw:{each}" for each in [*_SHAPES.split(), "regular-polygon"]} | _PEOPLE
 _ASIDE |= {"text:note", "text:footnote", "text:endnote", "text:ruby-text", "office:annotation"}
-# How pages look: headers and footers, and what is drawn on all slides, but not the places for what a slide has.
+# Page layouts: headers and footers, and drawings on all slides, but not placeholders.
 _MASTERS = "office:master-styles"
 _PLACE = "presentation:class"
 _VALUES = ("office:value", "office:date-value", "table:value", "table:date-value")
@@ -68,8 +68,8 @@ _BLANKS = re.compile(r"[ \t\r\n]+")
 
 
 class Content:
-    """Makes lines of any of the parts, or of a flat document (`markup.Handler`). `objects`: addresses of what is in it,
-    `shown`: of its pictures, each with the number of the page that shows it, 0 before the first."""
+    """Makes lines of any part, or of a flat document (`markup.Handler`). `objects`: the addresses of objects in it; `shown`:
+    those of its pictures, each with the number of the page that shows it, 0 before the first."""
 
     def __init__(self) -> None:
         self.objects: list[str] = []
@@ -77,12 +77,12 @@ class Content:
         self._pages = 0
         self._flow = Flow()
         self._pieces: list[Piece] = []
-        #: Whether lines that come next are the first ones of a page.
+        #: Whether the next lines are the first ones of a page.
         self._page = False
         self._title = ""
-        #: For each element within another, whether characters in it are text.
+        #: For each open element, whether its characters are text.
         self._reading = [False]
-        #: What cells are worth, the outermost first; '' where it is not known.
+        #: The values of open cells, the outermost first; '' when unknown.
         self._values: list[str] = []
         self._masters = self._sheets = False
         self._tables = 0
@@ -136,7 +136,7 @@ class Content:
             self._masters = False
 
     def text(self, text: str) -> None:
-        """Blanks of any kind and number are one blank."""
+        """Add text, in which each run of blanks is one blank."""
         if self._reading[-1]:
             text = _BLANKS.sub(" ", text)
             if text.startswith(" "):
@@ -151,7 +151,7 @@ class Content:
         return found
 
     def _outline(self, name: str, attributes: dict[str, str]) -> None:
-        """A slide or a sheet begins a page, but not a table in one, and nothing of an object within a document."""
+        """A slide or a sheet begins a page; a table within one does not, and neither does anything in an object."""
         self._tables += name == "table:table"
         sheet = self._sheets and self._tables == 1
         if not self._flow.depth and (name == "draw:page" or sheet):
@@ -169,7 +169,7 @@ class Content:
             self._pieces.append(text)
 
     def _end_cell(self) -> None:
-        """The text of a cell, and what it is worth where that is written otherwise."""
+        """End a cell: its text, followed by its value when that is written differently."""
         value = self._values.pop() if self._values else ""
         if value:
             text = self._flow.end_apart()

@@ -1,8 +1,8 @@
-"""Office Open XML: documents, workbooks and presentations, with macros, as templates, in the strict form too.
+"""Office Open XML: documents, workbooks and presentations, also with macros, as templates, and in the strict form.
 
-Which parts belong to it, and in which order they are read, is in the relationships between them, beginning with the
-package's own: the properties that a person sees in the file's dialogue, then the document, then what stands around it
-(headers, notes, comments, charts, diagrams), part by part. What the main part is tells its first element, not a name.
+The relationships between parts, beginning with the package's own, tell which parts belong to it and in which order they are
+read: the properties that a person sees in the file's dialogue, then the document, then related parts (headers, notes,
+comments, charts, diagrams), part by part. The first element of the main part tells what it is, not its name.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from app.extraction.readers.package import Broken, Package
 from app.extraction.readers.sheet import Book, Sheet, Workbook, merged
 from app.extraction.readers.story import NAMES, Story
 
-#: Where the main part is by custom, if the package does not say it.
+#: The usual names of the main part, for packages that do not tell it.
 _MAIN = ("word/document.xml", "xl/workbook.xml", "xl/workbook.bin", "ppt/presentation.xml")
-#: What is read of what another part refers to, in this order, by the last word of the relationship's type.
+#: The related parts that are read, in this order, by the last word of the relationship's type.
 _FOLLOWED = (
     "header", "footer", "footnotes", "endnotes", "drawing", "chart", "chartEx", "chartUserShapes", "diagramData",
     "vmlDrawing", "notesSlide", "comments", "threadedComment",
 )  # fmt: skip
 _EMBEDDED = ("package", "oleObject", "aFChunk")
-# Who wrote comments: element, the attribute with its id, the one with its name.
+# Authors of comments: element, the attribute with the id, the attribute with the name.
 _AUTHORS = {
     "p:cmAuthor": ("id", "name"), "p188:author": ("id", "name"), "xtc:person": ("id", "displayName"),
 }  # fmt: skip
@@ -41,12 +41,12 @@ _PROPERTIES = {
 }
 _NUMBER = re.compile(r"\d+")
 
-# Whether the pictures that are shown are given on.
+# Whether the pictures that are shown are handed over.
 _pictures = False
 
 
 class Relation(NamedTuple):
-    """`kind`: the last word of its type. `target`: a part's name, or an address where it is `external`."""
+    """`kind`: the last word of its type. `target`: the name of a part, or an address when it is `external`."""
 
     id: str
     kind: str
@@ -64,7 +64,7 @@ def load(options: Options) -> None:
 
 
 def read(content: bytes, media_type: str) -> Iterator[Piece]:
-    """A part that can't be read is left out from where it can't, unless nothing is left."""
+    """A part is read up to where it is broken. Raises Unreadable when there is no text at all then."""
     yield from Office(Package(content)).pieces()
 
 
@@ -81,7 +81,7 @@ class Office:
         self._told: set[str] = set()
         self._broken: list[str] = []
         self._authors: dict[str, str] = {}
-        #: Pictures, each with the page that shows it, and the page that is read.
+        #: Pictures, each with the page that shows it; and the page that is being read.
         self._shown: list[tuple[str, int]] = []
         self._page = 0
 
@@ -107,7 +107,7 @@ class Office:
         for piece in form(main):
             found = found or isinstance(piece, Inner) or bool(piece.text if isinstance(piece, Page) else piece)
             yield piece
-        # Behind all else, for which there is room first.
+        # After everything else, which has priority.
         for piece in shown.pictures(self._shown if _pictures else (), self._content, self._parts.__contains__):
             found = True
             yield piece
@@ -127,7 +127,7 @@ class Office:
         if not slides:
             named = [each.target for each in relations.values() if each.kind == "slide"]
             slides = sorted(named, key=lambda name: [int(each) for each in _NUMBER.findall(name)[-1:]])
-        # What all slides show that are made by them is told once.
+        # The texts that masters add to all slides are given once.
         layouts = self._referred(slides, "slideLayout")
         for each in [*self._referred(layouts, "slideMaster"), *layouts]:
             yield from self._once(list(self._read(each, Story(common=True))))
@@ -154,7 +154,7 @@ class Office:
                 yield from self._whole(target, Sheet(name, book, self._links(target)))
 
     def _whole(self, part: str, handler: Handler | None = None) -> Iterator[Piece]:
-        """A part and what stands around it, each part once."""
+        """A part and its related parts, each part once."""
         waiting = [part]
         while waiting:
             part = waiting.pop()
@@ -167,7 +167,7 @@ class Office:
             handler = None
             chart = "/charts/" in part
             for relation in relations:
-                # The workbook behind a chart has what the chart shows.
+                # The workbook of a chart has the text that the chart shows.
                 if relation.kind in _EMBEDDED and not relation.external and not chart:
                     yield from self._embedded(relation.target)
             self._shown += (
@@ -186,11 +186,11 @@ class Office:
                 self._broken.append(str(error))
 
     def _content(self, part: str) -> Iterator[bytes]:
-        """The bytes of a part that is given on. Raises Broken."""
+        """The bytes of a part that is handed over. Raises Broken."""
         return self._parts.pieces(part, inner.MOST_BYTES)
 
     def _read(self, part: str, handler: Handler, most: int = package.MOST_BYTES) -> Iterator[Piece]:
-        """A part as far as it can be read; nothing where it is only referred to."""
+        """The text of a part up to where it is broken; nothing when the part does not exist."""
         if part not in self._parts:
             return
         try:
@@ -200,14 +200,14 @@ class Office:
             self._broken.append(str(error))
 
     def _once(self, pieces: list[Piece]) -> Iterator[Piece]:
-        """Text that was not told before."""
+        """Text that was not given before."""
         text = merged(pieces)
         if text and text not in self._told:
             self._told.add(text)
             yield text
 
     def _relations(self, part: str) -> list[Relation]:
-        """Of a part, or of the package where it is ''; none where it has none, or they can't be read."""
+        """The relationships of a part, or of the package when it is ''; none when there are none or they can't be read."""
         folder, _, name = part.rpartition("/")
         source = posixpath.join(folder, "_rels", f"{name}.rels")
         if source not in self._parts:
@@ -222,7 +222,7 @@ class Office:
         return found
 
     def _part(self, folder: str, target: str) -> str:
-        """The name of the part that a relationship means, which is written as in an address."""
+        """The name of the part that a relationship refers to; it is percent-encoded there."""
         name = posixpath.normpath(posixpath.join("/", folder, target.replace("\\", "/"))).lstrip("/")
         return name if name in self._parts else urllib.parse.unquote(name)
 
@@ -230,7 +230,7 @@ class Office:
         return {each.id: each.target for each in self._relations(part) if each.external and each.kind == "hyperlink"}
 
     def _referred(self, parts: list[str], kind: str) -> list[str]:
-        """What these refer to, each once, in order."""
+        """The targets of these relationships, each once, in order."""
         found = (each.target for part in parts for each in self._relations(part) if each.kind == kind)
         return list(dict.fromkeys(found))
 
@@ -243,7 +243,7 @@ class Office:
 
 
 class First(Nothing):
-    """The name of the outermost element."""
+    """Finds the name of the outermost element."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -254,7 +254,7 @@ class First(Nothing):
 
 
 class Listed(Nothing):
-    """Attributes of all elements of a name, in order."""
+    """Collects attributes of all elements with a name, in order."""
 
     def __init__(self, element: str, attributes: tuple[str, ...]) -> None:
         self._element = element
@@ -268,7 +268,7 @@ class Listed(Nothing):
 
 
 class Properties(Nothing):
-    """What these elements say, a line for each."""
+    """Collects the texts of these elements, a line for each."""
 
     def __init__(self, elements: set[str]) -> None:
         self._elements = elements

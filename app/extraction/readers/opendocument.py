@@ -1,7 +1,7 @@
 """OpenDocument: texts, sheets, presentations, drawings, their templates, the flat form, and the form of OpenOffice 1.
 
-Order: what the file says of itself, headers and footers, the document, and then the objects in it (charts, formulas, other
-documents), which are packages within the package, and at last the pictures, for text to be recognized in them.
+Order: the properties of the file, headers and footers, the document, then the objects in it (charts, formulas, other
+documents), which are packages within the package, and finally the pictures, so that text in them is recognized.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from app.extraction.readers.markup import Nothing
 from app.extraction.readers.odf_content import NAMES, Content
 from app.extraction.readers.package import Broken, Package
 
-#: Where it is drawn what an object shows, whose text is read as it is.
+#: Drawings of what an object shows; the text of the object itself is read.
 _DRAWN = "ObjectReplacements/"
-# Whether the pictures that are shown are given on.
+# Whether the pictures that are shown are handed over.
 _pictures = False
 
 
@@ -32,7 +32,8 @@ def load(options: Options) -> None:
 
 
 def read(content: bytes, media_type: str) -> Iterator[Piece]:
-    """A part that can't be read is left out from where it can't, unless it is the document and nothing is left."""
+    """A part is read up to where it is broken. Raises Unreadable when that part is the document and it has no text by
+    then."""
     if not content.startswith((b"PK", package.OLE)):
         yield from _checked(markup.read([content], Content(), NAMES))
         return
@@ -42,7 +43,7 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
 
 
 def _checked(pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """These pieces. Raises Unreadable where the document is broken before there is text."""
+    """These pieces. Raises Unreadable when the document is broken before there is any text."""
     found = False
     try:
         for piece in pieces:
@@ -68,14 +69,14 @@ def _of_folder(parts: Package, folder: str, met: set[str]) -> Iterator[Piece]:
                 yield from _left_out(markup.read(parts.pieces(name), Content(), NAMES))
             yield from _checked(markup.read(parts.pieces("content.xml"), content, NAMES))
         elif f"{folder}/content.xml" in parts:
-            # A sheet in a text is no page of it.
+            # A sheet within a text document is not a page of it.
             for piece in _left_out(markup.read(parts.pieces(f"{folder}/content.xml"), content, NAMES)):
                 yield "\n".join(filter(None, (piece.title, piece.text))) if isinstance(piece, Page) else piece
         elif folder in parts:
             yield from _left_out(_embedded(parts, folder))
         for address, page in content.shown:
             if _DRAWN not in address:
-                # Those of an object are on no page of the document.
+                # The pages of an object are not pages of the document.
                 pictures.append((posixpath.normpath(posixpath.join(folder, address)), 0 if folder else page))
         waiting.extend(posixpath.normpath(posixpath.join(folder, each)) for each in content.objects)
     if _pictures:
@@ -83,7 +84,7 @@ def _of_folder(parts: Package, folder: str, met: set[str]) -> Iterator[Piece]:
 
 
 def _left_out(pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """These pieces as far as there are some: not every document has them all."""
+    """These pieces, as far as they exist: not every document has all parts."""
     try:
         yield from pieces
     except Broken:
@@ -96,7 +97,7 @@ def _embedded(parts: Package, name: str) -> Iterator[Piece]:
 
 
 def _check_encryption(parts: Package) -> None:
-    """Raises Unreadable where the package says that what has the text is encrypted."""
+    """Raises Unreadable when the manifest says that a part with text is encrypted."""
     manifest = Manifest()
     list(_left_out(markup.read(parts.pieces("META-INF/manifest.xml"), manifest, NAMES)))
     if not manifest.encrypted.isdisjoint(("content.xml", "encrypted-package")):

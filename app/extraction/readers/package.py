@@ -1,7 +1,7 @@
-"""Documents that are zip archives of XML parts: what is unpacked of them, within bounds.
+"""Documents that are zip archives of XML parts, unpacked within bounds.
 
-Names of parts are compared without regard to case, to a slash at the beginning, and to the kind of slash, as programs do
-that open such files.
+Names of parts are compared regardless of case, of a leading slash and of the kind of slash, as programs that open such files
+do.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from collections.abc import Iterator
 
 from app.extraction.readers.base import Unreadable
 
-#: Bytes that are unpacked of one document, all that is read of it together, and parts that it may have.
+#: The most bytes that are unpacked of one document, all reads together, and the most parts that it may have.
 MOST_BYTES = 512 * 1024 * 1024
 MOST_PARTS = 100_000
-#: Bytes at once. Expat looks at an unfinished token again with each piece.
+#: Bytes at once. Expat scans an unfinished token again with each piece.
 PIECE = 1024 * 1024
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1
-# What zipfile raises for archives that are no good; OSError has nothing to do with files here, all is in memory.
+# The errors of zipfile for broken archives; OSError does not concern files here, as everything is in memory.
 _BROKEN = (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, EOFError, OSError, NotImplementedError, KeyError)
 
 
@@ -35,7 +35,7 @@ class Broken(Exception):
 def load() -> None:
     import olefile  # noqa: F401
 
-    # Of names of parts that are not in UTF-8, and of names in OLE files, as it is written there.
+    # The encoding of names that are not in UTF-8, and a name in OLE files as it is written there.
     for name in ("cp437", "utf-16-le", "UTF-16LE", "latin-1"):
         codecs.lookup(name)
 
@@ -45,7 +45,7 @@ def _plain(name: str) -> str:
 
 
 class Package:
-    """Raises Unreadable: for what is no archive; for one that is encrypted as a whole, which is an OLE file."""
+    """Raises Unreadable when it is no archive, or when it is encrypted as a whole and so an OLE file."""
 
     def __init__(self, content: bytes) -> None:
         if content.startswith(OLE):
@@ -64,12 +64,12 @@ class Package:
         return _plain(name) in self._parts
 
     def names(self) -> list[str]:
-        """Of all parts, in small letters."""
+        """The names of all parts, in lower case."""
         return list(self._parts)
 
     def pieces(self, name: str, most: int = MOST_BYTES) -> Iterator[bytes]:
-        """A part, as far as it can be unpacked, `most` bytes and a piece of it. Raises Broken behind that, and Unreadable
-        when the document has become larger than it may."""
+        """A part in pieces, up to where it is damaged, and no more than `most` bytes and one piece. Raises Broken at
+        the damage, and Unreadable when the document has become larger than it may."""
         part = self._parts.get(_plain(name))
         if part is None:
             raise Broken(f"there is no {name}")
@@ -92,14 +92,14 @@ class Package:
 
 
 def _of_ole(content: bytes) -> Unreadable:
-    """Why a document is none that begins as an OLE file does."""
+    """The reason why a document that is an OLE file is no package."""
     import olefile
 
     try:
         with olefile.OleFileIO(io.BytesIO(content)) as opened:
             if opened.exists("EncryptedPackage"):
                 return Unreadable("it is encrypted", "encrypted")
-    # Of what it meets in a broken file it lets through more than it documents.
+    # For a broken file it raises more errors than it documents.
     except Exception as error:
         return Unreadable(f"{type(error).__name__}: {error}")
     return Unreadable("it is an OLE file, and no archive")

@@ -12,7 +12,7 @@ from typing import Any
 from app.extraction.readers import pdf_annotations, pdf_calls, pdf_text, xfa
 from app.extraction.readers.base import Inner, Options, Page, Piece, Unreadable
 
-#: A page with fewer letters, of which a picture covers more of it than this, is the picture of a page with a stamp on it.
+#: A page with fewer letters, of which a picture covers a larger share, is a scanned page with a stamp on it.
 FEW_LETTERS = 100
 COVERED = 0.5
 
@@ -37,8 +37,8 @@ def opened(content: bytes) -> Any:
 
 
 def read(content: bytes, media_type: str) -> Iterator[Piece]:
-    """What a viewer shows: the title and its like, the pages with what is put on them, the files. A page that can't be
-    read is empty, unless that is every one of them. What stands on a page already is not told again."""
+    """Everything that a viewer shows: properties such as the title, the pages with their annotations, the files. A page that
+    can't be read is empty; Unreadable is raised when none can be. Text that is on a page already is not repeated."""
     import pypdfium2.raw as raw
 
     reading = _Reading(raw, opened(content))
@@ -54,14 +54,14 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
         yield Page("\n".join(filter(None, [*missing, page.text])), is_picture=page.is_picture)
         yield from page.more
     yield from filter(reading.new, reading.form())
-    # What hangs on a page may be in the list of all files too.
+    # A file attached to a page may be in the list of all files too.
     given = {each for page in pages for each in page.more if isinstance(each, Inner)}
     yield from (file for each in pdf_calls.attachments(raw, reading.document) if (file := Inner(*each)) not in given)
 
 
 @dataclass
 class _Page:
-    """`more`: what is put on it. `is_picture`: what is to be read on it is a picture."""
+    """`more`: the texts of its annotations. `is_picture`: whether the page is a picture whose text has to be recognized."""
 
     index: int
     text: str
@@ -88,7 +88,7 @@ class _Reading:
             self.headings[index].append(" ".join(title.split()))
 
     def new(self, text: str) -> bool:
-        """Whether no page says that already."""
+        """Whether no page contains that already."""
         return not pdf_text.says(self.told, text)
 
     def pages(self) -> Iterator[_Page]:
@@ -108,7 +108,7 @@ class _Reading:
                         yield _Page(index, text, more, self._is_picture(page, text))
                 except pdfium2.PdfiumError as error:
                     self.errors.append(f"page {index + 1}: {error}")
-                    # The others keep their numbers.
+                    # The other pages keep their numbers.
                     yield _Page(index, "", [], False)
 
     def _annotations(self, index: int, page: Any, form: Any, text: str) -> list[str | Inner]:
@@ -119,16 +119,16 @@ class _Reading:
         return more
 
     def _drawn(self, index: int, page: Any, other: list[int], before: str) -> Iterator[str]:
-        """What is drawn on a page, which is read again with it."""
+        """The text of drawn annotations: the page is read again with them."""
         if pdf_annotations.draw(self._raw, page, other):
             with contextlib.closing(self.document[index]) as again:
                 text = pdf_text.of(self._raw, again)
-            # It comes last, unless it lies on what was there: then its lines are those that were not there before.
+            # It comes last, unless it overlaps the page: then its lines are those that were not there before.
             known = set() if text.startswith(before) else set(before.splitlines())
             yield from (each for each in text.removeprefix(before).splitlines() if each.strip() and each not in known)
 
     def _is_picture(self, page: Any, text: str) -> bool:
-        """Whether a picture is what is to be read on a page with this text."""
+        """Whether a page with this text is a picture whose text has to be recognized."""
         count = self._raw.FPDFPage_CountObjects(page)
         letters = len("".join(text.split()))
         if not count or letters >= FEW_LETTERS:
@@ -136,7 +136,7 @@ class _Reading:
         return not letters or pdf_text.covered(self._raw, page) > COVERED
 
     def form(self) -> Iterator[str]:
-        """What a form in XFA says."""
+        """The text of an XFA form."""
         if self._raw.FPDF_GetFormType(self.document) in (
             self._raw.FORMTYPE_XFA_FULL,
             self._raw.FORMTYPE_XFA_FOREGROUND,

@@ -1,7 +1,7 @@
-"""What is put on a page of a PDF beside what is printed on it: fields of forms, notes, stamps, files.
+"""Annotations of a PDF: fields of forms, notes, stamps, files.
 
-Each has its text as a string, which is told whole, where the page may show only the part that has room. What has none (a
-stamp, a button, a signature) is drawn on the page by the library, and read from there.
+The text of an annotation is a string, which is read whole, although the page may show only the part that fits. The library
+draws annotations without a string (a stamp, a button, a signature) on the page, and they are read from there.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from app.extraction.readers import pdf_calls, pdf_text
 from app.extraction.readers.base import Inner
 
-#: Of one page, and the options of one field, at most.
+#: The most annotations of one page, and the most options of one field.
 MOST = 10_000
 MOST_OPTIONS = 1000
 
@@ -21,8 +21,9 @@ _PASSWORD = 1 << 13
 
 
 class Annotations:
-    """Those of one page. `form`: the document's, or None. `shown`: the text of the page, in which what a mark covers
-    already stands. Of what is drawn the text is not told: `drawn` says that there is some."""
+    """The annotations of one page. `form`: the form of the document, or None. `shown`: the text of the page, which
+    contains what a highlight covers. The text of drawn annotations is not returned: `drawn` says that there are
+    some."""
 
     def __init__(self, raw: Any, page: Any, form: Any, shown: str) -> None:
         self._raw, self._page, self._form = raw, page, form
@@ -43,12 +44,12 @@ class Annotations:
             raw.FPDF_ANNOT_FREETEXT,
             raw.FPDF_ANNOT_WATERMARK,
         }
-        #: The indexes of those whose text is told, or that have none.
+        #: The indexes of the annotations whose text was read, or that have none.
         self.other: list[int] = []
         self.drawn = False
 
     def read(self) -> Iterator[str | Inner]:
-        """Their text in their order, and the files among them."""
+        """Their texts in their order, and the files among them."""
         raw = self._raw
         for index in range(min(raw.FPDFPage_GetAnnotCount(self._page), MOST)):
             annotation = raw.FPDFPage_GetAnnot(self._page, index)
@@ -88,7 +89,7 @@ class Annotations:
         raw, form = self._raw, self._form
         kind = raw.FPDFAnnot_GetFormFieldType(form, annotation) if form else -1
         if kind in self._boxes:
-            # Its name is what it means; a person sees it as the tip of the box.
+            # Its name says what it means; a person sees it as a tooltip.
             name = self._asked(raw.FPDFAnnot_GetFormFieldAlternateName, annotation)
             name = name or self._asked(raw.FPDFAnnot_GetFormFieldName, annotation)
             if name and name not in self._told:
@@ -120,8 +121,8 @@ class Annotations:
 
 
 def draw(raw: Any, page: Any, other: list[int]) -> bool:
-    """Make what is drawn of the page's annotations, but of the `other`, a part of the page when it is loaded again;
-    whether there is any. The document is changed, in memory."""
+    """Make the drawn annotations, without those in `other`, a part of the page for when it is loaded again; returns whether
+    there are any. The document is changed in memory."""
     for index in reversed(other):
         raw.FPDFPage_RemoveAnnot(page, index)
     return bool(raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY) == raw.FLATTEN_SUCCESS)

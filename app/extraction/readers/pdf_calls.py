@@ -1,6 +1,6 @@
-"""What the library of PDF tells by calls of its own, as Python's values.
+"""The calls of the PDF library that have no wrapper, with Python values as results.
 
-It is asked for a string twice: how long it is, and for the string.
+A string takes two calls: one for its length, one for the string.
 """
 
 from __future__ import annotations
@@ -10,29 +10,29 @@ import ctypes
 from collections.abc import Callable, Iterator
 from typing import Any
 
-#: Bytes of one string at most, and of what is kept of one.
+#: The most bytes of one string, and the most that are kept of it.
 _MOST_STRING = 4 << 20
-#: Bookmarks of a document, and attachments, at most.
+#: The most bookmarks of a document, and the most attachments.
 MOST_BOOKMARKS = 10_000
 MOST_ATTACHMENTS = 1000
 _LEVELS = 32
 
 
 def string(call: Callable[[Any, int], int]) -> str:
-    """The string in UTF-16 that `call(buffer, bytes)` gives; '' where there is none."""
+    """The UTF-16 string that `call(buffer, bytes)` writes; '' when there is none."""
     size = call(None, 0)
-    # Two bytes are the end of it.
+    # Two bytes are only its terminator.
     if not 2 < size <= _MOST_STRING:
         return ""
     buffer = ctypes.create_string_buffer(size)
     call(ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort)), size)
-    # Lines end in whatever way the program that wrote it had.
+    # Lines end as the program that wrote the document ends them.
     found = buffer.raw.decode("utf-16-le", errors="replace").split("\0", 1)[0]
     return found.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
 def attachment(raw: Any, handle: Any) -> tuple[str, bytes] | None:
-    """Name and content of a file in the document; None when it can't be had."""
+    """Name and content of a file in the document; None when it can't be read."""
     name = string(lambda buffer, size: raw.FPDFAttachment_GetName(handle, buffer, size))
     size = ctypes.c_ulong()
     if not raw.FPDFAttachment_GetFile(handle, None, 0, size):
@@ -52,7 +52,7 @@ def attachments(raw: Any, document: Any) -> Iterator[tuple[str, bytes]]:
 
 
 def properties(raw: Any, document: Any) -> list[str]:
-    """What a viewer shows of the document besides its pages."""
+    """The properties that a viewer shows besides the pages."""
     keys = (b"Title", b"Subject", b"Author", b"Keywords")
     found = [string(lambda buffer, size, key=key: raw.FPDF_GetMetaText(document, key, buffer, size)) for key in keys]  # type: ignore[misc]
     return [each for each in dict.fromkeys(found) if each]
@@ -73,7 +73,7 @@ def bookmarks(raw: Any, document: Any) -> Iterator[tuple[int, str]]:
             target = raw.FPDFAction_GetDest(document, action)
         if title:
             yield raw.FPDFDest_GetDestPageIndex(document, target) if target else -1, title
-        # What stands below an entry comes before what stands behind it.
+        # The children of an entry come before its next sibling.
         waiting.append(raw.FPDFBookmark_GetNextSibling(document, entry))
         if len(waiting) < _LEVELS:
             waiting.append(raw.FPDFBookmark_GetFirstChild(document, entry))
@@ -95,7 +95,7 @@ def packets(raw: Any, document: Any) -> Iterator[tuple[str, bytes]]:
 
 @contextlib.contextmanager
 def form_of(raw: Any, document: Any) -> Iterator[Any]:
-    """The document's form, to be asked for its fields; nothing is run or calculated."""
+    """The document's form, for reading its fields; nothing is run or calculated."""
     info = raw.FPDF_FORMFILLINFO(version=2)
     form = raw.FPDFDOC_InitFormFillEnvironment(document, info)
     try:

@@ -1,7 +1,7 @@
-"""The text of a page of a PDF, as the library tells it, with what it gets wrong put right.
+"""The text of a page of a PDF, as the library returns it, with its errors corrected.
 
-It leaves out lines whose letters have no width or no height together (those of a vertical line have the same place), and
-turns a line that is written from right to left around letter by letter, also where one glyph stands for several.
+The library leaves out lines whose letters together have no width or no height (the letters of a vertical line have the same
+place), and reverses a line that is written from right to left letter by letter, even where one glyph stands for several.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 
 from app.extraction.readers.hyphens import with_joined
 
-#: Where lines may be vertical, and where they are written from right to left.
+#: Scripts whose lines may be vertical, and scripts that are written from right to left.
 _EAST_ASIAN = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]{2,}")
-# How the library says a hyphen at the end of a line, which goes on behind it (U+0002 in earlier versions).
+# The library's mark for a hyphen at the end of a line whose word goes on in the next (U+0002 in earlier versions).
 _LINE_END = re.compile("[\ufffe\x02](?=\\w)")
-#: Objects of a page that are looked at.
+#: The most objects of a page that are looked at.
 MOST_OBJECTS = 20_000
-# A turn by so little (in radians) that nothing else changes.
+# A rotation so small (in radians) that nothing else changes.
 _TURN = 0.001
 
 
@@ -44,7 +44,7 @@ def of(raw: Any, page: Any) -> str:
 
 
 def says(text: str, words: str) -> bool:
-    """Whether `words` stand in `text` as they are, in both of which blanks part words, and lines do."""
+    """Whether `words` occur in `text`; in both, blanks and line ends separate words."""
     flat = " ".join(words.split())
     return flat in text and re.search(rf"(?<!\w){re.escape(flat)}(?!\w)", text) is not None
 
@@ -54,12 +54,12 @@ def _has(letters: re.Pattern[str], text: str) -> bool:
 
 
 def _counted_alike(text: str) -> bool:
-    """Whether the library, which counts by UTF-16, gives each character the number that it has here."""
+    """Whether the library, which counts UTF-16 units, numbers each character as Python does."""
     return text.isascii() or max(text) <= "\uffff"
 
 
 def _widened(raw: Any, page: Any) -> bool:
-    """Give each line of letters that has no width a little; whether there was one."""
+    """Give each line of letters without a width a small one; returns whether there was such a line."""
     matrix, found = raw.FS_MATRIX(1, _TURN, -_TURN, 1, 0, 0), False
     bounds = [ctypes.c_float() for _ in range(4)]
     for index in range(min(raw.FPDFPage_CountObjects(page), MOST_OBJECTS)):
@@ -87,7 +87,7 @@ def _in_order(raw: Any, textpage: Any, text: str) -> str:
 
 
 def _once(raw: Any, textpage: Any, text: str) -> str:
-    """`text` without lines that are drawn again where they stand: shadows, and letters made bold by that."""
+    """`text` without lines that are drawn twice in the same place: shadows, and letters made bold that way."""
     lines = text.split("\r\n")
     if len(set(lines)) == len(lines) or not _counted_alike(text):
         return text
@@ -104,7 +104,7 @@ def _once(raw: Any, textpage: Any, text: str) -> str:
 
 
 def _near(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    """Whether a letter stands nearly where another does."""
+    """Whether a letter has nearly the same place as another."""
     much = (one[3] - one[2]) / 4
     return abs(one[0] - other[0]) <= much and abs(one[2] - other[2]) <= much
 
@@ -119,7 +119,7 @@ def _place(raw: Any, textpage: Any, index: int) -> tuple[float, ...] | None:
 
 
 def covered(raw: Any, page: Any) -> float:
-    """The part of the page that one picture covers, the largest there is."""
+    """The share of the page that its largest picture covers."""
     width, height = page.get_size()
     bounds, most = [ctypes.c_float() for _ in range(4)], 0.0
     for index in range(min(raw.FPDFPage_CountObjects(page), MOST_OBJECTS)):

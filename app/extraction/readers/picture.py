@@ -1,6 +1,7 @@
-"""Pictures as pillow opens them: for those who recognize text in them, and who draw thumbnails of them.
+"""Pictures as pillow opens them, for recognition of text and for thumbnails.
 
-A few forms of those that the library knows: one that nobody sends is nobody's way in, and some of them start programs.
+Only a few of the library's formats are allowed: a format that nobody sends would only be an attack surface, and some start
+programs.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from app.extraction.readers.base import Unreadable
 
 Found = TypeVar("Found")
 
-#: Of pillow, by the names of its modules.
+#: Formats of pillow, by the names of its modules.
 _FORMS = ("Avif", "Bmp", "Gif", "Ico", "Jpeg", "Jpeg2K", "Mpo", "Pcx", "Png", "Ppm", "Psd", "Tga", "Tiff", "WebP")
 _NAMES = ["AVIF", "BMP", "DIB", "GIF", "HEIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "PSD", "TGA"]
 _NAMES += ["TIFF", "WEBP"]
-#: Pixels of one page, which takes four bytes for each of them at most, and twice that for a moment.
+#: The most pixels of one page, which takes up to four bytes for each, and twice that for a moment.
 MOST_PIXELS = 64_000_000
 _TRANSPARENT = ("RGBA", "LA", "PA", "La", "RGBa")
 
@@ -49,7 +50,8 @@ def opened(content: bytes) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def readable() -> Iterator[None]:
-    """Of a broken file pillow raises whatever a decoder came upon, from SyntaxError to struct.error: as Unreadable."""
+    """For a broken file pillow raises any error of its decoders, from SyntaxError to struct.error: they become
+    Unreadable."""
     try:
         yield
     except (MemoryError, Unreadable):
@@ -59,8 +61,8 @@ def readable() -> Iterator[None]:
 
 
 def whole_or_broken(read: Callable[[bool], Found]) -> Found:
-    """What `read` makes of a picture; of one that breaks off, of what there is, when it is told True. Raises as it does the
-    first time, also where it makes nothing of that."""
+    """The result of `read` for a picture; when it is truncated, the result of `read(True)`, which uses what there is.
+    Raises the error of the first call when the second fails too."""
     from PIL import ImageFile
 
     first: Unreadable | None = None
@@ -84,7 +86,7 @@ def check(picture: Any) -> None:
 
 
 def is_transparent(picture: Any) -> bool:
-    """Whether pixels of it may be transparent."""
+    """Whether it may have transparent pixels."""
     return picture.mode in _TRANSPARENT or "transparency" in picture.info
 
 
@@ -97,7 +99,7 @@ def on_white(picture: Any) -> Any:
 
 
 def levelled(picture: Any) -> Any:
-    """A grey picture of more than 256 levels, of which a scanner or camera may use a part, in 256."""
+    """A grey picture of more than 256 levels reduced to 256: the range that the scanner or camera used is stretched."""
     picture = picture.convert("F")
     darkest, lightest = picture.getextrema()
     scale = 255.0 / ((lightest - darkest) or 1.0)

@@ -1,7 +1,7 @@
-"""PowerPoint 97 to 2003 ([MS-PPT]): each slide with its notes and comments, and before them what is on all of them.
+"""PowerPoint 97 to 2003 ([MS-PPT]): first what is on all slides, then each slide with its notes and comments.
 
-Of the libraries that are kept, xberg alone reads such files, and leaves out comments, notes, headers and footers, or a whole
-slide whose texts are kept in the outline alone.
+Among maintained libraries only xberg reads such files; it leaves out comments, notes, headers and footers, and any slide
+whose texts are only in the outline.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import NamedTuple
 from app.extraction.readers import compound
 from app.extraction.readers.base import Inner, Omitted, Options, Page, Piece, Unreadable
 
-#: Records within records, records of a document, and bytes that an object in it has unpacked.
+#: The deepest nesting of records, the most records of a document, and the most bytes of an unpacked object.
 MOST_DEPTH = 50
 MOST_RECORDS = 2_000_000
 MOST_UNPACKED = compound.MOST_BYTES
 
-# Kinds of records ([MS-PPT] 2.13.24, [MS-ODRAW] 2.2): those that hold others, and those that say something.
+# Types of records ([MS-PPT] 2.13.24, [MS-ODRAW] 2.2): containers, and records with text or references.
 _DOCUMENT, _SLIDE, _NOTES, _MASTER, _HANDOUT = 0x03E8, 0x03EE, 0x03F0, 0x03F8, 0x0FC9
 _LISTS, _PERSIST, _SLIDE_ATOM, _PLACEHOLDER = 0x0FF0, 0x03F3, 0x03EF, 0x0BC3
 _CHARS, _BYTES, _STRING, _OUTLINE = 0x0FA0, 0x0FA8, 0x0FBA, 0x0F9E
 _HEADINGS, _COMMENT, _LINK = 0x0FD9, 0x2EE0, 0x0FD7
 _SHAPE, _TEXT_BOX, _CLIENT, _PROPERTIES, _TAG_DATA = 0xF004, 0xF00D, 0xF011, 0xF00B, 0x138B
 _EDIT, _DIRECTORY, _OBJECT = 0x0FF5, 0x1772, 0x1011
-#: Of a picture made of letters, and of what a picture shows.
+#: Properties: the text of WordArt, and the description of a picture.
 _SPOKEN = (0x00C0, 0x0381)
-#: Texts of a master that say where to click.
+#: Placeholder texts of a master, such as "Click to edit".
 _PROMPTS = frozenset((*range(1, 7), *range(13, 27)))
 _MEANT = {0x0B: "\n", 0x0D: "\n", 0xA0: " ", 0xAD: None, 0x2A: "*"}
 _ENCRYPTED = 0xF3D1C4DF
@@ -45,18 +45,18 @@ class Record(NamedTuple):
 
 @dataclass
 class Found:
-    """What is in a slide, a master, notes or the document. `texts`: in the order of the file."""
+    """The content of a slide, a master, notes or the document. `texts`: in the order of the file."""
 
     texts: list[str] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     headings: list[str] = field(default_factory=list)
-    #: Numbers of the texts in the outline that it shows.
+    #: Numbers of the outline texts that it shows.
     shown: set[int] = field(default_factory=set)
     notes: int = 0
 
 
 class Outline(NamedTuple):
-    """Of a slide: where it lies, by what number others call it, and its texts that are kept in the document."""
+    """A slide in the outline: its offset, its id, and its texts that are in the document."""
 
     persist: int
     identifier: int
@@ -69,7 +69,7 @@ def load(options: Options) -> None:
 
 def read(content: bytes, media_type: str) -> Iterator[Piece]:
     opened = compound.Compound(content)
-    # Beside a presentation of 1995 there may be one of 1997.
+    # A presentation of 1995 may have one of 1997 beside it.
     main = opened.stream("PowerPoint Document") or opened.stream("PP97_DUALSTORAGE", "PowerPoint Document")
     if main is None:
         raise Unreadable("there is no presentation of PowerPoint 97 or later in it", "unsupported")
@@ -94,8 +94,8 @@ class Show:
         self._places = self._directory(begin)
 
     def _directory(self, begin: int) -> dict[int, int]:
-        """Where the newest state of each object lies, by its number: an edit names those that it changed, and the edit
-        before. Empty where there is none that can be followed."""
+        """The offset of the newest version of each object, by its number: each edit lists the objects that it changed,
+        and refers to the edit before. Empty when no edit can be followed."""
         places: dict[int, int] = {}
         seen: set[int] = set()
         while begin and begin not in seen:
@@ -152,7 +152,7 @@ class Show:
         slides: list[tuple[Record, list[str]]] = [(each, []) for each in tops if each.kind == _SLIDE]
         if ordered := self._placed(lists.get(0, []), by_begin, _SLIDE):
             slides = ordered
-        # Masters of titles are kept as slides are.
+        # Title masters are stored like slides.
         for each, outline in self._placed(lists.get(1, []), by_begin, _SLIDE):
             found = self._found(each, outline, master=True)
             general += [*found.headings, *found.texts]
@@ -229,7 +229,7 @@ class Show:
         return False
 
     def _strings(self, record: Record) -> list[str]:
-        """Of a header and footer, or of a comment: its author, its text (and initials, which are neither)."""
+        """The strings of a header and footer, or of a comment: author and text (without the initials)."""
         inner = self._within(record.begin, record.end)
         initials = 2 if record.kind == _COMMENT else -1
         return [self._text(each) for each in inner if each.kind == _STRING and each.instance != initials]

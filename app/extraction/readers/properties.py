@@ -1,4 +1,4 @@
-"""Properties of Java: lines that are continued, characters by their number.
+"""Java properties: continued lines, and characters by their number.
 
 Source: java.util.Properties.load.
 """
@@ -20,5 +20,5 @@ def load(options: Options) -> None:
 
 
 def read(content: bytes, media_type: str) -> Iterator[Piece]:
-    # Since Java 9 they are in UTF-8, or else in this.
+    # Since Java 9 they are in UTF-8; otherwise in this encoding.
     yield escapes.undone(_CONTINUED.sub(r"\1", encoding.decoded(content, "iso-8859-1")))

@@ -1,9 +1,9 @@
-"""Archives of RAR, of all its versions, as `archive` reads others.
+"""RAR archives of all versions, read as `archive` reads others.
 
-The library is of Rust, with bounds for what it unpacks. Where files are packed one behind the other (solid), it unpacks all
-that lies before a file to get at it: so these are asked for together, and where one is broken, as many as lie before it.
+The library is written in Rust, with bounds for what it unpacks. In a solid archive it unpacks everything before a file
+to get at it: so such files are asked for together, and when one is broken, only those before it are.
 
-A part of an archive of several parts has names, and such files as are in it whole.
+One volume of a multi-volume archive gives all its names, and the files that are whole in it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from app.extraction.readers import encoding
 from app.extraction.readers.archive import MOST_ENTRIES, MOST_UNPACKED, Given, path
 from app.extraction.readers.base import Inner, Omitted, Options, Piece, Unreadable
 
-#: Bytes of what is kept of a file to unpack the next ones, of which newer archives may ask for a trillion.
+#: The most bytes of the dictionary for unpacking; newer archives may ask for a trillion.
 MOST_DICTIONARY = 256 * 1024 * 1024
 
 
@@ -56,7 +56,7 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
 
 
 def _names(entries: list[Any]) -> list[str]:
-    """Names are in Unicode, or in older archives in whatever the machine had: told from all of those together."""
+    """The names: in Unicode, or in older archives in the machine's encoding, which is detected from all of them together."""
     raw = [bytes(each.orig_filename_bytes) if "\ufffd" in each.filename else b"" for each in entries]
     try:
         found = encoding.decoded(b"\n".join(raw)).split("\n") if any(raw) else []
@@ -83,7 +83,7 @@ def _whole(entry: Any) -> bool:
 
 
 def _unpacked(archive: Any, entries: list[Any], given: Given) -> Iterator[bytes | None]:
-    """The contents of these files, in their order; None of each that is broken, or lies behind a broken one."""
+    """The contents of these files, in their order; None for each that is broken or comes after a broken one."""
     if not any(each.is_solid for each in entries):
         for each in entries:
             found = _many(archive, [each])
@@ -97,7 +97,7 @@ def _unpacked(archive: Any, entries: list[Any], given: Given) -> Iterator[bytes 
 
 
 def _many(archive: Any, entries: list[Any]) -> list[bytes] | None:
-    """The contents; None where one of them is broken, or is not as long as it says."""
+    """The contents; None when one of them is broken or has not the length that it declares."""
     import rars
 
     try:

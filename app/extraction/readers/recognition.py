@@ -1,8 +1,7 @@
-"""Text that is recognized in a picture, by tesseract, which is a part of the library that reads most documents.
+"""Recognition of text in a picture by tesseract, which is part of the library that reads most documents.
 
-It gets plain pictures alone, grey and of a size that is bounded: what a file has of forms, colours and pages is dealt with
-before. It turns a page that lies on its side where the data for that (`osd`) is installed, and makes small letters larger
-by itself.
+It only gets plain grey pictures of bounded size: formats, colours and pages of a file are handled before. It turns a page
+that lies on its side when the data for that (`osd`) is installed, and enlarges small letters by itself.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from app.extraction.readers import document
 from app.extraction.readers.base import Options, Unfit, Unreadable
 from app.extraction.recognition_data import TURNS, recognition_used
 
-#: Pixels of a picture that is recognized: a page of A4 with 300 dots to an inch has 8.7 million. A larger picture has to be
-#: made smaller.
+#: The most pixels of a picture that is recognized: an A4 page at 300 dots per inch has 8.7 million. A larger picture has to
+#: be made smaller.
 MOST_PIXELS = 10_000_000
-#: A picture with less on a side has no text that could be read.
+#: A picture with fewer pixels on a side contains no legible text.
 LEAST_SIDE = 8
 
-# Where the data lies and what is used of it, since `load`.
+# The folder of the data and the data in use, set by `load`.
 _settings: dict[str, Any] = {}
 _AUTOMATIC, _WITH_TURNS = 3, 1
 
@@ -38,7 +37,7 @@ def load(options: Options) -> None:
 
 
 def text(pixels: bytes, width: int, height: int) -> str:
-    """What is recognized in a grey picture, of a byte for each pixel. Raises Unreadable."""
+    """The text in a grey picture with a byte for each pixel. Raises Unreadable."""
     if min(width, height) < LEAST_SIDE or pixels.count(pixels[:1]) == len(pixels):
         return ""
     picture = b"P5 %d %d 255\n" % (width, height) + pixels

@@ -18,7 +18,7 @@ from app.extraction.readers import compound
 from app.extraction.readers.base import Inner, Options, Piece, Unreadable
 
 MOST_DEPTH = 10_000
-#: Bytes of numbers, which nobody writes longer.
+#: The most digits of a number.
 _TOKEN = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z'])|([{}])|([^\\{}]+)|\\", re.DOTALL
 )
@@ -34,11 +34,11 @@ _CHARACTERS = {
     "ldblquote": "\u201c", "rdblquote": "\u201d",
 }  # fmt: skip
 _SYMBOLS = {b"\\": "\\", b"{": "{", b"}": "}", b"~": " ", b"_": "-", b"\n": "\n", b"\r": "\n", b"\t": "\t"}
-#: Parts that stand on their own, behind the text.
+#: Parts that stand on their own, after the text.
 _STORIES = {"footnote", "annotation", "atnauthor", "shptxt", "dptxbxtext"}
 _HEADINGS = {f"{what}{which}" for what in ("header", "footer") for which in ("", "l", "r", "f")}
 _PROPERTIES = {"title", "subject", "author", "keywords", "doccomm"}
-#: What may be passed over by those that don't know it, but is of use here.
+#: Destinations that a reader may skip when it does not know them, but that are read here.
 _ENTERED = {"shpinst", "do", "moMath", "moMathPara", "shppict", "shpgrp"}
 _SKIPPED = {
     "fonttbl", "colortbl", "stylesheet", "info", "pict", "fldinst", "xe", "tc", "tcn", "filetbl", "revtbl", "shprslt",
@@ -49,7 +49,7 @@ _DESCRIBING = ("wzDescription", "gtextUNICODE")
 
 
 class Buffer:
-    """Text, as it is found, and what has to be decoded of it yet."""
+    """The text found so far, and the bytes that are not decoded yet."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -74,14 +74,14 @@ class Buffer:
 
     def text(self) -> str:
         self._decode()
-        # Characters beyond 16 bits are written as two.
+        # Characters beyond 16 bits are written as two units.
         whole = "".join(self._text).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         return re.sub("[ \t]*\n", "\n", whole.replace("\xad", "").replace("\0", "")).strip()
 
 
 @dataclass
 class Group:
-    """`buffer`: where text goes; None where there is none to be shown. `around`: that of the group outside of an `upr`."""
+    """`buffer`: where text goes; None when the text is not shown. `around`: the buffer of the group around an `upr`."""
 
     buffer: Buffer | None
     encoding: str = ""
@@ -128,7 +128,7 @@ class Reader:
         self._property = ""
 
     def read(self, content: bytes) -> str:
-        """What is between headers and footers. Raises Unreadable."""
+        """Everything that a person sees. Raises Unreadable."""
         body = Buffer("")
         groups: list[Group] = []
         now = Group(body)
@@ -221,7 +221,7 @@ class Reader:
             now.buffer, now.encoding = Buffer("info"), ""
         elif name in ("sn", "sv") and now.within == "sp" or name == "objdata":
             now.buffer = Buffer(name)
-        # What is in one that is not shown is not shown.
+        # A group within one that is not shown is not shown either.
         elif now.buffer is None:
             pass
         elif name in _STORIES or name in _HEADINGS:
@@ -248,7 +248,7 @@ def _encoding(number: int) -> str:
 
 
 def _object(digits: str, number: int) -> Inner | None:
-    """The file in an object ([MS-OLEDS] 2.2.5), which is written in hexadecimal digits; None where no program is known."""
+    """The file in an object ([MS-OLEDS] 2.2.5), which is written in hexadecimal digits; None when its program is unknown."""
     with contextlib.suppress(binascii.Error, struct.error, ValueError):
         content = binascii.unhexlify(re.sub(r"[^0-9a-fA-F]", "", digits))
         place = 8

@@ -1,4 +1,4 @@
-"""One page of a PDF that is a picture: drawn, and recognized."""
+"""One page of a PDF that is a picture: it is drawn and its text recognized."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from app.extraction.readers import pdf, pdf_text, recognition
 from app.extraction.readers.base import Options, Piece, Unreadable
 
-#: Dots to an inch, of which a point is a part.
+#: Dots per inch, and points per inch.
 RESOLUTION, POINTS = 300, 72
 
 _page = 1
@@ -29,7 +29,7 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
     document = pdf.opened(content)
     try:
         with contextlib.closing(document[min(_page, len(document)) - 1]) as page:
-            # What is told of it as text is not recognized once more.
+            # Text of annotations is read as text, and not recognized once more.
             for index in reversed(range(min(raw.FPDFPage_CountObjects(page), pdf_text.MOST_OBJECTS))):
                 item = raw.FPDFPage_GetObject(page, index)
                 if raw.FPDFPageObj_GetType(item) == raw.FPDF_PAGEOBJ_TEXT and raw.FPDFPage_RemoveObject(page, item):
@@ -37,7 +37,7 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
             width, height = page.get_size()
             scale = min(RESOLUTION / POINTS, (recognition.MOST_PIXELS / max(1.0, width * height)) ** 0.5)
             drawn = page.render(scale=scale, grayscale=True, draw_annots=False, may_draw_forms=False)
-            # Each line may have bytes at its end that are none of it.
+            # Each line may end with padding bytes.
             width, height, stride, pixels = drawn.width, drawn.height, drawn.stride, bytes(drawn.buffer)
     except pdfium2.PdfiumError as error:
         raise Unreadable(f"page {_page}: {error}") from None

@@ -1,7 +1,7 @@
-"""Archives of 7-Zip, as `archive` reads others.
+"""7-Zip archives, read as `archive` reads others.
 
-The library reads the directory, and knows the ways of compression. What it calls to unpack files asks for the memory and the
-folder of the machine, which a process that reads documents can't: so the loop over the files is here, with its bounds.
+The library reads the directory and implements the compression methods. Its own unpacking asks for the machine's memory and
+folder, which a process that reads documents can't do: so the loop over the files, with its bounds, is here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from app.extraction.readers.archive import MOST_ENTRIES, MOST_UNPACKED, Given, p
 from app.extraction.readers.base import Inner, Omitted, Options, Piece, Unreadable
 
 _PIECE = 1024 * 1024
-# Its reader starts a thread for each file, and waits for ever where it can't have one.
+# Its reader starts a thread for each file, and waits for ever when it can't.
 _THREADED = b"\x03\x04\x01"
 
 
@@ -40,7 +40,7 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
         raise Unreadable("its directory is encrypted", "encrypted") from None
     except MemoryError:
         raise
-    except Exception as error:  # The library's own errors, and what its reading of broken directories comes to.
+    except Exception as error:  # The library's own errors, and those that broken directories cause.
         raise Unreadable(f"{type(error).__name__}: {error}") from None
     if len(entries) > MOST_ENTRIES:
         raise Unreadable(f"an archive of more than {MOST_ENTRIES} files", "unsupported")
@@ -52,12 +52,12 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
 
 
 def _files(archive: Any, entries: list[Any], given: Given) -> Iterator[Piece]:
-    """Files are packed together in folders, of which one can be read only from its beginning."""
+    """The files. They are packed together in folders, and a folder can only be read from its beginning."""
     source, left = archive.fp, MOST_UNPACKED
     streams = getattr(archive.header, "main_streams", None)
     places = _places(archive, streams) if streams is not None else {}
     wanted = [not each.is_symlink and given.reserve(int(each.uncompressed)) for each in entries]
-    # Of each folder, the last file that is wanted: what lies behind it is not unpacked.
+    # The last wanted file of each folder: what follows it is not unpacked.
     last = {id(entry.folder): number for number, entry in enumerate(entries) if wanted[number]}
     begun = None
     for number, entry in enumerate(entries):
@@ -82,7 +82,7 @@ def _files(archive: Any, entries: list[Any], given: Given) -> Iterator[Piece]:
 
 
 def _places(archive: Any, streams: Any) -> dict[int, int]:
-    """Where each folder begins in the file."""
+    """The offset of each folder in the file."""
     found, stream = {}, 0
     with contextlib.suppress(IndexError):
         for folder in streams.unpackinfo.folders:
@@ -92,7 +92,7 @@ def _places(archive: Any, streams: Any) -> dict[int, int]:
 
 
 def _unpacked(get: Any, entry: Any, source: Any, size: int, wanted: bool) -> bytes | None:
-    """The content of the next file in its folder, or b'' when it is only passed over; None where it is broken."""
+    """The content of the next file in its folder, or b'' when it is only skipped; None when it is broken."""
     kept, left, checksum = bytearray(), size, 0
     try:
         decompressor = get(entry.compressed)
@@ -107,6 +107,6 @@ def _unpacked(get: Any, entry: Any, source: Any, size: int, wanted: bool) -> byt
                 kept += piece
     except MemoryError:
         raise
-    except Exception:  # Of six libraries of compression, and of what a broken directory makes of them.
+    except Exception:  # Errors of six compression libraries, and of what broken directories make them do.
         return None
     return bytes(kept) if entry.crc32 is None or entry.crc32 == checksum else None

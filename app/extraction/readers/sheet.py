@@ -1,4 +1,4 @@
-"""Parts of workbooks in SpreadsheetML (ECMA-376 part 1, 18): cells as they are shown, and what is around them."""
+"""Parts of workbooks in SpreadsheetML (ECMA-376 part 1, 18): cells as they are shown, with headers and the like."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.extraction.readers.story import unescaped
 _HEADINGS = {
     f"x:{which}{what}" for which in ("odd", "even", "first") for what in ("Header", "Footer")
 }  # fmt: skip
-# Of headers: where a third of the line begins; fonts, sizes, colours, numbers of pages and the like.
+# Codes in headers: left, centre and right sections; fonts, sizes, colours, page numbers and the like.
 _THIRD = re.compile("&[LCR]")
 _CODE = re.compile(r'&(?:"[^"]*"|K[0-9A-Fa-f]{6}|K\d\d[+-]\d{3}|\d+|[A-Za-z])')
 _AMPERSAND = "\0"
@@ -24,18 +24,18 @@ _TRUTH = {"0": "FALSE", "1": "TRUE"}
 
 @dataclass
 class Book:
-    """What the parts of a workbook say of all of its sheets."""
+    """The properties of a workbook that all of its sheets use."""
 
     strings: list[str] = field(default_factory=list)
-    #: Codes of formats by the number that cells have for them.
+    #: Format codes by the number by which cells refer to them.
     formats: list[str] = field(default_factory=list)
     since_1904: bool = False
-    #: Name, and id of the relationship, of each sheet in order.
+    #: The name and the relationship id of each sheet, in order.
     sheets: list[tuple[str, str]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
 
     def number(self, text: str, style: int) -> str:
-        """A number as it is shown; behind it, where they differ, as it is, or its date as ISO 8601 has it."""
+        """A number as it is shown, followed by the number itself, or by its date in ISO 8601, when these differ."""
         try:
             value = float(text)
         except ValueError:
@@ -52,7 +52,7 @@ class Book:
 
 
 class Workbook:
-    """Its main part, its styles and its strings, each a `markup.Handler` of the same kind: nothing comes of them."""
+    """A `markup.Handler` for its main part, its styles and its strings; it yields no text."""
 
     def __init__(self, book: Book) -> None:
         self._book = book
@@ -75,7 +75,7 @@ class Workbook:
             self._book.since_1904 = attributes.get("date1904") in ("1", "true")
         elif name == "x:definedName":
             said = attributes.get("name", "")
-            # Those that programs make themselves: print areas, filters.
+            # Names that programs make themselves: print areas, filters.
             if not said.startswith("_xlnm.") and not attributes.get("hidden"):
                 self._book.names.append(said)
         elif name == "x:t":
@@ -104,7 +104,7 @@ def _number(text: str | None) -> int:
 
 
 class Sheet:
-    """Makes lines of one sheet (`markup.Handler`), a row in each; it begins with the sheet's name."""
+    """Makes lines of one sheet (`markup.Handler`), one for each row; the first is the sheet's name."""
 
     def __init__(self, name: str, book: Book, links: Mapping[str, str]) -> None:
         self._book = book
@@ -115,7 +115,7 @@ class Sheet:
         self._style = -1
         self._reading = False
         self._text: list[str] = []
-        #: What must not be told again: addresses that a cell says, headers of pages.
+        #: Texts that must not be repeated: addresses that are in a cell, headers of pages.
         self._told: set[str] = set()
 
     def start(self, name: str, attributes: dict[str, str]) -> bool:
@@ -172,7 +172,7 @@ class Sheet:
         self._text.clear()
 
     def _line(self, *texts: str | None) -> None:
-        """A line of its own for each that was not told."""
+        """A line for each text that was not given before."""
         self._lines.apart("\n")
         for each in texts:
             if each and each not in self._told:
@@ -182,5 +182,5 @@ class Sheet:
 
 
 def merged(texts: Sequence[Piece]) -> str:
-    """The text of these pieces."""
+    """The text of these pieces, joined."""
     return "\n".join(each for each in texts if isinstance(each, str))

@@ -1,6 +1,6 @@
-"""What is signed and carries what was signed with it (CMS, RFC 5652: `.p7m`; of a mail, S/MIME).
+"""Signatures that carry the signed content (CMS, RFC 5652: `.p7m`; S/MIME for mails).
 
-A walk over the outer form of it: no kept library takes it apart without being one of cryptography.
+Only the outer structure is parsed: no maintained library does that without being a cryptography library.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _SIGNED = bytes.fromhex("2a864886f70d010702")
 #: Enveloped, encrypted, authenticated and enveloped.
 _ENCRYPTED = {bytes.fromhex(each) for each in ("2a864886f70d010703", "2a864886f70d010706", "2a864886f70d0109100117")}
 _SEQUENCE, _OBJECT, _CONTENT, _OCTETS, _OCTETS_IN_PIECES, _SET, _NUMBER = 0x30, 0x06, 0xA0, 0x04, 0x24, 0x31, 0x02
-#: Elements within elements.
+#: The deepest nesting of elements.
 _MOST_DEPTH = 30
 _ARMOR = re.compile(rb"\s*(?:-----BEGIN [A-Z0-9 ]+-----)?([A-Za-z0-9+/=\s]+)(?:-----END [A-Z0-9 ]+-----)?\s*")
 _HEADER = re.compile(rb"[!-9;-~]+:[ \t]")
 
 
 class _Element(NamedTuple):
-    """`begin` and `end` of what is in it; `next`: where the one behind it begins."""
+    """`begin` and `end` of its content; `next`: where the following element begins."""
 
     tag: int
     begin: int
@@ -38,7 +38,7 @@ def load(options: Options) -> None:
 def read(content: bytes, media_type: str) -> Iterator[Piece]:
     if content[:1] != b"\x30":
         if _HEADER.match(content):
-            # Signed in the clear, and only called like this.
+            # A clear-signed mail that is only named like this.
             yield Inner("signed.eml", content, "message/rfc822")
             return
         if (armored := _ARMOR.fullmatch(content)) is None:
@@ -49,12 +49,12 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
             raise Unreadable(str(error)) from None
     found = _signed(content)
     if found:
-        # What a mail signs begins with the headers of a part.
+        # The signed content of a mail begins with the headers of a part.
         yield Inner("signed.eml" if _HEADER.match(found) else "", found)
 
 
 def _signed(content: bytes) -> bytes:
-    """What was signed; b'' where it is elsewhere."""
+    """The signed content; b'' when it is not included."""
     outer = _element(content, 0, len(content), 0)
     form, wrapped, *_ = _inside(content, outer, _SEQUENCE)
     name = content[form.begin : form.end]
@@ -81,7 +81,7 @@ def _octets(content: bytes, element: _Element, depth: int) -> Iterator[bytes]:
 
 
 def _inside(content: bytes, element: _Element, tag: int) -> list[_Element]:
-    """Two elements in it at least, or one in a wrapper. Raises Unreadable when it is another one, or there are less."""
+    """Its elements: at least two, or one in a wrapper. Raises Unreadable when its tag differs or there are fewer."""
     found = list(_elements(content, element)) if element.tag == tag else []
     if len(found) < (1 if tag == _CONTENT else 2) and not (tag == _SEQUENCE and len(found) == 1):
         raise Unreadable("no signed content")
@@ -102,7 +102,7 @@ def _element(content: bytes, place: int, end: int, depth: int) -> _Element:
         raise Unreadable("no signed content, or it is broken")
     tag, length, begin = content[place], content[place + 1], place + 2
     if length == 0x80:
-        # Without a length: up to two zeros in the place of an element.
+        # Without a length: it ends at two zero bytes in the place of an element.
         each = begin
         while content[each : each + 2] != b"\0\0":
             each = _element(content, each, end, depth + 1).next

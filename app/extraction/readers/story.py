@@ -1,9 +1,9 @@
 """Texts of office files in WordprocessingML and DrawingML: paragraphs, cells, boxes, notes, comments, charts, formulas.
 
-Which elements are text and which divide it are the tables below, by ECMA-376 (parts 1 and 4) and, for what came after it,
-[MS-DOCX], [MS-PPTX], [MS-XLSX] and [MS-ODRAWXML]. What is anchored in a paragraph and is read apart from it (a box, what a
-picture shows, the reading of a character, an address that is linked) comes behind the paragraph, so that it never divides a
-word.
+The tables below list the elements that are text and those that separate it, by ECMA-376 (parts 1 and 4) and, for later
+additions, [MS-DOCX], [MS-PPTX], [MS-XLSX] and [MS-ODRAWXML]. A text that is anchored in a paragraph and read apart from
+it (a box, the description of a picture, the reading of a character, a linked address) follows the paragraph, so that it
+never divides a word.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BOTH = {
     "vt": "officeDocument/2006/docPropsVTypes", "cp": "package/2006/metadata/core-properties",
     "rel": "package/2006/relationships",
 }  # fmt: skip
-#: By namespace: of ECMA-376, and the strict one of ISO/IEC 29500, which has no year.
+#: Prefixes by namespace: those of ECMA-376, and the strict ones of ISO/IEC 29500, which have no year.
 NAMES = Names(
     {f"{_ECMA}/{path}": prefix for prefix, path in _BOTH.items()}
     | {f"{_STRICT}/{path.replace('2006/', '')}": prefix for prefix, path in _BOTH.items()}
@@ -41,7 +41,7 @@ NAMES = Names(
     }
 )  # fmt: skip
 
-# `font`: what a control of a sheet says, as HTML within VML.
+# `font`: the text of a control on a sheet, as HTML within VML.
 _TEXT = {"w:t", "m:t", "a:t", "x:t", "p:text", "c:v", "cx:pt", "cx:v", "xtc:text", "font"}
 _BREAKS = {"w:tab": "\t", "w:ptab": "\t", "w:br": "\n", "w:cr": "\n", "a:br": "\n"}
 _BREAKS |= dict.fromkeys(("m:oMath", "m:num", "m:den", "m:lim", "m:deg", "m:mr"), " ")
@@ -54,16 +54,16 @@ _PARAGRAPHS = {"w:p", "a:p"}
 # spreadsheet (shown by nobody), the values of a chart.
 _LEFT_OUT = {"w:del", "w:moveFrom", "x:rPh", "c:numCache", "c:numLit", "cx:numDim"}
 _ASIDE = {"w:txbxContent", "w:rt", "p:sp"}
-# What stands for a picture, and text that is drawn.
+# Descriptions of pictures, and text that is drawn.
 _ATTRIBUTES: dict[str, tuple[str, ...]]
 _ATTRIBUTES = {"wp:docPr": ("title", "descr"), "p:cNvPr": ("title", "descr"), "xdr:cNvPr": ("title", "descr")}
 _ATTRIBUTES |= {"v:shape": ("alt",), "v:textpath": ("string",)}
 _LINKS = {"w:hyperlink", "a:hlinkClick", "a:hlinkHover"}
 _AUTHORED = {"w:comment": "w:author", "p:cm": "authorId", "p188:cm": "authorId", "p188:reply": "authorId"}
 _AUTHORED |= {"x:comment": "authorId", "xtc:threadedComment": "personId"}
-#: Of a comment of a spreadsheet that repeats a threaded one for older programs.
+#: Marks a comment of a spreadsheet that repeats a threaded one for older programs.
 _COPY = "tc="
-#: Characters of a name, and of the code of a field.
+#: The most characters of a name, and of the code of a field.
 _LONGEST = 10_000
 
 _ADDRESS = re.compile(r'\bHYPERLINK\s+"([^"]+)"')
@@ -71,15 +71,15 @@ _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 
 
 def unescaped(text: str) -> str:
-    """Text of a spreadsheet, in which characters that XML does not have are written `_x000D_`."""
+    """Text of a spreadsheet with escapes such as `_x000D_`, for characters that XML does not allow, replaced."""
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text
 
 
 class Story:
     """Makes lines of one part (`markup.Handler`).
 
-    `links`: addresses by the id of their relationship. `authors`: names by their ids, where another part has them.
-    `common`: of what many slides have in common: without what is there to be replaced on a slide.
+    `links`: addresses by the id of their relationship. `authors`: names by their ids, when another part has them.
+    `common`: whether the part is shared by many slides, so that texts which each slide replaces are left out.
     """
 
     def __init__(
@@ -89,13 +89,13 @@ class Story:
         self._authors = dict(authors or {})
         self._common = common
         self._flow = Flow()
-        #: Whether the shape is a place for something, for each of those that it is in.
+        #: For each open shape, whether it is a placeholder.
         self._places: list[bool] = []
-        #: Whether a form of it was read, for each thing of which there are some.
+        #: For each open set of alternative forms, whether one was read.
         self._chosen: list[bool] = []
         self._reading: list[str] = []
         self._code = ""
-        #: Authors that the part itself lists, and the one that is read.
+        #: Authors that the part itself lists, and the one that is being read.
         self._listed = 0
         self._author = ""
 
@@ -168,7 +168,7 @@ class Story:
             self._flow.beside(text)
 
     def _is_another_form(self, name: str) -> bool:
-        """Whether it says once more, for other programs, what was read already."""
+        """Whether it is another form, for other programs, of something that was read already."""
         if name == "mc:AlternateContent":
             self._chosen.append(False)
         elif name in ("mc:Choice", "mc:Fallback") and self._chosen:
@@ -186,7 +186,7 @@ class Story:
         return False
 
     def _symbol(self, code: str) -> None:
-        """A character of a font of its own stands for itself; what it shows is in the font."""
+        """Add a character of a symbol font as it is; only the font tells what it shows."""
         try:
             character = chr(int(code, 16))
         except (ValueError, OverflowError):

@@ -8,12 +8,12 @@ from app.extraction.readers import encoding
 from app.extraction.readers.base import Options, Piece
 from app.extraction.readers.hyphens import with_joined
 
-#: Forms in which people write sentences, so that a hyphen at the end of a line divides a word.
+#: Types in which people write sentences, so that a hyphen at the end of a line divides a word.
 _PROSE = frozenset(("text/plain", "text/markdown", "text/x-rst", "text/x-tex", "text/troff", "text/x-asciidoc"))
 
 
 def most_read(options: Options) -> int:
-    """How many bytes are read of the document. No character has more than four in any encoding."""
+    """How many bytes of the document are read. No character has more than four bytes in any encoding."""
     return min(options.size, 4 * options.limit + 4)
 
 

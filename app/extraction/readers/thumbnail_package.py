@@ -1,5 +1,5 @@
-"""Thumbnails of the preview that a package carries: an office file's or a book's cover, as the program that wrote it left it
-there. It is a picture as any other, and may be none at all."""
+"""Thumbnails of the preview in a package: that of an office file, or the cover of a book, as its program wrote it. It is an
+ordinary picture, and may be missing or broken."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.extraction.kinds import PREVIEWS
 from app.extraction.readers import drawing, epub, package
 from app.extraction.readers.base import Options, Piece, Unreadable
 
-#: Bytes of a preview.
+#: The most bytes of a preview.
 MOST_PREVIEW = 64 * 1024 * 1024
 
 
@@ -40,7 +40,7 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
 
 
 def _covers(found: package.Package) -> Iterator[str]:
-    """Where the cover of a book may be."""
+    """The possible paths of a book's cover."""
     if epub.CONTAINER not in found:
         return
     with contextlib.suppress(package.Broken, Unreadable):

@@ -1,4 +1,4 @@
-"""Thumbnails of a PDF: its first page as a viewer shows it, with what is put on it and filled in."""
+"""Thumbnails of a PDF: its first page as a viewer shows it, with annotations and filled-in forms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.extraction.readers import drawing, pdf
 from app.extraction.readers.base import Options, Piece, Unreadable
 from app.extraction.thumbnail import SIZES
 
-#: Pixels on the longest side, and a little less: the library rounds up.
+#: Pixels on the longest side, a little less than the size because the library rounds up.
 _LONGEST = max(SIZES) - 0.01
 
 

@@ -1,4 +1,4 @@
-"""Mails as Outlook packs them for other programs (winmail.dat; [MS-OXTNEF])."""
+"""Mails that Outlook packs for other programs (winmail.dat; [MS-OXTNEF])."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.extraction.readers.base import Inner, Options, Piece, Unreadable
 _SENDER, _SENDER_ADDRESS, _SUBJECT, _NAME, _ADDRESS = 0x0C1A, 0x0C1F, 0x0037, 0x3001, 0x3003
 _CODEPAGES = (0x3FDE, 0x3FFD)
 _LONG_NAME = 0x3707
-#: The subject without what is put before it, where the mail around it has the subject itself.
+#: The subject without its prefix, as the mail around it has the full subject.
 _TOPIC = 0x0070
 
 
@@ -21,7 +21,7 @@ def load(options: Options) -> None:
     import tnefparse
 
     mailtext.load()
-    # What it has to say of broken files is nobody's.
+    # Its messages about broken files go nowhere.
     logging.getLogger(tnefparse.__name__).setLevel(logging.CRITICAL + 1)
 
 
@@ -33,7 +33,7 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
         yield from list(_message(opened))
     except MemoryError:
         raise
-    except Exception as error:  # The library checks little, so broken files come to errors of every kind.
+    except Exception as error:  # The library checks little, so broken files cause errors of every kind.
         raise Unreadable(f"{type(error).__name__}: {error}") from None
 
 
@@ -97,7 +97,7 @@ def _head(opened: Any, said: _Said) -> Iterator[str]:
 
 
 def _person(name: str, address: str) -> str:
-    """One of Exchange (`/O=...`) nobody sees."""
+    """A person; an Exchange address (`/O=...`), which nobody sees, is left out."""
     address = "" if address.upper().startswith("/O=") else address
     return f"{name} <{address}>" if name and address and name != address else name or address
 

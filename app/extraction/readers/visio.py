@@ -1,6 +1,6 @@
 """Drawings of Visio 2013 and later: the text of each page.
 
-The form of before is in no library that is kept (libvisio is one of C++, without a wheel).
+No maintained Python library reads the older format (libvisio is in C++, without a wheel).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
     for title, identifier in listed.found:
         path = posixpath.normpath(posixpath.join(_FOLDER, links.found.get(identifier, "")))
         text = Text()
-        # As far as it is whole.
+        # Up to where it is damaged.
         with contextlib.suppress(package.Broken):
             _told(drawing, path, text)
         yield Page("\n".join(text.found), title)
@@ -55,7 +55,7 @@ def _told(drawing: package.Package, path: str, handler: markup.Handler) -> None:
 
 
 class List(markup.Nothing):
-    """The pages in their order: what each is called, and by what it is linked."""
+    """The pages in order: the title and the relationship id of each."""
 
     def __init__(self) -> None:
         self.found: list[tuple[str, str]] = []
@@ -70,7 +70,7 @@ class List(markup.Nothing):
 
 
 class Links(markup.Nothing):
-    """Where links lead."""
+    """The targets of relationships."""
 
     def __init__(self) -> None:
         self.found: dict[str, str] = {}
@@ -82,7 +82,7 @@ class Links(markup.Nothing):
 
 
 class Text(markup.Collecting):
-    """Of the shapes of a page."""
+    """The text of the shapes of a page."""
 
     def __init__(self) -> None:
         super().__init__()

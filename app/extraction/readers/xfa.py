@@ -1,4 +1,4 @@
-"""Forms in XFA, a form of XML within a PDF: what is printed in them and what was filled in."""
+"""XFA forms, which are XML within a PDF: their printed texts and what was filled in."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 
 from app.extraction.readers.base import Unreadable
 
-#: What a template has as text: captions, texts of the form, options, tips.
+#: Elements of a template with text: captions, texts of the form, options, tips.
 _PRINTED = {"text", "exData"}
-#: Elements within elements.
+#: The deepest nesting of elements.
 MOST_DEPTH = 500
 
 
 class _Texts:
-    """The texts of one part. `named`: of elements with these names, with what is in them; empty: of every element."""
+    """The texts of one part. `named`: only elements with these names, with everything in them; empty: all elements."""
 
     def __init__(self, named: set[str]) -> None:
         self._named = named
@@ -50,7 +50,7 @@ class _Texts:
 
 
 def texts(packets: Iterable[tuple[str, bytes]]) -> Iterator[str]:
-    """What the parts (name and XML) say to a person; of one that is no XML, what stands before that is seen."""
+    """The visible texts of the parts (name and XML); of malformed XML, the text before the error."""
     import pyexpat
 
     for name, content in packets:

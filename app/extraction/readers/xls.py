@@ -1,7 +1,7 @@
-"""Excel 2 to 2003 ([MS-XLS]), sheet by sheet: cells by xlrd, as they are shown.
+"""Excel 2 to 2003 ([MS-XLS]), sheet by sheet: xlrd reads the cells, which are given as they are shown.
 
-xlrd gives neither text boxes, charts, headers and footers nor whole comments; those records are read here. (xberg, which
-reads such files by calamine, gives nothing of that either, and numbers without their format.)
+xlrd returns no text boxes, charts, headers and footers, and no whole comments; these records are read here. (xberg, which
+reads such files by calamine, does not either, and returns numbers without their format.)
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _OLE = b"\xd0\xcf\x11\xe0"
 _BEGIN, _END, _CONTINUE, _SHEET, _PASSWORD = {0x809, 0x409, 0x209, 0x9}, 0x0A, 0x3C, 0x85, 0x2F
 _HEADER, _FOOTER, _NOTE, _BOX, _SERIES = 0x14, 0x15, 0x1C, 0x1B6, 0x100D
 _BIFF_8 = 0x600
-# Of headers: where a third of the line begins; fonts, sizes, colours, numbers of pages and the like.
+# Codes in headers: left, centre and right sections; fonts, sizes, colours, page numbers and the like.
 _THIRD = re.compile("&[LCR]")
 _CODE = re.compile(r'&(?:"[^"]*"|K[0-9A-Fa-f]{6}|K\d\d[+-]\d{3}|\d+|[A-Za-z])')
 _MEANT = {0xAD: None, 0xA0: " ", 0x0D: "\n", 0: None}
 
 
 class Sheet(NamedTuple):
-    """`name`: of one that has no cells, but a chart. `begin`: where its records are."""
+    """`name`: the name of a sheet that is a chart without cells. `begin`: the offset of its records."""
 
     begin: int
     has_cells: bool
@@ -58,11 +58,11 @@ def _sheets(content: bytes, sheets: list[Sheet], around: dict[int, list[str]]) -
     import xlrd
 
     try:
-        # What it has to say goes nowhere: by itself it would be in the text.
+        # Its messages go nowhere; otherwise they would be in the text.
         book: Any = xlrd.open_workbook(
             file_contents=content, formatting_info=True, on_demand=True, ragged_rows=True, logfile=io.StringIO()
         )
-    # Of what it meets in a broken file it lets through everything that can be wrong with numbers and places.
+    # For a broken file it raises every error that wrong numbers and offsets can cause.
     except MemoryError:
         raise
     except Exception as error:
@@ -102,7 +102,7 @@ def _cells(book: Any, sheet: Any) -> Iterator[str]:
 
 
 def _shown(book: Any, sheet: Any, row: int, column: int) -> str:
-    """As it is shown; behind that, where it differs, the number itself or its date as ISO 8601 has it."""
+    """A number as it is shown, followed by the number itself, or by its date in ISO 8601, when these differ."""
     import xlrd
 
     value, form = sheet.cell_value(row, column), sheet.cell_type(row, column)
@@ -128,7 +128,7 @@ def _number(value: float, code: str, since_1904: bool) -> str:
 
 
 def _around(content: bytes) -> tuple[list[Sheet], dict[int, list[str]]]:
-    """The sheets of the workbook, and what is around the cells of each, by where it begins. Raises Unreadable."""
+    """The sheets of the workbook, and the texts beside the cells of each, by its offset. Raises Unreadable."""
     sheets: list[Sheet] = []
     found: dict[int, list[str]] = {}
     lines = list[str]()
@@ -148,7 +148,7 @@ def _around(content: bytes) -> tuple[list[Sheet], dict[int, list[str]]]:
             raise Unreadable("it is encrypted", "encrypted")
         elif kind == _SHEET and len(data) >= 8:
             begin, form = struct.unpack_from("<IxB", data)
-            # Modules of macros and dialogs have nothing to be read.
+            # Modules of macros and dialogs contain nothing to read.
             if form in (0, 1, 2):
                 sheets.append(Sheet(begin, form == 0, _string(data[6:], 1, wide=wide)))
         elif kind in (_HEADER, _FOOTER):
@@ -165,7 +165,7 @@ def _around(content: bytes) -> tuple[list[Sheet], dict[int, list[str]]]:
 
 
 def _string(data: bytes, size: int, *, wide: bool) -> str:
-    """With its length before it, in so many bytes. `wide`: as from Excel 97 on."""
+    """A string with its length before it, in so many bytes. `wide`: in the format since Excel 97."""
     length = int.from_bytes(data[:size], "little")
     data = data[size:]
     if not wide:
@@ -176,7 +176,7 @@ def _string(data: bytes, size: int, *, wide: bool) -> str:
 
 
 def _box(content: bytes, place: int, length: int) -> str:
-    """The text of a box: in records behind it, each of which says how many bytes its characters have."""
+    """The text of a box: it follows in records, each of which says how many bytes a character has."""
     found: list[str] = []
     while length > 0 and place + 5 <= len(content):
         kind, size = struct.unpack_from("<HH", content, place)

@@ -1,9 +1,9 @@
 """XML of any vocabulary: the text of elements, and the values of attributes that a person would see.
 
-Read by Expat, and from where it is not well formed by the reader of HTML. Elements stand apart, but those that are known
-to be a part of a line. Their names (`a`, `b`, `code`) may say something else in a vocabulary that nobody knows: there they
-are apart from each other. Attributes are text, as whoever opens a file of an unknown vocabulary sees them, but in the
-vocabularies of documents that are shown without them. Text that is HTML (feeds, patents, reports) is read as that.
+Expat reads it, and the HTML reader reads on from where it is not well formed. Elements are separated, except those known to
+be part of a line. Their names (`a`, `b`, `code`) may mean something else in an unknown vocabulary, where all elements are
+separated. Attributes are text, because anyone who opens a file of an unknown vocabulary sees them, except in vocabularies of
+documents, which are shown without them. Text that is HTML (feeds, patents, reports) is read as HTML.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ _SVG = "http://www.w3.org/2000/svg"
 _FICTION = "http://www.gribuser.ru/xml/fictionbook/2.0"
 _XHTML = "http://www.w3.org/1999/xhtml"
 
-#: Elements of which nobody sees the text.
+#: Elements whose text is not shown.
 _UNSEEN = {f"{_SVG} script", f"{_SVG} style", f"{_XHTML} script", f"{_XHTML} style"}
 _UNSEEN |= {f"{_WORD} binData", f"{_WORD} instrText", f"{_WORD} docOleData", f"{_FICTION} stylesheet"}
-#: By namespace, the attributes that are seen, where not all are; and of all of Microsoft's: text along a path in pictures.
+#: The attributes that are shown, by namespace, where not all are; and in all of Microsoft's: text along a path in pictures.
 _SEEN: dict[str, frozenset[str]] = {
     _EXCEL: frozenset((f"{_EXCEL} Name",)),
     _SVG: frozenset(("aria-label",)),
     _XHTML: frozenset(("alt", "title", "placeholder", "label", "value", "content")),
     _FICTION: frozenset(("name", "number", "value", "alt", "title")),
 }
-#: Attributes of no vocabulary: of XML itself, of schemas.
+#: Namespaces whose attributes are not shown: XML itself, schemas.
 _TECHNICAL = ("http://www.w3.org/XML/1998/namespace ", "http://www.w3.org/2001/XMLSchema-instance ")
 _OFFICE = ("urn:schemas-microsoft-com:", "http://schemas.microsoft.com/")
 _SEEN_OF_OFFICE = frozenset(("string", "alt", "title"))
-#: Parts of a line: of HTML, DocBook, JATS, FictionBook, SVG.
+#: Elements within a line: those of HTML, DocBook, JATS, FictionBook, SVG.
 _PARTS = frozenset((
     "a", "abbr", "acronym", "b", "big", "cite", "code", "del", "em", "font", "i", "ins", "kbd", "mark", "q", "s",
     "small", "span", "strike", "strong", "sub", "sup", "tt", "u", "var", "emphasis", "literal", "subscript",
@@ -47,15 +47,15 @@ _PARTS = frozenset((
     "monospace", "sc", "roman", "sans-serif", "overline", "styled-content", "named-content", "ext-link", "tspan",
     "strikethrough", "style", "hi",
 ))  # fmt: skip
-#: What documents are called whose lines have such parts, beside those in a namespace that says so: of HTML, DocBook, JATS,
-#: TEI, DITA, NITF, patents.
+#: Root elements of documents that have such elements, beside those whose namespace tells: of HTML, DocBook, JATS, TEI, DITA,
+#: NITF, patents.
 _DOCUMENTS = frozenset((
     "html", "article", "book", "chapter", "section", "refentry", "FictionBook", "svg", "TEI", "TEI.2", "topic", "concept",
     "task", "reference", "nitf", "us-patent-grant", "us-patent-application", "patent-document", "ep-patent-document",
 ))  # fmt: skip
 _OF_DOCUMENTS = ("http://docbook.org/", "http://www.tei-c.org/", _WORD, _XHTML, _SVG, _FICTION)
 _CELLS = frozenset(("td", "th", "entry", "Cell", "tc"))
-#: Of Word: what is no part of a line.
+#: Elements of Word that separate.
 _WORD_LINES = frozenset(("p", "br", "tr", "sect", "body", "hdr", "ftr", "footnote", "endnote"))
 
 _MARKUP = re.compile(r"</[a-zA-Z][\w:-]*\s*>|<(?:br|hr|p|img)\b[^<>]*>", re.IGNORECASE)
@@ -63,7 +63,7 @@ _DECLARATION = re.compile(r"\A\s*<\?xml\b[^>]*\?>")
 _BEGUN = re.compile(rb"(?:</|&)[^<>&;\s]*\Z")
 _MOST_NAME = 100
 _TAG = re.compile(r"<(?=[/a-zA-Z])")
-#: Entities may make more of a document, but not so much more.
+#: How many times its size a document may become by entities.
 _GROWTH, _ROOM = 10, 64 * 1024
 
 
@@ -77,7 +77,7 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
     from xml.parsers import expat
 
     markup = encoding.decoded(content).lstrip("\ufeff")
-    # It says the encoding that it was in.
+    # Its declaration names the encoding before decoding.
     document = _DECLARATION.sub("", markup, count=1).lstrip().encode(errors="replace")
     parser = expat.ParserCreate("utf-8", " ")
     lines = _Lines(_GROWTH * len(document) + _ROOM)
@@ -87,41 +87,41 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
         parser.Parse(document, True)
     except expat.ExpatError:
         place = max(0, parser.ErrorByteIndex)
-        # It says where the wrong character is, within a tag or an entity that was not told yet.
+        # The error's position is within a tag or an entity that was not handled yet.
         if begun := _BEGUN.search(document[max(0, place - _MOST_NAME) : place]):
             place -= len(begun[0])
         rest = document[place:].decode(errors="replace")
     except _Enough:
         pass
     lines.end()
-    # As XHTML, for sections of characters. Which elements are parts of a line nobody knows.
+    # As XHTML, because of CDATA sections. Which elements are within a line is unknown.
     if rest and (more := page.text_of("<?xml?>" + _TAG.sub("\n<", rest))):
         lines.found.append(more)
     yield inlined.without_data("\n".join(lines.found))
 
 
 class _Enough(Exception):
-    """There is more text than a document of this size has."""
+    """There is more text than a document of this size can have."""
 
 
 class _Lines:
-    """The text, line by line, as the parser tells of the document. `most`: characters of all of it."""
+    """The text, line by line, as the parser reports the document. `most`: the most characters of all."""
 
     def __init__(self, most: int) -> None:
         self.found: list[str] = []
         self._line: list[str] = []
-        #: Attributes of what is in it, which would part its words.
+        #: Attributes of elements in the line; put in place they would separate its words.
         self._below: list[str] = []
         self._left = most
-        #: Elements within one that is not seen, it included.
+        #: The depth within an element that is not shown; 0 outside.
         self._unseen = 0
-        #: Whether it is a document whose lines have parts; None before its first element.
+        #: Whether it is a document with elements within lines; None before its first element.
         self._known: bool | None = None
-        #: Whether a part of a line ended just now.
+        #: Whether an element within a line has just ended.
         self._after_part = False
 
     def listen(self, parser: Any) -> None:
-        # Without its definition, an entity is skipped where one may be elsewhere, and is an error otherwise.
+        # An undefined entity is skipped when its definition may be elsewhere, and is an error otherwise.
         parser.UseForeignDTD(True)
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end

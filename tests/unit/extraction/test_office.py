@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+from collections.abc import Mapping
 
 import docx
 import pptx
@@ -253,9 +254,9 @@ def test_slides_in_the_order_in_which_they_are_shown_each_a_page() -> None:
     table = slide.shapes.add_table(2, 2, 0, 0, Inches(3), Inches(1)).table
     for place, text in zip(itertools.product((0, 1), (0, 1)), "abcd", strict=True):
         table.cell(*place).text = text
-    data = CategoryChartData()
+    data = CategoryChartData()  # type: ignore[no-untyped-call]
     data.categories = ["spring"]
-    data.add_series("sales", [5])
+    data.add_series("sales", [5])  # type: ignore[no-untyped-call]
     slide.shapes.add_chart(XL_CHART_TYPE.PIE, 0, 0, 1, 1, data)
     frame = slide.shapes.add_textbox(0, 0, 1, 1).text_frame
     for text in ("half ", "bold", "face"):
@@ -279,7 +280,7 @@ def shape(text: str, place: str = "") -> str:
 
 def slides(
     slide: str,
-    parts: dict[str, str | bytes] | None = None,
+    parts: Mapping[str, str | bytes] | None = None,
     related: tuple[tuple[str, str, str], ...] = (),
     listed: str = "",
 ) -> bytes:

@@ -323,5 +323,5 @@ def test_of_a_broken_part_what_comes_before() -> None:
     parts = parts_of(text(p("before") + p("behind")))
     content = parts["content.xml"]
     assert isinstance(content, bytes)
-    broken = {"content.xml": content.replace(b"behind", b"<broken"), "meta.xml": "no XML"}
+    broken: dict[str, str | bytes] = {"content.xml": content.replace(b"behind", b"<broken"), "meta.xml": "no XML"}
     assert lines(package({**parts, **broken})) == ["before"]

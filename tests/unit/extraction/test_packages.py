@@ -13,6 +13,7 @@ import pytest
 from app.extraction.readers import lines, markup, office, opendocument, package
 from app.extraction.readers.base import Options, Unreadable
 from app.extraction.readers.package import Broken, Package
+from app.extraction.readers.story import NAMES
 from tests.support.packages import element, odf, relations, word
 from tests.support.packages import package as zipped
 from tests.unit.extraction.test_embedded import ole
@@ -74,11 +75,11 @@ def test_what_is_encrypted() -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("a", "x")
-    content = bytearray(buffer.getvalue())
+    marked = bytearray(buffer.getvalue())
     for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        content[content.index(mark) + place] |= 1
+        marked[marked.index(mark) + place] |= 1
     with pytest.raises(Unreadable) as raised:
-        list(Package(bytes(content)).pieces("a"))
+        list(Package(bytes(marked)).pieces("a"))
     assert raised.value.reason == "encrypted"
 
 
@@ -103,7 +104,7 @@ def test_elements_within_elements_are_bounded() -> None:
 def test_entities_are_not_for_such_documents(inside: str) -> None:
     content = f'<!DOCTYPE x [<!ENTITY a "lol"><!ENTITY b "{inside}">]><x>&b;</x>'
     with pytest.raises(Broken, match="entity"):
-        list(markup.read([content.encode()], office.First(""), office.NAMES))
+        list(markup.read([content.encode()], office.First(""), NAMES))
     with pytest.raises(Unreadable):
         list(opendocument.read(content.encode(), ""))
 
@@ -111,13 +112,13 @@ def test_entities_are_not_for_such_documents(inside: str) -> None:
 def test_a_file_outside_is_not_asked_for() -> None:
     content = '<!DOCTYPE x SYSTEM "file:///etc/passwd"><x/>'
     first = office.First("")
-    assert list(markup.read([content.encode()], first, office.NAMES)) == []
+    assert list(markup.read([content.encode()], first, NAMES)) == []
     assert first.name == "x"
 
 
 def test_a_part_in_an_encoding_that_is_not_known_is_broken() -> None:
     with pytest.raises(Broken):
-        list(markup.read([b'<?xml version="1.0" encoding="x-nobody"?><x/>'], office.First(""), office.NAMES))
+        list(markup.read([b'<?xml version="1.0" encoding="x-nobody"?><x/>'], office.First(""), NAMES))
 
 
 def test_as_many_names_as_one_likes_take_no_memory() -> None:

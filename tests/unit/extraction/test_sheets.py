@@ -12,8 +12,10 @@ from openpyxl.cell.rich_text import CellRichText, TextBlock
 from openpyxl.cell.text import InlineFont
 from openpyxl.chart import BarChart, Reference
 from openpyxl.comments import Comment
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
 from openpyxl.workbook.defined_name import DefinedName
 from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.worksheet import Worksheet
 
 from app.extraction.readers import binary_sheet, office
 from app.extraction.readers.base import Options, Page
@@ -29,6 +31,12 @@ def saved(book: openpyxl.Workbook) -> bytes:
     buffer = io.BytesIO()
     book.save(buffer)
     return buffer.getvalue()
+
+
+def active(book: openpyxl.Workbook) -> Worksheet:
+    found = book.active
+    assert isinstance(found, Worksheet)
+    return found
 
 
 def sheet(
@@ -55,9 +63,9 @@ def sheet(
 
 def test_sheets_in_the_order_of_the_book_each_a_page() -> None:
     book = openpyxl.Workbook()
-    book.active.title = "Stock & more"
-    book.active.append(["article", None, "price"])
-    book.active.append(["two\nlines"])
+    active(book).title = "Stock & more"
+    active(book).append(["article", None, "price"])
+    active(book).append(["two\nlines"])
     book.create_sheet("Empty")
     book.create_sheet("Hidden").sheet_state = "hidden"
     book["Hidden"]["C3"] = "found"
@@ -68,7 +76,7 @@ def test_sheets_in_the_order_of_the_book_each_a_page() -> None:
 
 def test_numbers_as_they_are_shown_and_as_they_are() -> None:
     book = openpyxl.Workbook()
-    cells = [
+    cells: list[tuple[int | float | datetime.date, str]] = [
         (12553, "#,##0"),
         (0.175, "0.0%"),
         (datetime.date(2024, 3, 15), "dd.mm.yyyy"),
@@ -77,8 +85,8 @@ def test_numbers_as_they_are_shown_and_as_they_are() -> None:
         (1e20, "0"),
     ]
     for place, (value, code) in enumerate(cells, 1):
-        book.active.cell(1, place, value).number_format = code
-    book.active.append([True, "#N/A", datetime.timedelta(hours=30)])
+        active(book).cell(1, place, value).number_format = code
+    active(book).append([True, "#N/A", datetime.timedelta(hours=30)])
     assert lines(saved(book))[1:] == [
         "12,553 12553\t17.5% 0.175\t15.03.2024 2024-03-15\t4.5\t7\t100000000000000000000 1e+20",
         "TRUE\t#N/A\t30:00:00 1.25",
@@ -87,8 +95,8 @@ def test_numbers_as_they_are_shown_and_as_they_are() -> None:
 
 def test_books_that_count_days_from_1904() -> None:
     book = openpyxl.Workbook()
-    book.epoch = openpyxl.utils.datetime.CALENDAR_MAC_1904
-    book.active["A1"] = datetime.date(2024, 3, 15)
+    book.epoch = CALENDAR_MAC_1904
+    active(book)["A1"] = datetime.date(2024, 3, 15)
     assert lines(saved(book))[1:] == ["2024-03-15"]
 
 
@@ -118,32 +126,36 @@ def test_without_relationships_the_main_part_has_its_usual_name() -> None:
 
 def test_parts_of_one_word_in_a_cell() -> None:
     book = openpyxl.Workbook()
-    book.active["A1"] = CellRichText("Zahn", TextBlock(InlineFont(b=True), "rad"))
+    active(book)["A1"] = CellRichText("Zahn", TextBlock(InlineFont(b=True), "rad"))
     assert lines(saved(book))[1:] == ["Zahnrad"]
 
 
 def test_what_is_around_the_cells() -> None:
     book = openpyxl.Workbook()
-    active = book.active
-    active["A1"] = "https://said.example"
-    active["A1"].hyperlink = "https://said.example"
-    active["A2"] = "here"
-    active["A2"].hyperlink = "https://linked.example"
-    active["A2"].hyperlink.tooltip = "where it leads"
-    active["A3"] = "write"
-    active["A3"].hyperlink = "mailto:kim@example.org"
-    active["B1"].comment = Comment("check this", "Ada")
-    active.oddHeader.left.text = "Report && more"
-    active.oddHeader.left.font = "Arial,Bold"
-    active.oddHeader.left.size = 14
-    active.oddHeader.left.color = "CC0000"
-    active.oddHeader.right.text = "Page &P"
-    active.firstFooter.center.text = "the first"
-    active.evenFooter.center.text = "the even ones"
-    active.evenHeader.center.text = "above even ones"
-    active.HeaderFooter.differentFirst = active.HeaderFooter.differentOddEven = True
+    first = active(book)
+    first["A1"] = "https://said.example"
+    first["A1"].hyperlink = "https://said.example"
+    first["A2"] = "here"
+    first["A2"].hyperlink = "https://linked.example"
+    first["A2"].hyperlink.tooltip = "where it leads"
+    first["A3"] = "write"
+    first["A3"].hyperlink = "mailto:kim@example.org"
+    first["B1"].comment = Comment("check this", "Ada")
+    assert first.oddHeader is not None
+    assert first.evenHeader is not None
+    assert first.firstFooter is not None
+    assert first.evenFooter is not None
+    first.oddHeader.left.text = "Report && more"
+    first.oddHeader.left.font = "Arial,Bold"
+    first.oddHeader.left.size = 14
+    first.oddHeader.left.color = "CC0000"
+    first.oddHeader.right.text = "Page &P"
+    first.firstFooter.center.text = "the first"
+    first.evenFooter.center.text = "the even ones"
+    first.evenHeader.center.text = "above even ones"
+    first.HeaderFooter.differentFirst = first.HeaderFooter.differentOddEven = True
     choice = DataValidation("list", '"a,b"', showInputMessage=True, promptTitle="Choose", prompt="one of both")
-    active.add_data_validation(choice)
+    first.add_data_validation(choice)
     choice.add("C1")
     book.defined_names["VatRate"] = DefinedName("VatRate", attr_text="Sheet!$A$1")
     book.defined_names["Secret"] = DefinedName("Secret", attr_text="Sheet!$A$1", hidden=True)
@@ -168,15 +180,15 @@ def test_what_is_around_the_cells() -> None:
 def test_charts_and_boxes_on_sheets() -> None:
     book = openpyxl.Workbook()
     for row in (["month", "rain"], ["May", 1], ["June", 2]):
-        book.active.append(row)
+        active(book).append(row)
     chart = BarChart()
     chart.title = "Rainfall"
-    chart.add_data(Reference(book.active, min_col=2, min_row=1, max_row=3), titles_from_data=True)
-    book.active.add_chart(chart, "D1")
+    chart.add_data(Reference(active(book), min_col=2, min_row=1, max_row=3), titles_from_data=True)
+    active(book).add_chart(chart, "D1")
     alone = book.create_chartsheet("Alone")
     other = BarChart()
     other.title = "By itself"
-    other.add_data(Reference(book.active, min_col=2, min_row=1, max_row=3))
+    other.add_data(Reference(active(book), min_col=2, min_row=1, max_row=3))
     alone.add_chart(other)
     assert lines(saved(book)) == ["[Sheet]", "month\train", "May\t1", "June\t2", "Rainfall", "[Alone]", "By itself"]
     parts = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -98,17 +99,19 @@ def test_what_is_written_is_read() -> None:
 def test_a_line_that_is_none_is_refused() -> None:
     good = json.loads(Thumbnail(now(), 1, pictures=listed(drawn(handed("160", "640")))).to_head())
     one, two = good["pictures"]
-    for other in (
+    pictures: tuple[Any, ...] = ([], [one], [two, one], [one, two, two], [one, {}], None, "x", [[]])
+    others: tuple[Any, ...] = (
         *({**good, "format": each} for each in (2, "1", None)),
         *({**good, "reason": each} for each in ("unknown", 1, "empty")),
         *({**good, "at": each} for each in ("yesterday", None)),
-        *({**good, "pictures": each} for each in ([], [one], [two, one], [one, two, two], [one, {}], None, "x", [[]])),
+        *({**good, "pictures": each} for each in pictures),
         *({**good, "pictures": [one, {**two, "length": each}]} for each in (0, -1, "1", 1.5, True, MOST_BYTES + 1)),
         *({**good, "pictures": [one, {**two, "sha256": each}]} for each in (None, 1)),
         {name: value for name, value in good.items() if name != "pictures"},
         [],
         None,
-    ):
+    )
+    for other in others:
         with pytest.raises(ValueError, match=r".+"):
             Thumbnail.from_head(json.dumps(other).encode() + b"\n")
     for content in (b"", json.dumps(good).encode(), b"[" * MOST_HEAD, b"[" * 4000 + b"\n", b"\n", b"\xff\n"):

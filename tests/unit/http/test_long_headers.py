@@ -21,7 +21,7 @@ def test_nothing_takes_the_square_of_its_length(piece: str) -> None:
         disposition_parameters(header)
         form_filename(header)
         request_name(header)
-    answered_type(Request(EnvironBuilder(headers={"Accept": f"application/json{text}a"}).get_environ()))
+    answered_type(Request(EnvironBuilder(headers=[("Accept", f"application/json{text}a")]).get_environ()))
 
 
 @pytest.mark.timeout(60)

@@ -66,7 +66,7 @@ def ask(calls: Calls) -> bytes:
     return calls.ask("/", b"{}", "application/json", "application/json", None, lambda: 60.0)
 
 
-SAME = {
+SAME: dict[str, list[bytes | None]] = {
     "at once": [WHOLE],
     "a byte at a time": [WHOLE[n : n + 1] for n in range(len(WHOLE))],
     "in chunks": [HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", b"1\r\n}\r\n0\r\n\r\n"],
@@ -84,7 +84,7 @@ def test_whole_answers(node: Node, calls: Calls, form: str) -> None:
     assert node.connections == (2 if None in SAME[form] else 1)
 
 
-BROKEN = {
+BROKEN: dict[str, list[bytes | None]] = {
     "nothing": [None],
     "half a head": [HEAD, None],
     "half a body": [HEAD + b"content-length: 5\r\n\r\n{}", None],
@@ -126,8 +126,8 @@ def test_the_status_and_the_product(node: Node, calls: Calls) -> None:
 
 def test_a_node_that_falls_silent(node: Node, calls: Calls) -> None:
     """Each wait for bytes ends; nobody knows what became of it, and the connection is not used again."""
-    for silent in ([HEAD], [WHOLE[:-1]]):
-        node.answers = [silent]
+    for silent in (HEAD, WHOLE[:-1]):
+        node.answers = [[silent]]
         with pytest.raises(IndexOutcomeUnknown):
             calls.ask("/", b"{}", "application/json", "application/json", None, lambda: 0.2)
     node.answers = [[WHOLE]]

@@ -26,7 +26,7 @@ def documented(*sources: dict[str, object]) -> bytes:
 
 
 def test_both_forms_become_the_documented_one() -> None:
-    sources = ({"id": "a", "name": "x"}, {"id": "b", "name": "y"})
+    sources: tuple[dict[str, object], ...] = ({"id": "a", "name": "x"}, {"id": "b", "name": "y"})
     assert ENVELOPE.documented(answer(*sources, typed=True)) == documented(*sources)
     assert ENVELOPE.documented(answer(*sources, typed=False)) == documented(*sources)
 

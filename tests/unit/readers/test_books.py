@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
+from collections.abc import Mapping
 
 import pytest
 
@@ -15,7 +16,7 @@ CONTAINER = "urn:oasis:names:tc:opendocument:xmlns:container"
 ROOT = f'<container xmlns="{CONTAINER}"><rootfiles><rootfile full-path="O/c.opf"/></rootfiles></container>'
 
 
-def archive(parts: dict[str, str | bytes]) -> bytes:
+def archive(parts: Mapping[str, str | bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
         for name, content in parts.items():

@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 import struct
 
-import olefile  # type: ignore[import-untyped]
+import olefile
 import pytest
 
 from app.extraction.readers import compound
@@ -32,7 +32,7 @@ def test_what_is_written_is_read(size: int) -> None:
 
 
 def test_many_names_are_found() -> None:
-    streams = {(f"name {each}",): b"%d" % each for each in range(500)}
+    streams: dict[tuple[str, ...], bytes] = {(f"name {each}",): b"%d" % each for each in range(500)}
     opened = compound.Compound(packed_up(streams))
     assert all(opened.stream(*path) == content for path, content in streams.items())
 
@@ -82,7 +82,9 @@ def test_objects(streams: dict[tuple[str, ...], bytes], wanted: Inner | None) ->
 
 
 def test_more_than_is_looked_at_is_said() -> None:
-    streams = {("ObjectPool", f"_{each}", "Package"): OFFICE for each in range(compound.MOST_OBJECTS + 1)}
+    streams: dict[tuple[str, ...], bytes] = {
+        ("ObjectPool", f"_{each}", "Package"): OFFICE for each in range(compound.MOST_OBJECTS + 1)
+    }
     found = list(compound.Compound(packed_up(streams)).objects("ObjectPool"))
     assert found.count(Omitted()) == 1
     assert len(found) == compound.MOST_OBJECTS + 1
@@ -93,6 +95,7 @@ def test_a_document_in_a_document_is_a_file_of_its_own() -> None:
     opened = compound.Compound(inside)
     streams = {("MBD1", *path): opened.stream(*path) or b"" for path in opened.names}
     (found,) = compound.Compound(packed_up({("Workbook",): b"x", **streams})).objects("MBD")
+    assert isinstance(found, Inner)
     assert found.name == "MBD1.doc"
     assert compound.Compound(found.content).stream("WordDocument") == opened.stream("WordDocument")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from app.extraction.readers import doc
@@ -17,7 +19,7 @@ def text_of(content: bytes) -> str:
 @pytest.mark.parametrize("pieces", [1, 2, 3, 7, 40])
 def test_every_part_is_read_and_where_pieces_meet_no_word_is_cut(pieces: int) -> None:
     """A character of two units, too, is in one part only."""
-    parts = {
+    parts: dict[str, Any] = {
         "body": "Grüße vom Gotisch \U00010332 und 日本語\r",
         "footnotes": "\x02 footnote text\r",
         "headers": "header text\rfooter text\r\x03\r",

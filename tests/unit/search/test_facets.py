@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from app.search.facets import FACETS, aggregations, collected
 
 TERM = {name: {"terms": {name: ["x", "y"]}} for name in FACETS if "terms" in FACETS[name]}
-RANGE = {"created": {"range": {"created": {"gte": "2026-01-01"}}}, "file_size": {"range": {"size": {"lte": 5}}}}
+RANGE: dict[str, dict[str, Any]] = {
+    "created": {"range": {"created": {"gte": "2026-01-01"}}},
+    "file_size": {"range": {"size": {"lte": 5}}},
+}
 OWN: dict[str, dict[str, Any]] = {**TERM, **RANGE}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from app import processing
@@ -88,7 +90,7 @@ def test_a_page_of_the_largest_is_told_within_what_a_request_may_do() -> None:
     text = ("words and others. " * LONGEST).encode()[:MOST_BYTES]
     files = [(number * 200, ("d" * 250, f"{number}")) for number in range(MOST_PARTS)]
     fragments = ["<mark>words</mark> and others."] * FRAGMENTS
-    hits = [
+    hits: list[dict[str, Any]] = [
         {"_id": str(number), "_source": {}, "highlight": {"content": fragments}} for number in range(MAX_HIGHLIGHTED)
     ]
     processing.begin(processing.Processing(lambda: False))

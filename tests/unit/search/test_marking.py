@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,6 @@ from hypothesis import strategies as st
 from app.search.expansions import MOST_LOOKS, expanding, looks
 from app.search.marking import (
     BUDGET,
-    LONGEST,
     LONGEST_EXPRESSION,
     MARK,
     MOST_MARKED,
@@ -25,6 +25,7 @@ from app.search.marking import (
 )
 from app.search.names import mark_names, marked_name
 from app.search.params import MAX_HIGHLIGHTED
+from app.search.stops import LONGEST
 from app.search.syntax import parse
 from app.search.words import content_words, words
 from tests.unit.search.test_syntax import TYPED
@@ -116,7 +117,7 @@ def test_what_is_marked_on_a_page() -> None:
 
 
 def test_names_of_hits_are_marked_and_not_told_unless_asked_for() -> None:
-    answer = {"hits": {"hits": [{"_source": {"name": "a<b>.txt", "id": "1"}}, {"_source": {}}]}}
+    answer: dict[str, Any] = {"hits": {"hits": [{"_source": {"name": "a<b>.txt", "id": "1"}}, {"_source": {}}]}}
     mark_names(answer, parse("b "), ("id",))
     first, second = answer["hits"]["hits"]
     assert first == {"_source": {"id": "1"}, "highlight": {"name": ["a&lt;<mark>b</mark>&gt;.txt"]}}

@@ -2,6 +2,11 @@
 
 /** What went wrong. `status` is HTTP's, 0 when there was no answer; `retryAfter`: seconds to wait, where the server says so. */
 export class ApiError extends Error {
+  /**
+   * @param {number} status
+   * @param {string} reason
+   * @param {number | null} [retryAfter]
+   */
   constructor(status, reason, retryAfter = null) {
     super(reason);
     this.status = status;
@@ -39,7 +44,13 @@ export function errorOf(status, text) {
   return new ApiError(status, reason);
 }
 
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {{ json?: unknown, signal?: AbortSignal, headers?: Record<string, string>, quiet?: boolean }} [options]
+ */
 async function call(method, path, { json, signal, headers = {}, quiet = false } = {}) {
+  /** @type {RequestInit & { headers: Record<string, string> }} */
   const options = { method, signal, headers: { Accept: "application/json", ...headers }, credentials: "same-origin" };
   if (method !== "GET" && method !== "HEAD") Object.assign(options.headers, proofHeaders());
   if (json !== undefined) {

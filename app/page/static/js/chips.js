@@ -2,7 +2,6 @@
 
 import { button, h, icon, keepingFocus } from "./dom.js";
 import { nameOf } from "./kinds.js";
-import { UNFILTERED } from "./state.js";
 import { T } from "./texts.js";
 
 /** What the filters in force say: {label, change}. */
@@ -52,7 +51,7 @@ export class Chips {
     if (all.length > 1) {
       each.push(button(T.search.clearFilters, { kind: "plain small", click: () => this.actions.clear() }));
     }
-    const position = [...this.element.children].indexOf(document.activeElement);
+    const position = [...this.element.children].findIndex((child) => child === document.activeElement);
     const place = () => {
       this.element.replaceChildren(...each);
       this.element.hidden = !all.length;

@@ -9,7 +9,7 @@ function show(dialog) {
   const before = document.activeElement;
   dialog.addEventListener("close", () => {
     dialog.remove();
-    if (before?.isConnected) before.focus();
+    if (before instanceof HTMLElement && before.isConnected) before.focus();
   });
   dialog.showModal();
 }

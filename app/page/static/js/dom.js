@@ -2,15 +2,32 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An element. `props`: attributes; `class`; `on`: listeners by event; null and false leave an attribute out. */
+/** @typedef {Node | string | number | null | undefined | false} Child */
+
+/**
+ * An element. `props`: attributes; `class`; `on`: listeners by event; null and false leave an attribute out.
+ *
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, any>} [props]
+ * @param {...(Child | Child[])} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
 export function h(tag, props = {}, ...children) {
   const element = document.createElement(tag);
   set(element, props);
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  for (const child of children.flat()) {
+    if (child !== null && child !== undefined && child !== false) element.append(typeof child === "number" ? String(child) : child);
+  }
   return element;
 }
 
-/** Set attributes and listeners as `h` takes them. */
+/**
+ * Set attributes and listeners as `h` takes them.
+ *
+ * @param {Element} element
+ * @param {Record<string, any>} props
+ */
 export function set(element, props) {
   for (const [name, value] of Object.entries(props)) {
     if (name === "on") {
@@ -23,10 +40,23 @@ export function set(element, props) {
   }
 }
 
-/** Do `change`. When what had the focus in `place` is gone or hidden by it, what `next()` answers has the focus then. */
+/** The element `id` that page.html has. Throws where it has none. */
+export function part(/** @type {string} */ id) {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`page.html has no element ${id}`);
+  return found;
+}
+
+/**
+ * Do `change`. When what had the focus in `place` is gone or hidden by it, what `next()` answers has the focus then.
+ *
+ * @param {Element} place
+ * @param {() => void} change
+ * @param {(active: Element) => HTMLElement | null | undefined} next
+ */
 export function keepingFocus(place, change, next) {
   const active = document.activeElement;
-  const held = place.contains(active);
+  const held = active && place.contains(active);
   change();
   if (held && !active.checkVisibility()) next(active)?.focus();
 }
@@ -68,7 +98,11 @@ const PATHS = {
   clock: "M12 7v5l3 2M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18z",
 };
 
-/** A drawing beside words that say the same: nothing for screen readers. */
+/**
+ * A drawing beside words that say the same: nothing for screen readers.
+ *
+ * @param {keyof typeof PATHS} name
+ */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   set(svg, { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" });
@@ -78,7 +112,13 @@ export function icon(name) {
   return svg;
 }
 
-/** A button with words, an icon, or both; with an icon alone, `label` is what it is called. */
+/**
+ * A button with words, an icon, or both; with an icon alone, `label` is what it is called.
+ *
+ * @typedef {{ icon?: keyof typeof PATHS | null, only?: boolean, kind?: string, click?: (event: MouseEvent) => void }} Look
+ * @param {string} label
+ * @param {Look & Record<string, any>} [options] of which others are attributes
+ */
 export function button(label, { icon: drawing = null, only = false, kind = "", click, ...props } = {}) {
   return h(
     "button",

@@ -1,6 +1,7 @@
 // The encoding of a text that nobody has read yet: as its first bytes say, else UTF-8, else what older programs wrote. What
 // is not UTF-8 is shown as the server read it (kept.js), which knows more of encodings; this is for where it read nothing.
 
+/** @type {[string, number[]][]} */
 const MARKS = [
   ["utf-8", [0xef, 0xbb, 0xbf]],
   ["utf-16le", [0xff, 0xfe]],
@@ -16,6 +17,7 @@ const count = (text, pattern) => text.match(pattern)?.length ?? 0;
  * Whether `text`, which was decoded as UTF-8, was none. One damaged place does not make a text another one: in an older
  * encoding nearly every letter beyond ASCII is no UTF-8.
  */
+// deno-lint-ignore no-control-regex
 export const isOther = (text) => count(text, /\ufffd/g) > count(text, /[^\u0000-\u007f\ufffd]/gu);
 
 /** The encoding of `bytes`. `cut`: they are the beginning of more, so the last character may be a part of one. */

@@ -100,21 +100,23 @@ export class Facets {
   constructor({ change, edit }) {
     this.change = change;
     this.all = new Set();
+    /** @type {{ state: any, aggregations: any }} */
+    this.last = { state: {}, aggregations: {} };
     this.range = new DateRange({ edit });
-    this.groups = FACETS.map((facet) => ({ facet, choices: h("div", {}) }));
-    for (const group of this.groups) {
+    this.groups = FACETS.map((facet) => {
+      const choices = h("div", {});
       // The dates stay where they are: in a field that moves, what is half typed would be lost.
-      const more = group.facet === ages ? this.range.element : null;
-      group.element = h("fieldset", { hidden: true }, h("legend", {}, T.facets[group.facet.name]), group.choices, more);
-    }
+      const more = facet === ages ? this.range.element : null;
+      return { facet, choices, element: h("fieldset", { hidden: true }, h("legend", {}, T.facets[facet.name]), choices, more) };
+    });
     this.element = h("div", { class: "facets" }, ...this.groups.map((group) => group.element));
   }
 
   draw(state, aggregations) {
-    this.last = [state, aggregations];
+    this.last = { state, aggregations };
     // The box that was used keeps the focus although it is another one now.
     const active = document.activeElement;
-    const focused = this.groups.some((group) => group.choices.contains(active)) ? active.id : "";
+    const focused = active && this.groups.some((group) => group.choices.contains(active)) ? active.id : "";
     for (const group of this.groups) this.drawGroup(group, state, aggregations[group.facet.name]?.buckets ?? []);
     this.range.draw(state);
     if (focused) document.getElementById(focused)?.focus();
@@ -141,7 +143,7 @@ export class Facets {
       click: () => {
         if (all) this.all.delete(facet.name);
         else this.all.add(facet.name);
-        this.draw(...this.last);
+        this.draw(this.last.state, this.last.aggregations);
       },
     });
   }

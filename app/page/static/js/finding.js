@@ -21,9 +21,24 @@ export class Finding {
   /**
    * `parts`: frame, results, facets. `state()`: the state to search for. `changed()`: the sessions may have changed.
    * `mayWrite()`; `clear()` takes all filters away; `found()`: there are other hits.
+   *
+   * @param {{
+   *   parts: {
+   *     frame: import("./frame.js").Frame,
+   *     results: import("./results.js").Results,
+   *     facets: import("./facets.js").Facets,
+   *   },
+   *   state: () => any,
+   *   changed: () => void,
+   *   mayWrite: () => boolean,
+   *   clear: () => void,
+   *   found: () => void,
+   * }} given
    */
   constructor({ parts, state, changed, mayWrite, clear, found }) {
-    Object.assign(this, parts);
+    this.frame = parts.frame;
+    this.results = parts.results;
+    this.facets = parts.facets;
     this.found = found;
     this.state = state;
     this.changed = changed;

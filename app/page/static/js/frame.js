@@ -1,6 +1,6 @@
 // What stands around the results and stays: header, sidebar, toolbar; and what covers what on a narrow screen.
 
-import { button, h, icon, keepingFocus, set } from "./dom.js";
+import { button, h, icon, keepingFocus, part, set } from "./dom.js";
 import { picker } from "./inputs.js";
 import * as states from "./state.js";
 import { T } from "./texts.js";
@@ -25,18 +25,6 @@ export class Frame {
     this.who = who;
     this.actions = actions;
     this.previewing = false;
-    this.build(parts, actions);
-    const layout = () => this.layout();
-    narrow.addEventListener("change", layout);
-    phone.addEventListener("change", layout);
-    // What lies under the sidebar takes no click: one that misses it is meant to close it.
-    addEventListener("click", (event) => {
-      const beside = ![this.side, this.header].some((each) => each.contains(event.target));
-      if (beside && document.body.classList.contains("with-drawer")) this.drawer(false);
-    });
-  }
-
-  build(parts, actions) {
     this.preview = parts.preview.querySelector("h2");
     const { take } = actions;
     this.files = picker({ folder: false, label: T.upload.files, take });
@@ -115,7 +103,9 @@ export class Frame {
       button(T.account.signOut, { icon: "out", only: true, kind: "plain", click: () => actions.signOut() }),
     );
     // For who drags: no other way to act has anything of it.
-    this.over = h("div", { class: "drop", hidden: true, "aria-hidden": "true" }, icon("upload"), h("strong", {}, T.upload.drop), h("span", {}));
+    this.target = h("span", {});
+    const over = { class: "drop", hidden: true, "aria-hidden": "true" };
+    this.over = h("div", over, icon("upload"), h("strong", {}, T.upload.drop), this.target);
     this.main = h(
       "section",
       { class: "main", "aria-label": T.search.results },
@@ -154,7 +144,7 @@ export class Frame {
       this.filters,
       account,
     );
-    document.getElementById("app").replaceChildren(
+    part("app").replaceChildren(
       h(
         "div",
         { class: "page" },
@@ -167,6 +157,15 @@ export class Frame {
       this.toast,
       this.over,
     );
+    const layout = () => this.layout();
+    narrow.addEventListener("change", layout);
+    phone.addEventListener("change", layout);
+    // What lies under the sidebar takes no click: one that misses it is meant to close it.
+    addEventListener("click", (event) => {
+      const target = /** @type {Node} */ (event.target);
+      const beside = ![this.side, this.header].some((each) => each.contains(target));
+      if (beside && document.body.classList.contains("with-drawer")) this.drawer(false);
+    });
   }
 
   /** Say which search this is: in the title, the order, how it is shown, and the link to the raw answer. */
@@ -207,7 +206,7 @@ export class Frame {
     this.side.classList.toggle("open", on);
     this.filters.setAttribute("aria-expanded", String(on));
     this.layout();
-    if (on && phone.matches) this.side.querySelector("button").focus();
+    if (on && phone.matches) this.side.querySelector("button")?.focus();
     else if (was && phone.matches) this.filters.focus();
   }
 

@@ -15,7 +15,7 @@ export function listen({ take, hover, nothing }) {
   addEventListener("dragover", (event) => {
     if (!carriesFiles(event)) return;
     event.preventDefault();
-    event.dataTransfer.dropEffect = "copy";
+    if (event.dataTransfer) event.dataTransfer.dropEffect = "copy";
   });
   addEventListener("dragleave", (event) => {
     if (!carriesFiles(event)) return;
@@ -50,7 +50,7 @@ async function dropped(transfer) {
 
 async function collect(entry, found) {
   if (entry.isFile) {
-    await new Promise((resolve) => {
+    await new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
       entry.file(
         (file) => {
           found.push(file);
@@ -82,7 +82,7 @@ export function picker({ folder, label, take }) {
     "data-picker": folder ? "folder" : "files",
     on: {
       change: () => {
-        if (input.files.length) take([...input.files]);
+        if (input.files?.length) take([...input.files]);
         // The same file can be chosen again.
         input.value = "";
       },

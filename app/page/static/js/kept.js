@@ -22,6 +22,7 @@ export function headingsOf(parts, mediaType) {
   // That everything is on page 1 tells nobody anything.
   if (parts.length === 1 && parts[0].page !== undefined && !parts[0].title) return [];
   let word = pageWord(mediaType);
+  /** @type {"h3" | "h4"} */
   let level = "h3";
   return parts.map(({ at, page, title, file }) => {
     if (file) {

@@ -44,6 +44,7 @@ const NAMES = new Map([
   ["audio/mpeg", "MP3 audio"],
   ["video/mp4", "MP4 video"],
 ]);
+/** @type {[RegExp, string][]} */
 const COLOURS = [
   [/^application\/pdf$/, "red"],
   [/^image\//, "violet"],
@@ -54,15 +55,17 @@ const COLOURS = [
   [/word|opendocument\.text|rtf|epub/, "blue"],
   [/zip|tar|compressed|gzip/, "brown"],
 ];
+/** @type {(extensions: string[], mediaType: string) => [string, string][]} */
+const all = (extensions, mediaType) => extensions.map((each) => [each, mediaType]);
 const BY_EXTENSION = new Map([
   ["pdf", "application/pdf"],
-  ...["png", "jpg", "jpeg", "gif", "webp", "svg", "avif"].map((each) => [each, "image/x"]),
-  ...["mp3", "wav", "ogg", "flac", "m4a"].map((each) => [each, "audio/x"]),
-  ...["mp4", "webm", "mov", "mkv"].map((each) => [each, "video/x"]),
-  ...["xlsx", "xls", "ods", "csv"].map((each) => [each, "spreadsheet"]),
-  ...["pptx", "ppt", "odp"].map((each) => [each, "presentation"]),
-  ...["docx", "doc", "odt", "rtf"].map((each) => [each, "word"]),
-  ...["zip", "gz", "tar", "7z"].map((each) => [each, "zip"]),
+  ...all(["png", "jpg", "jpeg", "gif", "webp", "svg", "avif"], "image/x"),
+  ...all(["mp3", "wav", "ogg", "flac", "m4a"], "audio/x"),
+  ...all(["mp4", "webm", "mov", "mkv"], "video/x"),
+  ...all(["xlsx", "xls", "ods", "csv"], "spreadsheet"),
+  ...all(["pptx", "ppt", "odp"], "presentation"),
+  ...all(["docx", "doc", "odt", "rtf"], "word"),
+  ...all(["zip", "gz", "tar", "7z"], "zip"),
 ]);
 // An image element runs nothing of an SVG and loads nothing for it.
 const IMAGES = new Set(["png", "jpeg", "gif", "webp", "avif", "bmp", "svg+xml"].map((each) => `image/${each}`));

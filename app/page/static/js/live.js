@@ -1,7 +1,9 @@
 // What screen readers are told: politely what happened, urgently what went wrong.
 
+import { part } from "./dom.js";
+
 function say(id, text) {
-  const region = document.getElementById(id);
+  const region = part(id);
   // The same sentence twice is news the second time, too.
   region.textContent = "";
   setTimeout(() => {

@@ -16,9 +16,24 @@ export class Look {
   /**
    * `source`: what is known of the attachment, at `url`. `settled`: what has become of its text, { state, reason }, once it
    * is no longer being read. `pattern`: the words to mark. `shown()`: the text is there that was read of it.
+   *
+   * @param {{
+   *   source: any,
+   *   url: string,
+   *   settled: Promise<{ state: string, reason: string }>,
+   *   pattern?: RegExp | null,
+   *   signal: AbortSignal,
+   *   shown: () => void,
+   * }} given
    */
-  constructor({ source, url, settled, pattern, signal, shown }) {
-    Object.assign(this, { source, url, settled, pattern, signal, shown });
+  constructor({ source, url, settled, pattern = null, signal, shown }) {
+    this.source = source;
+    this.url = url;
+    this.settled = settled;
+    this.pattern = pattern;
+    this.signal = signal;
+    this.shown = shown;
+    /** @type {TextView | null} */
     this.view = null;
     this.element = h("div", { class: "look" });
     this.show();
@@ -87,7 +102,13 @@ export class Look {
     }
   }
 
-  /** Show the text that a file is, whose first piece is there. `other()`: a later piece is in another encoding. */
+  /**
+   * Show the text that a file is, whose first piece is there. `other()`: a later piece is in another encoding.
+   *
+   * @param {Awaited<ReturnType<typeof piece>>} first
+   * @param {string} encoding
+   * @param {(() => void) | null} [other]
+   */
   original(first, encoding, other = null) {
     const { url, source, pattern, signal } = this;
     const label = T.preview.text(source.name);
@@ -98,6 +119,8 @@ export class Look {
   /**
    * Show what was read of the file. `failed`: what there is to say of the file itself. Where nothing was read, why; or, for a
    * file that has something else to show then, have `otherwise` do it.
+   *
+   * @param {{ failed?: string, otherwise?: (() => void) | null }} [how]
    */
   async read({ failed = "", otherwise = null } = {}) {
     const { source, signal } = this;

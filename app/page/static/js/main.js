@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { Chips } from "./chips.js";
 import { answerToken, askSession, askToken, confirmRemoval } from "./dialogs.js";
-import { h } from "./dom.js";
+import { h, part } from "./dom.js";
 import { Facets } from "./facets.js";
 import { Finding } from "./finding.js";
 import { Frame } from "./frame.js";
@@ -111,7 +111,7 @@ class Page {
       take: (files) => this.take(files),
       hover: (on) => {
         this.frame.over.hidden = !on;
-        this.frame.over.lastChild.textContent = T.upload.into(this.state.session);
+        this.frame.target.textContent = T.upload.into(this.state.session);
       },
       nothing: () => this.tell(T.upload.emptyDrop),
     });
@@ -244,7 +244,7 @@ class Page {
   /** Somebody else is at this window now, or nobody: nothing of what was on screen stays, nor of what was on its way. */
   leave(go) {
     this.uploads.cancelAll();
-    document.getElementById("app").replaceChildren();
+    part("app").replaceChildren();
     go();
   }
 }
@@ -290,7 +290,7 @@ async function begin() {
 
 /** Who is signed in, or null, as soon as the server says so. */
 async function arriving() {
-  const app = document.getElementById("app");
+  const app = part("app");
   for (let wait = 1; ; wait = Math.min(wait * 2, 15)) {
     try {
       const who = await api.whoIsSignedIn();

@@ -16,7 +16,9 @@ let ending = Promise.resolve();
 function library() {
   loaded ??= import(`${LIBRARY}pdf.min.mjs`).then((pdfjs) => {
     let address = WORKER;
-    if (globalThis.trustedTypes) {
+    // Not in every browser yet, nor in what TypeScript knows of them.
+    const { trustedTypes } = /** @type {any} */ (globalThis);
+    if (trustedTypes) {
       const policy = trustedTypes.createPolicy("page", { createScriptURL: (url) => (url === WORKER ? url : "about:invalid") });
       address = policy.createScriptURL(WORKER);
     }

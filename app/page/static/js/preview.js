@@ -56,7 +56,7 @@ export class Preview {
       const found = hit?._source.media_type ? hit : await find(id);
       if (signal.aborted) return;
       if (found === null) this.body.replaceChildren(h("p", {}, T.preview.missing));
-      else this.draw(found, signal, hit);
+      else this.draw(found, signal);
     } catch (error) {
       if (!signal.aborted) this.body.replaceChildren(h("p", {}, sentence(error)));
     }
@@ -144,7 +144,7 @@ export class Preview {
   /** Show what the search on screen found in the attachment that is shown: `hit`, if it found it at all. */
   found(hit) {
     this.hit = hit;
-    if (!this.passages) return;
+    if (!this.passages || !this.look) return;
     const fragments = hit?.highlight?.content ?? [];
     this.look.mark(patternOf(fragments));
     this.passages.hidden = !fragments.length;
@@ -162,11 +162,11 @@ export class Preview {
     if (!file) return null;
     const name = h("bdi", {}, file);
     const go = () => {
-      this.look.reveal(file);
+      this.look?.reveal(file);
       // The text is the first thing here.
       this.body.scrollTop = 0;
     };
-    const place = this.look.has(file)
+    const place = this.look?.has(file)
       ? h("button", { type: "button", class: "way", title: T.preview.reveal(file), on: { click: go } }, name)
       : name;
     return h("p", { class: "inside", dir: "ltr" }, T.search.inside, " ", place);
@@ -174,9 +174,9 @@ export class Preview {
 
   /** Show the file inside that was found first, unless that was shown before. */
   reveal(file) {
-    if (!file || this.revealed === file || !this.look.has(file)) return;
-    this.revealed = file;
     const { look } = this;
+    if (!file || this.revealed === file || !look?.has(file)) return;
+    this.revealed = file;
     look.reveal(file, () => this.look === look && this.revealed === file);
   }
 
@@ -232,7 +232,7 @@ export class Preview {
     const state = found.state in T.preview.extraction ? found.state : "unknown";
     place.textContent = state === "failed" ? whyNot(found.reason) : T.preview.extraction[state];
     set(place, { "data-state": state });
-    if (state !== "pending") this.settle(found);
+    if (state !== "pending") this.settle?.(found);
     else this.timer = setTimeout(() => this.watch(id, place, signal), LOOK);
   }
 }

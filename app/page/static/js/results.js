@@ -30,7 +30,7 @@ export class Results {
     this.element.addEventListener("scroll", withNextFrame(() => this.draw()), { passive: true });
     this.list.addEventListener("keydown", (event) => this.key(event));
     this.list.addEventListener("focusin", (event) => {
-      const row = event.target.closest("li");
+      const row = /** @type {Element} */ (event.target).closest("li");
       if (row) this.current = Number(row.dataset.position);
     });
     new ResizeObserver(() => this.fit()).observe(this.element);
@@ -107,7 +107,11 @@ export class Results {
     this.draw();
   }
 
-  /** What stands below the last row: a node, or nothing. */
+  /**
+   * What stands below the last row: a node, or nothing.
+   *
+   * @param {Node | null} [node]
+   */
   footer(node = null) {
     this.foot.replaceChildren(...(node ? [node] : []));
   }

@@ -44,7 +44,8 @@ export class Sessions {
   }
 
   draw() {
-    const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.session : undefined;
+    const active = document.activeElement;
+    const focused = active instanceof HTMLElement && this.list.contains(active) ? active.dataset.session : undefined;
     const known = this.buckets.map((bucket) => [bucket.key, bucket.doc_count]);
     if (this.current && !known.some(([key]) => key === this.current)) known.unshift([this.current, null]);
     this.list.replaceChildren(

@@ -84,7 +84,7 @@ export function parameters(state) {
   for (const dialect of state.dialect) found.append("dialect", dialect);
   if (state.date) {
     // To the minute, so that the same search has the same address for a while.
-    const moment = Math.floor(Date.now() / 60_000) * 60_000 - DATES.get(state.date) * 86_400_000;
+    const moment = Math.floor(Date.now() / 60_000) * 60_000 - (DATES.get(state.date) ?? 0) * 86_400_000;
     found.set(state.date === "older" ? "created_before" : "created_after", new Date(moment).toISOString());
   }
   if (state.from) found.set("created_after", midnight(state.from));

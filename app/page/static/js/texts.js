@@ -280,7 +280,7 @@ export const T = {
 };
 
 /** Why nothing in a file is found: for a reason that the server gives. */
-export const whyNot = (reason) => T.preview.reasons.get(reason) ?? T.preview.reasons.get("unreadable");
+export const whyNot = (reason) => T.preview.reasons.get(reason) ?? T.preview.reasons.get("unreadable") ?? "";
 
 /** A sentence for what a call met. */
 export function sentence(error) {

@@ -30,9 +30,26 @@ export class TextView {
    * `headings`: [{ at, element, line, path }], elements that belong before a byte, in order; `line` is one that tells the
    * same, `path` what it is to be found by.
    * `changed()`: it is another one by now. `other()`: it turned out not to be in the encoding that it began with.
+   *
+   * @param {{
+   *   path: string,
+   *   first: Awaited<ReturnType<typeof api.piece>>,
+   *   label: string,
+   *   encoding?: string,
+   *   headings?: { at: number, element: HTMLElement, line: string, path?: string }[],
+   *   pattern?: RegExp | null,
+   *   signal: AbortSignal,
+   *   changed: () => void,
+   *   other?: (() => void) | null,
+   * }} given
    */
   constructor({ path, first, label, encoding = UTF8, headings = [], pattern = null, signal, changed, other = null }) {
-    Object.assign(this, { path, headings, pattern, signal, changed, other });
+    this.path = path;
+    this.headings = headings;
+    this.pattern = pattern;
+    this.signal = signal;
+    this.changed = changed;
+    this.other = other;
     this.paths = new Map(headings.filter(({ path }) => path).reverse().map((each) => [each.path, each]));
     this.decoder = new TextDecoder(encoding);
     this.tag = first.tag;
@@ -48,7 +65,7 @@ export class TextView {
     const paper = h("span", { class: "on-paper" }, T.preview.paper);
     this.element = h("div", { class: "pieces" }, this.text, h("p", { class: "quiet small" }, this.said, " ", this.more, paper));
     this.add(first.bytes);
-    this.watcher = new IntersectionObserver((entries) => entries.at(-1).isIntersecting && this.next(), {
+    this.watcher = new IntersectionObserver((entries) => entries.at(-1)?.isIntersecting && this.next(), {
       root: this.text,
       rootMargin: "600px",
     });
@@ -70,13 +87,15 @@ export class TextView {
 
   /** Whether there is a heading to be found by `path`, within what is shown at most. */
   has(path) {
-    return this.paths.has(path) && this.paths.get(path).at < Math.min(this.whole, MOST);
+    const heading = this.paths.get(path);
+    return heading !== undefined && heading.at < Math.min(this.whole, MOST);
   }
 
   /** Scroll the text to the heading of `path`, once all before it is there. `wanted()`: whether it still is to be. */
   async reveal(path, wanted = () => true) {
-    if (!this.has(path)) return;
-    const { at, element } = this.paths.get(path);
+    const heading = this.paths.get(path);
+    if (!heading || !this.has(path)) return;
+    const { at, element } = heading;
     while (!element.isConnected && !this.done && wanted()) {
       const before = this.at;
       await (this.busy ?? this.next());
@@ -120,8 +139,10 @@ export class TextView {
     const end = this.at + bytes.length;
     const last = end >= this.whole || !bytes.length;
     let from = 0;
-    while (this.headings.length && (last || this.headings[0].at < end)) {
-      const heading = this.headings.shift();
+    for (;;) {
+      const [heading] = this.headings;
+      if (!heading || !(last || heading.at < end)) break;
+      this.headings.shift();
       const to = Math.max(from, Math.min(heading.at - this.at, bytes.length));
       this.read(bytes.subarray(from, to));
       this.flush(true);

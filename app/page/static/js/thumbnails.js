@@ -29,6 +29,7 @@ export class Thumbnails {
     this.size = SMALL;
     this.looks = 0;
     this.due = 0;
+    this.moment = 0;
     this.asking = false;
     this.refused = false;
     document.addEventListener("visibilitychange", () => this.plan());
@@ -124,7 +125,7 @@ export class Thumbnails {
     const moment = unknown.length && !this.failing ? soon : Math.max(soon, this.due);
     // While one scrolls on and on, what is on screen is asked for, too.
     if (!idle && this.timer && this.moment <= moment) return;
-    clearTimeout(this.timer);
+    clearTimeout(this.timer ?? undefined);
     this.moment = moment;
     this.timer = idle ? null : setTimeout(() => this.look(), moment - now);
   }

@@ -99,7 +99,7 @@ export class Uploads {
 
   /** Go on, because somebody asked for it or enough time has passed. */
   resume() {
-    clearTimeout(this.timer);
+    clearTimeout(this.timer ?? undefined);
     this.timer = null;
     this.pump();
   }
