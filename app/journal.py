@@ -33,8 +33,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from app.coordination.contract import Hold
+from app.coordination.local.change_lock import ChangeLock
 from app.files import FILE_MODE, FOLDER_MODE, locked, sync_folder, typed_errors
-from app.turnstile import Turnstile
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +58,8 @@ class Entry:
     ids: list[str]
     path: Path
     descriptor: int
-    #: Of the turnstile: while this entry is open, nobody exchanges the index.
-    work: int
+    #: Of the change lock: while this entry is open, nobody exchanges the index.
+    work: Hold | None
     #: Where it goes when it is settled, with its lock; None when it is removed then.
     spares: deque[tuple[Path, int]] | None = None
 
@@ -94,14 +95,14 @@ class Entry:
 
     def close(self) -> None:
         """Let go of the entry; if it was not settled, the next look at the journal takes it up."""
-        descriptors = self.descriptor, self.work
         # First, so that no number is ever closed twice: by then it may be another file's.
-        self.descriptor = self.work = -1
-        for each in descriptors:
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
             # A device that fails says so here too; the descriptor and its lock are gone all the same.
             with contextlib.suppress(OSError):
-                if each >= 0:
-                    os.close(each)
+                os.close(descriptor)
+        if self.work is not None:
+            self.work.close()
 
 
 class Journal:
@@ -111,27 +112,27 @@ class Journal:
         self.folder = root / "journal"
         self._spares: deque[tuple[Path, int]] = deque()
         self._looked = False
-        self._turnstile = Turnstile(root)
+        self._change_lock = ChangeLock(root)
         with typed_errors():
             self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
 
     def begin(self, kind: Kind, ids: list[str], *, durable: bool, alone: bool = False) -> Entry:
         """Write an entry and lock it. `durable`: it must survive a power cut too, not only a killed process. `alone`: the
-        caller has stopped the turnstile, and goes through it with what is left to do.
+        caller holds the change lock exclusively, and holds it shared for what is left to do.
 
         Raises StorageFull or StorageFailed, or IndexUnavailable while the index is being exchanged; then there is no
         entry.
         """
         if alone:
-            return self._begin(kind, ids, durable, -1)
-        work = self._turnstile.enter()
+            return self._begin(kind, ids, durable, None)
+        work = self._change_lock.shared()
         try:
             return self._begin(kind, ids, durable, work)
         except BaseException:
-            os.close(work)
+            work.close()
             raise
 
-    def _begin(self, kind: Kind, ids: list[str], durable: bool, work: int) -> Entry:
+    def _begin(self, kind: Kind, ids: list[str], durable: bool, work: Hold | None) -> Entry:
         path = self.folder / f"{secrets.token_hex(16)}.{kind}"
         # Entries of several files are none to keep: see above.
         spares = self._spares if len(ids) == 1 and not durable else None
@@ -202,7 +203,7 @@ class Journal:
             if path.suffix == ".new" and time.time() - path.stat().st_mtime < NAMING_SECONDS:
                 # Its maker may not have its lock yet, and would lose both file and lock to this look.
                 return None
-            entry = Entry("upload", [], path, -1, self._turnstile.enter(patience=0))
+            entry = Entry("upload", [], path, -1, self._change_lock.shared(patience=0))
             try:
                 entry.descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
                 if not locked(entry.descriptor) or not path.exists():

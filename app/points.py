@@ -20,9 +20,9 @@ import secrets
 import time
 from pathlib import Path
 
+from app.coordination.local.data_folder import exclusive
 from app.errors import PointMissing, TooManyPoints
 from app.files import FOLDER_MODE, Writer, replacing, typed_errors
-from app.root import exclusive
 
 _ID = re.compile(r"[A-Za-z0-9_-]{43}")
 

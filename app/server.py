@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 from app import confined, descriptors
 from app.chats import Chats
+from app.coordination.local import Local
+from app.coordination.local.data_folder import open_data_folder
 from app.errors import IndexUnavailable, InvalidSetting, StoreError, WrongIndex
 from app.exposure import sentences
 from app.extraction.extractor import Extractor
@@ -15,7 +17,6 @@ from app.extraction.queue import Queue
 from app.index.attachments import AttachmentIndex
 from app.monitoring import logs, measures, metrics
 from app.monitoring.metrics import SharedFolder
-from app.root import open_root
 from app.services import services_of
 from app.settings import Settings
 from app.storage.filesystem import Filesystem
@@ -87,17 +88,18 @@ def on_starting(server: Any) -> None:
             server.log.warning("processes that read strangers' files: %s", sentence)
         if (short := descriptors.raise_limit(_in_force).sentence) is not None:
             server.log.warning(short)
-        store_id = open_root(_in_force.data)
-        index = AttachmentIndex(_in_force, store_id)
+        store_id = open_data_folder(_in_force.data)
+        coordination = Local(_in_force.data)
+        index = AttachmentIndex(_in_force, store_id, coordination)
         storage = Filesystem(_in_force.data, reserve=_in_force.disk_reserve)
-        Store(_in_force, storage, index)  # which knows whether the index may be made
+        Store(_in_force, storage, coordination, index)  # which knows whether the index may be made
         if _in_force.extraction == "off":
             # What comes in from now on is in no queue.
             Queue(_in_force.data).forget_scan()
         try:
             index.prepare()
             # Made only when there is a chat, but never somebody else's.
-            Chats(_in_force, store_id, index.connection).check()
+            Chats(_in_force, store_id, index.connection, coordination.change_lock).check()
         except WrongIndex:
             raise
         except IndexUnavailable as error:

@@ -23,13 +23,13 @@ import contextlib
 import functools
 import hashlib
 import logging
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from app.attachment import Attachment, Unread, now
+from app.coordination.contract import Coordination
 from app.document import document_of, extraction_of, inside_of, picture_of, text_of, thumbnail_of
 from app.errors import (
     BytesMissing,
@@ -60,7 +60,6 @@ from app.search.inside import Inside
 from app.settings import Settings
 from app.storage.contract import Artefact, Content, Staged, Storage, Version
 from app.storage.held import HeldContent
-from app.turnstile import Turnstile
 
 log = logging.getLogger(__name__)
 
@@ -103,13 +102,15 @@ class Opened:
 
 
 class Store:
-    """Attachments of all tenants over one storage, one data folder and one index."""
+    """Attachments of all tenants over one storage, one coordination and one index."""
 
-    def __init__(self, settings: Settings, storage: Storage, index: AttachmentIndex) -> None:
+    def __init__(
+        self, settings: Settings, storage: Storage, coordination: Coordination, index: AttachmentIndex
+    ) -> None:
         self.storage = storage
+        self.coordination = coordination
         self.journal = Journal(settings.data)
         self.queue = Queue(settings.data)
-        self._turnstile = Turnstile(settings.data)
         #: Whether this store takes text out of new files, and whether out of images too.
         self.extracts = settings.extraction == "on"
         self.recognition = recognition_installed()
@@ -289,7 +290,7 @@ class Store:
         Raises StorageFull or StorageFailed, IndexUnavailable, IndexRejected or IndexOutcomeUnknown: then some may be
         changed, and what is left to do for these is done by `settle`.
         """
-        with self._turnstile.alone():
+        with self.coordination.change_lock.exclusive():
             going = self.journal.ids("delete")
             changed = [
                 each
@@ -305,12 +306,8 @@ class Store:
             except BaseException:
                 entry.close()
                 raise
-        with contextlib.closing(entry):
-            work = self._turnstile.enter()
-            try:
-                self._finish_change(entry)
-            finally:
-                os.close(work)
+        with contextlib.closing(entry), contextlib.closing(self.coordination.change_lock.shared()):
+            self._finish_change(entry)
         return changed
 
     def _retyped(self, attachment_id: str, media_type: str) -> Attachment | None:

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from app.attachment import now
+from app.coordination.local.data_folder import exclusive, write_durably
 from app.errors import Conflict, NotFound, StorageFailed, Unauthenticated
 from app.files import typed_errors
-from app.root import exclusive, write_durably
 
 SCOPES = ("read", "search", "write", "delete", "admin")
 DEFAULT_TENANT = "default"

@@ -16,6 +16,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app import descriptors, processing
 from app.chats import Chats
+from app.coordination.local import Local
+from app.coordination.local.data_folder import open_data_folder
 from app.dialects import DIALECTS
 from app.dialects.base import Dialect
 from app.errors import NotFound, StoreError
@@ -36,7 +38,6 @@ from app.page.attempts import Attempts
 from app.page.signins import SignIns
 from app.points import Points
 from app.processing import Processing
-from app.root import open_root
 from app.services import Services
 from app.settings import Settings
 from app.storage.filesystem import Filesystem
@@ -97,11 +98,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     Raises InvalidSetting, WrongStore, StorageFailed or StorageFull. Elasticsearch is not asked yet.
     """
     settings = settings or Settings.from_environ(os.environ)
-    store_id = open_root(settings.data)
-    index = AttachmentIndex(settings, store_id)
+    store_id = open_data_folder(settings.data)
+    coordination = Local(settings.data)
+    index = AttachmentIndex(settings, store_id, coordination)
     storage = Filesystem(settings.data, reserve=settings.disk_reserve)
-    store = Store(settings, storage, index)
-    chats = Chats(settings, store_id, index.connection)
+    store = Store(settings, storage, coordination, index)
+    chats = Chats(settings, store_id, index.connection, coordination.change_lock)
     tokens = Tokens(settings.data, settings.api_token)
     sign_ins = SignIns(settings.data, store_id, tokens, settings.sign_in_lifetime)
     points = Points(settings.data, settings.max_points_in_time)

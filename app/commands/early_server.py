@@ -24,7 +24,7 @@ import app.extraction.extractor
 import app.upkeep.reconciler
 import app.wiring
 import app.worker  # noqa: F401
-from app.root import reaching
+from app.coordination.local.data_folder import reaching
 
 
 def main() -> None:

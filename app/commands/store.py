@@ -16,7 +16,6 @@ from app.commands.common import (
     FINDINGS,
     Bar,
     add_data,
-    alone_with_index,
     confirmed,
     open_store,
     run,
@@ -90,9 +89,9 @@ def rebuild(arguments: argparse.Namespace) -> int:
     """Rebuild the index; the exit code."""
     settings = settings_of(arguments)
     store, generations = open_store(settings)
-    with alone_with_index(settings.data), closing(store.index), closing(Bar()) as bar:
+    with store.coordination.maintenance(), closing(store.index), closing(Bar()) as bar:
         store.index.connection.major()
-        work = Rebuild(store.storage, generations, settings.data)
+        work = Rebuild(store.storage, generations, store.coordination.change_lock)
         name = work.run(lambda done, total, documents: bar("folders", done, total))
         bar.close()
         removed = generations.old() if arguments.remove_old else []

@@ -52,7 +52,6 @@ from app.monitoring import measures
 from app.settings import Settings
 from app.storage.contract import StagedText
 from app.store import Store
-from app.turnstile import Turnstile
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +104,7 @@ class Extractor:
         )
         self._controls = Controls(self._limits)
         self._began = time.time()
-        self._turnstile = Turnstile(settings.data)
+        self._change_lock = store.coordination.change_lock
         counts = (settings.extraction_workers, settings.thumbnail_workers, settings.recognition_workers)
         self._lanes = [self._lane(stage, count) for stage, count in zip(STAGES, counts, strict=True)]
         self._stop = threading.Event()
@@ -117,7 +116,7 @@ class Extractor:
 
     def _lane(self, stage: Stage, count: int) -> Lane:
         name = _LANES[stage]
-        slots = Slots(self._queue.folder, count, name)
+        slots = Slots(self._store.coordination.work_slots(count, name))
         turns = Turns(self._queue, slots, self._tenant_of, stage)
         return Lane(f"extractor-{name or 'texts'}", stage, slots, turns, self._queue.fresh[stage])
 
@@ -292,11 +291,8 @@ class Extractor:
 
     @contextlib.contextmanager
     def _change(self) -> Iterator[None]:
-        work = self._turnstile.enter()
-        try:
+        with contextlib.closing(self._change_lock.shared()):
             yield
-        finally:
-            os.close(work)
 
     def _index(self, entry: Entry, attachment: Attachment) -> bool:
         """Make the text searchable; whether nothing is left to do."""

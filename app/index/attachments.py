@@ -20,15 +20,14 @@ from typing import Any, TypeVar
 
 from app import processing
 from app.attachment import Attachment
+from app.coordination.contract import Coordination
 from app.errors import ClientGone, IndexMoved, IndexOutcomeUnknown, IndexUnavailable, SearchTimedOut, StoreError
 from app.index import mappings
 from app.index.connection import Connection, slow_gate, to_json, typed_errors
 from app.index.documents import REMOVAL_VERSION, Documents, Write
 from app.index.envelope import Envelope
 from app.index.gate import Gate, time_left
-from app.index.lane import Lane
 from app.index.refusals import of_error
-from app.index.slots import Slots
 from app.monitoring import measures
 from app.monitoring.observation import request_id
 from app.search.constant import without_statistics
@@ -73,18 +72,18 @@ class Refreshes:
 class AttachmentIndex:
     """One store's documents in Elasticsearch. Creating it connects to nothing, so a server starts without it too."""
 
-    def __init__(self, settings: Settings, store_id: str) -> None:
+    def __init__(self, settings: Settings, store_id: str, coordination: Coordination) -> None:
         self.connection = Connection(settings)
         self.alias = settings.index
         self._store_id = store_id
         self._definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
         self._seconds = settings.elasticsearch_timeout
-        lane = Lane(settings.data / ".bulk.lock")
-        self._documents = Documents(self.connection, self.alias, self._seconds, lane)
+        bulk_lock = coordination.bulk_lock("documents")
+        self._documents = Documents(self.connection, self.alias, self._seconds, bulk_lock)
         text_seconds = LARGE_TIMES * self._seconds
         # Waits for a text of another process as long as leaves the same for its own.
-        lane = Lane(settings.data / ".text.lock", text_seconds / 2)
-        self._texts = Documents(self.connection, self.alias, text_seconds, lane)
+        bulk_lock = coordination.bulk_lock("texts", text_seconds / 2)
+        self._texts = Documents(self.connection, self.alias, text_seconds, bulk_lock)
         # For all who extract, and the reconciler.
         self._text_gate = Gate(text_seconds, settings.extraction_workers + 1, unattended=0.0)
         # Searches that may be slow by their own doing: marks, many hits with large texts, and those that callers wrote.
@@ -93,7 +92,7 @@ class AttachmentIndex:
         self._doubtful_gate = slow_gate(settings, at_once=max(1, settings.web_threads // 4))
         self._envelope = Envelope(self.alias)
         # Of the threads that a node on so many processors searches with, at least one is for what is quick.
-        self._slots = Slots(settings.data, settings.worker_processes * 3 // 2)
+        self._slots = coordination.search_slots(settings.worker_processes * 3 // 2)
         self._scored = without_statistics if settings.scores == "constant" else dict
         #: Where documents are written to; None until it is known that the index is this store's.
         self._target: str | None = None

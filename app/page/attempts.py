@@ -26,9 +26,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from app.coordination.local.data_folder import exclusive
 from app.errors import StoreError
 from app.files import typed_errors
-from app.root import exclusive
 
 #: Seconds over which attempts are counted.
 WINDOW = 60.0

@@ -23,9 +23,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from app.attachment import now
+from app.coordination.local.data_folder import write_durably
 from app.errors import Unauthenticated
 from app.files import FOLDER_MODE, typed_errors
-from app.root import write_durably
 from app.tokens import Token, Tokens
 
 #: Sign-ins that are kept: more browsers than a team has. With more, the oldest of the token that has most of them goes:

@@ -5,7 +5,7 @@ an exchange that is killed has changed nothing but a half-filled index that the 
 
 Uploads and deletes meanwhile change the present generation, not the next one. So what has changed is brought over again
 and again until it is hardly anything. What changed in the last moments is brought while no change is under way
-(app/turnstile.py: they wait, some tenths of a second), and in that stillness the alias moves. Whatever was acknowledged
+(`ChangeLock`: they wait, some tenths of a second), and in that stillness the alias moves. Whatever was acknowledged
 before is in the next generation; whatever comes after is written to it. Journal entries that nobody finished stay, and are
 settled in the next generation.
 
@@ -18,11 +18,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Protocol
 
+from app.coordination.contract import ChangeLock
 from app.index.generations import Generations
-from app.turnstile import Turnstile
 
 #: Fewer changes than this are brought in the stillness; and passes to get there, as a busy store never does.
 FEW = 64
@@ -61,12 +60,12 @@ class Exchange:
     `resumed`: whether a build that was not finished was taken up. `paused`: the seconds in which changes had to wait.
     """
 
-    def __init__(self, generations: Generations, root: Path) -> None:
-        """`root`: the data folder, whose turnstile all who change attachments or chats go through."""
+    def __init__(self, generations: Generations, change_lock: ChangeLock) -> None:
+        """`change_lock`: that which all who change attachments or chats hold."""
         self.resumed = False
         self.paused = 0.0
         self._generations = generations
-        self._root = root
+        self._change_lock = change_lock
 
     def run(self, source: Source, into: str | None = None) -> str:
         """Fill the next generation, or the whole one named `into`, and put it behind the alias; its name.
@@ -92,7 +91,7 @@ class Exchange:
             if source.follow(name) <= FEW:
                 break
         generations.refresh(name)
-        with Turnstile(self._root).alone():
+        with self._change_lock.exclusive():
             began = time.monotonic()
             source.finish(name)
             generations.swap(name)

@@ -12,9 +12,10 @@ import os
 import sys
 from pathlib import Path
 
+from app.coordination.local import Local
+from app.coordination.local.data_folder import open_data_folder
 from app.ids import new_uuid, new_xid
 from app.index.attachments import AttachmentIndex
-from app.root import open_root
 from app.settings import Settings
 from app.storage.filesystem import Filesystem
 from app.store import Draft, Store
@@ -26,8 +27,8 @@ def main(folder: Path) -> None:
     settings = Settings(
         data=folder, index=unique_index(), elasticsearch_url=os.environ["ELASTICSEARCH_URL"], disk_reserve=0
     )
-    index = AttachmentIndex(settings, open_root(folder))
-    store = Store(settings, Filesystem(settings.data), index)
+    index = AttachmentIndex(settings, open_data_folder(folder), Local(folder))
+    store = Store(settings, Filesystem(settings.data), Local(folder), index)
 
     def draft(id: str, name: str, content: bytes, tenant: str, dialect: str, **more: object) -> Draft:
         return Draft(id, name, store.stage([content], 1 << 20), tenant, "owner", dialect, **more)  # type: ignore[arg-type]

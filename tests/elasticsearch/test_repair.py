@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from app.coordination.local import Local
+from app.coordination.local.data_folder import open_data_folder
 from app.errors import NotFound
 from app.ids import new_xid
 from app.index import mappings
 from app.index.attachments import AttachmentIndex
 from app.index.generations import Generations
-from app.root import open_root
 from app.settings import Settings
 from app.storage.contract import Artefact
 from app.storage.filesystem import Filesystem
@@ -38,8 +39,13 @@ def opened(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> 
         elasticsearch_timeout=30.0,
         disk_reserve=0,
     )
-    store_id = open_root(settings.data)
-    store = Store(settings, Filesystem(settings.data), AttachmentIndex(settings, store_id))
+    store_id = open_data_folder(settings.data)
+    store = Store(
+        settings,
+        Filesystem(settings.data),
+        Local(settings.data),
+        AttachmentIndex(settings, store_id, Local(settings.data)),
+    )
     definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
     generations = Generations(store.index.connection, settings.index, definition, store_id)
     store.index.prepare()

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from app.coordination.local import Local
+from app.coordination.local.data_folder import open_data_folder
 from app.errors import IndexUnavailable, NotFound, StorageFailed
 from app.files import sync_folder
 from app.ids import new_xid
 from app.index.attachments import AttachmentIndex
-from app.root import open_root
 from app.settings import Settings
 from app.storage.contract import Artefact
 from app.storage.filesystem import Filesystem
@@ -29,8 +30,8 @@ def store(tmp_path: Path, elasticsearch_url: str) -> Iterator[Store]:
         elasticsearch_timeout=30.0,
         disk_reserve=0,
     )
-    index = AttachmentIndex(settings, open_root(settings.data))
-    yield Store(settings, Filesystem(settings.data), index)
+    index = AttachmentIndex(settings, open_data_folder(settings.data), Local(settings.data))
+    yield Store(settings, Filesystem(settings.data), Local(settings.data), index)
     index.close()
     delete_index(elasticsearch_url, settings.index)
 
@@ -140,7 +141,12 @@ def test_without_elasticsearch_everything_waits(store: Store, tmp_path: Path) ->
     settings = Settings(
         data=tmp_path / "data", index=store.index.alias, elasticsearch_url="http://127.0.0.1:1", disk_reserve=0
     )
-    alone = Store(settings, Filesystem(settings.data), AttachmentIndex(settings, "unknown"))
+    alone = Store(
+        settings,
+        Filesystem(settings.data),
+        Local(settings.data),
+        AttachmentIndex(settings, "unknown", Local(settings.data)),
+    )
     with pytest.raises(IndexUnavailable):
         alone.settle()
     opened = alone.open(kept, TENANT)

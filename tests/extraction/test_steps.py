@@ -18,6 +18,8 @@ import pytest
 import requests
 
 from app.attachment import Attachment, now
+from app.coordination.local import Local
+from app.coordination.local.data_folder import open_data_folder
 from app.document import document_of
 from app.errors import IndexRejected, IndexUnavailable
 from app.extraction import extractor
@@ -26,7 +28,6 @@ from app.extraction.record import Extraction
 from app.ids import new_xid
 from app.index.attachments import LARGE, AttachmentIndex
 from app.index.documents import Write
-from app.root import open_root
 from app.settings import Settings
 from app.storage.contract import Artefact
 from app.storage.filesystem import Filesystem
@@ -46,8 +47,13 @@ def store(tmp_path: Path, elasticsearch_url: str) -> Iterator[Store]:
         elasticsearch_timeout=30.0,
         disk_reserve=0,
     )
-    store_id = open_root(settings.data)
-    store = Store(settings, Filesystem(settings.data), AttachmentIndex(settings, store_id))
+    store_id = open_data_folder(settings.data)
+    store = Store(
+        settings,
+        Filesystem(settings.data),
+        Local(settings.data),
+        AttachmentIndex(settings, store_id, Local(settings.data)),
+    )
     with contextlib.closing(store.index):
         yield store
     delete_index(elasticsearch_url, settings.index)
@@ -380,8 +386,13 @@ def proxied(tmp_path: Path, elasticsearch_url: str) -> Iterator[tuple[Store, Pro
             elasticsearch_timeout=LIMIT,
             disk_reserve=0,
         )
-        store_id = open_root(settings.data)
-        store = Store(settings, Filesystem(settings.data), AttachmentIndex(settings, store_id))
+        store_id = open_data_folder(settings.data)
+        store = Store(
+            settings,
+            Filesystem(settings.data),
+            Local(settings.data),
+            AttachmentIndex(settings, store_id, Local(settings.data)),
+        )
         with contextlib.closing(store.index):
             yield store, proxy
         delete_index(elasticsearch_url, settings.index)

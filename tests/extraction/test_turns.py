@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from app.coordination.local import Local
 from app.extraction import slots, turns
 from app.extraction.queue import Entry, Queue
 from app.extraction.slots import Held, Slot, Slots
@@ -27,7 +28,7 @@ class Place:
 
     def __init__(self, root: Path, count: int) -> None:
         self.queue = Queue(root)
-        self.slots = Slots(self.queue.folder, count)
+        self.slots = Slots(Local(root).work_slots(count))
         self.turns = self.another()
         self.stack = contextlib.ExitStack()
 
@@ -310,12 +311,12 @@ def test_it_is_stopped_and_read_to_its_end_later(start_server: ServerFactory) ->
 
 
 def slots_held(server: Server) -> int:
-    return sum(each.tenant is not None for each in Slots(server.data / "extraction", 2).held())
+    return sum(each.tenant is not None for each in Slots(Local(server.data).work_slots(2)).held())
 
 
 def test_pictures_have_a_lane_of_their_own(place: Place, tmp_path: Path) -> None:
     """Their entries are no business of the other lane, whose slots they don't take; they come over when it says so."""
-    slots = Slots(place.queue.folder, 1, "pictures")
+    slots = Slots(Local(tmp_path).work_slots(1, "pictures"))
     pictures = Turns(place.queue, slots, lambda attachment_id: "of-the-record", "recognition")
     (scan,) = place.add("a", left=("recognition",))
     (text,) = place.add("a")

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import requests
 
-from app.root import reaching
+from app.coordination.local.data_folder import reaching
 from app.settings import Settings
 from app.tokens import DEFAULT_TENANT, SCOPES, Tokens
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from app import journal as module
+from app.coordination.local import Local
 from app.errors import StorageFailed
 from app.journal import MOST_SPARES, Journal
-from app.turnstile import Turnstile
 from tests.support.descriptors import below
 
 ROOT = Path(__file__).parents[2]
@@ -176,7 +176,7 @@ def test_what_cannot_be_read_keeps_nothing_from_being_decided(tmp_path: Path) ->
         assert taken.ids == ["a"]
         taken.close()
         assert below(tmp_path) == held
-    with Turnstile(tmp_path).alone():
+    with Local(tmp_path).change_lock.exclusive():
         pass
 
 
@@ -184,7 +184,7 @@ def test_an_entry_closes_its_descriptors_once(tmp_path: Path) -> None:
     """By the second time their numbers may be other files'."""
     for _ in range(100):
         entry = Journal(tmp_path).begin("upload", ["a"], durable=False)
-        numbers = entry.descriptor, entry.work
+        numbers = entry.descriptor, entry.work._descriptor
         entry.close()
         others = [os.open(tmp_path, os.O_RDONLY) for _ in numbers]
         if set(others) == set(numbers):

@@ -44,7 +44,7 @@ def exclusive(path: Path, mode: int = FILE_MODE) -> Iterator[int]:
         yield file.fileno()
 
 
-def open_root(root: Path) -> str:
+def open_data_folder(root: Path) -> str:
     """The id of the store in `root`; an empty or missing folder becomes a store, closed to others.
 
     Raises WrongStore when it holds something else or a newer format, StorageFailed or StorageFull.

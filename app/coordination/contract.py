@@ -1,0 +1,132 @@
+"""What the processes of a store agree by. All other rooms name `Coordination` and what is in here, and no
+implementation.
+
+What holds for all methods:
+
+* **Errors** are StorageFull (there is no room) and StorageFailed (anything else that the medium says), and those that a
+  method names. Where a method says that it is a courtesy, a medium that fails stops nobody.
+* **Held** is what a `Hold`, a slot, an entry or a claim is until it is closed, by one process. It ends with its process
+  however that ends, also by a kill, and whoever comes next finds what was said by then; nobody has to clear it away. It
+  is passed on to no process that is started meanwhile.
+* **Several at once**: any number of threads and processes. Two threads of a process are to each other as two processes
+  are. What is held is of one thread at a time.
+* **Atomic**: whoever reads finds all of an old content or all of a new one, except where a method says otherwise.
+* **Durable** is only what a method calls so: it is still there when the power goes right after it has returned.
+  Everything else survives the end of any process, and may be lost with the power.
+* **Nothing leaves** but values: no path and no descriptor. The name that a thing has for people is told, and means
+  nothing else.
+
+Rejected: docs/adr/0020-coordination-contract.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any, Literal, Protocol
+
+Json = dict[str, Any]
+
+#: Seconds that a change waits for somebody to have been alone, before it is refused with 503.
+PATIENCE = 3.0
+
+#: What goes to the index in bulks of its own.
+Bulks = Literal["documents", "texts"]
+
+
+class Hold(Protocol):
+    """Something that is held until it is closed."""
+
+    def close(self) -> None:
+        """Let go. Twice is no error."""
+
+
+class ChangeLock(Protocol):
+    """Held shared by whoever changes attachments or chats, and exclusively by who must be alone for a moment: who puts
+    another index in the place of the present one, or writes records anew. Neither keeps out the other for ever."""
+
+    def shared(self, patience: float = PATIENCE) -> Hold:
+        """Begin a change. `patience`: seconds to wait while somebody is alone. May be held again inside a change, also
+        while somebody waits to be alone. Raises IndexUnavailable after that time, StorageFull or StorageFailed: then
+        nothing is held."""
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Within it nobody holds it, and who began a change before it has ended that. Waits until that is so, keeping
+        new changes out for a second at most at a time. Not to be entered inside a change. Raises StorageFull or
+        StorageFailed."""
+
+
+class BulkLock(Protocol):
+    """One bulk at a time, of all processes that write to one index. Of one thread of a process at a time.
+
+    It is a courtesy: whoever has waited for as long as a bulk takes goes all the same, and so does whoever can't ask.
+    So a process that stands still within it delays each bulk of the others by that much, and stops none.
+    """
+
+    def held(self) -> AbstractContextManager[None]:
+        """Within it others wait. Waits until nobody else is in it, or long enough; raises nothing."""
+
+
+class SearchSlots(Protocol):
+    """So many places for searches that may take long, of all processes together."""
+
+    def place(self, left: Callable[[], float]) -> AbstractContextManager[ExitStack]:
+        """Wait for a free place and hold it. `left`: seconds that are left; what it raises when none are ends the wait.
+        Whoever takes what is in the stack that is handed out (`pop_all`) holds the place on. It is a courtesy: where
+        nobody can say which places are free, nobody waits."""
+
+
+class WorkSlot(Protocol):
+    """A slot that is held until it is closed."""
+
+    @property
+    def number(self) -> int:
+        """Which one it is, from 0."""
+
+    def say(self, content: Json) -> None:
+        """Tell the others what is done in it, in the place of what was said before. Who reads it at this very moment
+        may find nothing. Raises StorageFull or StorageFailed."""
+
+    def close(self) -> None:
+        """Let go of it, and of what was said. Twice is no error."""
+
+
+class WorkSlots(Protocol):
+    """So many slots for work that takes long, of all processes together. `count`: how many; those who use the same
+    slots say the same number."""
+
+    @property
+    def count(self) -> int: ...
+
+    def free(self) -> AbstractContextManager[WorkSlot | None]:
+        """One of them, held within the block, in which nothing was said yet; None when others have all. Waits for
+        nobody. Raises StorageFull or StorageFailed."""
+
+    def said(self, besides: int | None = None) -> list[Json]:
+        """What was said last in each slot that somebody has; empty where nothing was. What a killed process said counts
+        for nothing. `besides`: the number of one that is left out. Raises StorageFailed."""
+
+    def turn(self) -> AbstractContextManager[Json]:
+        """Be the only one within the block, waiting for it; what is handed out is what the last one left there, empty
+        at first or when it is damaged, and kept as it is at the end of a block that fails not. Not durable, and whoever
+        is killed while it is written leaves it empty. Raises StorageFull or StorageFailed."""
+
+
+class Coordination(Protocol):
+    """Everything that the processes of one store agree by. Making it does nothing."""
+
+    @property
+    def change_lock(self) -> ChangeLock: ...
+
+    def bulk_lock(self, bulks: Bulks, patience: float | None = None) -> BulkLock:
+        """The lock of these bulks, for one that sends them. `patience`: seconds that anybody waits at most, where it is
+        no matter of moments; None: about as long as its own bulks take."""
+
+    def search_slots(self, count: int) -> SearchSlots: ...
+
+    def work_slots(self, count: int, name: str = "") -> WorkSlots:
+        """`name`: of slots apart from others, each with a turn of its own; letters of ASCII."""
+
+    def maintenance(self) -> AbstractContextManager[None]:
+        """Within it no other command changes the indices of this store. Waits for nobody. Raises Conflict when one is
+        at it, StorageFull or StorageFailed."""

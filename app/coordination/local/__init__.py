@@ -1,0 +1,52 @@
+"""Coordination of the processes of one machine: files in the data folder, and their locks (flock), which end with a process.
+
+docs/format.md describes what lies where. Each thing has a module; `Local` puts them together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.coordination.contract import Bulks
+from app.coordination.local.bulk_lock import BulkLock
+from app.coordination.local.change_lock import ChangeLock
+from app.coordination.local.search_slots import SearchSlots
+from app.coordination.local.work_slots import WorkSlots
+from app.errors import Conflict
+from app.files import FILE_MODE, locked, typed_errors
+
+_BULK_LOCKS: dict[Bulks, str] = {"documents": ".bulk.lock", "texts": ".text.lock"}
+
+
+class Local:
+    """That of the store in a data folder. Keeps `app.coordination.contract.Coordination`."""
+
+    def __init__(self, root: Path) -> None:
+        """`root`: the data folder."""
+        self.root = root
+
+    @functools.cached_property
+    def change_lock(self) -> ChangeLock:
+        return ChangeLock(self.root)
+
+    def bulk_lock(self, bulks: Bulks, patience: float | None = None) -> BulkLock:
+        return BulkLock(self.root / _BULK_LOCKS[bulks], patience)
+
+    def search_slots(self, count: int) -> SearchSlots:
+        return SearchSlots(self.root, count)
+
+    def work_slots(self, count: int, name: str = "") -> WorkSlots:
+        return WorkSlots(self.root / "extraction", count, name)
+
+    @contextlib.contextmanager
+    def maintenance(self) -> Iterator[None]:
+        with typed_errors():
+            descriptor = os.open(self.root / ".rebuild.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        with open(descriptor, "ab"):
+            if not locked(descriptor):
+                raise Conflict("another rebuild or migration of this store is running")
+            yield
