@@ -29,7 +29,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from app.attachment import Attachment, Unread, now
-from app.coordination.contract import Coordination
+from app.coordination.contract import Coordination, Entry
 from app.document import document_of, extraction_of, inside_of, picture_of, text_of, thumbnail_of
 from app.errors import (
     BytesMissing,
@@ -53,7 +53,6 @@ from app.extraction.record import NO_READERS_DOING, Extraction
 from app.extraction.thumbnail import Thumbnail
 from app.ids import is_id
 from app.index.attachments import AttachmentIndex
-from app.journal import Entry, Journal
 from app.mediatype import detect
 from app.monitoring import measures
 from app.search.inside import Inside
@@ -109,7 +108,7 @@ class Store:
     ) -> None:
         self.storage = storage
         self.coordination = coordination
-        self.journal = Journal(settings.data)
+        self.journal = coordination.journal
         self.queue = Queue(settings.data)
         #: Whether this store takes text out of new files, and whether out of images too.
         self.extracts = settings.extraction == "on"
@@ -350,7 +349,7 @@ class Store:
                     if isinstance(error, IndexUnavailable) and not isinstance(error, IndexIncomplete):
                         raise
                     # One that can't be decided (a damaged record, a refused document) must not keep the others from it.
-                    log.error("journal entry %s is still undecided: %s", entry.path.name, error)
+                    log.error("journal entry %s is still undecided: %s", entry.name, error)
                 else:
                     decided += 1
         return decided

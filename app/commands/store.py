@@ -53,7 +53,12 @@ def verify(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     store, generations = open_store(settings)
     checker = Checker(
-        store.storage, generations, settings.data, grace=settings.grace_time, read_data=arguments.read_data
+        store.storage,
+        store.coordination,
+        store.queue,
+        generations,
+        grace=settings.grace_time,
+        read_data=arguments.read_data,
     )
     part, parts = arguments.subset
     repairable: list[Finding] = []
@@ -67,7 +72,7 @@ def verify(arguments: argparse.Namespace) -> int:
         bar.close()
         repaired = 0
         if repairable and _told(repairable, arguments):
-            repair = Repair(store, checker, settings.data, grace=settings.grace_time)
+            repair = Repair(store, checker, grace=settings.grace_time)
             repaired = sum(repair.repair(each) for each in repairable)
     counts = {"findings": total, "repaired": repaired}
     counts |= {"attachments": checker.attachments, "documents": checker.documents}

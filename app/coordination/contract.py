@@ -21,14 +21,18 @@ Rejected: docs/adr/0020-coordination-contract.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 Json = dict[str, Any]
 
 #: Seconds that a change waits for somebody to have been alone, before it is refused with 503.
 PATIENCE = 3.0
+
+#: What an entry of the journal is about.
+Kind = Literal["upload", "delete", "change"]
 
 #: What goes to the index in bulks of its own.
 Bulks = Literal["documents", "texts"]
@@ -112,6 +116,76 @@ class WorkSlots(Protocol):
         is killed while it is written leaves it empty. Raises StorageFull or StorageFailed."""
 
 
+class Entry(Protocol):
+    """One undecided piece of work, held until it is closed or settled; by then the change lock is held shared, too, but
+    for one that was begun `alone`. `ids`: of the attachments that it is about."""
+
+    @property
+    def kind(self) -> Kind: ...
+
+    @property
+    def ids(self) -> list[str]: ...
+
+    @property
+    def name(self) -> str:
+        """For people."""
+
+    def settled(self, *, durable: bool = False) -> None:
+        """The work is decided: the entry goes. Raises nothing: where it can't be removed, it is decided once more,
+        which does no harm.
+
+        `durable`: not even a power cut brings it back, or what it brings back stands for nothing. An upload of several
+        files needs that: once one of them is deleted, its entry would say that the others are half an upload.
+        """
+
+    def close(self) -> None:
+        """Let go of the entry; if it was not settled, it is undecided, and the next look at the journal takes it up.
+        Twice is no error."""
+
+
+class Journal(Protocol):
+    """What is under way and not yet decided, so that whatever is killed and whenever, somebody can finish it.
+
+    An entry is there before the first effect of an upload or a delete and goes after the last. It is held by whoever
+    works on it: one that nobody holds has lost its worker, or was left on purpose because Elasticsearch did not say
+    what it did.
+    """
+
+    def begin(self, kind: Kind, ids: list[str], *, durable: bool, alone: bool = False) -> Entry:
+        """Write an entry and hold it, whole or not at all: nobody ever sees a part of it, or one without its holder.
+        `durable`: it is durable before this returns. `alone`: the caller holds the change lock exclusively, and holds
+        it shared for what is left to do.
+
+        Raises StorageFull or StorageFailed, or IndexUnavailable while the index is being exchanged; then there is no
+        entry.
+        """
+
+    def count(self) -> int:
+        """How many entries there are, those at work among them. Raises StorageFailed."""
+
+    def ids(self, kind: Kind | None = None) -> set[str]:
+        """The ids of all entries, held or not: what index and files say of these is not decided. An entry that comes or
+        goes meanwhile may be among them. `kind`: only those of such entries. Raises StorageFull or StorageFailed."""
+
+    def abandoned(self) -> Iterator[Entry]:
+        """The entries that nobody holds, each held for the caller, who settles or closes it: of several who look at
+        once, one has it. One that can't be read keeps nobody from the others.
+
+        Raises IndexUnavailable while the index is being exchanged, StorageFull or StorageFailed.
+        """
+
+    def undecided(self) -> list[str]:
+        """The names of the entries that nobody holds, in their order; changes nothing. Raises StorageFailed."""
+
+
+@dataclass(frozen=True)
+class Stray:
+    """Something that does not belong where it is, or a temporary thing that nobody needs."""
+
+    name: str
+    temporary: bool
+
+
 class Coordination(Protocol):
     """Everything that the processes of one store agree by. Making it does nothing."""
 
@@ -125,8 +199,27 @@ class Coordination(Protocol):
     def search_slots(self, count: int) -> SearchSlots: ...
 
     def work_slots(self, count: int, name: str = "") -> WorkSlots:
-        """`name`: of slots apart from others, each with a turn of its own; letters of ASCII."""
+        """`name`: of slots apart from others, each with a turn of its own; letters of ASCII. Raises StorageFull or
+        StorageFailed where room for them has to be made."""
+
+    @property
+    def journal(self) -> Journal:
+        """One for a process. Raises StorageFull or StorageFailed the first time, where room for it has to be made."""
 
     def maintenance(self) -> AbstractContextManager[None]:
         """Within it no other command changes the indices of this store. Waits for nobody. Raises Conflict when one is
         at it, StorageFull or StorageFailed."""
+
+    # What a killed process, an earlier version or somebody's hand left behind
+
+    def strays(self, grace: float) -> Iterator[Stray]:
+        """What lies beside all this and should not: temporary things that were written longer than `grace` seconds ago
+        and that nobody holds, and what is not of the store. Raises StorageFailed."""
+
+    def holds(self, name: str) -> bool:
+        """Whether there is anything under the name of a temporary stray or an entry of the journal. Raises ValueError
+        for any other, StorageFailed."""
+
+    def remove_leftover(self, name: str, grace: float) -> None:
+        """Remove a temporary stray, unless it was written less than `grace` seconds ago or somebody holds it. Raises
+        ValueError for any other name, StorageFailed."""

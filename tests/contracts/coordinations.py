@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -103,6 +104,16 @@ class OnOneMachine:
         assert status in (0, -9)
         return status == -9
 
+    def damage(self, name: str) -> None:
+        """Have what lies under a name that was told be unreadable."""
+        path = self.folder / name
+        path.unlink()
+        path.mkdir()
+
+    def intrude(self, name: str) -> None:
+        """Put something there that is not of the store."""
+        (self.folder / name).touch()
+
     def held(self) -> int:
         """How many things this process holds of the medium: descriptors."""
         return len(below(self.folder))
@@ -135,4 +146,39 @@ class OnOneMachine:
             os.rename(aside, self.folder)
 
 
+class OnDevice(OnOneMachine):
+    """The same on a device of its own, whose power can be cut. Needs root."""
+
+    def __init__(self, folder: Path) -> None:
+        self._image = folder.with_name("image")
+        self._disk = folder.with_name("disk")
+        self._stack = contextlib.ExitStack()
+        with self._image.open("wb") as file:
+            file.truncate(8 * 1024 * 1024)
+        subprocess.run(["mkfs.ext4", "-q", str(self._image)], check=True)
+        self._disk.mkdir()
+        # Nothing is written by the clock, only by fsync.
+        self._stack.enter_context(mounted("-o", "loop,commit=600,noatime", str(self._image), on=self._disk))
+        super().__init__(self._disk / "data")
+        self.sync()
+
+    def sync(self) -> None:
+        """Have all that is there be durable."""
+        subprocess.run(["sync", "--file-system", str(self._disk)], check=True)
+
+    @contextlib.contextmanager
+    def after_power_cut(self) -> Iterator[Coordination]:
+        """What there would be had the power gone just now: a copy of the device, without what only the kernel knew."""
+        copy, after = self._image.with_name("copy"), self._image.with_name("after")
+        shutil.copyfile(self._image, copy)
+        after.mkdir(exist_ok=True)
+        with mounted("-o", "loop", str(copy), on=after):
+            yield Local(after / "data")
+
+    def close(self) -> None:
+        self._stack.close()
+
+
 COORDINATIONS = {"local": OnOneMachine}
+#: Those that have something to lose with the power.
+WITH_POWER = {"local": OnDevice}

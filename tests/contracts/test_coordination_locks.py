@@ -7,24 +7,20 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from app.coordination.contract import Coordination
 from app.errors import Conflict, IndexUnavailable, StorageFailed, StorageFull
-from tests.contracts.coordinations import COORDINATIONS, OnOneMachine
+from tests.contracts.coordinations import OnOneMachine
 
 # What tells two waits apart: one that is over at once, and one that is not over while a test looks on.
 LOOK = 0.2
 
 
-@pytest.fixture(params=COORDINATIONS)
-def medium(request: pytest.FixtureRequest, tmp_path: Path) -> OnOneMachine:
-    made: OnOneMachine = COORDINATIONS[request.param](tmp_path / "data")
-    # Where the queue of extraction is, which makes it.
-    (made.folder / "extraction").mkdir()
-    return made
+@pytest.fixture
+def medium(coordinated: OnOneMachine) -> OnOneMachine:
+    return coordinated
 
 
 @pytest.fixture
@@ -212,18 +208,19 @@ def test_a_medium_that_is_gone(medium: OnOneMachine, kind: str) -> None:
 @pytest.mark.needs("root")
 def test_a_read_only_medium(medium: OnOneMachine) -> None:
     coordination = medium.another()
+    slots = coordination.work_slots(1)
     with medium.read_only():
         with pytest.raises(StorageFailed):
             coordination.change_lock.shared(0)
         with pytest.raises(StorageFailed), coordination.change_lock.exclusive():
             pass
-        with pytest.raises(StorageFailed), coordination.work_slots(1).free():
+        with pytest.raises(StorageFailed), slots.free():
             pass
         with pytest.raises(StorageFailed), coordination.maintenance():
             pass
         with coordination.bulk_lock("documents").held(), coordination.search_slots(1).place(over):
             pass
-        assert coordination.work_slots(1).said() == []
+        assert slots.said() == []
     assert medium.held() == 0
 
 

@@ -49,7 +49,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> 
     definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
     generations = Generations(store.index.connection, settings.index, definition, store_id)
     store.index.prepare()
-    yield store, Checker(store.storage, generations, settings.data, grace=GRACE)
+    yield store, Checker(store.storage, store.coordination, store.queue, generations, grace=GRACE)
     store.index.close()
     delete_index(elasticsearch_url, settings.index)
 
@@ -80,7 +80,7 @@ def found(checker: Checker, code: str) -> Finding:
 
 def repaired(opened: tuple[Store, Checker], finding: Finding) -> bool:
     store, checker = opened
-    return Repair(store, checker, data_of(store), grace=GRACE).repair(finding)
+    return Repair(store, checker, grace=GRACE).repair(finding)
 
 
 def test_bytes_whose_record_is_back(opened: tuple[Store, Checker]) -> None:

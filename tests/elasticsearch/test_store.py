@@ -185,7 +185,7 @@ def test_the_entry_of_a_finished_upload_of_several_files_is_gone_for_good(
         gone.append(folder == store.journal.folder and store.journal.count() == 0)
         sync_folder(folder)
 
-    monkeypatch.setattr("app.journal.sync_folder", sync)
+    monkeypatch.setattr("app.coordination.local.journal.sync_folder", sync)
     assert store.settle() == 1
     assert gone[-1:] == [True]
 

@@ -11,13 +11,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.coordination.contract import Bulks
+from app.coordination.contract import Bulks, Stray
 from app.coordination.local.bulk_lock import BulkLock
 from app.coordination.local.change_lock import ChangeLock
+from app.coordination.local.folder import Folder
+from app.coordination.local.journal import Journal
 from app.coordination.local.search_slots import SearchSlots
 from app.coordination.local.work_slots import WorkSlots
 from app.errors import Conflict
-from app.files import FILE_MODE, locked, typed_errors
+from app.files import FILE_MODE, FOLDER_MODE, locked, typed_errors
 
 _BULK_LOCKS: dict[Bulks, str] = {"documents": ".bulk.lock", "texts": ".text.lock"}
 
@@ -28,6 +30,7 @@ class Local:
     def __init__(self, root: Path) -> None:
         """`root`: the data folder."""
         self.root = root
+        self._folder = Folder(root)
 
     @functools.cached_property
     def change_lock(self) -> ChangeLock:
@@ -40,7 +43,23 @@ class Local:
         return SearchSlots(self.root, count)
 
     def work_slots(self, count: int, name: str = "") -> WorkSlots:
-        return WorkSlots(self.root / "extraction", count, name)
+        folder = self.root / "extraction"
+        with typed_errors():
+            folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        return WorkSlots(folder, count, name)
+
+    @functools.cached_property
+    def journal(self) -> Journal:
+        return Journal(self.root)
+
+    def strays(self, grace: float) -> Iterator[Stray]:
+        return self._folder.strays(grace)
+
+    def holds(self, name: str) -> bool:
+        return self._folder.holds(name)
+
+    def remove_leftover(self, name: str, grace: float) -> None:
+        self._folder.remove_leftover(name, grace)
 
     @contextlib.contextmanager
     def maintenance(self) -> Iterator[None]:

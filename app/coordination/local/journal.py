@@ -1,8 +1,4 @@
-"""What is under way and not yet decided, so that whatever is killed and whenever, somebody can finish it.
-
-An entry is a small file, created before the first effect of an upload or a delete and removed after the last. Its lock is
-held by whoever works on it and goes with the process: an entry that can be locked has lost its worker, or was left on
-purpose because Elasticsearch did not say what it did. `Store.settle` decides such entries.
+"""The journal: a small file for each entry, whose lock is held by whoever works on it and goes with the process.
 
     <root>/journal/<random>.upload    {"ids": [...]}: committed when every id has its record, else to be undone
     <root>/journal/<random>.delete    {"ids": [...]}: to be finished
@@ -31,15 +27,13 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from app.coordination.contract import Hold
+from app.coordination.contract import Hold, Kind
 from app.coordination.local.change_lock import ChangeLock
+from app.coordination.local.folder import Folder
 from app.files import FILE_MODE, FOLDER_MODE, locked, sync_folder, typed_errors
 
 log = logging.getLogger(__name__)
-
-Kind = Literal["upload", "delete", "change"]
 
 _KINDS: dict[str, Kind] = {".upload": "upload", ".delete": "delete", ".change": "change"}
 
@@ -63,12 +57,11 @@ class Entry:
     #: Where it goes when it is settled, with its lock; None when it is removed then.
     spares: deque[tuple[Path, int]] | None = None
 
-    def settled(self, *, durable: bool = False) -> None:
-        """The work is decided: the entry goes. A failure to remove it is no error: settling twice does no harm.
+    @property
+    def name(self) -> str:
+        return self.path.name
 
-        `durable`: not even a power cut brings it back. An upload of several files needs that: once one of them is
-        deleted, its entry would say that the others are half an upload.
-        """
+    def settled(self, *, durable: bool = False) -> None:
         try:
             if self.descriptor >= 0 and self.spares is not None and len(self.spares) < MOST_SPARES:
                 spare = self.path.with_suffix(".spare")
@@ -94,7 +87,6 @@ class Entry:
             log.error("journal entry %s could not be emptied either: %s", self.path.name, error.strerror)
 
     def close(self) -> None:
-        """Let go of the entry; if it was not settled, the next look at the journal takes it up."""
         # First, so that no number is ever closed twice: by then it may be another file's.
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
@@ -113,16 +105,11 @@ class Journal:
         self._spares: deque[tuple[Path, int]] = deque()
         self._looked = False
         self._change_lock = ChangeLock(root)
+        self._root = Folder(root)
         with typed_errors():
             self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
 
     def begin(self, kind: Kind, ids: list[str], *, durable: bool, alone: bool = False) -> Entry:
-        """Write an entry and lock it. `durable`: it must survive a power cut too, not only a killed process. `alone`: the
-        caller holds the change lock exclusively, and holds it shared for what is left to do.
-
-        Raises StorageFull or StorageFailed, or IndexUnavailable while the index is being exchanged; then there is no
-        entry.
-        """
         if alone:
             return self._begin(kind, ids, durable, None)
         work = self._change_lock.shared()
@@ -177,15 +164,10 @@ class Journal:
         return path, descriptor
 
     def count(self) -> int:
-        """How many entries there are, those at work among them. Raises StorageFailed."""
         with typed_errors():
             return sum(not name.endswith(".spare") for name in os.listdir(self.folder))
 
     def abandoned(self) -> Iterator[Entry]:
-        """The entries that nobody works on, each locked for the caller, who settles or closes it.
-
-        Raises IndexUnavailable while the index is being exchanged, StorageFull or StorageFailed.
-        """
         with typed_errors():
             names = sorted(os.listdir(self.folder))
         # What a process leaves behind that ended is removed at the first look of the one that takes its place.
@@ -232,10 +214,6 @@ class Journal:
         return entry
 
     def ids(self, kind: Kind | None = None) -> set[str]:
-        """The ids of all entries, under way and abandoned: what index and files say of these is not decided.
-
-        `kind`: only those of such entries. Raises StorageFull or StorageFailed.
-        """
         found: set[str] = set()
         with typed_errors():
             names = os.listdir(self.folder)
@@ -246,3 +224,6 @@ class Journal:
             with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
                 found.update(json.loads((self.folder / name).read_bytes())["ids"])
         return found
+
+    def undecided(self) -> list[str]:
+        return self._root.undecided()
