@@ -9,7 +9,7 @@ from flask import Flask, current_app
 from app.chats import Chats
 from app.page.attempts import Attempts
 from app.page.signins import SignIns
-from app.points import Points
+from app.points_in_time import PointsInTime
 from app.settings import Settings
 from app.store import Store
 from app.tokens import Tokens
@@ -26,7 +26,7 @@ class Services:
     chats: Chats
     sign_ins: SignIns
     attempts: Attempts
-    points: Points
+    points: PointsInTime
     watchers: Watchers
 
     def bind(self, app: Flask) -> None:

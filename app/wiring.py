@@ -36,7 +36,7 @@ from app.page import cookie
 from app.page import routes as page
 from app.page.attempts import Attempts
 from app.page.signins import SignIns
-from app.points import Points
+from app.points_in_time import PointsInTime
 from app.processing import Processing
 from app.services import Services
 from app.settings import Settings
@@ -104,10 +104,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     storage = Filesystem(settings.data, reserve=settings.disk_reserve)
     store = Store(settings, storage, coordination, index)
     chats = Chats(settings, store_id, index.connection, coordination.change_lock)
-    tokens = Tokens(settings.data, settings.api_token)
-    sign_ins = SignIns(settings.data, store_id, tokens, settings.sign_in_lifetime)
-    points = Points(settings.data, settings.max_points_in_time)
-    attempts = Attempts(settings.data, settings.sign_in_failures)
+    tokens = Tokens(coordination.tokens, settings.api_token)
+    sign_ins = SignIns(coordination.sign_ins, store_id, tokens, settings.sign_in_lifetime)
+    points = PointsInTime(coordination.points_in_time, settings.max_points_in_time)
+    attempts = Attempts(coordination.sign_in_attempts(settings.sign_in_failures))
     places = Places(descriptors.in_force(settings).websockets, settings.max_tenant_websockets)
     watchers = Watchers(settings.git_memory, places)
     services = Services(settings, store, tokens, chats, sign_ins, attempts, points, watchers)

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+from app.coordination.local import Local
 from app.coordination.local.data_folder import open_data_folder, telling_node_url
 from app.embedded_node import EmbeddedNode
 from app.embedded_node.artifacts import ArtifactError
@@ -232,7 +233,7 @@ def run(host: str, port: int, data: Path, heap: str) -> int:
     environment = _environment(data)
     settings = Settings.from_environ(environment)
     open_data_folder(data)
-    token = None if settings.api_token else Tokens(data).create_first()
+    token = None if settings.api_token else Tokens(Local(data).tokens).create_first()
     compile_application()
     with contextlib.ExitStack() as stack:
         node = None

@@ -21,18 +21,23 @@ Rejected: docs/adr/0020-coordination-contract.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 Json = dict[str, Any]
+#: What tells a content from one that is written later; never from one before it.
+Version = Hashable
 
 #: Seconds that a change waits for somebody to have been alone, before it is refused with 503.
 PATIENCE = 3.0
 
 #: What an entry of the journal is about.
 Kind = Literal["upload", "delete", "change"]
+
+#: Groups of clients whose moments are kept.
+RECORDS = 16384
 
 #: What goes to the index in bulks of its own.
 Bulks = Literal["documents", "texts"]
@@ -178,6 +183,84 @@ class Journal(Protocol):
         """The names of the entries that nobody holds, in their order; changes nothing. Raises StorageFailed."""
 
 
+class Shared(Protocol):
+    """One small content that all processes share: the tokens."""
+
+    def version(self) -> Version | None:
+        """What the content is known by as long as it is not written anew; None when it never was. Cheap: it is asked
+        with every request. Raises StorageFailed."""
+
+    def read(self) -> bytes | None:
+        """All of it, of the version that was told last, or a later one; None when it was never written. Raises
+        StorageFailed."""
+
+    def change(self, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Replace the content by what `change` makes of it, durably; None leaves it as it is. Of several changes each
+        is made of what the one before has left. `change` may be called more than once, of which the last one counts;
+        what it raises goes through, and nothing is changed. Raises StorageFull or StorageFailed: then it is the old or
+        the new content."""
+
+
+class SignIns(Protocol):
+    """Small records by name: who is signed in. A name is 64 hex digits in lower case, drawn at random; any other is a
+    ValueError before anything is done."""
+
+    def add(self, name: str, content: bytes) -> None:
+        """A new record, durably. Raises StorageFull or StorageFailed: then there is none, or it is whole."""
+
+    def read(self, name: str) -> bytes | None:
+        """None where there is no such record. Raises StorageFailed."""
+
+    def remove(self, name: str) -> None:
+        """From here on nobody reads it. What is not there is no error. Raises StorageFailed."""
+
+    def written(self) -> dict[str, float]:
+        """The names of all records, and when each was written (seconds since 1970); of those that come or go meanwhile,
+        any. Raises StorageFailed."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """`until`: seconds since 1970."""
+
+    content: bytes
+    until: float
+
+
+class PointsInTime(Protocol):
+    """Small records by name, in groups, which hold for a while and are bounded: the points in time of tenants. A group
+    has the form of a tenant's name, a name is 43 characters of Base64 for URLs, drawn at random; any other is a
+    ValueError before anything is done. Not durable."""
+
+    def add(self, group: str, name: str, content: bytes, until: float, most: int) -> bool:
+        """A new record, unless its group has `most` that have not expired: of several who add at once, none is one too
+        many. Returns whether it was added. What has expired, of any group, goes. Raises StorageFull or
+        StorageFailed."""
+
+    def replace(self, group: str, name: str, content: bytes, until: float) -> bool:
+        """Put another content and time into a record; whether it is there. One that was removed stays removed, also
+        when that happens at this moment. Raises StorageFull or StorageFailed."""
+
+    def read(self, group: str, name: str) -> Record | None:
+        """None where there is no such record; one that has expired may still be there. While it is replaced, its time
+        may still be the earlier one. Raises StorageFailed."""
+
+    def remove(self, group: str, name: str) -> None:
+        """From here on nobody reads it. What is not there is no error. Raises StorageFull or StorageFailed."""
+
+
+class Moments(Protocol):
+    """A few moments of each of any number of clients, in bounded room: a client shares them with one in `RECORDS`
+    others, by chance that nobody can foresee, and nobody's go to make room for another's. Not durable, and what is
+    damaged counts as new."""
+
+    def change(self, client: str, change: Callable[[Sequence[float]], Sequence[float] | None]) -> None:
+        """Replace the moments of `client` by what `change` makes of them, as many as it is given; 0.0 is none. None
+        leaves them as they are. Of several changes each is made of what the one before has left. `change` may be called
+        more than once, of which the last one counts; what it raises goes through, and nothing is changed. Raises
+        StorageFull or StorageFailed."""
+
+
 @dataclass(frozen=True)
 class Stray:
     """Something that does not belong where it is, or a temporary thing that nobody needs."""
@@ -205,6 +288,18 @@ class Coordination(Protocol):
     @property
     def journal(self) -> Journal:
         """One for a process. Raises StorageFull or StorageFailed the first time, where room for it has to be made."""
+
+    @property
+    def tokens(self) -> Shared: ...
+
+    @property
+    def sign_ins(self) -> SignIns: ...
+
+    @property
+    def points_in_time(self) -> PointsInTime: ...
+
+    def sign_in_attempts(self, most: int) -> Moments:
+        """`most`: how many moments of a client are kept; those who use them say the same number, or they begin anew."""
 
     def maintenance(self) -> AbstractContextManager[None]:
         """Within it no other command changes the indices of this store. Waits for nobody. Raises Conflict when one is

@@ -114,6 +114,10 @@ class OnOneMachine:
         """Put something there that is not of the store."""
         (self.folder / name).touch()
 
+    def room(self) -> int:
+        """Bytes that all of it takes."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+
     def held(self) -> int:
         """How many things this process holds of the medium: descriptors."""
         return len(below(self.folder))

@@ -47,7 +47,7 @@ def main(folder: Path) -> None:
     half = draft(new_xid(), "half.txt", b"half", "default", "coco")
     half.staged.keep(half.id)
     store.journal.begin("upload", [half.id], durable=False).close()
-    Tokens(folder).create("fixture")
+    Tokens(Local(folder).tokens).create("fixture")
     index.close()
     delete_index(settings.elasticsearch_url, settings.index)
     for empty in (folder / "attachments").iterdir():

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import requests
 
+from app.coordination.local import Local
 from app.coordination.local.data_folder import reaching
 from app.settings import Settings
 from app.tokens import DEFAULT_TENANT, SCOPES, Tokens
@@ -49,7 +50,7 @@ class Server:
     tokens: Tokens = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tokens = Tokens(self.data)
+        self.tokens = Tokens(Local(self.data).tokens)
 
     @property
     def port(self) -> int:

@@ -1,4 +1,5 @@
-"""Coordination of the processes of one machine: files in the data folder, and their locks (flock), which end with a process.
+"""Coordination of the processes of one machine: files in the data folder, and their locks (flock), which end with a
+process.
 
 docs/format.md describes what lies where. Each thing has a module; `Local` puts them together.
 """
@@ -16,6 +17,8 @@ from app.coordination.local.bulk_lock import BulkLock
 from app.coordination.local.change_lock import ChangeLock
 from app.coordination.local.folder import Folder
 from app.coordination.local.journal import Journal
+from app.coordination.local.moments import Moments
+from app.coordination.local.registry import PointsInTime, SignIns, Tokens
 from app.coordination.local.search_slots import SearchSlots
 from app.coordination.local.work_slots import WorkSlots
 from app.errors import Conflict
@@ -51,6 +54,21 @@ class Local:
     @functools.cached_property
     def journal(self) -> Journal:
         return Journal(self.root)
+
+    @property
+    def tokens(self) -> Tokens:
+        return Tokens(self.root)
+
+    @property
+    def sign_ins(self) -> SignIns:
+        return SignIns(self.root)
+
+    @property
+    def points_in_time(self) -> PointsInTime:
+        return PointsInTime(self.root)
+
+    def sign_in_attempts(self, most: int) -> Moments:
+        return Moments(self.root, most)
 
     def strays(self, grace: float) -> Iterator[Stray]:
         return self._folder.strays(grace)

@@ -18,8 +18,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-#: Seconds that anybody waits at most, however slow Elasticsearch is; at first, and while its bulks are quicker than that,
-#: `LEAST_PATIENCE`.
+#: Seconds that anybody waits at most, however slow Elasticsearch is; at first, and while its bulks are quicker than
+#: that, `LEAST_PATIENCE`.
 PATIENCE = 0.1
 LEAST_PATIENCE = 0.02
 #: How many bulks of the usual length that is.
@@ -33,8 +33,8 @@ class BulkLock:
     """One of a data folder, as one process sees it; of one leader at a time."""
 
     def __init__(self, file: Path, patience: float | None = None) -> None:
-        """`file` is made when it is missing; nothing is ever in it. `patience`: seconds that anybody waits at most, where
-        it is no matter of moments."""
+        """`file` is made when it is missing; nothing is ever in it. `patience`: seconds that anybody waits at most,
+        where it is no matter of moments."""
         self._file = file
         self._patience = patience
         self._took = 0.0

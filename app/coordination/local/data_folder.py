@@ -80,8 +80,8 @@ def _close(root: Path) -> None:
 
 @contextlib.contextmanager
 def telling_node_url(root: Path, url: str) -> Iterator[None]:
-    """Within it, `node_url` says that the store in `root` has an Elasticsearch node of its own at `url`, which has the login
-    to it. Raises OSError."""
+    """Within it, `node_url` says that the store in `root` has an Elasticsearch node of its own at `url`, which has the
+    login to it. Raises OSError."""
     path = root / _NODE_URL
     with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _LOGIN_MODE), "w") as file:
         # It may be there from before, with another mode; it is empty.
@@ -96,10 +96,11 @@ def telling_node_url(root: Path, url: str) -> Iterator[None]:
 
 
 def node_url(root: Path) -> str | None:
-    """The URL of the Elasticsearch node that `scripts/serve` has started for the store in `root` and is at; None without.
+    """The URL of the Elasticsearch node that `scripts/serve` has started for the store in `root` and is at; None
+    without.
 
-    The lock tells a node that is there from what a killed process, or a copy of the folder, still says of one: that could
-    be another store's by now.
+    The lock tells a node that is there from what a killed process, or a copy of the folder, still says of one: that
+    could be another store's by now.
     """
     with contextlib.suppress(FileNotFoundError), (root / _NODE_URL).open() as file:
         try:
@@ -110,8 +111,8 @@ def node_url(root: Path) -> str | None:
 
 
 def reaching(url: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` with the settings that reach the Elasticsearch at `url`. A user and password in that take the place of what
-    it says of those, which is of another Elasticsearch."""
+    """`environ` with the settings that reach the Elasticsearch at `url`. A user and password in that take the place of
+    what it says of those, which is of another Elasticsearch."""
     parts = urlsplit(url)
     login, _, address = parts.netloc.rpartition("@")
     found = {**environ, "ELASTICSEARCH_URL": parts._replace(netloc=address).geturl()}

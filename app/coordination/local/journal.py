@@ -5,11 +5,11 @@
     <root>/journal/<random>.change    {"ids": [...]}: records that were written anew, and whose documents are to follow
     <root>/journal/<random>.spare     stands for nothing: the entry of a settled upload, kept for the next one
 
-A new file costs ext4 a search for an inode past all that were deleted lately, in the whole group: 0.25 ms for an entry, and
-0.2 ms more for each of the upload's own two files, where every upload makes and removes an entry. Taking an old one costs
-0.05 ms. Only entries of uploads of one file are kept: what a power cut leaves under a new name may be what was in the file
-before, and of these nothing follows that was not so already. (An entry of two files, one of them deleted since, would say
-that the other is half an upload.)
+A new file costs ext4 a search for an inode past all that were deleted lately, in the whole group: 0.25 ms for an entry,
+and 0.2 ms more for each of the upload's own two files, where every upload makes and removes an entry. Taking an old one
+costs 0.05 ms. Only entries of uploads of one file are kept: what a power cut leaves under a new name may be what was in
+the file before, and of these nothing follows that was not so already. (An entry of two files, one of them deleted
+since, would say that the other is half an upload.)
 
 Rejected: scanning all records at start (grows with the store, and can't tell half a unit from a whole one), and a grace
 time instead of locks (either too short for a slow upload or too long for the next search).
@@ -79,7 +79,8 @@ class Entry:
         self.close()
 
     def _void(self) -> None:
-        """Make the entry stand for nothing, should a power cut bring it back: its content is synced without its name."""
+        """Make the entry stand for nothing, should a power cut bring it back: its content is synced without its
+        name."""
         try:
             os.ftruncate(self.descriptor, 0)
             os.fsync(self.descriptor)
@@ -138,7 +139,8 @@ class Journal:
                             name.unlink()
                     with contextlib.suppress(OSError):
                         os.close(descriptor)
-                    # A spare that somebody removed by hand stood for nothing: the next one, or a new file, does as well.
+                    # A spare that somebody removed by hand stood for nothing: the next one, or a new file, does as
+                    # well.
                     if not (isinstance(error, FileNotFoundError) and temporary.suffix == ".spare"):
                         raise
         return Entry(kind, ids, path, descriptor, work, spares)

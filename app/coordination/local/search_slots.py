@@ -1,8 +1,8 @@
 """Places for what takes long, of all processes that work on one data folder.
 
 A small node searches with four threads. A gate for each process bounds what one process asks; this bounds all of them
-together, so that one thread at least is left for searches that are quick. A place is a lock (flock) on a file that goes with
-its process, as in `bulk_lock`.
+together, so that one thread at least is left for searches that are quick. A place is a lock (flock) on a file that goes
+with its process, as in `bulk_lock`.
 """
 
 from __future__ import annotations
