@@ -95,7 +95,7 @@ def on_starting(server: Any) -> None:
         Store(_in_force, storage, coordination, index)  # which knows whether the index may be made
         if _in_force.extraction == "off":
             # What comes in from now on is in no queue.
-            Queue(_in_force.data).forget_scan()
+            Queue(coordination.claims).forget_scan()
         try:
             index.prepare()
             # Made only when there is a chat, but never somebody else's.

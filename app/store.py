@@ -109,7 +109,7 @@ class Store:
         self.storage = storage
         self.coordination = coordination
         self.journal = coordination.journal
-        self.queue = Queue(settings.data)
+        self.queue = Queue(coordination.claims)
         #: Whether this store takes text out of new files, and whether out of images too.
         self.extracts = settings.extraction == "on"
         self.recognition = recognition_installed()

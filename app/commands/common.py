@@ -13,7 +13,7 @@ from pathlib import Path
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from app.coordination.local import Local
-from app.coordination.local.data_folder import node_url, open_data_folder, reaching
+from app.coordination.local.data_folder import is_store, node_url, open_data_folder, reaching
 from app.errors import StoreError, WrongStore
 from app.index import mappings
 from app.index.attachments import AttachmentIndex
@@ -44,7 +44,7 @@ def settings_of(arguments: argparse.Namespace, url: str | None = None) -> Settin
         environment["ELASTICSEARCH_URL"] = url
     settings = Settings.from_environ(environment)
     # A command must not make a store of a folder that was named by mistake.
-    if not (settings.data / "store.json").is_file():
+    if not is_store(settings.data):
         raise WrongStore(f"there is no store in {settings.data}")
     # Nobody who started a server without naming an Elasticsearch has to find out which one it has.
     if "ELASTICSEARCH_URL" not in environment and (own := node_url(settings.data)) is not None:

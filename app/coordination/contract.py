@@ -183,6 +183,72 @@ class Journal(Protocol):
         """The names of the entries that nobody holds, in their order; changes nothing. Raises StorageFailed."""
 
 
+class Claim(Protocol):
+    """Something that is to be done, or a note, held until it is closed."""
+
+    @property
+    def content(self) -> bytes:
+        """What was there when it was taken."""
+
+    def saved(self) -> float:
+        """When the content was written last, in seconds since 1970. Raises StorageFailed."""
+
+    def save(self, content: bytes) -> None:
+        """Put another content in its place, of at most 1000 bytes. Not atomic: who reads meanwhile, and who comes after
+        one that was killed at it, may find neither the old nor the new; so whoever writes can tell damage from content.
+        Raises StorageFull or StorageFailed."""
+
+    def secure(self) -> None:
+        """On return it is durable, with what was saved last. Raises StorageFull or StorageFailed."""
+
+    def done(self) -> None:
+        """Nothing is left to do: it goes, and is let go of. Raises nothing: where it can't be removed, it is there
+        again, with what was saved last."""
+
+    def close(self) -> None:
+        """Let go of it. Twice is no error."""
+
+
+class Claims(Protocol):
+    """What is to be done, of which each is done by one at a time: a small content for each attachment, under its id,
+    which is anything that `app.ids.is_id` has; and notes for all who do it. A name that is none is a ValueError before
+    anything is done.
+
+    Not durable but what was secured: `epoch` tells when others may have been lost.
+    """
+
+    def add(self, name: str, content: bytes) -> bool:
+        """Put it where there is none; whether there was none. Nobody has it then. Who takes it at this very moment may
+        find it empty. Raises StorageFull or StorageFailed: then it may be there, empty or in part."""
+
+    def take(self, name: str) -> Claim | None:
+        """Hold it; None when there is none, or somebody has it. Waits for nobody. Raises StorageFailed."""
+
+    def read(self, name: str) -> bytes | None:
+        """Its content, whoever has it; None when there is none. Raises StorageFailed."""
+
+    def has(self, name: str) -> bool:
+        """Whether there is one, whoever has it. Raises StorageFailed."""
+
+    def names(self) -> Iterator[str]:
+        """The names of all that are there when the walk begins and still are, each once, read as they are asked for, in
+        no order; of those that come or go meanwhile, any. Raises StorageFailed."""
+
+    @property
+    def epoch(self) -> str:
+        """Another text whenever what was not secured may have been lost: here, with each start of the machine."""
+
+    def take_note(self, note: str) -> Claim | None:
+        """As `take`, of a note, which is made when it is missing. Raises StorageFull or StorageFailed."""
+
+    def note(self, note: str, content: bytes | None) -> None:
+        """Write a note in the place of what it said, as `Claim.save` does; None: there is none. `note`: `scanned`,
+        `readers`, or `unfit-` and a word. Raises StorageFull or StorageFailed."""
+
+    def noted(self, note: str) -> bytes | None:
+        """What a note says, of which the first 1000 bytes; None when there is none. Raises StorageFailed."""
+
+
 class Shared(Protocol):
     """One small content that all processes share: the tokens."""
 
@@ -288,6 +354,11 @@ class Coordination(Protocol):
     @property
     def journal(self) -> Journal:
         """One for a process. Raises StorageFull or StorageFailed the first time, where room for it has to be made."""
+
+    @property
+    def claims(self) -> Claims:
+        """What is to be extracted. Raises StorageFull or StorageFailed the first time, where room for it has to be
+        made."""
 
     @property
     def tokens(self) -> Shared: ...

@@ -27,7 +27,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import os
 import queue
 import threading
 import time
@@ -506,7 +505,7 @@ def _too_soon(entry: Entry, began: float) -> bool:
     if doubled == 0:
         return False
     wait = min(MOST_SECONDS, RETRY_SECONDS * 2**doubled)
-    saved = os.fstat(entry.descriptor).st_mtime
+    saved = entry.saved()
     if entry.unfit and saved < began:
         return False
     # A time to come is one of a clock that was put back since: nobody waits until it is reached again.

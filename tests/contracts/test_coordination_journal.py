@@ -169,7 +169,7 @@ def test_a_change_is_under_way_as_long_as_its_entry_is_held(medium: OnOneMachine
             with lock.exclusive():
                 alone.set()
 
-        thread = threading.Thread(target=wait)
+        thread = threading.Thread(target=wait, daemon=True)
         thread.start()
         assert not alone.wait(0.2)
         {Entry.close: entry.close, Entry.settled: entry.settled}[let_go]()

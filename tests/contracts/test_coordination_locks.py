@@ -44,7 +44,7 @@ def test_changes_go_side_by_side_and_nobody_is_alone_meanwhile(medium: OnOneMach
         with other.exclusive():
             alone.set()
 
-    thread = threading.Thread(target=wait)
+    thread = threading.Thread(target=wait, daemon=True)
     thread.start()
     first.close()
     assert not alone.wait(LOOK)
@@ -96,7 +96,7 @@ def test_a_change_within_a_change_gets_through_to_who_waits_to_be_alone(medium: 
         with waiting.exclusive():
             alone.set()
 
-    thread = threading.Thread(target=wait)
+    thread = threading.Thread(target=wait, daemon=True)
     thread.start()
     time.sleep(LOOK)
     lock.shared(60.0).close()
@@ -107,29 +107,37 @@ def test_a_change_within_a_change_gets_through_to_who_waits_to_be_alone(medium: 
 
 
 def test_a_busy_store_lets_somebody_be_alone(medium: OnOneMachine) -> None:
-    """Changes that overlap, so that there is always one."""
-    stop = threading.Event()
+    """Changes that overlap, so that there is always one, until none begins any more."""
+    stop, alone = threading.Event(), threading.Event()
 
     def change() -> None:
         lock = medium.another().change_lock
-        before = lock.shared(60.0)
+        present = lock.shared(60.0)
         while not stop.is_set():
-            with contextlib.suppress(IndexUnavailable):
-                after = lock.shared(0.01)
-                before.close()
-                before = after
             time.sleep(0.001)
-            before.close()
-            before = lock.shared(60.0)
-        before.close()
+            try:
+                following = lock.shared(0.05)
+            except IndexUnavailable:
+                present.close()
+                present = lock.shared(60.0)
+            else:
+                present.close()
+                present = following
+        present.close()
+
+    def wait() -> None:
+        with medium.coordination.change_lock.exclusive():
+            alone.set()
 
     with ThreadPoolExecutor(3) as pool:
         working = [pool.submit(change) for _ in range(3)]
+        thread = threading.Thread(target=wait, daemon=True)
+        thread.start()
         try:
-            with medium.coordination.change_lock.exclusive():
-                pass
+            assert alone.wait(60)
         finally:
             stop.set()
+        thread.join()
         for each in working:
             each.result(120)
 
@@ -146,7 +154,7 @@ def test_a_hold_is_let_go_once(medium: OnOneMachine) -> None:
         with medium.another().change_lock.exclusive():
             alone.set()
 
-    thread = threading.Thread(target=wait)
+    thread = threading.Thread(target=wait, daemon=True)
     thread.start()
     assert not alone.wait(LOOK)
     second.close()

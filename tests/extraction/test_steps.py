@@ -172,7 +172,7 @@ def test_a_failure_in_the_future_is_tried_again_at_once(store: Store) -> None:
         entry.save()
         assert extractor._too_soon(entry, time.time())
         later = time.time() + 86_400
-        os.utime(entry.descriptor, (later, later))
+        os.utime(store.coordination.root / "extraction" / entry.id, (later, later))
         assert not extractor._too_soon(entry, time.time())
 
 

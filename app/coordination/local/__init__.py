@@ -15,6 +15,7 @@ from pathlib import Path
 from app.coordination.contract import Bulks, Stray
 from app.coordination.local.bulk_lock import BulkLock
 from app.coordination.local.change_lock import ChangeLock
+from app.coordination.local.claims import Claims
 from app.coordination.local.folder import Folder
 from app.coordination.local.journal import Journal
 from app.coordination.local.moments import Moments
@@ -54,6 +55,10 @@ class Local:
     @functools.cached_property
     def journal(self) -> Journal:
         return Journal(self.root)
+
+    @functools.cached_property
+    def claims(self) -> Claims:
+        return Claims(self.root)
 
     @property
     def tokens(self) -> Tokens:

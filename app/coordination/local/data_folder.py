@@ -70,6 +70,11 @@ def open_data_folder(root: Path) -> str:
     return store_id
 
 
+def is_store(root: Path) -> bool:
+    """Whether there is a store in `root`, of whatever version."""
+    return (root / "store.json").is_file()
+
+
 def _close(root: Path) -> None:
     """Take from a folder that someone made what FOLDER_MODE does not allow. One of another user is left to that one."""
     status = root.stat()
