@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from typing import Any
 from elasticsearch import ConflictError, NotFoundError
 
 from app import processing
+from app.coordination.contract import ChangeLock
 from app.errors import AnswerTooLarge, Conflict, IndexOutcomeUnknown, IndexUnavailable, NotFound, StoreError
 from app.index import mappings
 from app.index.connection import Connection, slow_gate, typed_errors
@@ -26,7 +26,6 @@ from app.model.attachment import now
 from app.model.chat import Chat
 from app.model.schema import CHAT_FIELDS, existing
 from app.settings import Settings
-from app.turnstile import Turnstile
 
 Json = dict[str, Any]
 
@@ -60,11 +59,11 @@ class Page:
 class Chats:
     """The chats of all tenants of one store. Creating it connects to nothing."""
 
-    def __init__(self, settings: Settings, store_id: str, connection: Connection) -> None:
+    def __init__(self, settings: Settings, store_id: str, connection: Connection, change_lock: ChangeLock) -> None:
         self.alias = settings.chat_alias
         self._connection = connection
         self._store_id = store_id
-        self._turnstile = Turnstile(settings.data)
+        self._change_lock = change_lock
         self._definition = mappings.load(mappings.MAPPINGS / "coco_chat.json")
         #: Where chats are written to; None until it is known that the index is this store's.
         self._target: str | None = None
@@ -211,11 +210,8 @@ class Chats:
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
         """A block that changes chats: within it nobody exchanges the index."""
-        work = self._turnstile.enter()
-        try:
+        with contextlib.closing(self._change_lock.shared()):
             yield
-        finally:
-            os.close(work)
 
     @contextlib.contextmanager
     def _asking(self) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """Tokens: who may do what. One set for all dialects; each dialect reads its own header.
 
-`<data>/tokens.json` (mode 0600) holds, for each token, a name, scopes, tenant, expiry and the SHA-256 of the token, never
-the token itself. A token is 256 random bits, so a plain digest can't be reversed and no slow hash is needed. Changes to
-the file are in force with the next request: its identity is looked at each time, its content only when that changed.
+What is kept of each token (`tokens.json`, docs/format.md) is a name, scopes, tenant, expiry and the SHA-256 of the
+token, never the token itself. A token is 256 random bits, so a plain digest can't be reversed and no slow hash is
+needed. Changes are in force with the next request: the version is looked at each time, the content only when that
+changed.
 """
 
 from __future__ import annotations
@@ -10,19 +11,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
+from app.coordination.contract import Shared, Version
 from app.errors import Conflict, NotFound, StorageFailed, Unauthenticated
-from app.files import typed_errors
 from app.model.attachment import now
-from app.root import exclusive, write_durably
 
 SCOPES = ("read", "search", "write", "delete", "admin")
 DEFAULT_TENANT = "default"
@@ -31,7 +29,6 @@ NOBODY = ""
 _TENANT = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 #: Characters of a token's name: it is a line in a list, and a term in the index as the owner of what is uploaded.
 MAX_NAME = 100
-_MODE = 0o600
 _FORMAT = 1
 
 
@@ -68,14 +65,13 @@ def digest(text: str) -> str:
 class Tokens:
     """The tokens of one store; safe to use from several processes at once."""
 
-    def __init__(self, root: Path, fixed: str | None = None) -> None:
-        """`fixed`: a token that is valid besides those in the file, with every scope for the default tenant."""
-        self._root = root
-        self._path = root / "tokens.json"
-        self._lock = root / ".tokens.lock"
-        #: The identity of the file that was read last, and what it held. One value: of two threads that read different
-        #: files none may leave the tokens of one under the identity of the other, or a revoked one would stay valid.
-        self._read: tuple[tuple[int, int, int] | None, dict[str, Token]] = (None, {})
+    def __init__(self, shared: Shared, fixed: str | None = None) -> None:
+        """`fixed`: a token that is valid besides those that are kept, with every scope for the default tenant."""
+        self._shared = shared
+        #: The version of the content that was read last, and what it held. One value: of two threads that read
+        #: different ones none may leave the tokens of one under the version of the other, or a revoked one would stay
+        #: valid.
+        self._read: tuple[Version | None, dict[str, Token]] = (None, {})
         self._fixed = None
         if fixed is not None:
             self._fixed = Token("API_TOKEN", digest(fixed), SCOPES, DEFAULT_TENANT, now())
@@ -92,7 +88,8 @@ class Tokens:
         raise Unauthenticated()
 
     def of_digest(self, known: str) -> Token:
-        """The token with this digest, which the server itself has kept. Raises Unauthenticated when it is not valid now."""
+        """The token with this digest, which the server itself has kept. Raises Unauthenticated when it is not valid
+        now."""
         found = self._current().get(known)
         if found is None and self._fixed is not None and self._fixed.digest == known:
             found = self._fixed
@@ -101,7 +98,7 @@ class Tokens:
         return found
 
     def all(self) -> list[Token]:
-        """All tokens of the file, expired ones included, by name."""
+        """All tokens that are kept, expired ones included, by name."""
         return sorted(self._current().values(), key=lambda token: token.name)
 
     def create(
@@ -114,7 +111,8 @@ class Tokens:
     ) -> str:
         """Make a token and return its text, which is stored nowhere.
 
-        Raises Conflict when the name is taken, and ValueError for a name or a tenant that `is_name` or `is_tenant` refuses.
+        Raises Conflict when the name is taken, and ValueError for a name or a tenant that `is_name` or `is_tenant`
+        refuses.
         """
         if not is_name(name):
             raise ValueError(f"{name!r} is not a token's name")
@@ -133,12 +131,15 @@ class Tokens:
 
     def create_first(self) -> str | None:
         """The text of a new token when the store never had one, else None."""
-        with typed_errors(), exclusive(self._lock):
-            if self._path.exists():
-                return None
-            text = secrets.token_urlsafe(32)
-            self._write([Token("first", digest(text), SCOPES, DEFAULT_TENANT, now())])
-            return text
+        text: str | None = None
+
+        def add(content: bytes | None) -> bytes | None:
+            nonlocal text
+            text = None if content is not None else secrets.token_urlsafe(32)
+            return None if text is None else _content([Token("first", digest(text), SCOPES, DEFAULT_TENANT, now())])
+
+        self._shared.change(add)
+        return text
 
     def revoke(self, name: str) -> None:
         """Remove the token of this name. Raises NotFound."""
@@ -169,38 +170,44 @@ class Tokens:
         return text
 
     def _change(self, change: Callable[[dict[str, Token]], None]) -> None:
-        with typed_errors(), exclusive(self._lock):
-            tokens = dict(self._current())
+        def changed(content: bytes | None) -> bytes:
+            tokens = _tokens(content)
             change(tokens)
-            self._write(list(tokens.values()))
+            return _content(list(tokens.values()))
 
-    def _write(self, tokens: list[Token]) -> None:
-        content = {"format": _FORMAT, "tokens": [_to_json(token) for token in tokens]}
-        write_durably(self._root, self._path, json.dumps(content, indent=1).encode() + b"\n", _MODE)
+        self._shared.change(changed)
 
     def _current(self) -> dict[str, Token]:
         try:
-            stat = os.stat(self._path)
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise StorageFailed("The tokens can't be read") from error
-        seen = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
-        known, by_digest = self._read
-        if seen != known:
-            try:
-                content = json.loads(self._path.read_text())
-                if content["format"] != _FORMAT:
-                    # What it adds, such as a reason to refuse a token, would be passed over, and lost with the next change.
-                    raise StorageFailed(
-                        f"The tokens have format {content['format']!r}, which this version does not know"
-                    )
-                tokens = [_from_json(each) for each in content["tokens"]]
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                raise StorageFailed("The tokens can't be read") from error
-            by_digest = {token.digest: token for token in tokens}
-            self._read = (seen, by_digest)
+            seen = self._shared.version()
+            if seen is None:
+                return {}
+            known, by_digest = self._read
+            if seen != known:
+                by_digest = _tokens(self._shared.read())
+                self._read = (seen, by_digest)
+        except StorageFailed as error:
+            raise error if error.__cause__ is None else StorageFailed("The tokens can't be read") from error.__cause__
         return by_digest
+
+
+def _tokens(content: bytes | None) -> dict[str, Token]:
+    """Those that are in a content, by their digests. Raises StorageFailed for a damaged one."""
+    if content is None:
+        return {}
+    try:
+        found = json.loads(content)
+        if found["format"] != _FORMAT:
+            # What it adds, such as a reason to refuse a token, would be passed over, and lost with the next change.
+            raise StorageFailed(f"The tokens have format {found['format']!r}, which this version does not know")
+        tokens = [_from_json(each) for each in found["tokens"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageFailed("The tokens can't be read") from error
+    return {token.digest: token for token in tokens}
+
+
+def _content(tokens: list[Token]) -> bytes:
+    return json.dumps({"format": _FORMAT, "tokens": [_to_json(token) for token in tokens]}, indent=1).encode() + b"\n"
 
 
 def _to_json(token: Token) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app import processing
 from app.chats import Chats
+from app.coordination.local import Local
+from app.coordination.local.data_folder import open_data_folder
 from app.dialects import DIALECTS
 from app.dialects.base import Dialect
 from app.errors import NotFound, StoreError
@@ -30,9 +32,8 @@ from app.page import cookie
 from app.page import routes as page
 from app.page.attempts import Attempts
 from app.page.signins import SignIns
-from app.points import Points
+from app.points_in_time import PointsInTime
 from app.processing import Processing
-from app.root import open_root
 from app.server import descriptors, security
 from app.server.request import COLLECTED_SIZE
 from app.services.searching import Searching
@@ -76,13 +77,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     Raises InvalidSetting, WrongStore, StorageFailed or StorageFull. Elasticsearch is not asked yet.
     """
     settings = settings or Settings.from_environ(os.environ)
-    store_id = open_root(settings.data)
-    store = Store(settings, Filesystem(settings.data, reserve=settings.disk_reserve), store_id)
-    chats = Chats(settings, store_id, store.index.connection)
-    tokens = Tokens(settings.data, settings.api_token)
-    sign_ins = SignIns(settings.data, store_id, tokens, settings.sign_in_lifetime)
-    points = Points(settings.data, settings.max_points_in_time)
-    attempts = Attempts(settings.data, settings.sign_in_failures)
+    store_id = open_data_folder(settings.data)
+    coordination = Local(settings.data)
+    storage = Filesystem(settings.data, reserve=settings.disk_reserve)
+    store = Store(settings, storage, coordination, store_id)
+    chats = Chats(settings, store_id, store.index.connection, coordination.change_lock)
+    tokens = Tokens(coordination.tokens, settings.api_token)
+    sign_ins = SignIns(coordination.sign_ins, store_id, tokens, settings.sign_in_lifetime)
+    points = PointsInTime(coordination.points_in_time, settings.max_points_in_time)
+    attempts = Attempts(coordination.sign_in_attempts(settings.sign_in_failures))
     places = Places(descriptors.in_force(settings).websockets, settings.max_tenant_websockets)
     watchers = Watchers(settings.git_memory, places)
     services = Services(

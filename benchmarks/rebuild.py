@@ -30,17 +30,18 @@ sys.path[:0] = [str(Path(__file__).parents[1])]
 from elasticsearch import Elasticsearch  # noqa: E402
 from elasticsearch.helpers import streaming_bulk  # noqa: E402
 
+from app.coordination.contract import ChangeLock  # noqa: E402
+from app.coordination.local import Local  # noqa: E402
+from app.coordination.local.data_folder import open_data_folder  # noqa: E402
 from app.index import mappings  # noqa: E402
 from app.index.ahead import PORTION  # noqa: E402
 from app.index.connection import Connection  # noqa: E402
 from app.index.generations import Generations  # noqa: E402
 from app.index.source import source_of  # noqa: E402
 from app.model.attachment import Attachment  # noqa: E402
-from app.root import open_root  # noqa: E402
 from app.settings import Settings  # noqa: E402
 from app.storage.contract import Artefact, Storage  # noqa: E402
 from app.storage.filesystem import Filesystem  # noqa: E402
-from app.turnstile import Turnstile  # noqa: E402
 from app.upkeep.rebuild import Rebuild  # noqa: E402
 from tests.support.artefacts import path_of  # noqa: E402
 from tests.support.seed import seed  # noqa: E402
@@ -60,10 +61,10 @@ def bulk(client: Elasticsearch, index: str, definition: dict[str, Any], document
     return took
 
 
-def rebuild(storage: Storage, generations: Generations, data: Path, count: int) -> float:
+def rebuild(storage: Storage, generations: Generations, change_lock: ChangeLock, count: int) -> float:
     """Seconds of a whole rebuild, the exchange included."""
     began = time.perf_counter()
-    name = Rebuild(storage, generations, data).run()
+    name = Rebuild(storage, generations, change_lock).run()
     took = time.perf_counter() - began
     assert generations.count(name) == count
     for each in generations.old():
@@ -88,7 +89,7 @@ def compare(records: int) -> None:
         connection = Connection(settings)
         client = connection.client.options(request_timeout=120)
         definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
-        generations = Generations(connection, alias, definition, open_root(settings.data))
+        generations = Generations(connection, alias, definition, open_data_folder(settings.data))
         storage = Filesystem(settings.data)
         seed(settings.data, records)
         age(storage, settings.data)
@@ -98,7 +99,7 @@ def compare(records: int) -> None:
         took: dict[str, list[float]] = {"rebuild": [], "bulk": []}
         try:
             for _ in range(ROUNDS):
-                took["rebuild"].append(rebuild(storage, generations, settings.data, records))
+                took["rebuild"].append(rebuild(storage, generations, Local(settings.data).change_lock, records))
                 took["bulk"].append(bulk(client, f"{alias}-bulk", definition, documents))
         finally:
             for index in client.indices.get(index=f"{alias}-*", filter_path="*.aliases").body:
@@ -114,21 +115,21 @@ def compare(records: int) -> None:
     )
 
 
-def turnstile(times: int = 10_000) -> None:
-    """Print what one change pays for going through the turnstile."""
+def change_lock(times: int = 10_000) -> None:
+    """Print what one change pays for holding the change lock."""
     with tempfile.TemporaryDirectory() as folder:
-        entrance = Turnstile(Path(folder))
+        lock = Local(Path(folder)).change_lock
         began = time.perf_counter()
         for _ in range(times):
-            os.close(entrance.enter())
-        print(f"turnstile: {(time.perf_counter() - began) / times * 1e6:.1f} microseconds a change", flush=True)
+            lock.shared().close()
+        print(f"change lock: {(time.perf_counter() - began) / times * 1e6:.1f} microseconds a change", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure scripts/store rebuild against ready documents in bulk.")
     parser.add_argument("--records", type=int, nargs="+", default=[10_000, 50_000])
     arguments = parser.parse_args()
-    turnstile()
+    change_lock()
     for each in arguments.records:
         compare(each)
 

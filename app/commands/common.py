@@ -7,16 +7,16 @@ import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from app.errors import Conflict, StoreError, WrongStore
-from app.files import FILE_MODE, locked
+from app.coordination.local import Local
+from app.coordination.local.data_folder import is_store, node_url, open_data_folder, reaching
+from app.errors import StoreError, WrongStore
 from app.index import mappings
 from app.index.generations import Generations
-from app.root import node_url, open_root, reaching
 from app.services.store import Store
 from app.settings import Settings
 from app.storage.filesystem import Filesystem
@@ -43,7 +43,7 @@ def settings_of(arguments: argparse.Namespace, url: str | None = None) -> Settin
         environment["ELASTICSEARCH_URL"] = url
     settings = Settings.from_environ(environment)
     # A command must not make a store of a folder that was named by mistake.
-    if not (settings.data / "store.json").is_file():
+    if not is_store(settings.data):
         raise WrongStore(f"there is no store in {settings.data}")
     # Nobody who started a server without naming an Elasticsearch has to find out which one it has.
     if "ELASTICSEARCH_URL" not in environment and (own := node_url(settings.data)) is not None:
@@ -53,21 +53,12 @@ def settings_of(arguments: argparse.Namespace, url: str | None = None) -> Settin
 
 def open_store(settings: Settings) -> tuple[Store, Generations]:
     """The store and the generations of its index. Raises WrongStore, StorageFailed, StorageFull."""
-    store_id = open_root(settings.data)
+    store_id = open_data_folder(settings.data)
     storage = Filesystem(settings.data, reserve=settings.disk_reserve)
-    store = Store(settings, storage, store_id)
+    coordination = Local(settings.data)
+    store = Store(settings, storage, coordination, store_id)
     definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
     return store, Generations(store.index.connection, settings.index, definition, store_id)
-
-
-@contextlib.contextmanager
-def alone_with_index(data: Path) -> Iterator[None]:
-    """Within it no other command changes the indices of this store. Raises Conflict when one is at it."""
-    descriptor = os.open(data / ".rebuild.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-    with open(descriptor, "ab"):
-        if not locked(descriptor):
-            raise Conflict("another rebuild or migration of this store is running")
-        yield
 
 
 def confirmed(word: str, yes: bool) -> bool:

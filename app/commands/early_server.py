@@ -22,7 +22,7 @@ import gunicorn.app.wsgiapp
 import app.server.worker  # noqa: F401
 
 # What the server's configuration and its workers import. Not the configuration itself: it reads the settings.
-from app.root import reaching
+from app.coordination.local.data_folder import reaching
 
 
 def main() -> None:

@@ -11,11 +11,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from app.commands.common import CLEAN, FINDINGS, Bar, add_data, alone_with_index, confirmed, run, settings_of
+from app.commands.common import CLEAN, FINDINGS, Bar, add_data, confirmed, run, settings_of
+from app.coordination.local import Local
+from app.coordination.local.data_folder import open_data_folder
 from app.errors import WrongStore
 from app.index import mappings
 from app.index.connection import Connection
-from app.root import open_root
 from app.settings import Settings
 from app.storage.filesystem import Filesystem
 from app.upkeep.administration import Administration
@@ -36,9 +37,9 @@ def _opened(file: str, folder: Path, settings: Settings, connection: Connection)
         definition = mappings.load(path)
     except (OSError, ValueError) as error:
         raise WrongStore(f"{path} can't be read: {error}") from None
-    store_id = open_root(settings.data)
-    storage = Filesystem(settings.data)
-    return Administration(alias(settings), definition, store_id, connection, storage, settings.data, from_records)
+    store_id = open_data_folder(settings.data)
+    storage, change_lock = Filesystem(settings.data), Local(settings.data).change_lock
+    return Administration(alias(settings), definition, store_id, connection, storage, change_lock, from_records)
 
 
 # Each command takes one index, and answers what it did.
@@ -146,7 +147,7 @@ def _run(arguments: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         connection, bar = stack.enter_context(closing(Connection(settings))), stack.enter_context(closing(Bar()))
         if not arguments.dry_run and arguments.work is not _status:
-            stack.enter_context(alone_with_index(settings.data))
+            stack.enter_context(Local(settings.data).maintenance())
         connection.major()
         for file in dict.fromkeys(arguments.index or FILES):
             index = _opened(file, arguments.mappings, settings, connection)

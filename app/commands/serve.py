@@ -17,12 +17,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+from app.coordination.local import Local
+from app.coordination.local.data_folder import open_data_folder, telling_node_url
 from app.embedded_node import EmbeddedNode
 from app.embedded_node.artifacts import ArtifactError
 from app.embedded_node.node import NodeError
 from app.errors import StoreError
 from app.extraction.recognition_data import recognition_folder, recognition_languages
-from app.root import open_root, telling_node_url
 from app.settings import Settings, in_force
 from app.tokens import Tokens
 
@@ -231,8 +232,8 @@ def run(host: str, port: int, data: Path, heap: str) -> int:
     """Serve until stopped; the exit status."""
     environment = _environment(data)
     settings = Settings.from_environ(environment)
-    open_root(data)
-    token = None if settings.api_token else Tokens(data).create_first()
+    open_data_folder(data)
+    token = None if settings.api_token else Tokens(Local(data).tokens).create_first()
     compile_application()
     with contextlib.ExitStack() as stack:
         node = None

@@ -16,7 +16,6 @@ from app.commands.common import (
     FINDINGS,
     Bar,
     add_data,
-    alone_with_index,
     confirmed,
     open_store,
     run,
@@ -54,7 +53,12 @@ def verify(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     store, generations = open_store(settings)
     checker = Checker(
-        store.storage, generations, settings.data, grace=settings.grace_time, read_data=arguments.read_data
+        store.storage,
+        store.coordination,
+        store.queue,
+        generations,
+        grace=settings.grace_time,
+        read_data=arguments.read_data,
     )
     part, parts = arguments.subset
     repairable: list[Finding] = []
@@ -68,7 +72,7 @@ def verify(arguments: argparse.Namespace) -> int:
         bar.close()
         repaired = 0
         if repairable and _told(repairable, arguments):
-            repair = Repair(store, checker, settings.data, grace=settings.grace_time)
+            repair = Repair(store, checker, grace=settings.grace_time)
             repaired = sum(repair.repair(each) for each in repairable)
     counts = {"findings": total, "repaired": repaired}
     counts |= {"attachments": checker.attachments, "documents": checker.documents}
@@ -90,9 +94,9 @@ def rebuild(arguments: argparse.Namespace) -> int:
     """Rebuild the index; the exit code."""
     settings = settings_of(arguments)
     store, generations = open_store(settings)
-    with alone_with_index(settings.data), closing(store.index), closing(Bar()) as bar:
+    with store.coordination.maintenance(), closing(store.index), closing(Bar()) as bar:
         store.index.connection.major()
-        work = Rebuild(store.storage, generations, settings.data)
+        work = Rebuild(store.storage, generations, store.coordination.change_lock)
         name = work.run(lambda done, total, documents: bar("folders", done, total))
         bar.close()
         removed = generations.old() if arguments.remove_old else []

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.commands.common import CLEAN, add_data, run, settings_of
+from app.coordination.local import Local
 from app.model.attachment import now
 from app.tokens import DEFAULT_TENANT, MAX_NAME, SCOPES, Token, Tokens, is_name, is_tenant
 
@@ -55,8 +56,12 @@ def _text(name: str, text: str, as_json: bool) -> None:
     print(json.dumps({"name": name, "token": text}) if as_json else text)
 
 
+def _tokens(arguments: argparse.Namespace) -> Tokens:
+    return Tokens(Local(settings_of(arguments).data).tokens)
+
+
 def create(arguments: argparse.Namespace) -> int:
-    text = Tokens(settings_of(arguments).data).create(
+    text = _tokens(arguments).create(
         arguments.name,
         scopes=tuple(dict.fromkeys(arguments.scope or SCOPES)),
         tenant=arguments.tenant,
@@ -67,7 +72,7 @@ def create(arguments: argparse.Namespace) -> int:
 
 
 def show(arguments: argparse.Namespace) -> int:
-    for token in map(_described, Tokens(settings_of(arguments).data).all()):
+    for token in map(_described, _tokens(arguments).all()):
         if arguments.json:
             print(json.dumps(token))
         else:
@@ -78,12 +83,12 @@ def show(arguments: argparse.Namespace) -> int:
 
 
 def revoke(arguments: argparse.Namespace) -> int:
-    Tokens(settings_of(arguments).data).revoke(arguments.name)
+    _tokens(arguments).revoke(arguments.name)
     return CLEAN
 
 
 def rotate(arguments: argparse.Namespace) -> int:
-    _text(arguments.name, Tokens(settings_of(arguments).data).rotate(arguments.name), arguments.json)
+    _text(arguments.name, _tokens(arguments).rotate(arguments.name), arguments.json)
     return CLEAN
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from app.coordination.contract import Coordination
 from app.errors import IndexUnavailable, StoreError
 from app.extraction import sandbox
 from app.extraction.queue import STAGES, Entry, Queue, Stage
@@ -66,6 +66,7 @@ class Lanes:
     def __init__(
         self,
         entries: Queue,
+        coordination: Coordination,
         settings: Settings,
         work: Work,
         tenant_of: Callable[[str], str],
@@ -74,6 +75,7 @@ class Lanes:
         """`tenant_of`: whose an attachment is, empty where nobody knows. `first`: what one thread of a stage's lane does
         before all else."""
         self._queue = entries
+        self._coordination = coordination
         self._interval = settings.reconcile_interval
         self._do, self._tenant_of, self._first = work, tenant_of, first
         self._began = time.time()
@@ -88,7 +90,7 @@ class Lanes:
 
     def _lane(self, stage: Stage, count: int) -> Lane:
         name = _LANES[stage]
-        slots = Slots(self._queue.folder, count, name)
+        slots = Slots(self._coordination.work_slots(count, name))
         turns = Turns(self._queue, slots, self._tenant_of, stage)
         return Lane(f"extractor-{name or 'texts'}", stage, slots, turns, self._queue.fresh[stage])
 
@@ -181,7 +183,7 @@ def _too_soon(entry: Entry, began: float) -> bool:
     if doubled == 0:
         return False
     wait = min(MOST_SECONDS, RETRY_SECONDS * 2**doubled)
-    saved = os.fstat(entry.descriptor).st_mtime
+    saved = entry.saved()
     if entry.unfit and saved < began:
         return False
     # A time in the future means that the clock was put back since: it is not waited for.

@@ -1,15 +1,14 @@
-"""The queue of extraction: a small file for each attachment, so that nobody has to look through all records.
+"""What is still to be extracted: a claim for each attachment, so that nobody has to look through all records.
 
-    <root>/extraction/<id>           {"tenant": ..., "left": [stage, ...], "begun": n, "tried": n, "refused": n, "unfit": n,
-                                     "put_back": n, "again": bool}; an earlier version wrote `pictures` (bool) for `left`,
-                                     or no tenant, or nothing
-    <root>/extraction/.scanned       in which boot of the machine, and for which files, all records were looked through
-    <root>/extraction/.readers       the readers at that time
-    <root>/extraction/.unfit-<kind>  what keeps this machine from reading such documents; missing when it reads them
+    <id>           {"tenant": ..., "left": [stage, ...], "begun": n, "tried": n, "refused": n, "unfit": n, "put_back": n,
+                   "again": bool}; an earlier version wrote `pictures` (bool) for `left`, or no tenant, or nothing
+    scanned        in which epoch, and for which files, all records were looked through
+    readers        which readers do what was found then
+    unfit-<kind>   what keeps this machine from reading such documents; not there when it reads them
 
-An entry is made before its upload is acknowledged and removed when the text is in the index. The process that works on it
-holds its lock, which ends with the process. Nothing is synced for it: a killed process loses no file; a power cut may, and
-then all names are looked through once (what counts is that an extractable attachment has no `.extraction` file).
+An entry is made before its upload is acknowledged and removed when the text is in the index. It is held by whoever works
+on it. Nothing is synced for it: a killed process loses none, and after a power cut, which may, all names are looked
+through once (the truth is that an extractable attachment has no `.extraction` file).
 
 The work on an attachment has stages, each with a lane of its own (app/extraction/extractor.py): its text is extracted, its
 thumbnails are drawn, the text in its pictures is recognized. An entry says which stages are left, the next one first, and
@@ -20,21 +19,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, get_args
 
+from app.coordination.contract import Claim, Claims
+from app.errors import StoreError
 from app.extraction.kinds import Kind
-from app.files import FILE_MODE, FOLDER_MODE, locked, sync_folder, typed_errors
-from app.ids import is_id
 
 #: The most fresh uploads of this process that are remembered and taken first; the others are found in the folder.
 FRESH = 10_000
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
-#: The fields of an entry that are written to its file.
+#: What is written down of an entry.
 _SAID = ("tenant", "left", "begun", "tried", "refused", "unfit", "put_back", "again")
 
 Stage = Literal["text", "thumbnail", "recognition"]
@@ -47,9 +43,9 @@ class Entry:
     """One attachment to extract, locked by this object until `close` or `done`."""
 
     id: str
-    path: Path
-    descriptor: int
-    #: How often work on it began, and how often it ended without success.
+    #: None where it was only looked at.
+    claim: Claim | None
+    #: How often work on it began, and how often it came to an end without success.
     begun: int = 0
     tried: int = 0
     #: How often Elasticsearch did not take its text.
@@ -92,40 +88,42 @@ class Entry:
         return False
 
     def save(self) -> None:
-        """Write the entry to its file. Raises StorageFull or StorageFailed."""
-        content = json.dumps({name: getattr(self, name) for name in _SAID}).encode()
-        with typed_errors():
-            os.pwrite(self.descriptor, content, 0)
-            os.ftruncate(self.descriptor, len(content))
+        """Write down what this object says. Raises StorageFull or StorageFailed."""
+        self._held.save(self._content())
 
     def secure(self) -> None:
         """Make the entry survive a power cut: from here on there may be a text that the index does not know."""
-        with typed_errors():
-            os.fsync(self.descriptor)
-            sync_folder(self.path.parent)
+        self._held.secure()
 
     def done(self) -> None:
-        """Remove the entry: nothing is left to do. A failure to remove it is no error: it is then looked at once more."""
-        with contextlib.suppress(OSError):
-            self.path.unlink(missing_ok=True)
-        self.close()
+        """Nothing is left to do. A failure to remove the entry is no error: it is looked at once more."""
+        self._held.done()
 
     def close(self) -> None:
         """Let go of the entry, done or not."""
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
+        if self.claim is not None:
+            self.claim.close()
+
+    def saved(self) -> float:
+        """When it was written down last, in seconds since 1970. Raises StorageFailed."""
+        return self._held.saved()
+
+    @property
+    def _held(self) -> Claim:
+        assert self.claim is not None
+        return self.claim
+
+    def _content(self) -> bytes:
+        return json.dumps({name: getattr(self, name) for name in _SAID}).encode()
 
 
 class Queue:
     """The entries of one store."""
 
-    def __init__(self, root: Path) -> None:
-        self.folder = root / "extraction"
+    def __init__(self, claims: Claims) -> None:
+        self._claims = claims
         #: By stage.
         self.fresh: dict[Stage, queue.Queue[tuple[str, str | None]]] = {each: queue.Queue(FRESH) for each in STAGES}
-        with typed_errors():
-            self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
 
     def add(
         self, attachment_id: str, tenant: str | None = None, *, left: tuple[Stage, ...] = (), again: bool = False
@@ -133,16 +131,9 @@ class Queue:
         """Have an attachment extracted. `tenant`: its tenant; None: the one in its record. `left`: the stages to do, in
         order; empty: those that follow from its record. `again`: even if it was done before. Raises StorageFull or
         StorageFailed."""
-        path = self._path(attachment_id)
-        with typed_errors():
-            try:
-                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-            except FileExistsError:
-                self._add_to(attachment_id, tenant, left, again)
-            else:
-                made = Entry(attachment_id, path, descriptor, tenant=tenant, left=left, again=again)
-                with contextlib.closing(made):
-                    made.save()
+        made = Entry(attachment_id, None, tenant=tenant, left=left, again=again)
+        if not self._claims.add(attachment_id, made._content()):
+            self._add_to(attachment_id, tenant, left, again)
         self.hand_over(attachment_id, tenant, left[0] if left else "text")
 
     def _add_to(self, attachment_id: str, tenant: str | None, left: tuple[Stage, ...], again: bool) -> None:
@@ -166,7 +157,7 @@ class Queue:
 
     def has(self, attachment_id: str) -> bool:
         """Whether anything is left to do with the attachment."""
-        return self._path(attachment_id).exists()
+        return self._claims.has(attachment_id)
 
     def reads(self, attachment_id: str) -> bool:
         """Whether something of its text is left to do. Raises StorageFailed."""
@@ -179,11 +170,8 @@ class Queue:
         return said is not None and "thumbnail" in said.left
 
     def ids(self) -> Iterator[str]:
-        """The ids of all entries, read lazily, in no order. Raises StorageFailed."""
-        with typed_errors(), os.scandir(self.folder) as entries:
-            for entry in entries:
-                if is_id(entry.name):
-                    yield entry.name
+        """The ids of all entries, read as they are asked for; in no order. Raises StorageFailed."""
+        yield from self._claims.names()
 
     def count(self) -> int:
         """How many entries there are. Raises StorageFailed."""
@@ -191,112 +179,58 @@ class Queue:
 
     def take(self, attachment_id: str) -> Entry | None:
         """The entry, locked for the caller; None when there is none or somebody has it. Raises StorageFailed."""
-        path = self._path(attachment_id)
-        with typed_errors():
-            try:
-                descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-            except FileNotFoundError:
-                return None
-            try:
-                if locked(descriptor) and _same(path, descriptor):
-                    return _read(Entry(attachment_id, path, descriptor))
-            except BaseException:
-                os.close(descriptor)
-                raise
-            os.close(descriptor)
-        return None
+        claim = self._claims.take(attachment_id)
+        return None if claim is None else _read(Entry(attachment_id, claim), claim.content)
 
     def peek(self, attachment_id: str) -> Entry:
-        """The content of the entry, without locking it; empty when it is gone. Raises StorageFailed."""
-        return self._peeked(attachment_id) or Entry(attachment_id, self._path(attachment_id), -1)
+        """What the entry says, whoever works on it; one that is gone says nothing. Raises StorageFailed."""
+        return self._peeked(attachment_id) or Entry(attachment_id, None)
 
     def _peeked(self, attachment_id: str) -> Entry | None:
-        path = self._path(attachment_id)
-        with typed_errors():
-            try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                return None
-            with contextlib.closing(_read(Entry(attachment_id, path, descriptor))) as entry:
-                return entry
+        content = self._claims.read(attachment_id)
+        return None if content is None else _read(Entry(attachment_id, None), content)
 
     # What this machine can't read, whatever the document: for all processes, and for /health
 
     def note_unfit(self, kind: str, detail: str | None) -> None:
-        """Note what keeps this machine from reading documents of a kind; None: nothing does. A failure to write the
-        note is no error: it is part of what is wrong with the machine."""
-        path = self.folder / f".unfit-{kind}"
-        with contextlib.suppress(OSError):
-            if detail is None:
-                path.unlink(missing_ok=True)
-            else:
-                _write(path, detail)
+        """Write down what keeps this machine from reading documents of a kind; None: nothing does. A failure to write it
+        is no error: it is what is wrong with the machine."""
+        with contextlib.suppress(StoreError):
+            self._claims.note(f"unfit-{kind}", None if detail is None else detail.encode())
 
     def unfit(self) -> list[str]:
         """The kinds of document that this machine can't read, sorted. Raises StorageFailed."""
-        with typed_errors():
-            return [kind for kind in sorted(get_args(Kind)) if (self.folder / f".unfit-{kind}").exists()]
+        return [kind for kind in sorted(get_args(Kind)) if self._claims.noted(f"unfit-{kind}") is not None]
 
     # Entries that a power cut, a time without extraction or another set of kinds may have left out
 
     @contextlib.contextmanager
     def scan(self, condition: str, readers: str) -> Iterator[Literal["missing", "failed"] | None]:
-        """What to look for in all records now. None: nothing, because that was done since the machine started, under
-        the same `condition` and for these `readers`, or because another process does it; otherwise missing entries, and
-        for other readers than before also attachments that failed. It is noted as done when the block ends without
-        error."""
-        wanted = f"{_BOOT.read_text().strip() if _BOOT.exists() else ''} {condition}".encode()
-        with typed_errors():
-            descriptor = os.open(self._scanned, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-        try:
-            with typed_errors():
-                others = not self._readers.exists() or self._readers.read_text() != readers
-            due = locked(descriptor) and (others or os.pread(descriptor, 1000, 0) != wanted)
-            yield ("failed" if others else "missing") if due else None
-            if due:
-                with typed_errors():
-                    _write(self._readers, readers)
-                    os.ftruncate(descriptor, 0)
-                    os.pwrite(descriptor, wanted, 0)
-        finally:
-            os.close(descriptor)
+        """What to look for in all records now: None when that was done in this epoch, under the same `condition`
+        and for these `readers`, or when another process is at it; what is missing; or also what failed, which other readers
+        did. Noted as done when the block ends without error."""
+        scanned = self._claims.take_note("scanned")
+        if scanned is None:
+            yield None
+            return
+        wanted = f"{self._claims.epoch} {condition}".encode()
+        with contextlib.closing(scanned):
+            others = self._claims.noted("readers") != readers.encode()
+            if not others and scanned.content == wanted:
+                yield None
+                return
+            yield "failed" if others else "missing"
+            self._claims.note("readers", readers.encode())
+            scanned.save(wanted)
 
     def forget_scan(self) -> None:
-        """Have all records looked through at the next start, because entries may be missing. Raises StorageFailed."""
-        with typed_errors():
-            self._scanned.unlink(missing_ok=True)
-
-    @property
-    def _scanned(self) -> Path:
-        return self.folder / ".scanned"
-
-    @property
-    def _readers(self) -> Path:
-        return self.folder / ".readers"
-
-    def _path(self, attachment_id: str) -> Path:
-        if not is_id(attachment_id):
-            raise ValueError("not an id")
-        return self.folder / attachment_id
+        """Have all records looked through at the next start: something may have been left out. Raises StorageFailed."""
+        self._claims.note("scanned", None)
 
 
-def _write(path: Path, content: str) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    with open(os.open(path, flags, FILE_MODE), "w", encoding="utf-8") as file:
-        file.write(content)
-
-
-def _same(path: Path, descriptor: int) -> bool:
-    """Whether the open file still has its name: another process may have finished it before it was locked here."""
+def _read(entry: Entry, said: bytes) -> Entry:
     try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
-
-
-def _read(entry: Entry) -> Entry:
-    try:
-        content = json.loads(os.pread(entry.descriptor, 1000, 0))
+        content = json.loads(said)
         entry.begun, entry.tried = int(content["begun"]), int(content["tried"])
         entry.again = bool(content["again"])
         entry.refused, entry.unfit = int(content.get("refused", 0)), int(content.get("unfit", 0))

@@ -19,15 +19,14 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from app import processing
+from app.coordination.contract import Coordination
 from app.errors import ClientGone, IndexMoved, IndexOutcomeUnknown, IndexUnavailable, SearchTimedOut, StoreError
 from app.index import mappings
 from app.index.connection import Connection, slow_gate, to_json, typed_errors
 from app.index.documents import REMOVAL_VERSION, Documents, Write
 from app.index.envelope import Envelope
 from app.index.gate import Gate, time_left
-from app.index.lane import Lane
 from app.index.refusals import of_error
-from app.index.slots import Slots
 from app.index.source import source_of
 from app.model.attachment import Attachment
 from app.monitoring import measures
@@ -74,28 +73,35 @@ class Refreshes:
 class AttachmentIndex:
     """One store's documents in Elasticsearch. Creating it connects to nothing, so a server starts without it too."""
 
-    def __init__(self, settings: Settings, store_id: str, *, may_create: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store_id: str,
+        coordination: Coordination,
+        *,
+        may_create: Callable[[], bool] = lambda: True,
+    ) -> None:
         """`may_create`: whether an index that is missing may be made, empty; asked when one is."""
         self.connection = Connection(settings)
         self.alias = settings.index
         self._store_id = store_id
         self._definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
         self._seconds = settings.elasticsearch_timeout
-        lane = Lane(settings.data / ".bulk.lock")
-        self._documents = Documents(self.connection, self.alias, self._seconds, lane)
+        bulk_lock = coordination.bulk_lock("documents")
+        self._documents = Documents(self.connection, self.alias, self._seconds, bulk_lock)
         text_seconds = LARGE_TIMES * self._seconds
-        # It waits for a text of another process for half of the time, so that as much is left for its own.
-        lane = Lane(settings.data / ".text.lock", text_seconds / 2)
-        self._texts = Documents(self.connection, self.alias, text_seconds, lane)
-        # For all extracting threads, and the reconciler.
+        # Waits for a text of another process as long as leaves the same for its own.
+        bulk_lock = coordination.bulk_lock("texts", text_seconds / 2)
+        self._texts = Documents(self.connection, self.alias, text_seconds, bulk_lock)
+        # For all who extract, and the reconciler.
         self._text_gate = Gate(text_seconds, settings.extraction_workers + 1, unattended=0.0)
         # Searches that may be slow by themselves: with marks, with many hits of large texts, or written by callers.
         self._slow_gate = slow_gate(settings)
         # Searches that may be slow by what is in the texts, as most that people type: apart from both, few of one tenant.
         self._doubtful_gate = slow_gate(settings, at_once=max(1, settings.web_threads // 4))
         self._envelope = Envelope(self.alias)
-        # Of the threads with which a node on so many processors searches, at least one is left for quick searches.
-        self._slots = Slots(settings.data, settings.worker_processes * 3 // 2)
+        # Of the threads that a node on so many processors searches with, at least one is for what is quick.
+        self._slots = coordination.search_slots(settings.worker_processes * 3 // 2)
         self._scored = without_statistics if settings.scores == "constant" else dict
         #: Where documents are written to; None until it is known that the index is this store's.
         self._target: str | None = None

@@ -1,8 +1,8 @@
 """Writing documents so that they are searchable on return: group commit.
 
-A writer that finds nobody else writing leads: it sends one `_bulk` with one refresh, at once and in its own thread. Writers
-that come meanwhile wait, and the first of them leads the next bulk with everything that has gathered. So a lone upload
-waits for nobody and a hundred share one refresh. Leaders of several processes take turns too (`app/index/lane.py`).
+Whoever writes while nobody else does leads: it sends one `_bulk` with one refresh, at once and in its own thread. Those
+who come meanwhile wait, and the first of them leads the next bulk with everything that has gathered. So a lone upload
+waits for nobody and a hundred share one refresh. Leaders of several processes take turns too (`BulkLock`).
 
 A bulk is bounded by its bytes as well as by its documents: Elasticsearch holds all of it in memory several times over
 while it indexes, and answers a bulk that is too large with 429, or runs out of memory.
@@ -36,6 +36,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from app.coordination.contract import BulkLock
 from app.errors import (
     IndexIncomplete,
     IndexMoved,
@@ -46,7 +47,6 @@ from app.errors import (
 )
 from app.index.connection import Connection, to_json
 from app.index.gate import time_left
-from app.index.lane import Lane
 from app.monitoring import measures
 
 #: Operations in one bulk, and bytes of them; more wait for the next one. What one caller writes is never divided, so that
@@ -109,15 +109,15 @@ class _Waiting:
 class Documents:
     """The documents behind one alias."""
 
-    def __init__(self, connection: Connection, alias: str, timeout: float, lane: Lane) -> None:
-        """`timeout`: seconds that a write waits in all, in the queue and in flight, where no gate bounds it. `lane`: the
-        lane that everybody who writes to these documents shares."""
+    def __init__(self, connection: Connection, alias: str, timeout: float, bulk_lock: BulkLock) -> None:
+        """`timeout`: seconds that a write waits in all, in the queue and in flight, where no gate bounds it. `bulk_lock`:
+        that of all who write to these documents."""
         self._connection = connection
         # Without `require_alias` a write after the alias was lost would create an index by that name, with guessed fields.
         kept = "items.*.status,items.*.error.type"
         self._path = f"/{alias}/_bulk?refresh=true&require_alias=true&filter_path={kept}"
         self._timeout = timeout
-        self._lane = lane
+        self._bulk_lock = bulk_lock
         self._least_to_lead = min(LEAST_TO_LEAD, timeout / 8)
         lock = threading.Lock()
         self._turn = threading.Condition(lock)
@@ -207,8 +207,8 @@ class Documents:
     def _lead(self) -> None:
         batch: list[_Waiting] = []
         try:
-            # From here on everything ends in `finally`; otherwise nobody would ever lead again.
-            with self._lane.passage():
+            # From here on whatever happens ends in `finally`, or nobody would ever lead again.
+            with self._bulk_lock.held():
                 self._gather()
                 with self._turn:
                     batch = self._take()

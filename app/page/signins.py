@@ -1,9 +1,9 @@
 """Sign-ins: a browser shows its token once and from then on a secret that stands for it.
 
-`<data>/sign-ins/<SHA-256 of the secret>` (mode 0600) names the token by its digest and says when the sign-in ends. The
-folder is what all workers share, and it holds neither secret nor token: who reads it can't sign in with it. A sign-in is
+A record under the SHA-256 of the secret names the token by its digest and says when the sign-in ends. The records are what
+all workers share, and hold neither secret nor token: who reads them can't sign in with them. A sign-in is
 as good as its token is at that moment: revoked, rotated or expired, it ends every sign-in with the next request. A sign-out
-removes the file, so a cookie that somebody copied is worth nothing afterwards.
+removes the record, so a cookie that somebody copied is worth nothing afterwards.
 
 Rejected: the token sealed in the cookie, or a signed cookie. Neither can be ended by signing out, and both need one more
 key to keep. Rejected: the token itself in the cookie, which would carry it over the wire with every picture.
@@ -11,28 +11,22 @@ key to keep. Rejected: the token itself in the cookie, which would carry it over
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import json
-import os
 import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
-from app.errors import Unauthenticated
-from app.files import FOLDER_MODE, typed_errors
+from app.coordination.contract import SignIns as Records
+from app.errors import StorageFailed, Unauthenticated
 from app.model.attachment import now
-from app.root import write_durably
 from app.tokens import Token, Tokens
 
 #: Sign-ins that are kept: more browsers than a team has. With more, the oldest of the token that has most of them goes:
 #: a script with one token can neither fill the disk nor sign others out.
 MAX_SIGN_INS = 1000
-_MODE = 0o600
-_NAME = re.compile(r"[0-9a-f]{64}")
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -48,10 +42,9 @@ class SignIn:
 class SignIns:
     """The sign-ins of one store; safe to use from several processes at once."""
 
-    def __init__(self, root: Path, store_id: str, tokens: Tokens, lifetime: float) -> None:
+    def __init__(self, records: Records, store_id: str, tokens: Tokens, lifetime: float) -> None:
         """`lifetime`: seconds after which a sign-in ends by itself."""
-        self._root = root
-        self._folder = root / "sign-ins"
+        self._records = records
         self._tokens = tokens
         self._lifetime = lifetime
         #: Tells the cookies of several stores on one machine apart: browsers don't look at the port.
@@ -66,10 +59,8 @@ class SignIns:
         secret = secrets.token_urlsafe(32)
         expires = now() + timedelta(seconds=self._lifetime)
         content = {"token": token.digest, "expires": expires.isoformat()}
-        with typed_errors():
-            self._folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
-            self._make_room()
-            write_durably(self._root, self._path(secret), json.dumps(content).encode() + b"\n", _MODE)
+        self._make_room()
+        self._records.add(_name(secret), json.dumps(content).encode() + b"\n")
         return secret, SignIn(token, expires, _proof(secret))
 
     def find(self, secret: str | None) -> SignIn:
@@ -77,9 +68,9 @@ class SignIns:
         if not secret or not _SECRET.fullmatch(secret):
             raise Unauthenticated()
         try:
-            content = json.loads(self._path(secret).read_bytes())
+            content = json.loads(self._records.read(_name(secret)) or b"")
             digest, expires = str(content["token"]), datetime.fromisoformat(content["expires"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (StorageFailed, ValueError, KeyError, TypeError):
             raise Unauthenticated() from None
         if expires <= now():
             raise Unauthenticated()
@@ -88,41 +79,36 @@ class SignIns:
     def end(self, secret: str) -> None:
         """Sign out. One that is not there is no error. Raises StorageFailed."""
         if _SECRET.fullmatch(secret):
-            with typed_errors():
-                self._path(secret).unlink(missing_ok=True)
-
-    def _path(self, secret: str) -> Path:
-        return self._folder / hashlib.sha256(secret.encode()).hexdigest()
+            self._records.remove(_name(secret))
 
     def _make_room(self) -> None:
         """Remove all that have ended by their age, and more when there would be too many."""
-        found = []
         oldest = now().timestamp() - self._lifetime
-        with os.scandir(self._folder) as entries:
-            for entry in entries:
-                with contextlib.suppress(FileNotFoundError):
-                    if not _NAME.fullmatch(entry.name):
-                        continue
-                    written = entry.stat().st_mtime
-                    if written < oldest:
-                        os.unlink(entry.path)
-                    else:
-                        found.append((written, Path(entry.path)))
+        found = []
+        for name, written in self._records.written().items():
+            if written < oldest:
+                self._records.remove(name)
+            else:
+                found.append((written, name))
         if len(found) < MAX_SIGN_INS:
             return
-        by_token: dict[str, list[Path]] = {}
-        for _, path in sorted(found):
-            by_token.setdefault(_token_of(path), []).append(path)
+        by_token: dict[str, list[str]] = {}
+        for _, name in sorted(found):
+            by_token.setdefault(self._token_of(name), []).append(name)
         for _ in range(len(found) - MAX_SIGN_INS + 1):
-            max(by_token.values(), key=len).pop(0).unlink(missing_ok=True)
+            self._records.remove(max(by_token.values(), key=len).pop(0))
+
+    def _token_of(self, name: str) -> str:
+        """The digest of the token that a sign-in stands for; empty where that can't be read."""
+        try:
+            return str(json.loads(self._records.read(name) or b"")["token"])
+        except (StorageFailed, ValueError, KeyError, TypeError):
+            return ""
 
 
-def _token_of(path: Path) -> str:
-    """The digest of the token that a sign-in stands for; empty where that can't be read."""
-    try:
-        return str(json.loads(path.read_bytes())["token"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+def _name(secret: str) -> str:
+    """What a sign-in is kept under."""
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def _proof(secret: str) -> str:

@@ -8,12 +8,13 @@ from typing import Any, NoReturn
 
 from app import confined
 from app.chats import Chats
+from app.coordination.local import Local
+from app.coordination.local.data_folder import open_data_folder
 from app.errors import IndexUnavailable, InvalidSetting, StoreError, WrongIndex
 from app.extraction.queue import Queue
 from app.http.services import services_of, store_of
 from app.monitoring import logs, measures, metrics
 from app.monitoring.metrics import SharedFolder
-from app.root import open_root
 from app.server import descriptors
 from app.server.exposure import sentences
 from app.services.extracting import Extractor
@@ -87,16 +88,17 @@ def on_starting(server: Any) -> None:
             server.log.warning("processes that read strangers' files: %s", sentence)
         if (short := descriptors.raise_limit(_in_force).sentence) is not None:
             server.log.warning(short)
-        store_id = open_root(_in_force.data)
+        store_id = open_data_folder(_in_force.data)
+        coordination = Local(_in_force.data)
         storage = Filesystem(_in_force.data, reserve=_in_force.disk_reserve)
-        index = Store(_in_force, storage, store_id).index
+        index = Store(_in_force, storage, coordination, store_id).index
         if _in_force.extraction == "off":
             # What comes in from now on is in no queue.
-            Queue(_in_force.data).forget_scan()
+            Queue(coordination.claims).forget_scan()
         try:
             index.prepare()
             # Made only when there is a chat, but never somebody else's.
-            Chats(_in_force, store_id, index.connection).check()
+            Chats(_in_force, store_id, index.connection, coordination.change_lock).check()
         except WrongIndex:
             raise
         except IndexUnavailable as error:

@@ -4,19 +4,17 @@ durable -> records, durable -> documents, searchable -> queue entries -> journal
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from app.coordination.contract import ChangeLock, Entry, Journal
 from app.document import document_of
 from app.index.attachments import AttachmentIndex
-from app.journal import Entry, Journal
 from app.model.attachment import Attachment, now
 from app.services.records import Records
 from app.services.steps import Steps
 from app.storage.contract import Storage
-from app.turnstile import Turnstile
 
 
 class Changes:
@@ -25,11 +23,11 @@ class Changes:
         storage: Storage,
         index: AttachmentIndex,
         journal: Journal,
-        turnstile: Turnstile,
+        change_lock: ChangeLock,
         records: Records,
         steps: Steps,
     ) -> None:
-        self._storage, self._index, self._journal, self._turnstile = storage, index, journal, turnstile
+        self._storage, self._index, self._journal, self._change_lock = storage, index, journal, change_lock
         self._records, self._steps = records, steps
 
     def retype(self, wanted: Mapping[str, str]) -> list[Attachment]:
@@ -39,7 +37,7 @@ class Changes:
         Raises StorageFull or StorageFailed, IndexUnavailable, IndexRejected or IndexOutcomeUnknown: then some may be
         changed, and what is left to do for these is done by `settle`.
         """
-        with self._turnstile.alone():
+        with self._change_lock.exclusive():
             going = self._journal.ids("delete")
             changed = [
                 each
@@ -55,12 +53,8 @@ class Changes:
             except BaseException:
                 entry.close()
                 raise
-        with contextlib.closing(entry):
-            work = self._turnstile.enter()
-            try:
-                self.finish(entry)
-            finally:
-                os.close(work)
+        with contextlib.closing(entry), contextlib.closing(self._change_lock.shared()):
+            self.finish(entry)
         return changed
 
     def _retyped(self, attachment_id: str, media_type: str) -> Attachment | None:

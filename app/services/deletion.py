@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import contextlib
 
+from app.coordination.contract import Entry, Journal
 from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, WrongIndex
 from app.index.attachments import AttachmentIndex
-from app.journal import Entry, Journal
 from app.model.attachment import Attachment
 from app.monitoring import measures
 from app.services.records import Records

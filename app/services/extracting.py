@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -52,11 +51,11 @@ class Extractor:
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._storage, self._index, self._queue = store.storage, store.index, store.queue
-        self._records, self._steps, self._change_lock = store.records, store.steps, store.change_lock
+        self._records, self._steps, self._change_lock = store.records, store.steps, store.coordination.change_lock
         self._thumbnails = settings.thumbnails
         # The control reads one of each kind, which takes seconds in all: no text is to wait for that.
         first: dict[Stage, Callable[[], None]] = {"text": self._scan, "recognition": self._control}
-        self._lanes = Lanes(store.queue, settings, self._one, self._tenant_of, first)
+        self._lanes = Lanes(store.queue, store.coordination, settings, self._one, self._tenant_of, first)
         self._outcomes = Outcomes(settings, store.storage, store.queue, store.records, store.steps, self._lanes.stopped)
 
     def start(self) -> None:
@@ -151,11 +150,8 @@ class Extractor:
 
     @contextlib.contextmanager
     def _change(self) -> Iterator[None]:
-        work = self._change_lock.enter()
-        try:
+        with contextlib.closing(self._change_lock.shared()):
             yield
-        finally:
-            os.close(work)
 
     def _make_searchable(self, entry: Entry, attachment: Attachment) -> bool:
         """Make the text searchable; returns whether nothing is left to do."""

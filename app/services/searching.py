@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from app.errors import PointMissing, StoreError
 from app.index.attachments import AttachmentIndex
-from app.points import Points
+from app.points_in_time import PointsInTime
 from app.search import params, query
 from app.search.language import body
 from app.services.records import Records
@@ -20,7 +20,7 @@ Made = TypeVar("Made")
 class Searching:
     """`tenant`: who asks; `client`: its connection, with whose end the search ends."""
 
-    def __init__(self, index: AttachmentIndex, records: Records, points: Points) -> None:
+    def __init__(self, index: AttachmentIndex, records: Records, points: PointsInTime) -> None:
         self._index, self._records, self._points = index, records, points
 
     def search(self, wanted: params.SearchParams, tenant: str, *, client: socket.socket | None = None) -> bytes:

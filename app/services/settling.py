@@ -6,10 +6,10 @@ from __future__ import annotations
 import contextlib
 import logging
 
+from app.coordination.contract import Entry, Journal
 from app.document import document_of
 from app.errors import IndexIncomplete, IndexUnavailable, StoreError
 from app.index.attachments import AttachmentIndex
-from app.journal import Entry, Journal
 from app.model.attachment import Attachment
 from app.services.changes import Changes
 from app.services.deletion import Deletion
@@ -51,7 +51,7 @@ class Settling:
                     if isinstance(error, IndexUnavailable) and not isinstance(error, IndexIncomplete):
                         raise
                     # One that can't be decided (a damaged record, a refused document) must not keep the others from it.
-                    log.error("journal entry %s is still undecided: %s", entry.path.name, error)
+                    log.error("journal entry %s is still undecided: %s", entry.name, error)
                 else:
                     decided += 1
         return decided

@@ -10,9 +10,9 @@ downloads would need it), and one class for all of it (whoever needed one promis
 
 from __future__ import annotations
 
+from app.coordination.contract import Coordination
 from app.extraction.queue import Queue
 from app.index.attachments import AttachmentIndex
-from app.journal import Journal
 from app.services.changes import Changes
 from app.services.deletion import Deletion
 from app.services.downloads import Downloads
@@ -22,26 +22,25 @@ from app.services.steps import Steps
 from app.services.uploads import Uploads
 from app.settings import Settings
 from app.storage.contract import Storage
-from app.turnstile import Turnstile
 
 
 class Store:
-    """Attachments of all tenants over one storage, one data folder and one index."""
+    """Attachments of all tenants over one storage, one coordination and one index."""
 
-    def __init__(self, settings: Settings, storage: Storage, store_id: str) -> None:
-        """`store_id`: whose index it is, as `open_root` tells. Elasticsearch is not asked yet."""
+    def __init__(self, settings: Settings, storage: Storage, coordination: Coordination, store_id: str) -> None:
+        """`store_id`: whose index it is, as `open_data_folder` tells. Elasticsearch is not asked yet."""
         self.storage = storage
-        self.journal = Journal(settings.data)
-        self.queue = Queue(settings.data)
+        self.coordination = coordination
+        self.journal = coordination.journal
+        self.queue = Queue(coordination.claims)
         # An index that was lost is not made anew and empty: searches would silently miss what is acknowledged.
-        self.index = AttachmentIndex(settings, store_id, may_create=lambda: not self.holds_attachments())
-        self.change_lock = Turnstile(settings.data)
+        self.index = AttachmentIndex(settings, store_id, coordination, may_create=lambda: not self.holds_attachments())
         self.records = Records(storage)
         self.steps = Steps(settings, storage, self.queue, self.records)
         self.downloads = Downloads(storage, self.queue, self.records)
         self.deletion = Deletion(storage, self.index, self.journal, self.records)
         self.uploads = Uploads(storage, self.index, self.journal, self.steps, self.deletion)
-        self.changes = Changes(storage, self.index, self.journal, self.change_lock, self.records, self.steps)
+        self.changes = Changes(storage, self.index, self.journal, coordination.change_lock, self.records, self.steps)
         self.settling = Settling(storage, self.index, self.journal, self.steps, self.deletion, self.changes)
 
     def holds_attachments(self) -> bool:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from app.coordination.contract import Entry, Journal
 from app.errors import IndexIncomplete, IndexOutcomeUnknown, StorageFull, StoreError
 from app.index.attachments import AttachmentIndex
-from app.journal import Entry, Journal
 from app.mediatype import detect
 from app.model.attachment import Attachment, now
 from app.monitoring import measures

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from app.coordination.contract import ChangeLock
 from app.document import DERIVED_FIELDS, carried_over
 from app.errors import NotFound, WrongIndex
 from app.index import mappings
@@ -34,15 +34,15 @@ _WORST = (NOTHING, SETTINGS, UPDATE, MIGRATION, NEWER)
 
 @dataclass(frozen=True)
 class Administration:
-    """One index of one store. `data`: the data folder, as for `Exchange`. `from_records`: whether its documents are
-    made from records, and are removed with them."""
+    """One index of one store. `change_lock`: as of `Exchange`. `from_records`: whether its documents are made from
+    records, and go with them."""
 
     alias: str
     definition: Json
     store_id: str
     connection: Connection
     storage: Storage
-    data: Path
+    change_lock: ChangeLock
     from_records: bool
 
     @property
@@ -187,7 +187,7 @@ class Administration:
         left_out = {*drop, *(each for each in self._derived if each not in target)}
         derive = partial(carried_over, self.storage) if self.from_records else _unchanged
         source = Copy(generations, origin, partitions, left_out, progress, self._derived, derive)
-        exchange = Exchange(generations, self.data)
+        exchange = Exchange(generations, self.change_lock)
         name = exchange.run(source, into)
         return {
             "to": name,

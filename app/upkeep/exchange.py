@@ -3,10 +3,11 @@
 The next generation is filled beside the present one, so searches answer as before, downloads are not affected, and an
 exchange that is killed leaves nothing but a half-filled index, which the next run goes on with.
 
-Meanwhile uploads and deletes change the present generation, not the next one. So changes are brought over again and
-again until there are few. The last ones are brought while no change is under way (app/turnstile.py: changes wait for
-some tenths of a second), and in that pause the alias moves. Everything acknowledged before is in the next generation;
-everything after is written to it. Journal entries that nobody finished stay, and are settled in the next generation.
+Uploads and deletes meanwhile change the present generation, not the next one. So what has changed is brought over again
+and again until it is hardly anything. What changed in the last moments is brought while no change is under way
+(`ChangeLock`: they wait, some tenths of a second), and in that stillness the alias moves. Whatever was acknowledged
+before is in the next generation; whatever comes after is written to it. Journal entries that nobody finished stay, and are
+settled in the next generation.
 
 Rejected: a second pass after the swap (until it ends, acknowledged uploads are not found and deleted ones are); writing
 to both generations from the start (every upload would pay for it, and a worker that has not heard of it yet loses
@@ -17,11 +18,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Protocol
 
+from app.coordination.contract import ChangeLock
 from app.index.generations import Generations
-from app.turnstile import Turnstile
 
 #: Fewer changes than this are brought in the pause; and the most passes until then, as a busy store never gets there.
 FEW = 64
@@ -60,12 +60,12 @@ class Exchange:
     `resumed`: whether an unfinished build was taken up. `paused`: the seconds in which changes had to wait.
     """
 
-    def __init__(self, generations: Generations, root: Path) -> None:
-        """`root`: the data folder, whose turnstile every change of attachments or chats goes through."""
+    def __init__(self, generations: Generations, change_lock: ChangeLock) -> None:
+        """`change_lock`: that which all who change attachments or chats hold."""
         self.resumed = False
         self.paused = 0.0
         self._generations = generations
-        self._root = root
+        self._change_lock = change_lock
 
     def run(self, source: Source, into: str | None = None) -> str:
         """Fill the next generation, or the whole one named `into`, and put it behind the alias; returns its name.
@@ -91,7 +91,7 @@ class Exchange:
             if source.follow(name) <= FEW:
                 break
         generations.refresh(name)
-        with Turnstile(self._root).alone():
+        with self._change_lock.exclusive():
             began = time.monotonic()
             source.finish(name)
             generations.swap(name)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
+from app.coordination.contract import ChangeLock
 from app.document import document_of
 from app.errors import StoreError
 from app.index.documents import REMOVAL_VERSION, Write
@@ -25,13 +25,13 @@ class Rebuild:
 
     kind = "records"
 
-    def __init__(self, storage: Storage, generations: Generations, data: Path) -> None:
-        """`data`: the data folder, as of `Exchange`."""
+    def __init__(self, storage: Storage, generations: Generations, change_lock: ChangeLock) -> None:
+        """`change_lock`: as of `Exchange`."""
         self.damaged: set[str] = set()
         self.written = 0
         self.resumed_from = 0
         self._storage = storage
-        self._data = data
+        self._change_lock = change_lock
         self._generations = generations
         self._partitions = Partitions(storage)
         self._progress: Progress = lambda done, total, documents: None
@@ -40,7 +40,7 @@ class Rebuild:
         """Fill the next generation from the records and put it behind the alias; returns its name. Errors as in
         `Exchange.run`."""
         self._progress = progress or self._progress
-        return Exchange(self._generations, self._data).run(self)
+        return Exchange(self._generations, self._change_lock).run(self)
 
     def fill(self, name: str, state: Json | None) -> Iterator[Json]:
         began, done = time.time(), 0

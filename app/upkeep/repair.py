@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
+from app.coordination.contract import Coordination
 from app.document import document_of
 from app.errors import IndexRejected
 from app.extraction.queue import Stage
-from app.files import held, older
 from app.model.attachment import Attachment
 from app.services.store import Store
+from app.storage.contract import Storage
 from app.upkeep.verify import Checker, Finding
 
 #: The repair of each finding, in words; a finding that is not here is only reported.
@@ -33,11 +33,10 @@ ACTIONS = {
 class Repair:
     """Repairs one store; every finding is looked at again right before."""
 
-    def __init__(self, store: Store, checker: Checker, data: Path, *, grace: float) -> None:
-        """`data`: the data folder. `grace`: as for `Checker`."""
+    def __init__(self, store: Store, checker: Checker, *, grace: float) -> None:
+        """`grace`: as of `Checker`."""
         self._store = store
         self._checker = checker
-        self._data = data
         self._grace = grace
         self._ways: dict[str, Callable[[Finding], None]] = {
             "index": self._index,
@@ -58,10 +57,8 @@ class Repair:
 
     def _still(self, finding: Finding) -> bool:
         if finding.path is not None and finding.code in ("stale-temporary", "undecided-entry"):
-            if finding.stored:
-                return self._store.storage.holds(finding.path)
-            return (self._data / finding.path).exists()
-        # A file without a record too: the record may have come since, as when a backup is being copied back.
+            return self._keeper(finding).holds(finding.path)
+        # Of a file without a record too: the record may have come since, as while a backup is copied back.
         return finding.id is not None and any(
             (each.code, each.path) == (finding.code, finding.path) for each in self._checker.examine([finding.id])
         )
@@ -93,12 +90,10 @@ class Repair:
     def _remove_file(self, finding: Finding) -> None:
         if finding.path is None or (finding.id is not None and not self._certain(finding)):
             return
-        if finding.stored:
-            self._store.storage.remove_leftover(finding.path, self._grace)
-            return
-        path = self._data / finding.path
-        if older(path, self._grace) and not held(path):
-            path.unlink(missing_ok=True)
+        self._keeper(finding).remove_leftover(finding.path, self._grace)
+
+    def _keeper(self, finding: Finding) -> Storage | Coordination:
+        return self._store.storage if finding.stored else self._store.coordination
 
     def _extract(self, finding: Finding) -> None:
         # A running server does it, or the next one that runs.

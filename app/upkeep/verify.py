@@ -9,24 +9,20 @@ Memory does not grow with the store: records are read partition by partition, do
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from app.coordination.contract import Coordination
 from app.document import TEXT_FIELDS, check_text, check_thumbnail, extraction_of, visible_source
 from app.errors import StorageFailed, StoreError
 from app.extraction.queue import Queue
-from app.files import held, listed, older
 from app.ids import is_id
 from app.index.generations import Generations
-from app.journal import Journal
 from app.model.attachment import Attachment
 from app.storage.contract import PARTITIONS, Artefact, Content, Storage, name_of, partition_of
-from app.tokens import is_tenant
 
 #: Codes of findings, for programs: docs/commands.md says what each means. A code never changes its meaning.
 CODES = (
@@ -65,29 +61,14 @@ BATCH = 500
 MOMENT = 1.0
 LOOKS = 2
 
-_ENTRY = re.compile(r"[0-9a-f]{32}\.(upload|delete|change|new|spare)")
-# Temporary files that earlier versions wrote beside the file that they were to replace; now they are in `incoming`.
-_REPLACEMENT = re.compile(r"\.[\w.-]+\.new")
-_ROOT = {"store.json", "tokens.json", "attachments", "incoming", "journal", "extraction", "sign-ins", "points"}
-# Earlier versions wrote the second.
-_ROOT |= {"elasticsearch", "sign-in-attempts", "sign-in-failures.json"}
-_ROOT |= {".lock", ".tokens.lock", ".door.lock", ".work.lock", ".rebuild.lock", ".points.lock"}
-_ROOT |= {".bulk.lock", ".text.lock"}
-_PLACE = re.compile(r"\.search-\d+\.lock")
-_WORK = re.compile(
-    r"\.slot(-pictures|-thumbnails)?-\d+|\.turns(-pictures|-thumbnails)?|\.scanned|\.readers|\.unfit-\w+"
-)
-_SIGN_IN = re.compile(r"[0-9a-f]{64}")
-_POINT = re.compile(r"[\w-]{43}", re.ASCII)
-
-#: Reports progress: the stage (folders or documents), how many are done, how many there are.
+#: Told what goes on: the stage (folders or documents), done, of all.
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`path` is relative to the data folder, None for a document; `id` is None when it belongs to no attachment. `stored`:
-    whether the path is a name of the storage."""
+    """`path` is relative to the data folder, None for a document; `id` is None for what belongs to no attachment. `stored`:
+    the path is a name of the storage, else of the coordination."""
 
     code: str
     path: str | None
@@ -100,15 +81,22 @@ class Checker:
     """Checks one store. `attachments` and `documents` count those that were looked at."""
 
     def __init__(
-        self, storage: Storage, generations: Generations, data: Path, *, grace: float, read_data: bool = False
+        self,
+        storage: Storage,
+        coordination: Coordination,
+        queue: Queue,
+        generations: Generations,
+        *,
+        grace: float,
+        read_data: bool = False,
     ) -> None:
-        """`data`: the data folder. `grace`: seconds after which a temporary file that nobody holds is stale."""
+        """`grace`: seconds after which a temporary file that nobody holds is stale."""
         self.attachments = 0
         self.documents = 0
         self._storage = storage
-        self._data = data
-        self._journal = Journal(data)
-        self._queue = Queue(data)
+        self._coordination = coordination
+        self._journal = coordination.journal
+        self._queue = queue
         self._generations = generations
         self._grace = grace
         self._read_data = read_data
@@ -292,48 +280,20 @@ class Checker:
     # Files
 
     def _known(self) -> Iterator[Finding]:
-        """Files that do not belong where they are, and temporary files that nobody needs; not those of the embedded node."""
-        root, points = self._data, self._data / "points"
-        yield from self._unknown(root, lambda name: name in _ROOT or _PLACE.fullmatch(name))
-        for each in self._storage.strays(self._grace):
-            yield Finding("stale-temporary" if each.temporary else "unknown-file", each.name, stored=True)
-        yield from self._unknown(self._queue.folder, lambda name: is_id(name) or _WORK.fullmatch(name))
-        yield from self._unknown(root / "sign-ins", _SIGN_IN.fullmatch)
-        yield from self._unknown(points, is_tenant)
-        for path in listed(points):
-            if path.is_dir():
-                yield from self._unknown(path, _POINT.fullmatch)
-
-    def _unknown(self, folder: Path, known: Callable[[str], object]) -> Iterator[Finding]:
-        for path in listed(folder):
-            if _REPLACEMENT.fullmatch(path.name):
-                if self._stale(path):
-                    yield Finding("stale-temporary", self._relative(path))
-            elif not known(path.name):
-                yield Finding("unknown-file", self._relative(path))
+        """What does not belong where it is, and temporary files that nobody needs; the embedded node's data is its own."""
+        for each in self._coordination.strays(self._grace):
+            yield Finding("stale-temporary" if each.temporary else "unknown-file", each.name)
+        for stray in self._storage.strays(self._grace):
+            yield Finding("stale-temporary" if stray.temporary else "unknown-file", stray.name, stored=True)
 
     def _entries(self) -> Iterator[Finding]:
-        abandoned = []
-        for path in listed(self._journal.folder):
-            if not _ENTRY.fullmatch(path.name):
-                yield Finding("unknown-file", self._relative(path))
-            elif path.suffix in (".new", ".spare"):
-                if self._stale(path):
-                    yield Finding("stale-temporary", self._relative(path))
-            elif not held(path):
-                abandoned.append(path)
-        if abandoned:
-            # A running server settles them by itself, in a few seconds when Elasticsearch answers.
-            time.sleep(LOOKS * MOMENT + 2)
-        yield from (
-            Finding("undecided-entry", self._relative(path)) for path in abandoned if path.exists() and not held(path)
-        )
-
-    def _stale(self, path: Path) -> bool:
-        return older(path, self._grace) and not held(path)
-
-    def _relative(self, path: Path) -> str:
-        return str(path.relative_to(self._data))
+        abandoned = self._journal.undecided()
+        if not abandoned:
+            return
+        # A running server settles them by itself, in a few seconds when Elasticsearch answers.
+        time.sleep(LOOKS * MOMENT + 2)
+        still = set(self._journal.undecided())
+        yield from (Finding("undecided-entry", name) for name in abandoned if name in still)
 
 
 def _batches(ids: list[str]) -> Iterable[list[str]]:

@@ -20,10 +20,12 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
+from app.coordination.contract import RECORDS
+from app.coordination.local import Local
 from app.errors import Unauthenticated
 from app.model.attachment import now
 from app.page import signins
-from app.page.attempts import RECORDS, WINDOW, Attempts, TooManyFailures
+from app.page.attempts import WINDOW, Attempts, TooManyFailures
 from app.page.routes import MAX_SIGN_IN_SIZE
 from app.page.signins import SignIns
 from app.settings import Settings
@@ -346,7 +348,7 @@ def test_a_body_in_chunks_is_not_waited_for(server: Server) -> None:
 
 def test_attempts_are_counted_by_client_and_forgotten(tmp_path: Path) -> None:
     moment = 1000.0
-    attempts, other = (Attempts(tmp_path, 3, lambda: moment) for _ in range(2))
+    attempts, other = (Attempts(Local(tmp_path).sign_in_attempts(3), lambda: moment) for _ in range(2))
     for each in (attempts, other, attempts):
         each.begin("a")
     for each in (attempts, other):
@@ -368,7 +370,7 @@ def test_attempts_are_counted_by_client_and_forgotten(tmp_path: Path) -> None:
 
 def test_nobody_is_forgotten_for_another(tmp_path: Path) -> None:
     """However many others try: what is kept has its size, and each keeps their count."""
-    attempts = Attempts(tmp_path, 2, lambda: 1000.0)
+    attempts = Attempts(Local(tmp_path).sign_in_attempts(2), lambda: 1000.0)
     attempts.begin("mine")
     attempts.begin("mine")
     let_through = 0
@@ -386,12 +388,12 @@ def test_nobody_is_forgotten_for_another(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b'{"a": [999.0, 99', b"\xff" * 100, b"\0" * 100])
 def test_a_damaged_count_starts_again(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "sign-in-attempts").write_bytes(content)
-    attempts = Attempts(tmp_path, 1, lambda: 1000.0)
+    attempts = Attempts(Local(tmp_path).sign_in_attempts(1), lambda: 1000.0)
     attempts.begin("a")
     with pytest.raises(TooManyFailures):
         attempts.begin("a")
     # So does one of another limit.
-    Attempts(tmp_path, 2, lambda: 1000.0).begin("a")
+    Attempts(Local(tmp_path).sign_in_attempts(2), lambda: 1000.0).begin("a")
 
 
 def grown_older(folder: Path) -> None:
@@ -403,9 +405,9 @@ def grown_older(folder: Path) -> None:
 
 def test_so_many_sign_ins_are_kept(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signins, "MAX_SIGN_INS", 3)
-    tokens = Tokens(tmp_path)  # type: ignore[arg-type]
+    tokens = Tokens(Local(tmp_path).tokens)  # type: ignore[arg-type]
     text = tokens.create("one")
-    sign_ins = SignIns(tmp_path, "store", tokens, 60.0)  # type: ignore[arg-type]
+    sign_ins = SignIns(Local(tmp_path).sign_ins, "store", tokens, 60.0)  # type: ignore[arg-type]
     found = []
     for _ in range(4):
         found.append(sign_ins.begin(text)[0])
@@ -417,9 +419,9 @@ def test_so_many_sign_ins_are_kept(tmp_path: object, monkeypatch: pytest.MonkeyP
 
 def test_sign_ins_with_one_token_end_those_of_no_other(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signins, "MAX_SIGN_INS", 4)
-    tokens = Tokens(tmp_path)  # type: ignore[arg-type]
+    tokens = Tokens(Local(tmp_path).tokens)  # type: ignore[arg-type]
     theirs, greedy = tokens.create("theirs", tenant="other"), tokens.create("greedy")
-    sign_ins = SignIns(tmp_path, "store", tokens, 60.0)  # type: ignore[arg-type]
+    sign_ins = SignIns(Local(tmp_path).sign_ins, "store", tokens, 60.0)  # type: ignore[arg-type]
     kept = sign_ins.begin(theirs)[0]
     for _ in range(6):
         grown_older(tmp_path / "sign-ins")  # type: ignore[operator]

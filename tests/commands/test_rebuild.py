@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 import requests
 
+from app.coordination.local import Local
+from app.coordination.local.data_folder import open_data_folder
 from app.index import mappings
 from app.index.connection import Connection
 from app.index.documents import Write
 from app.index.generations import Generations
 from app.index.source import source_of
 from app.model.attachment import Attachment
-from app.root import open_root
 from app.settings import Settings
 from app.storage.contract import Artefact
 from app.storage.filesystem import Filesystem
@@ -95,7 +96,7 @@ class Interrupted(Generations):
     def __init__(self, server: Server) -> None:
         self.connection = Connection(Settings.from_environ(server.environment))
         definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
-        super().__init__(self.connection, server.index, definition, open_root(server.data))
+        super().__init__(self.connection, server.index, definition, open_data_folder(server.data))
         self.before_last_pass: Callable[[], None] = lambda: None
         self.before_swap: Callable[[], None] = lambda: None
         self.after_writes: Callable[[], None] = lambda: None
@@ -128,7 +129,7 @@ def test_what_changes_in_the_last_moment_is_brought_over(start_server: ServerFac
     generations = Interrupted(server)
     generations.before_last_pass = change
     with closing(generations.connection):
-        Rebuild(Filesystem(server.data), generations, server.data).run()
+        Rebuild(Filesystem(server.data), generations, Local(server.data).change_lock).run()
     assert len(present) == 2
     assert {hit["_id"] for hit in server.hits()} == documents(server).keys() == present
 
@@ -148,11 +149,14 @@ def test_what_a_killed_build_wrote_and_was_deleted_since_stays_away(
     generations.after_writes = stop
     with closing(generations.connection):
         with pytest.raises(InterruptedError):
-            Rebuild(Filesystem(server.data), generations, server.data).run()
+            Rebuild(Filesystem(server.data), generations, Local(server.data).change_lock).run()
         assert server.delete(f"/attachment/{first}").ok
         assert server.delete(f"/attachment/{second}").ok
         generations.after_writes = lambda: None
-        assert Rebuild(Filesystem(server.data), generations, server.data).run() == f"{server.index}-000002"
+        assert (
+            Rebuild(Filesystem(server.data), generations, Local(server.data).change_lock).run()
+            == f"{server.index}-000002"
+        )
     assert documents(server) == {}
 
 
@@ -180,7 +184,7 @@ def test_no_change_goes_on_while_the_alias_moves(start_server: ServerFactory) ->
     generations = Interrupted(server)
     generations.before_swap = change
     with closing(generations.connection):
-        Rebuild(Filesystem(server.data), generations, server.data).run()
+        Rebuild(Filesystem(server.data), generations, Local(server.data).change_lock).run()
     for each in threads:
         each.join()
     assert acknowledged == [0]

@@ -12,8 +12,9 @@ import os
 import sys
 from pathlib import Path
 
+from app.coordination.local import Local
+from app.coordination.local.data_folder import open_data_folder
 from app.ids import new_uuid, new_xid
-from app.root import open_root
 from app.services.store import Store
 from app.services.uploads import Draft
 from app.settings import Settings
@@ -26,8 +27,8 @@ def main(folder: Path) -> None:
     settings = Settings(
         data=folder, index=unique_index(), elasticsearch_url=os.environ["ELASTICSEARCH_URL"], disk_reserve=0
     )
-    store_id = open_root(folder)
-    store = Store(settings, Filesystem(settings.data), store_id)
+    store_id = open_data_folder(folder)
+    store = Store(settings, Filesystem(settings.data), Local(folder), store_id)
 
     def draft(id: str, name: str, content: bytes, tenant: str, dialect: str, **more: object) -> Draft:
         return Draft(id, name, store.uploads.stage([content], 1 << 20), tenant, "owner", dialect, **more)  # type: ignore[arg-type]
@@ -46,7 +47,7 @@ def main(folder: Path) -> None:
     half = draft(new_xid(), "half.txt", b"half", "default", "coco")
     half.staged.keep(half.id)
     store.journal.begin("upload", [half.id], durable=False).close()
-    Tokens(folder).create("fixture")
+    Tokens(Local(folder).tokens).create("fixture")
     store.index.close()
     delete_index(settings.elasticsearch_url, settings.index)
     for empty in (folder / "attachments").iterdir():

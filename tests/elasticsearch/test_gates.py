@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from app import processing
+from app.coordination.local import Local
+from app.coordination.local.data_folder import open_data_folder
 from app.errors import ClientGone, IndexUnavailable, TooLate
 from app.index import gate
 from app.index.attachments import HEAVY_PAGE, LARGE, AttachmentIndex
@@ -23,7 +25,6 @@ from app.index.documents import Write
 from app.index.gate import time_left
 from app.monitoring.observation import Observation, observe
 from app.processing import LOOK, Processing
-from app.root import open_root
 from app.settings import Settings
 from tests.support.app import delete_index, unique_index
 from tests.support.breaking import Fault, Proxy
@@ -70,7 +71,9 @@ def opened(tmp_path: Path, elasticsearch_url: str, proxy: Proxy) -> Iterator[Cal
     with contextlib.ExitStack() as stack:
 
         def make() -> AttachmentIndex:
-            return stack.enter_context(contextlib.closing(AttachmentIndex(settings, open_root(tmp_path))))
+            return stack.enter_context(
+                contextlib.closing(AttachmentIndex(settings, open_data_folder(tmp_path), Local(tmp_path)))
+            )
 
         make().prepare()
         yield make
@@ -245,7 +248,7 @@ def test_a_search_without_an_answer_says_nothing_of_the_node(
 
 
 def test_large_texts_of_several_processes_go_one_after_the_other(
-    opened: Callable[[], AttachmentIndex], proxy: Proxy
+    opened: Callable[[], AttachmentIndex], proxy: Proxy, tmp_path: Path
 ) -> None:
     text = "some more words " * (LARGE // 16 + 1)
     processes = [opened(), opened()]
@@ -258,21 +261,21 @@ def test_large_texts_of_several_processes_go_one_after_the_other(
         source = {"id": f"d{number}", "content_words": text}
         processes[number].put_documents([Write(f"d{number}", 1, source)])
 
-    lane = processes[0]._texts._lane._file
+    lock = tmp_path / ".text.lock"
     with ThreadPoolExecutor(2) as pool:
         try:
             first = pool.submit(write, 0)
             until(lambda: fault.hit == 1, first)
             second = pool.submit(write, 1)
-            # It has the lane's file open too, and stays in front of it.
-            until(lambda: opened_here(lane) == 2, first, second)
+            # It has the lock's file open too, and stays in front of it.
+            until(lambda: opened_here(lock) == 2, first, second)
             assert fault.hit == 1
         finally:
             fault.hold_until.set()
         first.result()
         second.result()
     assert fault.hit == 2
-    assert opened_here(lane) == 0
+    assert opened_here(lock) == 0
 
 
 def opened_here(file: Path) -> int:

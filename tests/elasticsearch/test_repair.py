@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from app.coordination.local import Local
+from app.coordination.local.data_folder import open_data_folder
 from app.errors import NotFound
 from app.ids import new_xid
 from app.index import mappings
 from app.index.generations import Generations
-from app.root import open_root
 from app.services.store import Store
 from app.services.uploads import Draft
 from app.settings import Settings
@@ -38,12 +39,12 @@ def opened(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> 
         elasticsearch_timeout=30.0,
         disk_reserve=0,
     )
-    store_id = open_root(settings.data)
-    store = Store(settings, Filesystem(settings.data), store_id)
+    store_id = open_data_folder(settings.data)
+    store = Store(settings, Filesystem(settings.data), Local(settings.data), store_id)
     definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
     generations = Generations(store.index.connection, settings.index, definition, store_id)
     store.index.prepare()
-    yield store, Checker(store.storage, generations, settings.data, grace=GRACE)
+    yield store, Checker(store.storage, store.coordination, store.queue, generations, grace=GRACE)
     store.index.close()
     delete_index(elasticsearch_url, settings.index)
 
@@ -74,7 +75,7 @@ def found(checker: Checker, code: str) -> Finding:
 
 def repaired(opened: tuple[Store, Checker], finding: Finding) -> bool:
     store, checker = opened
-    return Repair(store, checker, data_of(store), grace=GRACE).repair(finding)
+    return Repair(store, checker, grace=GRACE).repair(finding)
 
 
 def test_bytes_whose_record_is_back(opened: tuple[Store, Checker]) -> None:

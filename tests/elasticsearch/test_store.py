@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from app.coordination.local import Local
+from app.coordination.local.data_folder import open_data_folder
 from app.errors import IndexUnavailable, NotFound, StorageFailed
 from app.files import sync_folder
 from app.ids import new_xid
-from app.root import open_root
 from app.services.store import Store
 from app.services.uploads import Draft
 from app.settings import Settings
@@ -29,8 +30,8 @@ def store(tmp_path: Path, elasticsearch_url: str) -> Iterator[Store]:
         elasticsearch_timeout=30.0,
         disk_reserve=0,
     )
-    store_id = open_root(settings.data)
-    store = Store(settings, Filesystem(settings.data), store_id)
+    store_id = open_data_folder(settings.data)
+    store = Store(settings, Filesystem(settings.data), Local(settings.data), store_id)
     yield store
     store.index.close()
     delete_index(elasticsearch_url, settings.index)
@@ -141,7 +142,7 @@ def test_without_elasticsearch_everything_waits(store: Store, tmp_path: Path) ->
     settings = Settings(
         data=tmp_path / "data", index=store.index.alias, elasticsearch_url="http://127.0.0.1:1", disk_reserve=0
     )
-    alone = Store(settings, Filesystem(settings.data), "unknown")
+    alone = Store(settings, Filesystem(settings.data), Local(settings.data), "unknown")
     with pytest.raises(IndexUnavailable):
         alone.settling.settle()
     opened = alone.downloads.open(kept, TENANT)
@@ -177,10 +178,10 @@ def test_the_entry_of_a_finished_upload_of_several_files_is_gone_for_good(
     gone: list[bool] = []
 
     def sync(folder: Path) -> None:
-        gone.append(folder == store.journal.folder and store.journal.count() == 0)
+        gone.append(folder == data_of(store) / "journal" and store.journal.count() == 0)
         sync_folder(folder)
 
-    monkeypatch.setattr("app.journal.sync_folder", sync)
+    monkeypatch.setattr("app.coordination.local.journal.sync_folder", sync)
     assert store.settling.settle() == 1
     assert gone[-1:] == [True]
 

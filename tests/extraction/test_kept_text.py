@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 
+from app.coordination.local import Local
 from app.extraction.parts import Part
 from app.extraction.queue import Queue
 from app.storage.contract import Artefact
@@ -163,7 +164,7 @@ def test_another_text_than_was_kept_is_given_to_nobody(server: Server, damage: b
         if method == "GET":
             assert answer.json() == {"error": {"reason": "The text of this attachment is damaged"}, "status": 500}
     # What is written just now is not damaged: it is not there yet.
-    Queue(server.data).add(attachment_id, "default")
+    Queue(Local(server.data).claims).add(attachment_id, "default")
     assert missing(server.get(f"/attachment/{attachment_id}/text"), attachment_id)
 
 

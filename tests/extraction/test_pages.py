@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from app.coordination.local import Local
 from app.extraction import reading
 from app.extraction.kinds import Way
 from app.extraction.parts import Part
@@ -86,7 +87,7 @@ def test_a_damaged_text_is_told_unless_it_is_to_be_taken_out_again(
     assert server.stop() == 0
     (path,) = server.data.glob(f"attachments/*/{attachment_id}.text")
     path.write_bytes(path.read_bytes()[1:])
-    Queue(server.data).add(attachment_id, left=(left,))
+    Queue(Local(server.data).claims).add(attachment_id, left=(left,))
     assert ("damaged-text" in store_command(server, "verify", "--json").stdout) is is_told
 
 

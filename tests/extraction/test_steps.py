@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 import requests
 
+from app.coordination.local import Local
+from app.coordination.local.data_folder import open_data_folder
 from app.document import document_of
 from app.errors import IndexRejected, IndexUnavailable
 from app.extraction import lanes, reading
@@ -26,7 +28,6 @@ from app.index.attachments import LARGE
 from app.index.documents import Write
 from app.index.source import source_of
 from app.model.attachment import Attachment, now
-from app.root import open_root
 from app.services import outcomes
 from app.services.extracting import Extractor
 from app.services.store import Store
@@ -49,8 +50,8 @@ def store(tmp_path: Path, elasticsearch_url: str) -> Iterator[Store]:
         elasticsearch_timeout=30.0,
         disk_reserve=0,
     )
-    store_id = open_root(settings.data)
-    store = Store(settings, Filesystem(settings.data), store_id)
+    store_id = open_data_folder(settings.data)
+    store = Store(settings, Filesystem(settings.data), Local(settings.data), store_id)
     with contextlib.closing(store.index):
         yield store
     delete_index(elasticsearch_url, settings.index)
@@ -169,7 +170,7 @@ def test_a_failure_in_the_future_is_tried_again_at_once(store: Store) -> None:
         entry.save()
         assert lanes._too_soon(entry, time.time())
         later = time.time() + 86_400
-        os.utime(entry.descriptor, (later, later))
+        os.utime(data_of(store) / "extraction" / entry.id, (later, later))
         assert not lanes._too_soon(entry, time.time())
 
 
@@ -384,8 +385,8 @@ def proxied(tmp_path: Path, elasticsearch_url: str) -> Iterator[tuple[Store, Pro
             elasticsearch_timeout=LIMIT,
             disk_reserve=0,
         )
-        store_id = open_root(settings.data)
-        store = Store(settings, Filesystem(settings.data), store_id)
+        store_id = open_data_folder(settings.data)
+        store = Store(settings, Filesystem(settings.data), Local(settings.data), store_id)
         with contextlib.closing(store.index):
             yield store, proxy
         delete_index(elasticsearch_url, settings.index)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from app.coordination.local import Local
 from app.extraction import slots, turns
 from app.extraction.queue import Entry, Queue
 from app.extraction.slots import Held, Slot, Slots
@@ -27,8 +28,9 @@ class Place:
     """A queue with slots, and what is read in them."""
 
     def __init__(self, root: Path, count: int) -> None:
-        self.queue = Queue(root)
-        self.slots = Slots(self.queue.folder, count)
+        self.folder = root / "extraction"
+        self.queue = Queue(Local(root).claims)
+        self.slots = Slots(Local(root).work_slots(count))
         self.turns = self.another()
         self.stack = contextlib.ExitStack()
 
@@ -103,7 +105,7 @@ def test_what_was_used_fades_and_is_shared(place: Place) -> None:
     place.turns.end("a", 8.0)
     with place.slots.turn() as used:
         assert 7.5 < used["a"] <= 8.0
-    path = place.queue.folder / ".turns"
+    path = place.folder / ".turns"
     ((seconds, at),) = json.loads(path.read_text()).values()
     path.write_text(json.dumps({"a": [seconds, at - slots.HALF_LIFE], "b": [0.001, at]}))
     with place.slots.turn() as used:
@@ -214,7 +216,7 @@ def test_a_document_is_stopped_so_often_and_no_more(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", '{"begun": 1, "tried": 0, "refused": 0, "unfit": 0, "again": false}', "{"])
 def test_entries_of_an_earlier_version_are_read(place: Place, content: str) -> None:
-    (place.queue.folder / new_xid()).write_text(content)
+    (place.folder / new_xid()).write_text(content)
     place.turns.look()
     begun = place.begin()
     assert begun is not None
@@ -239,7 +241,7 @@ def test_entries_of_an_earlier_version_are_read(place: Place, content: str) -> N
 def test_what_is_left_is_what_the_entry_says(place: Place, content: str, left: tuple[str, ...]) -> None:
     made = new_xid()
     counts = {"begun": 1, "tried": 0, "again": False}
-    (place.queue.folder / made).write_text(json.dumps({**counts, **json.loads(content)}))
+    (place.folder / made).write_text(json.dumps({**counts, **json.loads(content)}))
     found = place.queue.peek(made)
     assert found.left == left
     assert found.stage == (left[0] if left else "text")
@@ -272,7 +274,7 @@ def test_what_is_only_to_be_drawn_is_no_text_that_is_waited_for(place: Place) ->
 
 def test_slots_are_counted_over_all_processes(place: Place) -> None:
     place.add("a", 2)
-    with (place.queue.folder / ".slot-0").open("w") as other, (place.queue.folder / ".slot-1").open("w") as another:
+    with (place.folder / ".slot-0").open("w") as other, (place.folder / ".slot-1").open("w") as another:
         fcntl.flock(other, fcntl.LOCK_EX)
         fcntl.flock(another, fcntl.LOCK_EX)
         assert place.slots.held() == [Held(), Held()]
@@ -315,12 +317,12 @@ def test_it_is_stopped_and_read_to_its_end_later(start_server: ServerFactory) ->
 
 
 def slots_held(server: Server) -> int:
-    return sum(each.tenant is not None for each in Slots(server.data / "extraction", 2).held())
+    return sum(each.tenant is not None for each in Slots(Local(server.data).work_slots(2)).held())
 
 
 def test_pictures_have_a_lane_of_their_own(place: Place, tmp_path: Path) -> None:
     """Their entries are no business of the other lane, whose slots they don't take; they come over when it says so."""
-    slots = Slots(place.queue.folder, 1, "pictures")
+    slots = Slots(Local(tmp_path).work_slots(1, "pictures"))
     pictures = Turns(place.queue, slots, lambda attachment_id: "of-the-record", "recognition")
     (scan,) = place.add("a", left=("recognition",))
     (text,) = place.add("a")

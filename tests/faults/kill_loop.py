@@ -28,6 +28,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from app.coordination.local import Local
 from app.embedded_node import EmbeddedNode
 from app.extraction.queue import Queue
 from app.extraction.recognition_data import recognition_installed
@@ -182,7 +183,7 @@ class KillLoop:
             left = [path for path in self.server.stored_files() if not path.startswith("attachments/")]
             # An entry whose maker was killed while naming it stands for nothing, and goes after a minute.
             left = [path for path in left if not path.endswith(".new")]
-            left += [f"extraction/{each}" for each in Queue(self.server.data).ids()]
+            left += [f"extraction/{each}" for each in Queue(Local(self.server.data).claims).ids()]
             with contextlib.suppress(requests.RequestException):
                 health = requests.get(f"{self.server.url}/health", timeout=20)
                 if health.status_code == 200 and not left:

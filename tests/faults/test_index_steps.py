@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from app.coordination.local.data_folder import open_data_folder
 from app.index import mappings
-from app.root import open_root
 from tests.faults.conftest import assert_all_or_none, await_settled, descriptors, threads, undecided
 from tests.support.app import ROOT, Server, ServerFactory
 from tests.support.breaking import Fault, Proxy
@@ -179,7 +179,7 @@ def test_one_item_refused(start_server: ServerFactory) -> None:
     server = start_server(start=False, WEB_WORKERS="1")
     definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
     definition["mappings"]["properties"]["name"] = {"type": "integer"}
-    definition["mappings"]["_meta"]["store_id"] = open_root(server.data)
+    definition["mappings"]["_meta"]["store_id"] = open_data_folder(server.data)
     made = requests.put(
         f"{server.elasticsearch_url}/{mappings.generation(server.index, 1)}",
         json={**definition, "aliases": {server.index: {"is_write_index": True}}},

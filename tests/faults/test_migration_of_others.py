@@ -147,7 +147,7 @@ def test_chats_under_load(start_server: ServerFactory) -> None:
 
 
 def somebody_waits(server: Server) -> bool:
-    """Whether a command waits to be alone: it keeps the turnstile's door closed for as long."""
+    """Whether a command waits to be alone: it keeps the door of the change lock closed for as long."""
     with (server.data / ".door.lock").open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import requests
 
+from app.coordination.local import Local
+from app.coordination.local.data_folder import open_data_folder, reaching
 from app.embedded_node import EmbeddedNode
 from app.extraction import lanes
 from app.ids import new_uuid, new_xid
@@ -22,7 +24,6 @@ from app.index import generations
 from app.index.connection import Connection
 from app.index.documents import Write
 from app.model.attachment import Attachment
-from app.root import open_root, reaching
 from app.services import extracting
 from app.services.extracting import Extractor
 from app.services.store import Store
@@ -85,8 +86,8 @@ def test_a_text_that_is_never_taken(node: EmbeddedNode, tmp_path: Path, monkeypa
     """It is tried again later, so many times, and the others are not kept waiting; found by its name it is all the while."""
     environment = {"DATA": str(tmp_path / "data"), "INDEX": unique_index(), "DISK_RESERVE": "0"}
     settings = Settings.from_environ(reaching(node.url, environment))
-    store_id = open_root(settings.data)
-    store = Store(settings, Filesystem(settings.data), store_id)
+    store_id = open_data_folder(settings.data)
+    store = Store(settings, Filesystem(settings.data), Local(settings.data), store_id)
     worker = Extractor(store, settings)
 
     def uploaded(content: bytes) -> Attachment:

@@ -21,7 +21,8 @@ from typing import Any
 import pytest
 import requests
 
-from app.root import reaching
+from app.coordination.local import Local
+from app.coordination.local.data_folder import reaching
 from app.settings import Settings
 from app.tokens import DEFAULT_TENANT, SCOPES, Tokens
 
@@ -50,7 +51,7 @@ class Server:
     tokens: Tokens = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tokens = Tokens(self.data)
+        self.tokens = Tokens(Local(self.data).tokens)
 
     @property
     def port(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from app.coordination.local import Local
 from app.services.store import Store
 from app.storage.contract import Artefact, name_of
 
@@ -15,4 +16,5 @@ def path_of(data: Path, attachment_id: str, artefact: Artefact = Artefact.BYTES)
 
 def data_of(store: Store) -> Path:
     """The data folder of a store."""
-    return store.journal.folder.parent
+    assert isinstance(store.coordination, Local)
+    return store.coordination.root

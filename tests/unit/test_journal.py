@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from app import journal as module
+from app.coordination.local import Local
+from app.coordination.local import journal as module
+from app.coordination.local.change_lock import Hold
+from app.coordination.local.journal import MOST_SPARES, Journal
 from app.errors import StorageFailed
 from app.files import locked
-from app.journal import MOST_SPARES, Journal
-from app.turnstile import Turnstile
 from tests.support.descriptors import below
 
 ROOT = Path(__file__).parents[2]
@@ -104,7 +105,7 @@ def test_one_that_is_settled_while_it_is_looked_at_is_not_decided_again(
 
 def test_the_spares_of_a_process_that_ended_are_removed(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from app.journal import Journal\n"
+        "import sys; from pathlib import Path; from app.coordination.local.journal import Journal\n"
         "Journal(Path(sys.argv[1])).begin('upload', ['a'], durable=False).settled()"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=True)
@@ -127,7 +128,7 @@ def test_an_entry_that_was_let_go_is_taken_up_by_one(tmp_path: Path) -> None:
 
 def test_the_entry_of_a_killed_process(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from app.journal import Journal\n"
+        "import sys, time; from pathlib import Path; from app.coordination.local.journal import Journal\n"
         "entry = Journal(Path(sys.argv[1])).begin('upload', ['a'], durable=True)\n"
         "print('ready', flush=True); time.sleep(60)"
     )
@@ -176,7 +177,7 @@ def test_what_cannot_be_read_keeps_nothing_from_being_decided(tmp_path: Path) ->
         assert taken.ids == ["a"]
         taken.close()
         assert below(tmp_path) == held
-    with Turnstile(tmp_path).alone():
+    with Local(tmp_path).change_lock.exclusive():
         pass
 
 
@@ -184,7 +185,8 @@ def test_an_entry_closes_its_descriptors_once(tmp_path: Path) -> None:
     """By the second time their numbers may be other files'."""
     for _ in range(100):
         entry = Journal(tmp_path).begin("upload", ["a"], durable=False)
-        numbers = entry.descriptor, entry.work
+        assert isinstance(entry.work, Hold)
+        numbers = entry.descriptor, entry.work._descriptor
         entry.close()
         others = [os.open(tmp_path, os.O_RDONLY) for _ in numbers]
         if set(others) == set(numbers):

@@ -6,13 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.root import node_url, reaching, telling_node_url
+from app.coordination.local.data_folder import node_url, reaching, telling_node_url
 from app.settings import Settings
 
 URL = "http://127.0.0.1:4711"
 KILLED = """
 import os, pathlib, signal, sys
-from app.root import telling_node_url
+from app.coordination.local.data_folder import telling_node_url
 with telling_node_url(pathlib.Path(sys.argv[1]), "http://127.0.0.1:4711"):
     os.kill(os.getpid(), signal.SIGKILL)
 """

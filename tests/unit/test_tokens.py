@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from app.coordination.local import Local
 from app.errors import Conflict, NotFound, StorageFailed, Unauthenticated
 from app.model.attachment import now
 from app.tokens import SCOPES, Tokens
@@ -19,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_create_and_authenticate(tmp_path: Path) -> None:
-    tokens = Tokens(tmp_path)
+    tokens = Tokens(Local(tmp_path).tokens)
     text = tokens.create("one", scopes=("read",), tenant="t")
     found = tokens.authenticate(text)
     assert (found.name, found.scopes, found.tenant, found.expires) == ("one", ("read",), "t", None)
@@ -30,14 +31,14 @@ def test_create_and_authenticate(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", [None, "", "wrong", "ü", "\ud800", "x" * 100_000])
 def test_wrong(tmp_path: Path, text: str | None) -> None:
-    tokens = Tokens(tmp_path, fixed="fixed")
+    tokens = Tokens(Local(tmp_path).tokens, fixed="fixed")
     tokens.create("one")
     with pytest.raises(Unauthenticated):
         tokens.authenticate(text)
 
 
 def test_revoked(tmp_path: Path) -> None:
-    tokens = Tokens(tmp_path)
+    tokens = Tokens(Local(tmp_path).tokens)
     text = tokens.create("one")
     tokens.revoke("one")
     with pytest.raises(Unauthenticated):
@@ -48,7 +49,7 @@ def test_revoked(tmp_path: Path) -> None:
 
 def test_a_slow_reader_of_the_old_file_does_not_bring_a_revoked_token_back(tmp_path: Path) -> None:
     """One thread read the file before a token was revoked, another after that, and they note it in turns."""
-    writer = Tokens(tmp_path)
+    writer = Tokens(Local(tmp_path).tokens)
     text = writer.create("one")
     old_is_read, new_is_noted, old_is_noted = threading.Event(), threading.Event(), threading.Event()
 
@@ -65,7 +66,7 @@ def test_a_slow_reader_of_the_old_file_does_not_bring_a_revoked_token_back(tmp_p
                 new_is_noted.set()
                 assert old_is_noted.wait(60)
 
-    tokens = Interleaved(tmp_path)
+    tokens = Interleaved(Local(tmp_path).tokens)
 
     def look() -> None:
         with contextlib.suppress(Unauthenticated):
@@ -84,7 +85,7 @@ def test_a_slow_reader_of_the_old_file_does_not_bring_a_revoked_token_back(tmp_p
 
 
 def test_rotated(tmp_path: Path) -> None:
-    tokens = Tokens(tmp_path)
+    tokens = Tokens(Local(tmp_path).tokens)
     old = tokens.create("one", scopes=("read",), tenant="t", expires=now() + timedelta(days=1))
     new = tokens.rotate("one")
     with pytest.raises(Unauthenticated):
@@ -96,7 +97,7 @@ def test_rotated(tmp_path: Path) -> None:
 
 
 def test_expired(tmp_path: Path) -> None:
-    tokens = Tokens(tmp_path)
+    tokens = Tokens(Local(tmp_path).tokens)
     past = tokens.create("past", expires=now() - timedelta(seconds=1))
     with pytest.raises(Unauthenticated):
         tokens.authenticate(past)
@@ -106,21 +107,21 @@ def test_expired(tmp_path: Path) -> None:
 
 
 def test_the_first_is_made_once(tmp_path: Path) -> None:
-    text = Tokens(tmp_path).create_first()
+    text = Tokens(Local(tmp_path).tokens).create_first()
     assert text is not None
-    assert Tokens(tmp_path).create_first() is None
-    assert Tokens(tmp_path).authenticate(text).scopes == SCOPES
-    Tokens(tmp_path).revoke("first")
-    assert Tokens(tmp_path).create_first() is None
+    assert Tokens(Local(tmp_path).tokens).create_first() is None
+    assert Tokens(Local(tmp_path).tokens).authenticate(text).scopes == SCOPES
+    Tokens(Local(tmp_path).tokens).revoke("first")
+    assert Tokens(Local(tmp_path).tokens).create_first() is None
 
 
 def test_the_fixed_one_is_in_no_file(tmp_path: Path) -> None:
-    assert Tokens(tmp_path, fixed="fixed").authenticate("fixed").scopes == SCOPES
+    assert Tokens(Local(tmp_path).tokens, fixed="fixed").authenticate("fixed").scopes == SCOPES
     assert list(tmp_path.iterdir()) == []
 
 
 def test_only_digests_lie_on_the_disk(tmp_path: Path) -> None:
-    tokens = Tokens(tmp_path)
+    tokens = Tokens(Local(tmp_path).tokens)
     texts = [tokens.create("one"), tokens.create("two"), tokens.rotate("one")]
     path = tmp_path / "tokens.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -137,7 +138,7 @@ def test_only_digests_lie_on_the_disk(tmp_path: Path) -> None:
 
 
 def test_a_change_elsewhere_is_in_force_at_once(tmp_path: Path) -> None:
-    here, there = Tokens(tmp_path), Tokens(tmp_path)
+    here, there = Tokens(Local(tmp_path).tokens), Tokens(Local(tmp_path).tokens)
     for number in range(20):
         text = there.create(f"t{number}")
         assert here.authenticate(text).name == f"t{number}"
@@ -148,18 +149,18 @@ def test_a_change_elsewhere_is_in_force_at_once(tmp_path: Path) -> None:
 
 def test_two_processes_lose_no_change(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from app.tokens import Tokens\n"
-        "for n in range(15): Tokens(Path(sys.argv[1])).create(f'{sys.argv[2]}-{n}')"
+        "import sys; from pathlib import Path; from app.coordination.local import Local; from app.tokens import Tokens\n"
+        "for n in range(15): Tokens(Local(Path(sys.argv[1])).tokens).create(f'{sys.argv[2]}-{n}')"
     )
     processes = [
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name], cwd=ROOT) for name in ("a", "b", "c")
     ]
     assert [process.wait(120) for process in processes] == [0, 0, 0]
-    assert len(Tokens(tmp_path).all()) == 45
+    assert len(Tokens(Local(tmp_path).tokens).all()) == 45
 
 
 def test_a_damaged_file_lets_nobody_in(tmp_path: Path) -> None:
-    tokens = Tokens(tmp_path)
+    tokens = Tokens(Local(tmp_path).tokens)
     text = tokens.create("one")
     (tmp_path / "tokens.json").write_text("{")
     with pytest.raises(StorageFailed):
@@ -167,7 +168,7 @@ def test_a_damaged_file_lets_nobody_in(tmp_path: Path) -> None:
 
 
 def test_a_newer_file_is_not_guessed_at(tmp_path: Path) -> None:
-    tokens = Tokens(tmp_path)
+    tokens = Tokens(Local(tmp_path).tokens)
     text = tokens.create("one")
     path = tmp_path / "tokens.json"
     newer = json.dumps({**json.loads(path.read_text()), "format": 2})

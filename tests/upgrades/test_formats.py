@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.root import STORE_FORMAT
+from app.coordination.local.data_folder import STORE_FORMAT
 from tests.commands.doors import door, findings
 from tests.faults.conftest import await_settled
 from tests.support.app import ROOT, Server, ServerFactory

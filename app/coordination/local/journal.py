@@ -1,19 +1,15 @@
-"""What is under way and not yet decided, so that whatever is killed and whenever, somebody can finish it.
-
-An entry is a small file, created before the first effect of an upload or a delete and removed after the last. Its lock is
-held by whoever works on it and goes with the process: an entry that can be locked has lost its worker, or was left on
-purpose because Elasticsearch did not say what it did. `Store.settle` decides such entries.
+"""The journal: a small file for each entry, whose lock is held by whoever works on it and goes with the process.
 
     <root>/journal/<random>.upload    {"ids": [...]}: committed when every id has its record, else to be undone
     <root>/journal/<random>.delete    {"ids": [...]}: to be finished
     <root>/journal/<random>.change    {"ids": [...]}: records that were written anew, and whose documents are to follow
     <root>/journal/<random>.spare     stands for nothing: the entry of a settled upload, kept for the next one
 
-A new file costs ext4 a search for an inode past all that were deleted lately, in the whole group: 0.25 ms for an entry, and
-0.2 ms more for each of the upload's own two files, where every upload makes and removes an entry. Taking an old one costs
-0.05 ms. Only entries of uploads of one file are kept: what a power cut leaves under a new name may be what was in the file
-before, and of these nothing follows that was not so already. (An entry of two files, one of them deleted since, would say
-that the other is half an upload.)
+A new file costs ext4 a search for an inode past all that were deleted lately, in the whole group: 0.25 ms for an entry,
+and 0.2 ms more for each of the upload's own two files, where every upload makes and removes an entry. Taking an old one
+costs 0.05 ms. Only entries of uploads of one file are kept: what a power cut leaves under a new name may be what was in
+the file before, and of these nothing follows that was not so already. (An entry of two files, one of them deleted
+since, would say that the other is half an upload.)
 
 Rejected: scanning all records at start (grows with the store, and can't tell half a unit from a whole one), and a grace
 time instead of locks (either too short for a slow upload or too long for the next search).
@@ -31,14 +27,13 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from app.coordination.contract import Hold, Kind
+from app.coordination.local.change_lock import ChangeLock
+from app.coordination.local.folder import Folder
 from app.files import FILE_MODE, FOLDER_MODE, locked, sync_folder, typed_errors
-from app.turnstile import Turnstile
 
 log = logging.getLogger(__name__)
-
-Kind = Literal["upload", "delete", "change"]
 
 _KINDS: dict[str, Kind] = {".upload": "upload", ".delete": "delete", ".change": "change"}
 
@@ -57,17 +52,16 @@ class Entry:
     ids: list[str]
     path: Path
     descriptor: int
-    #: Of the turnstile: while this entry is open, nobody exchanges the index.
-    work: int
+    #: Of the change lock: while this entry is open, nobody exchanges the index.
+    work: Hold | None
     #: Where it goes when it is settled, with its lock; None when it is removed then.
     spares: deque[tuple[Path, int]] | None = None
 
-    def settled(self, *, durable: bool = False) -> None:
-        """The work is decided: the entry goes. A failure to remove it is no error: settling twice does no harm.
+    @property
+    def name(self) -> str:
+        return self.path.name
 
-        `durable`: not even a power cut brings it back. An upload of several files needs that: once one of them is
-        deleted, its entry would say that the others are half an upload.
-        """
+    def settled(self, *, durable: bool = False) -> None:
         try:
             if self.descriptor >= 0 and self.spares is not None and len(self.spares) < MOST_SPARES:
                 spare = self.path.with_suffix(".spare")
@@ -85,7 +79,8 @@ class Entry:
         self.close()
 
     def _void(self) -> None:
-        """Make the entry stand for nothing, should a power cut bring it back: its content is synced without its name."""
+        """Make the entry stand for nothing, should a power cut bring it back: its content is synced without its
+        name."""
         try:
             os.ftruncate(self.descriptor, 0)
             os.fsync(self.descriptor)
@@ -93,15 +88,14 @@ class Entry:
             log.error("journal entry %s could not be emptied either: %s", self.path.name, error.strerror)
 
     def close(self) -> None:
-        """Let go of the entry; if it was not settled, the next look at the journal takes it up."""
-        descriptors = self.descriptor, self.work
         # First, so that no number is ever closed twice: by then it may be another file's.
-        self.descriptor = self.work = -1
-        for each in descriptors:
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
             # A device that fails says so here too; the descriptor and its lock are gone all the same.
             with contextlib.suppress(OSError):
-                if each >= 0:
-                    os.close(each)
+                os.close(descriptor)
+        if self.work is not None:
+            self.work.close()
 
 
 class Journal:
@@ -111,27 +105,22 @@ class Journal:
         self.folder = root / "journal"
         self._spares: deque[tuple[Path, int]] = deque()
         self._looked = False
-        self._turnstile = Turnstile(root)
+        self._change_lock = ChangeLock(root)
+        self._root = Folder(root)
         with typed_errors():
             self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
 
     def begin(self, kind: Kind, ids: list[str], *, durable: bool, alone: bool = False) -> Entry:
-        """Write an entry and lock it. `durable`: it must survive a power cut too, not only a killed process. `alone`: the
-        caller has stopped the turnstile, and goes through it with what is left to do.
-
-        Raises StorageFull or StorageFailed, or IndexUnavailable while the index is being exchanged; then there is no
-        entry.
-        """
         if alone:
-            return self._begin(kind, ids, durable, -1)
-        work = self._turnstile.enter()
+            return self._begin(kind, ids, durable, None)
+        work = self._change_lock.shared()
         try:
             return self._begin(kind, ids, durable, work)
         except BaseException:
-            os.close(work)
+            work.close()
             raise
 
-    def _begin(self, kind: Kind, ids: list[str], durable: bool, work: int) -> Entry:
+    def _begin(self, kind: Kind, ids: list[str], durable: bool, work: Hold | None) -> Entry:
         path = self.folder / f"{secrets.token_hex(16)}.{kind}"
         # Entries of several files are none to keep: see above.
         spares = self._spares if len(ids) == 1 and not durable else None
@@ -150,7 +139,8 @@ class Journal:
                             name.unlink()
                     with contextlib.suppress(OSError):
                         os.close(descriptor)
-                    # A spare that somebody removed by hand stood for nothing: the next one, or a new file, does as well.
+                    # A spare that somebody removed by hand stood for nothing: the next one, or a new file, does as
+                    # well.
                     if not (isinstance(error, FileNotFoundError) and temporary.suffix == ".spare"):
                         raise
         return Entry(kind, ids, path, descriptor, work, spares)
@@ -176,15 +166,10 @@ class Journal:
         return path, descriptor
 
     def count(self) -> int:
-        """How many entries there are, those at work among them. Raises StorageFailed."""
         with typed_errors():
             return sum(not name.endswith(".spare") for name in os.listdir(self.folder))
 
     def abandoned(self) -> Iterator[Entry]:
-        """The entries that nobody works on, each locked for the caller, who settles or closes it.
-
-        Raises IndexUnavailable while the index is being exchanged, StorageFull or StorageFailed.
-        """
         with typed_errors():
             names = sorted(os.listdir(self.folder))
         # What a process leaves behind that ended is removed at the first look of the one that takes its place.
@@ -202,7 +187,7 @@ class Journal:
             if path.suffix == ".new" and time.time() - path.stat().st_mtime < NAMING_SECONDS:
                 # Its maker may not have its lock yet, and would lose both file and lock to this look.
                 return None
-            entry = Entry("upload", [], path, -1, self._turnstile.enter(patience=0))
+            entry = Entry("upload", [], path, -1, self._change_lock.shared(patience=0))
             try:
                 entry.descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
                 if not locked(entry.descriptor) or not path.exists():
@@ -231,10 +216,6 @@ class Journal:
         return entry
 
     def ids(self, kind: Kind | None = None) -> set[str]:
-        """The ids of all entries, under way and abandoned: what index and files say of these is not decided.
-
-        `kind`: only those of such entries. Raises StorageFull or StorageFailed.
-        """
         found: set[str] = set()
         with typed_errors():
             names = os.listdir(self.folder)
@@ -245,3 +226,6 @@ class Journal:
             with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
                 found.update(json.loads((self.folder / name).read_bytes())["ids"])
         return found
+
+    def undecided(self) -> list[str]:
+        return self._root.undecided()

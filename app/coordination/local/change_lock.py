@@ -1,9 +1,7 @@
-"""Who changes attachments goes through the turnstile; who must be alone for a moment stops it.
+"""The change lock: two files, and their locks (flock), which end with the process, however it ends.
 
-A change (upload, delete, and settling either) touches files and index one after the other. A rebuild puts another index
-in the place of the present one, and must do so while no change is half done. So every change holds `work` shared, and
-`alone` holds it exclusively; `door` is passed on the way in and held by who waits to be alone, because without it a busy
-store would never let anybody be alone. Both are flocks: they end with the process, however it ends.
+Every change holds `work` shared, and who is alone holds it exclusively; `door` is passed on the way in and held by who
+waits to be alone, because without it a busy store would never let anybody be alone.
 
 Rejected: a write block on the index (a killed rebuild would leave it behind, and the store refusing writes).
 """
@@ -17,29 +15,39 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from app.coordination.contract import PATIENCE
 from app.errors import IndexUnavailable
 from app.files import FILE_MODE, locked, typed_errors
 
-#: Seconds that a change waits for somebody to have been alone, before it is refused with 503.
-PATIENCE = 3.0
 #: Seconds for which changes are kept waiting at most before anybody is alone; and between two such attempts.
 CLEARING = 1.0
 PAUSE = 0.1
 _POLL = 0.005
 
 
-class Turnstile:
-    """The turnstile of one data folder, between all processes that use it."""
+class Hold:
+    """A descriptor whose lock is held; with it, the lock ends."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def close(self) -> None:
+        # First, so that no number is ever closed twice: by then it may be another file's.
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            # A device that fails says so here too; the descriptor and its lock are gone all the same.
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+
+class ChangeLock:
+    """That of one data folder, between all processes that use it."""
 
     def __init__(self, root: Path) -> None:
         self._door = root / ".door.lock"
         self._work = root / ".work.lock"
 
-    def enter(self, patience: float = PATIENCE) -> int:
-        """Begin a change: a descriptor to close at its end. `patience`: seconds to wait while somebody is alone.
-
-        Raises IndexUnavailable after that, StorageFull or StorageFailed. May be entered again inside a change.
-        """
+    def shared(self, patience: float = PATIENCE) -> Hold:
         deadline = time.monotonic() + patience
         with typed_errors():
             work = _open(self._work)
@@ -57,11 +65,10 @@ class Turnstile:
             except BaseException:
                 os.close(work)
                 raise
-        return work
+        return Hold(work)
 
     @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Within it no change is under way in any process. Waits until that is so. Raises StorageFull, StorageFailed."""
+    def exclusive(self) -> Iterator[None]:
         with contextlib.ExitStack() as stack:
             with typed_errors():
                 door = _open(self._door)

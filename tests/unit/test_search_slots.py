@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from app.coordination.local.search_slots import SearchSlots
 from app.errors import IndexUnavailable
-from app.index.slots import Slots
 
 
 def over() -> float:
@@ -18,7 +18,7 @@ def over() -> float:
 
 def test_as_many_as_there_are(tmp_path: Path) -> None:
     # As two processes see them.
-    one, other = Slots(tmp_path, 2), Slots(tmp_path, 2)
+    one, other = SearchSlots(tmp_path, 2), SearchSlots(tmp_path, 2)
     with one.place(over), other.place(over):
         for each in (one, other):
             with pytest.raises(IndexUnavailable), each.place(over):
@@ -28,7 +28,7 @@ def test_as_many_as_there_are(tmp_path: Path) -> None:
 
 
 def test_who_waits_gets_the_next_that_is_free(tmp_path: Path) -> None:
-    slots, inside = Slots(tmp_path, 1), threading.Event()
+    slots, inside = SearchSlots(tmp_path, 1), threading.Event()
 
     def wait() -> None:
         with slots.place(lambda: 60.0):
@@ -44,6 +44,6 @@ def test_who_waits_gets_the_next_that_is_free(tmp_path: Path) -> None:
 
 
 def test_nobody_waits_where_there_is_no_folder(tmp_path: Path) -> None:
-    slots = Slots(tmp_path / "gone", 1)
+    slots = SearchSlots(tmp_path / "gone", 1)
     with slots.place(over), slots.place(over):
         pass

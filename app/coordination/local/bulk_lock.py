@@ -2,11 +2,7 @@
 
 Two bulks that refresh one index at the same moment do not run side by side: the second waits in Elasticsearch for the
 refresh of the first, and then pays for one of its own. Who waits here instead goes on gathering writes, and one refresh
-does for all of them. A lone writer finds the lane free and waits for nobody.
-
-The lane is a courtesy, never a promise: who has waited for as long as a bulk takes goes all the same, and so does
-whoever can't open the file. So a process that stands still in the lane delays each bulk of the others by that much, and
-stops none; the lock (flock) goes with its process.
+does for all of them. A lone writer finds the lock free and waits for nobody. The lock (flock) goes with its process.
 
 Rejected: one process that sends the bulks of all (each document would be handed over and each outcome back, and its end
 would leave everybody's outcome unknown), and a leader that waits for those who have begun an upload and have not come
@@ -22,8 +18,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-#: Seconds that anybody waits at most, however slow Elasticsearch is; at first, and while its bulks are quicker than that,
-#: `LEAST_PATIENCE`.
+#: Seconds that anybody waits at most, however slow Elasticsearch is; at first, and while its bulks are quicker than
+#: that, `LEAST_PATIENCE`.
 PATIENCE = 0.1
 LEAST_PATIENCE = 0.02
 #: How many bulks of the usual length that is.
@@ -33,19 +29,18 @@ _POLL = 0.001
 _RARE_POLL = 0.02
 
 
-class Lane:
-    """The lane of one data folder, as one process sees it; of one leader at a time."""
+class BulkLock:
+    """One of a data folder, as one process sees it; of one leader at a time."""
 
     def __init__(self, file: Path, patience: float | None = None) -> None:
-        """`file` is made when it is missing; nothing is ever in it. `patience`: seconds that anybody waits at most, where
-        it is no matter of moments."""
+        """`file` is made when it is missing; nothing is ever in it. `patience`: seconds that anybody waits at most,
+        where it is no matter of moments."""
         self._file = file
         self._patience = patience
         self._took = 0.0
 
     @contextlib.contextmanager
-    def passage(self) -> Iterator[None]:
-        """Wait until nobody else is in it, or long enough; within it, others wait."""
+    def held(self) -> Iterator[None]:
         descriptor = self._enter()
         began = time.monotonic()
         try:

@@ -1,8 +1,8 @@
 """Places for what takes long, of all processes that work on one data folder.
 
 A small node searches with four threads. A gate for each process bounds what one process asks; this bounds all of them
-together, so that one thread at least is left for searches that are quick. A place is a lock (flock) on a file that goes with
-its process, as in `lane`.
+together, so that one thread at least is left for searches that are quick. A place is a lock (flock) on a file that goes
+with its process, as in `bulk_lock`.
 """
 
 from __future__ import annotations
@@ -18,18 +18,15 @@ from pathlib import Path
 _POLL = 0.01
 
 
-class Slots:
-    """So many places. `folder`: where their files are made, in which nothing ever is."""
+class SearchSlots:
+    """So many places of one data folder."""
 
     def __init__(self, folder: Path, count: int) -> None:
+        """`folder`: where their files are made, in which nothing ever is."""
         self._files = [folder / f".search-{number}.lock" for number in range(count)]
 
     @contextlib.contextmanager
     def place(self, left: Callable[[], float]) -> Iterator[contextlib.ExitStack]:
-        """Wait for a free place and hold it. `left`: seconds that are left; what it raises when none are ends the wait.
-
-        Whoever takes what is in the stack that is handed out (`pop_all`) holds the place on.
-        """
         descriptor = self._free()
         while descriptor is None:
             time.sleep(min(_POLL, left()))

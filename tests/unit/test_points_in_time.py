@@ -11,25 +11,26 @@ from pathlib import Path
 
 import pytest
 
+from app.coordination.local import Local
 from app.errors import PointMissing, TooManyPoints
-from app.points import Points
+from app.points_in_time import PointsInTime
 from app.storage.filesystem import Filesystem
 from tests.support.app import ROOT
 
 
 @pytest.fixture
-def points(tmp_path: Path) -> Points:
-    return Points(tmp_path, 2)
+def points(tmp_path: Path) -> PointsInTime:
+    return PointsInTime(Local(tmp_path).points_in_time, 2)
 
 
-def test_a_point_is_found_by_its_tenant_alone(points: Points, tmp_path: Path) -> None:
+def test_a_point_is_found_by_its_tenant_alone(points: PointsInTime, tmp_path: Path) -> None:
     point = points.reserve("mine", 60)
     with pytest.raises(PointMissing):
         points.find("mine", point)
     points.keep("mine", point, "elastic", 60)
     assert points.find("mine", point) == "elastic"
     # Another process, or the same after a restart.
-    assert Points(tmp_path, 2).find("mine", point) == "elastic"
+    assert PointsInTime(Local(tmp_path).points_in_time, 2).find("mine", point) == "elastic"
     for tenant, named in (("other", point), ("mine", "x" * 43), ("mine", f"../mine/{point}"), ("mine", "")):
         with pytest.raises(PointMissing):
             points.find(tenant, named)
@@ -45,14 +46,14 @@ def test_a_point_is_found_by_its_tenant_alone(points: Points, tmp_path: Path) ->
         points.find("mine", point)
 
 
-def test_a_point_expires_and_makes_room(points: Points) -> None:
+def test_a_point_expires_and_makes_room(points: PointsInTime, tmp_path: Path) -> None:
     first, second = points.reserve("mine", 60), points.reserve("mine", 60)
     with pytest.raises(TooManyPoints):
         points.reserve("mine", 60)
     points.reserve("other", 60)
     points.keep("mine", first, "elastic", 60)
     past = time.time() - 1
-    os.utime(points.folder / "mine" / first, (past, past))
+    os.utime((tmp_path / "points") / "mine" / first, (past, past))
     with pytest.raises(PointMissing):
         points.find("mine", first)
     points.keep("mine", second, "elastic", 60)
@@ -61,25 +62,26 @@ def test_a_point_expires_and_makes_room(points: Points) -> None:
     assert (points.find("mine", second), points.find("mine", third)) == ("elastic", "new")
 
 
-def test_a_renewal_lives_longer(points: Points) -> None:
+def test_a_renewal_lives_longer(points: PointsInTime, tmp_path: Path) -> None:
     point = points.reserve("mine", 30)
     points.keep("mine", point, "elastic", 30)
     points.keep("mine", point, "elastic", 600)
-    assert (points.folder / "mine" / point).stat().st_mtime > time.time() + 500
+    assert ((tmp_path / "points") / "mine" / point).stat().st_mtime > time.time() + 500
     points.keep("mine", point, "another", 600)
     assert points.find("mine", point) == "another"
 
 
-def test_a_process_that_is_killed_leaves_only_what_is_swept(points: Points, tmp_path: Path) -> None:
+def test_a_process_that_is_killed_leaves_only_what_is_swept(points: PointsInTime, tmp_path: Path) -> None:
     """The file that is to take its place is one of the temporary files, which a sweep and a check know."""
     program = (
-        "import os, pathlib, signal, sys; from app.points import Points\n"
+        "import os, pathlib, signal, sys; from app.coordination.local import Local\n"
         "os.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "Points(pathlib.Path(sys.argv[1]), 2).reserve('mine', 60)\n"
+        "from app.points_in_time import PointsInTime\n"
+        "PointsInTime(Local(pathlib.Path(sys.argv[1])).points_in_time, 2).reserve('mine', 60)\n"
     )
     killed = subprocess.run([sys.executable, "-c", program, str(tmp_path)], timeout=60, cwd=ROOT)
     assert killed.returncode == -signal.SIGKILL
-    assert [path.name for path in points.folder.rglob("*")] == ["mine"]
+    assert [path.name for path in (tmp_path / "points").rglob("*")] == ["mine"]
     (left,) = (tmp_path / "incoming").iterdir()
     assert Filesystem(tmp_path).sweep(10.0, lambda: time.time() + 60) == []
     assert Filesystem(tmp_path).sweep(10.0, lambda: time.time() + 71) == [left.name]

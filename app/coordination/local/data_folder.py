@@ -44,7 +44,7 @@ def exclusive(path: Path, mode: int = FILE_MODE) -> Iterator[int]:
         yield file.fileno()
 
 
-def open_root(root: Path) -> str:
+def open_data_folder(root: Path) -> str:
     """The id of the store in `root`; an empty or missing folder becomes a store, closed to others.
 
     Raises WrongStore when it holds something else or a newer format, StorageFailed or StorageFull.
@@ -70,6 +70,11 @@ def open_root(root: Path) -> str:
     return store_id
 
 
+def is_store(root: Path) -> bool:
+    """Whether there is a store in `root`, of whatever version."""
+    return (root / "store.json").is_file()
+
+
 def _close(root: Path) -> None:
     """Take from a folder that someone made what FOLDER_MODE does not allow. One of another user is left to that one."""
     status = root.stat()
@@ -80,8 +85,8 @@ def _close(root: Path) -> None:
 
 @contextlib.contextmanager
 def telling_node_url(root: Path, url: str) -> Iterator[None]:
-    """Within it, `node_url` says that the store in `root` has an Elasticsearch node of its own at `url`, which has the login
-    to it. Raises OSError."""
+    """Within it, `node_url` says that the store in `root` has an Elasticsearch node of its own at `url`, which has the
+    login to it. Raises OSError."""
     path = root / _NODE_URL
     with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _LOGIN_MODE), "w") as file:
         # It may be there from before, with another mode; it is empty.
@@ -96,10 +101,11 @@ def telling_node_url(root: Path, url: str) -> Iterator[None]:
 
 
 def node_url(root: Path) -> str | None:
-    """The URL of the Elasticsearch node that `scripts/serve` has started for the store in `root` and is at; None without.
+    """The URL of the Elasticsearch node that `scripts/serve` has started for the store in `root` and is at; None
+    without.
 
-    The lock tells a node that is there from what a killed process, or a copy of the folder, still says of one: that could
-    be another store's by now.
+    The lock tells a node that is there from what a killed process, or a copy of the folder, still says of one: that
+    could be another store's by now.
     """
     with contextlib.suppress(FileNotFoundError), (root / _NODE_URL).open() as file:
         try:
@@ -110,8 +116,8 @@ def node_url(root: Path) -> str | None:
 
 
 def reaching(url: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` with the settings that reach the Elasticsearch at `url`. A user and password in that take the place of what
-    it says of those, which is of another Elasticsearch."""
+    """`environ` with the settings that reach the Elasticsearch at `url`. A user and password in that take the place of
+    what it says of those, which is of another Elasticsearch."""
     parts = urlsplit(url)
     login, _, address = parts.netloc.rpartition("@")
     found = {**environ, "ELASTICSEARCH_URL": parts._replace(netloc=address).geturl()}

@@ -1,0 +1,65 @@
+"""Points in time: frozen views of the index that a caller walks through page by page, each sealed to its tenant.
+
+A record in the tenant's group holds Elasticsearch's own id of the view, until the view expires. The caller is given the
+record's name, 256 random bits, which means nothing outside of its tenant's group: another tenant's, an expired, a closed
+and an invented one are the same missing record. All workers, and all servers of the store, see the same records, also
+after a restart, and the number of records is the number that is open: so it can be bounded.
+
+Rejected: an id that carries Elasticsearch's, encrypted or signed (nothing counts those that are open, and a key is one
+more secret to keep), and a list in memory (a worker does not know of another's).
+
+Nothing here is durable on purpose: after a power cut a walk begins anew.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+
+from app.coordination.contract import PointsInTime as Records
+from app.errors import PointMissing, StorageFailed, TooManyPoints
+
+_ID = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+class PointsInTime:
+    """The points in time of one store; safe to use from several processes at once."""
+
+    def __init__(self, records: Records, limit: int) -> None:
+        """`limit`: how many each tenant may have open."""
+        self._records = records
+        self._limit = limit
+
+    def reserve(self, tenant: str, seconds: float) -> str:
+        """A new id, which means nothing until `keep`. Raises TooManyPoints, StorageFailed, StorageFull."""
+        point = secrets.token_urlsafe(32)
+        if not self._records.add(tenant, point, b"", time.time() + seconds, self._limit):
+            raise TooManyPoints(self._limit)
+        return point
+
+    def keep(self, tenant: str, point: str, elastic: str, seconds: float) -> None:
+        """Note what a point stands for in Elasticsearch, and that it lives for `seconds` from now on. One that was closed
+        meanwhile stays closed. Raises PointMissing for what is no id, StorageFailed, StorageFull."""
+        self._records.replace(tenant, _checked(point), elastic.encode(), time.time() + seconds)
+
+    def find(self, tenant: str, point: str) -> str:
+        """Elasticsearch's id of a point. Raises PointMissing."""
+        try:
+            found = self._records.read(tenant, _checked(point))
+        except StorageFailed:
+            raise PointMissing() from None
+        if found is None or found.until < time.time() or not found.content:
+            raise PointMissing()
+        return found.content.decode()
+
+    def remove(self, tenant: str, point: str) -> None:
+        """Forget a point, if it is there. Raises StorageFailed, StorageFull."""
+        if _ID.fullmatch(point):
+            self._records.remove(tenant, point)
+
+
+def _checked(point: str) -> str:
+    if not _ID.fullmatch(point):
+        raise PointMissing()
+    return point
