@@ -56,4 +56,4 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
         c.request('GET', '/health/ready'); raise SystemExit(c.getresponse().status != 200)"]
 STOPSIGNAL SIGTERM
 # No shell between: gunicorn is the first process and gets the signals itself.
-CMD ["python", "-m", "gunicorn", "-c", "python:app.server.config", "--bind", "0.0.0.0:9000", "app.wiring:create_app()"]
+CMD ["python", "-m", "gunicorn", "-c", "python:app.server.config", "--bind", "0.0.0.0:9000", "app.web.app:create_app()"]

@@ -1,7 +1,8 @@
 """Whether this machine can confine the processes that read what strangers wrote, and what follows where it can't.
 
-They are the reader of a document (app.extraction) and that of a workspace (app.watch). app.confinement is how both do it;
-the reader of a document, which needs no call but those on what it has, also gives up the others (app.systemcalls).
+They are the reader of a document (app.extraction) and that of a workspace (app.git_watch). Both are confined by
+app.confinement; the reader of a document, which needs no call but those on what it has, also gives up the others
+(app.systemcalls).
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ import glob, json, os, resource, sys, tempfile, threading, time
 from app.model.attachment import extension
 from app.extraction import sandbox
 from app.extraction.kinds import way_of
-from app.mediatype import detect
+from app.contents.mediatype import detect
 try:
     from app.extraction.reading import read
 except ImportError:

@@ -34,9 +34,9 @@ from app.coordination.contract import ChangeLock  # noqa: E402
 from app.coordination.local import Local  # noqa: E402
 from app.coordination.local.data_folder import open_data_folder  # noqa: E402
 from app.index import mappings  # noqa: E402
-from app.index.ahead import PORTION  # noqa: E402
 from app.index.connection import Connection  # noqa: E402
 from app.index.generations import Generations  # noqa: E402
+from app.index.prefetch import PORTION  # noqa: E402
 from app.index.source import source_of  # noqa: E402
 from app.model.attachment import Attachment  # noqa: E402
 from app.settings import Settings  # noqa: E402

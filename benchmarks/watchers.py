@@ -54,7 +54,7 @@ MODELS = (
 
 def parking_app() -> Any:
     """The application with one more path, whose request stays in its thread until the client is gone."""
-    from app.wiring import create_app
+    from app.web.app import create_app
 
     application = create_app()
     inner = application.wsgi_app
@@ -93,7 +93,7 @@ def served(model: Model, folder: Path, url: str) -> Iterator[tuple[str, str]]:
         "PYTHONPATH": str(ROOT),
     }
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        target = "benchmarks.watchers:parking_app()" if model.parked else "app.wiring:create_app()"
+        target = "benchmarks.watchers:parking_app()" if model.parked else "app.web.app:create_app()"
         process = subprocess.Popen(
             [
                 sys.executable,

@@ -1,1 +1,4 @@
-"""The command line, behind the doors in scripts/. docs/commands.md is its interface."""
+"""The command line, behind the doors in scripts/. docs/commands.md is its interface.
+
+It imports everything but `app.web`, and chooses storage and coordination. Read `main` and `common` first.
+"""

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+from app.auth.tokens import Tokens
 from app.coordination.local import Local
 from app.coordination.local.data_folder import open_data_folder, telling_node_url
 from app.embedded_node import EmbeddedNode
@@ -25,7 +26,6 @@ from app.embedded_node.node import NodeError
 from app.errors import StoreError
 from app.extraction.recognition_data import recognition_folder, recognition_languages
 from app.settings import Settings, in_force
-from app.tokens import Tokens
 
 ROOT = Path(__file__).parents[2]
 # Seconds that the server may take until it answers, and to finish what it has at hand when it is stopped.
@@ -92,7 +92,7 @@ def _start_server(host: str, port: int, environment: dict[str, str]) -> subproce
     """The server's process, which waits for `_tell_server`."""
     # -P: nothing of the folder that this was called in.
     command = [sys.executable, "-P", "-m", "app.commands.early_server"]
-    command += ["-c", "python:app.server.config", "--bind", _authority(host, port), "app.wiring:create_app()"]
+    command += ["-c", "python:app.server.config", "--bind", _authority(host, port), "app.web.app:create_app()"]
     # A session of its own: a Ctrl-C at the terminal is for this process, which stops the server in order.
     return subprocess.Popen(
         command,

@@ -9,10 +9,10 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from app.auth.tokens import DEFAULT_TENANT, MAX_NAME, SCOPES, Token, Tokens, is_name, is_tenant
 from app.commands.common import CLEAN, add_data, run, settings_of
 from app.coordination.local import Local
 from app.model.attachment import now
-from app.tokens import DEFAULT_TENANT, MAX_NAME, SCOPES, Token, Tokens, is_name, is_tenant
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 

@@ -25,13 +25,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import BinaryIO
 
+from app.contents.mediatype import detect
 from app.contents.window import Held
 from app.extraction import inner, parts, sandbox, scans
 from app.extraction.kinds import BATCHED, Way, way_of
 from app.extraction.readers.base import Inner
 from app.extraction.recognition_data import recognition_installed
 from app.extraction.sandbox import LEAST_SECONDS, Limits, Verdict, memory_file
-from app.mediatype import detect
 from app.model.attachment import extension
 
 #: The deepest level of documents within documents; the outermost one is the first.

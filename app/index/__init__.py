@@ -1,1 +1,5 @@
-"""Elasticsearch: the connection, the documents that are written, the index and its mapping."""
+"""Elasticsearch: the connection, who is admitted, the documents that are written, the index, its generations and mappings.
+
+It imports coordination by its contract, extraction's outcome, the model and the search; no storage, no service, no request. Read `attachments`
+first.
+"""

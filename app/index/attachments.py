@@ -22,17 +22,17 @@ from app import processing
 from app.coordination.contract import Coordination
 from app.errors import ClientGone, IndexMoved, IndexOutcomeUnknown, IndexUnavailable, SearchTimedOut, StoreError
 from app.index import mappings
+from app.index.admission import Gate, time_left
 from app.index.connection import Connection, slow_gate, to_json, typed_errors
 from app.index.documents import REMOVAL_VERSION, Documents, Write
 from app.index.envelope import Envelope
-from app.index.gate import Gate, time_left
 from app.index.refusals import of_error
 from app.index.source import source_of
 from app.model.attachment import Attachment
-from app.monitoring import measures
-from app.monitoring.observation import request_id
 from app.search.constant import without_statistics
 from app.settings import Settings
+from app.telemetry import measures
+from app.telemetry.observation import request_id
 
 #: Characters (of a content and of its words) from which on a text is large: one that takes about as long as a refresh.
 LARGE = 256 * 1024

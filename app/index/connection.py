@@ -32,10 +32,10 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from app.errors import IndexOutcomeUnknown, IndexUnavailable, StoreError, WrongIndex
 from app.index import refusals
+from app.index.admission import Gate, time_left
 from app.index.calls import NOT_ELASTICSEARCH, NOT_TRUSTED, Calls, refusal
-from app.index.gate import Gate, time_left
-from app.monitoring.observation import request_id
 from app.settings import Settings
+from app.telemetry.observation import request_id
 
 log = logging.getLogger(__name__)
 

@@ -45,9 +45,9 @@ from app.errors import (
     IndexUnavailable,
     StoreError,
 )
+from app.index.admission import time_left
 from app.index.connection import Connection, to_json
-from app.index.gate import time_left
-from app.monitoring import measures
+from app.telemetry import measures
 
 #: Operations in one bulk, and bytes of them; more wait for the next one. What one caller writes is never divided, so that
 #: it is all done or none. Bytes: a hundredth of the smallest heap, as indexing takes twenty times a text and more.

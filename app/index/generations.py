@@ -19,9 +19,9 @@ from elasticsearch.helpers import BulkIndexError, ScanError, scan, streaming_bul
 
 from app.errors import IndexRejected, IndexUnavailable, WrongIndex
 from app.index import mappings
-from app.index.ahead import Lines, ahead
 from app.index.connection import Connection, typed_errors
 from app.index.documents import Write
+from app.index.prefetch import Lines, ahead
 
 #: Seconds that one step of a long piece of work may take; far more than a request may.
 TIMEOUT = 120.0

@@ -1,1 +1,4 @@
-"""Values: an attachment, a chat. They know nothing of where they are kept, found or asked for, and import nothing of it."""
+"""Values: an attachment, a chat, and the table of their fields.
+
+It imports errors and ids alone: values know nothing of where they are kept, found or asked for. Read `schema` first.
+"""

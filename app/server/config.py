@@ -1,4 +1,4 @@
-"""gunicorn's configuration: `gunicorn -c python:app.server.config 'app.wiring:create_app()'`."""
+"""gunicorn's configuration: `gunicorn -c python:app.server.config 'app.web.app:create_app()'`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import sys
 from typing import Any, NoReturn
 
 from app import confined
-from app.chats import Chats
 from app.coordination.local import Local
 from app.coordination.local.data_folder import open_data_folder
 from app.errors import IndexUnavailable, InvalidSetting, StoreError, WrongIndex
 from app.extraction.queue import Queue
-from app.http.services import services_of, store_of
-from app.monitoring import logs, measures, metrics
-from app.monitoring.metrics import SharedFolder
 from app.server import descriptors
 from app.server.exposure import sentences
+from app.services.chats import Chats
 from app.services.extracting import Extractor
 from app.services.store import Store
 from app.settings import Settings
 from app.storage.filesystem import Filesystem
+from app.telemetry import logs, measures
 from app.upkeep.reconciler import Reconciler
+from app.web import metrics
+from app.web.metrics import SharedFolder
+from app.web.services import services_of, store_of
 
 
 def _refuse(error: StoreError) -> NoReturn:
@@ -63,7 +64,7 @@ forwarder_headers = ""
 secure_scheme_headers = {"X-FORWARDED-PROTO": "https"}
 header_map = "drop"
 proxy_protocol = "off"
-logger_class = "app.monitoring.logs.Logger"
+logger_class = "app.telemetry.logs.Logger"
 logconfig_dict = logs.settings_for(_in_force.log_format, _in_force.log_level)
 
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from app.coordination.contract import ChangeLock, Entry, Journal
-from app.document import document_of
 from app.index.attachments import AttachmentIndex
 from app.model.attachment import Attachment, now
+from app.services.indexing import document_of
 from app.services.records import Records
 from app.services.steps import Steps
 from app.storage.contract import Storage

@@ -9,9 +9,9 @@ from app.coordination.contract import Entry, Journal
 from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, WrongIndex
 from app.index.attachments import AttachmentIndex
 from app.model.attachment import Attachment
-from app.monitoring import measures
 from app.services.records import Records
 from app.storage.contract import Storage
+from app.telemetry import measures
 
 
 class Deletion:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 
-from app.document import picture_of, text_of
 from app.errors import BytesMissing, NotFound, TextDamaged, ThumbnailDamaged
 from app.extraction import thumbnail
 from app.extraction.queue import Queue
 from app.model.attachment import Attachment
+from app.services.indexing import picture_of, text_of
 from app.services.records import Records
 from app.storage.contract import Content, Storage
 from app.storage.held import HeldContent

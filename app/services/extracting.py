@@ -28,17 +28,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-from app.document import TEXT_FIELDS, document_of
 from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, StorageFailed, StorageFull
 from app.extraction.kinds import READERS, forms
 from app.extraction.lanes import Lanes
 from app.extraction.queue import Entry, Stage
 from app.extraction.record import Extraction
 from app.model.attachment import Attachment
-from app.monitoring import measures
+from app.services.indexing import TEXT_FIELDS, document_of
 from app.services.outcomes import Outcomes
 from app.services.store import Store
 from app.settings import Settings
+from app.telemetry import measures
 
 log = logging.getLogger(__name__)
 

@@ -17,11 +17,11 @@ from app.extraction.record import Extraction, Reason
 from app.extraction.sandbox import Limits, Verdict
 from app.extraction.thumbnail import Thumbnail, listed
 from app.model.attachment import Attachment, now
-from app.monitoring import measures
 from app.services.records import Records
 from app.services.steps import Steps
 from app.settings import Settings
 from app.storage.contract import StagedText, Storage
+from app.telemetry import measures
 
 log = logging.getLogger(__name__)
 

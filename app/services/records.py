@@ -6,13 +6,13 @@ import functools
 import logging
 from collections.abc import Iterator
 
-from app.document import extraction_of, inside_of, thumbnail_of
 from app.errors import NotFound, StorageFailed, StoreError
 from app.extraction.record import Extraction
 from app.extraction.thumbnail import Thumbnail
 from app.ids import is_id
 from app.model.attachment import Attachment
 from app.search.inside import Inside
+from app.services.indexing import extraction_of, inside_of, thumbnail_of
 from app.storage.contract import Storage, Version
 
 log = logging.getLogger(__name__)

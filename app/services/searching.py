@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from app.errors import PointMissing, StoreError
 from app.index.attachments import AttachmentIndex
-from app.points_in_time import PointsInTime
 from app.search import params, query
 from app.search.language import body
+from app.services.points_in_time import PointsInTime
 from app.services.records import Records
 
 Made = TypeVar("Made")

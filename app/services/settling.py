@@ -7,12 +7,12 @@ import contextlib
 import logging
 
 from app.coordination.contract import Entry, Journal
-from app.document import document_of
 from app.errors import IndexIncomplete, IndexUnavailable, StoreError
 from app.index.attachments import AttachmentIndex
 from app.model.attachment import Attachment
 from app.services.changes import Changes
 from app.services.deletion import Deletion
+from app.services.indexing import document_of
 from app.services.steps import Steps
 from app.storage.contract import Storage
 

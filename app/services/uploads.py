@@ -9,15 +9,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from app.contents.mediatype import detect
 from app.coordination.contract import Entry, Journal
 from app.errors import IndexIncomplete, IndexOutcomeUnknown, StorageFull, StoreError
 from app.index.attachments import AttachmentIndex
-from app.mediatype import detect
 from app.model.attachment import Attachment, now
-from app.monitoring import measures
 from app.services.deletion import Deletion
 from app.services.steps import Steps
 from app.storage.contract import Staged, Storage
+from app.telemetry import measures
 
 log = logging.getLogger(__name__)
 

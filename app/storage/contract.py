@@ -15,7 +15,7 @@ What holds for all methods:
 * **Durable**: what a method calls durable is still there when the power fails right after the method has returned.
 * **Several at once**: any number of threads and processes may use one storage. Of two that write the same artefact
   the last one wins, whole. Which one goes first is not decided here: the journal, the queue and their locks are above.
-* **Nothing leaves** but values: no path and no descriptor, except in a `Content`, which `app.http.sending` can send.
+* **Nothing leaves** but values: no path and no descriptor, except in a `Content`, which `app.web.sending` can send.
 
 The names of artefacts (`name_of`) are part of the format (docs/format.md) and the same in every storage: what lies in one,
 copied under the same names into another, is the same store.

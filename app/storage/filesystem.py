@@ -42,7 +42,6 @@ from app.files import (
     typed_errors,
 )
 from app.ids import is_id
-from app.monitoring import measures
 from app.storage.contract import (
     ATTACHMENTS,
     MARGIN,
@@ -62,6 +61,7 @@ from app.storage.contract import (
     record_in,
 )
 from app.storage.receiving import copy
+from app.telemetry import measures
 
 #: Bytes of the first read of a file, more than a record has, and of each further read, as of a text.
 SMALL_FILE = 16 * 1024

@@ -13,12 +13,12 @@ from functools import partial
 from typing import Any
 
 from app.coordination.contract import ChangeLock
-from app.document import DERIVED_FIELDS, carried_over
 from app.errors import NotFound, WrongIndex
 from app.index import mappings
 from app.index.connection import Connection
 from app.index.difference import MIGRATION, NEWER, NOTHING, SETTINGS, UPDATE, Difference, differences
 from app.index.generations import Generation, Generations
+from app.services.indexing import DERIVED_FIELDS, carried_over
 from app.storage.contract import Storage
 from app.upkeep.exchange import Exchange
 from app.upkeep.migration import Copy

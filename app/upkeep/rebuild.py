@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from app.coordination.contract import ChangeLock
-from app.document import document_of
 from app.errors import StoreError
 from app.index.documents import REMOVAL_VERSION, Write
 from app.index.generations import Generations
 from app.model.attachment import Attachment
+from app.services.indexing import document_of
 from app.storage.contract import PARTITIONS, Storage
 from app.upkeep.exchange import Exchange, Json
 from app.upkeep.partitions import Partitions

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from app.coordination.contract import Coordination
-from app.document import document_of
 from app.errors import IndexRejected
 from app.extraction.queue import Stage
 from app.model.attachment import Attachment
+from app.services.indexing import document_of
 from app.services.store import Store
 from app.storage.contract import Storage
 from app.upkeep.verify import Checker, Finding

@@ -8,8 +8,8 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from app.contents.mediatype import detect
 from app.errors import StoreError
-from app.mediatype import detect
 from app.services.store import Store
 
 log = logging.getLogger(__name__)

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.coordination.contract import Coordination
-from app.document import TEXT_FIELDS, check_text, check_thumbnail, extraction_of, visible_source
 from app.errors import StorageFailed, StoreError
 from app.extraction.queue import Queue
 from app.ids import is_id
 from app.index.generations import Generations
 from app.model.attachment import Attachment
+from app.services.indexing import TEXT_FIELDS, check_text, check_thumbnail, extraction_of, visible_source
 from app.storage.contract import PARTITIONS, Artefact, Content, Storage, name_of, partition_of
 
 #: Codes of findings, for programs: docs/commands.md says what each means. A code never changes its meaning.

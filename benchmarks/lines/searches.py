@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from app.auth.tokens import DEFAULT_TENANT
 from app.search import params, query
-from app.tokens import DEFAULT_TENANT
 from benchmarks.client import drive
 from benchmarks.lines.base import Form, Group, Line, Side
 from benchmarks.parts import SESSION, Parts, json_request, request

@@ -24,7 +24,7 @@ from app.embedded_node import EmbeddedNode
 from app.extraction.parts import MOST_PARTS, MOST_TOLD, Part
 from app.search.language import limits
 from app.settings import MIB, Settings
-from app.wiring import create_app, dialect_of
+from app.web.app import create_app, dialect_of
 from tests.access.test_matrix import CODER_UPLOAD, KORE, KORE_RULE, SHOWN, UNKNOWN_UUID
 from tests.support.app import Server, running_server
 from tests.support.texts import keep_text

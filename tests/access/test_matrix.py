@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import requests
 
+from app.auth.tokens import SCOPES
 from app.extraction.parts import Part
-from app.http.access import PUBLIC, required_scope
 from app.model.attachment import now
 from app.settings import Settings
-from app.tokens import SCOPES
-from app.wiring import create_app, dialect_of
+from app.web.access import PUBLIC, required_scope
+from app.web.app import create_app, dialect_of
 from tests.support.app import Server
 from tests.support.browsers import sign_in
 from tests.support.texts import keep_text, keep_thumbnail

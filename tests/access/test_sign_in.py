@@ -20,16 +20,16 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
+from app.auth import sign_ins as signins
+from app.auth.attempts import WINDOW, Attempts, TooManyFailures
+from app.auth.sign_ins import SignIns
+from app.auth.tokens import Tokens
 from app.coordination.contract import RECORDS
 from app.coordination.local import Local
 from app.errors import Unauthenticated
 from app.model.attachment import now
-from app.page import signins
-from app.page.attempts import WINDOW, Attempts, TooManyFailures
-from app.page.routes import MAX_SIGN_IN_SIZE
-from app.page.signins import SignIns
 from app.settings import Settings
-from app.tokens import Tokens
+from app.web.page.routes import MAX_SIGN_IN_SIZE
 from tests.support.app import Server, running_server
 from tests.support.browsers import Browser, morsel, post_token, sign_in, signed_in
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Browser, expect
 
-from app.tokens import digest
+from app.auth.tokens import digest
 from tests.browser.conftest import Screen
 from tests.support.browsers import post_token
 from tests.support.chromium import launch, signed_in

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from werkzeug.http import parse_options_header
 
-from app.http.names import decode_extended
+from app.web.names import decode_extended
 from tests.coco import wire
 from tests.support.app import Server
 

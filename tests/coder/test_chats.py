@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.workspaces import NoWorkspace, resolve
+from app.git_watch.workspaces import NoWorkspace, resolve
 from tests.coder.client import CHATS, NOT_FOUND, ORGANIZATION, call, chat, upload, uploaded
 from tests.support.app import Server, ServerFactory
 

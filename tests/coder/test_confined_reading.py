@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from app.watch.repository import UNREADABLE, scan
-from app.watch.scan import Scan
+from app.git_watch.repository import UNREADABLE, scan
+from app.git_watch.scan import Scan
 from tests.coder.watching import git, repository
 from tests.support.pauses import Pauses
 
@@ -205,7 +205,7 @@ def test_git_may_take_no_more_memory_than_it_has(workspace: Path) -> None:
         tree = _tree(repo)
     (repo / ".git" / "HEAD").write_text(git(repo, "commit-tree", tree, "-m", "large"))
     program = (
-        "import pathlib, resource, sys; from app.watch.scan import Scan\n"
+        "import pathlib, resource, sys; from app.git_watch.scan import Scan\n"
         "folder = pathlib.Path(sys.argv[1]); found = Scan(folder, lambda: folder, 96 << 20); assert found.turn()\n"
         "print(found.repositories[str(folder / 'repo')].unified_diff)\n"
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
@@ -232,7 +232,7 @@ def held(workspace: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     os.mkfifo(repo / ".gitignore")
     (repo / "untracked").write_text("x\n")
     program = (
-        "import pathlib, sys; from app.watch import program; from app.watch.scan import Scan\n"
+        "import pathlib, sys; from app.git_watch import program; from app.git_watch.scan import Scan\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         "while True: Scan(folder, lambda: folder, 512 << 20).turn()"
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.dialects.coder.disposition import request_name
+from app.web.dialects.coder.disposition import request_name
 
 
 def wire(text: str) -> str:

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from app import confinement
-from app.watch.remote import without_credentials
-from app.watch.repository import OUTSIDE, Repository, scan
-from app.watch.scan import Scan
+from app.git_watch.remote import without_credentials
+from app.git_watch.repository import OUTSIDE, Repository, scan
+from app.git_watch.scan import Scan
 from tests.coder.watching import git, repository
 
 pytestmark = pytest.mark.needs("git")

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.watch import connection
-from app.watch.connection import Connection
-from app.watch.repository import Repository
-from app.watch.unread import MAX_UNREAD, Unread
+from app.git_watch import connection
+from app.git_watch.connection import Connection
+from app.git_watch.repository import Repository
+from app.git_watch.unread import MAX_UNREAD, Unread
 from tests.support.loops import run
 
 #: One diff of the largest size; a socket's buffers take far less.

@@ -12,6 +12,7 @@ import os
 import sys
 from pathlib import Path
 
+from app.auth.tokens import Tokens
 from app.coordination.local import Local
 from app.coordination.local.data_folder import open_data_folder
 from app.ids import new_uuid, new_xid
@@ -19,7 +20,6 @@ from app.services.store import Store
 from app.services.uploads import Draft
 from app.settings import Settings
 from app.storage.filesystem import Filesystem
-from app.tokens import Tokens
 from tests.support.app import delete_index, unique_index
 
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import pytest
 import requests
 
-from app.dialects import DIALECTS
+from app.web.dialects import DIALECTS
 from tests.support.app import Server, ServerFactory, running_server
 from tests.support.breaking import Proxy
 from tests.support.multipart import HOSTILE_NAMES, Form, Part

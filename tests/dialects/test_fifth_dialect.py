@@ -24,13 +24,13 @@ ACME = Speaker(
     id_of=lambda answer: str(answer["id"]),
     error=lambda status, texts: {"problem": texts[0]},
 )
-# What app/dialects/__init__.py and the server's command line say, for a module that is not in the package.
+# What app/web/dialects/__init__.py and the server's command line say, for a module that is not in the package.
 WIRING = """
 import acme
-import app.dialects
+import app.web.dialects
 
 {line}
-from app.wiring import create_app
+from app.web.app import create_app
 """
 
 
@@ -39,7 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> 
     """A server with the module and the line of the page, and nothing else."""
     page = (ROOT / "docs" / "dialects.md").read_text()
     line, module = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    line = re.sub(r"\b(?!acme\b)(\w+)\.dialect\b", r"app.dialects.\1.dialect", "app.dialects." + line)
+    line = re.sub(r"\b(?!acme\b)(\w+)\.dialect\b", r"app.web.dialects.\1.dialect", "app.web.dialects." + line)
     folder: Path = tmp_path_factory.mktemp("fifth")
     (folder / "acme.py").write_text(module)
     (folder / "fifth.py").write_text(WIRING.format(line=line))

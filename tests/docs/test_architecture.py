@@ -22,7 +22,7 @@ def modules(places: list[str]) -> list[Path]:
 
 
 def imported(file: Path) -> set[str]:
-    """What a module imports of the application, as `app.store` or, of a name of a package, `app.http.sending`."""
+    """What a module imports of the application, as `app.store` or, of a name of a package, `app.web.sending`."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):

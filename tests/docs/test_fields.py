@@ -11,7 +11,7 @@ from app.search.params import PARAMETERS, parse
 from tests.support.app import ROOT
 
 PAGE = (ROOT / fields.PAGE).read_text()
-SCRIPTS = ROOT / "app/page/static/js"
+SCRIPTS = ROOT / "app/web/page/static/js"
 
 
 def test_the_tables_are_the_code() -> None:

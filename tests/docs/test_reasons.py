@@ -11,7 +11,7 @@ from tests.support.app import ROOT
 
 def test_the_page_has_a_sentence_for_each() -> None:
     (block,) = re.findall(
-        r"reasons: new Map\(\[(.*?)\]\),\n", (ROOT / "app/page/static/js/texts.js").read_text(), re.DOTALL
+        r"reasons: new Map\(\[(.*?)\]\),\n", (ROOT / "app/web/page/static/js/texts.js").read_text(), re.DOTALL
     )
     assert sorted(re.findall(r'\["([a-z-]+)", "[^"]{10,}"\]', block)) == sorted(get_args(Reason))
 

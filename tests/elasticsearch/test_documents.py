@@ -13,9 +13,9 @@ from app.coordination.local.bulk_lock import BulkLock
 from app.errors import IndexMoved, IndexUnavailable, StorageFull
 from app.ids import new_uuid
 from app.index import mappings
+from app.index.admission import Gate
 from app.index.connection import Connection
 from app.index.documents import REMOVAL_VERSION, Documents, Write
-from app.index.gate import Gate
 from app.index.generations import Generations
 from app.settings import Settings
 from tests.elasticsearch.conftest import CountedConnection

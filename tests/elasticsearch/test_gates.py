@@ -18,14 +18,14 @@ from app import processing
 from app.coordination.local import Local
 from app.coordination.local.data_folder import open_data_folder
 from app.errors import ClientGone, IndexUnavailable, TooLate
-from app.index import gate
+from app.index import admission as gate
+from app.index.admission import time_left
 from app.index.attachments import HEAVY_PAGE, LARGE, AttachmentIndex
 from app.index.connection import UNKNOWN
 from app.index.documents import Write
-from app.index.gate import time_left
-from app.monitoring.observation import Observation, observe
 from app.processing import LOOK, Processing
 from app.settings import Settings
+from app.telemetry.observation import Observation, observe
 from tests.support.app import delete_index, unique_index
 from tests.support.breaking import Fault, Proxy
 

@@ -41,7 +41,7 @@ import app
 from app.index.source import source_of
 from app.model.attachment import Attachment
 from app.settings import Settings
-from app.wiring import create_app
+from app.web.app import create_app
 
 settings = Settings.from_environ(os.environ)
 client = create_app(settings).test_client()

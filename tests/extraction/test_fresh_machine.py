@@ -32,7 +32,7 @@ from app.extraction import drawing, reading
 from app.extraction.kinds import drawing_of, way_of
 from app.extraction.sandbox import Limits
 from app.contents.window import Held
-from app.mediatype import detect
+from app.contents.mediatype import detect
 from app.storage.held import HeldContent
 
 def read(name, content):

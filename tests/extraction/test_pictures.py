@@ -18,12 +18,12 @@ from fpdf import FPDF
 from PIL import Image, ImageDraw, ImageFont
 from PIL.TiffImagePlugin import TiffImageFile
 
+from app.contents.mediatype import detect
 from app.contents.window import Held
 from app.extraction import reading, scans
 from app.extraction.kinds import way_of
 from app.extraction.recognition_data import recognition_folder
 from app.extraction.sandbox import LEAST_SECONDS, Limits, Verdict
-from app.mediatype import detect
 from app.model.attachment import extension
 from tests.extraction.documents import PHRASE
 from tests.extraction.hostile import LIMITS

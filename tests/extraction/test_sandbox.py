@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from app.contents.mediatype import detect
 from app.contents.window import Held
 from app.extraction import child, reading, sandbox
 from app.extraction.kinds import Way, way_of
 from app.extraction.recognition_data import recognition_installed
 from app.extraction.sandbox import Limits, Verdict
-from app.mediatype import detect
 from app.model.attachment import extension
 from tests.extraction.documents import DOCUMENTS, PHRASE, open_document, pdf, picture, word
 from tests.extraction.hostile import LIMITS, in_place, program, taken_over

@@ -73,6 +73,6 @@ def test_each_state_is_the_true_one(start_server: ServerFactory) -> None:
 
 @pytest.mark.parametrize("reason", get_args(Reason))
 def test_the_page_has_a_sentence_for_each_reason(reason: str) -> None:
-    texts = (ROOT / "app/page/static/js/texts.js").read_text()
+    texts = (ROOT / "app/web/page/static/js/texts.js").read_text()
     (listed,) = re.findall(r"reasons: new Map\(\[(.*?)\]\),", texts, re.DOTALL)
     assert re.search(rf'\["{reason}", "[a-z ,:;’\']{{10,}}"\]', listed)

@@ -19,7 +19,6 @@ import requests
 
 from app.coordination.local import Local
 from app.coordination.local.data_folder import open_data_folder
-from app.document import document_of
 from app.errors import IndexRejected, IndexUnavailable
 from app.extraction import lanes, reading
 from app.extraction.record import Extraction
@@ -30,6 +29,7 @@ from app.index.source import source_of
 from app.model.attachment import Attachment, now
 from app.services import outcomes
 from app.services.extracting import Extractor
+from app.services.indexing import document_of
 from app.services.store import Store
 from app.services.uploads import Draft
 from app.settings import Settings

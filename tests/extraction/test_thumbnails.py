@@ -19,11 +19,11 @@ from fpdf import FPDF
 from fpdf.enums import EncryptionMethod
 from PIL import Image, ImageCms
 
+from app.contents.mediatype import detect
 from app.extraction import child, drawing, sandbox
 from app.extraction.kinds import drawing_of
 from app.extraction.sandbox import Limits, Verdict
 from app.extraction.thumbnail import SIZES, dimensions
-from app.mediatype import detect
 from app.model.attachment import extension
 from app.storage.held import HeldContent
 from tests.extraction.documents import DOCUMENTS, pdf

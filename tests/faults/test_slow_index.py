@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from app.embedded_node import EmbeddedNode
-from app.index.gate import SLOW
+from app.index.admission import SLOW
 from tests.faults.conftest import BOUND, assert_all_or_none, await_settled
 from tests.support.app import Server, running_server
 from tests.support.pauses import Pauses

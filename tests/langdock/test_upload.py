@@ -8,7 +8,7 @@ import secrets
 import pytest
 import requests
 
-from app.dialects.langdock import dialect
+from app.web.dialects.langdock import dialect
 from tests.support.app import Server
 from tests.support.multipart import Form, Part
 

@@ -16,9 +16,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from app.openapi import page
 from app.settings import Settings
-from app.wiring import create_app
+from app.web.app import create_app
+from app.web.openapi import page
 from tests.support.app import Server
 
 EXAMPLES = 10

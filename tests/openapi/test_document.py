@@ -4,12 +4,12 @@ import pytest
 import requests
 from flask import Flask
 
-from app.http.access import PUBLIC, required_scope
-from app.http.describe import operation_of
-from app.openapi.document import path_of
+from app.auth.tokens import SCOPES
 from app.settings import Settings
-from app.tokens import SCOPES
-from app.wiring import create_app
+from app.web.access import PUBLIC, required_scope
+from app.web.app import create_app
+from app.web.describe import operation_of
+from app.web.openapi.document import path_of
 from tests.support.app import Server
 
 

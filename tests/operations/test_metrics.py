@@ -17,7 +17,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.monitoring.metrics import SharedFolder
+from app.web.metrics import SharedFolder
 from tests.support.app import Server, ServerFactory
 
 Numbers = dict[tuple[str, tuple[tuple[str, str], ...]], float]

@@ -21,7 +21,7 @@ def test_the_wheel_has_every_file_of_the_application(tmp_path: Path) -> None:
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     wanted = {str(path.relative_to(source)) for path in (source / "app").rglob("*") if path.is_file()}
-    assert {"app/page/static/page.html", "app/page/static/pdfjs/cmaps/UniGB-UCS2-H.bcmap"} <= wanted
+    assert {"app/web/page/static/page.html", "app/web/page/static/pdfjs/cmaps/UniGB-UCS2-H.bcmap"} <= wanted
     # What builds it comes from the registry.
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--disable-pip-version-check"]
     fetch([*command, "-w", str(tmp_path), str(source)], seconds=150)

@@ -24,12 +24,12 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from app.http.services import services_of, store_of
 from app.index.documents import Write
 from app.search.language import aggregations, body, queries
 from app.search.words import content_words, name_fields
 from app.settings import Settings
-from app.wiring import create_app
+from app.web.app import create_app
+from app.web.services import services_of, store_of
 from tests.search_language.catalogue import AGGREGATIONS, KEYS, QUERIES, filled
 from tests.support.app import delete_index, unique_index
 

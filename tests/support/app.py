@@ -21,10 +21,10 @@ from typing import Any
 import pytest
 import requests
 
+from app.auth.tokens import DEFAULT_TENANT, SCOPES, Tokens
 from app.coordination.local import Local
 from app.coordination.local.data_folder import reaching
 from app.settings import Settings
-from app.tokens import DEFAULT_TENANT, SCOPES, Tokens
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120.0
@@ -41,7 +41,7 @@ class Server:
     environment: dict[str, str]
     listener: socket.socket
     #: What gunicorn is told to run, and by which configuration.
-    application: str = "app.wiring:create_app()"
+    application: str = "app.web.app:create_app()"
     configuration: str = "python:app.server.config"
     token: str = ""
     #: A command that the server is started by, such as one that takes something of the machine away, or that of

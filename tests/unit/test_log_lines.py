@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from app.monitoring.logs import Lines
+from app.telemetry.logs import Lines
 
 
 @pytest.mark.parametrize("form", ["json", "text"])

@@ -15,7 +15,7 @@ FIRST = """
 import contextlib, os, threading
 import prometheus_client
 from prometheus_client.multiprocess import MultiProcessCollector
-from app.monitoring import measures
+from app.telemetry import measures
 
 Registry, observe = prometheus_client.CollectorRegistry, prometheus_client.Histogram.observe
 making, counting = threading.Barrier(2), threading.Barrier(2)
@@ -51,9 +51,9 @@ print(registry.get_sample_value("attachment_store_step_seconds_count", {"step": 
 ASKED = """
 import os
 from pathlib import Path
-from app.monitoring import measures
+from app.telemetry import measures
 from app.settings import Settings
-from app.wiring import create_app
+from app.web.app import create_app
 
 measures.share(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
 # An Elasticsearch that is not there: nobody listens on port 9.

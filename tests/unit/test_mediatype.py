@@ -7,8 +7,8 @@ import time
 
 import pytest
 
+from app.contents.mediatype import HEAD_SIZE, MOST_BLANKS, detect
 from app.contents.window import Held
-from app.mediatype import HEAD_SIZE, MOST_BLANKS, detect
 
 #: Processor time for a hundred heads, the files of one request: half a second, and half a minute for most of these before it
 #: was bounded.

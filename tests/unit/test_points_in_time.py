@@ -13,7 +13,7 @@ import pytest
 
 from app.coordination.local import Local
 from app.errors import PointMissing, TooManyPoints
-from app.points_in_time import PointsInTime
+from app.services.points_in_time import PointsInTime
 from app.storage.filesystem import Filesystem
 from tests.support.app import ROOT
 
@@ -76,7 +76,7 @@ def test_a_process_that_is_killed_leaves_only_what_is_swept(points: PointsInTime
     program = (
         "import os, pathlib, signal, sys; from app.coordination.local import Local\n"
         "os.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "from app.points_in_time import PointsInTime\n"
+        "from app.services.points_in_time import PointsInTime\n"
         "PointsInTime(Local(pathlib.Path(sys.argv[1])).points_in_time, 2).reserve('mine', 60)\n"
     )
     killed = subprocess.run([sys.executable, "-c", program, str(tmp_path)], timeout=60, cwd=ROOT)

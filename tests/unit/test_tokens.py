@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from app.auth.tokens import SCOPES, Tokens
 from app.coordination.local import Local
 from app.errors import Conflict, NotFound, StorageFailed, Unauthenticated
 from app.model.attachment import now
-from app.tokens import SCOPES, Tokens
 
 ROOT = Path(__file__).parents[2]
 
@@ -149,7 +149,8 @@ def test_a_change_elsewhere_is_in_force_at_once(tmp_path: Path) -> None:
 
 def test_two_processes_lose_no_change(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from app.coordination.local import Local; from app.tokens import Tokens\n"
+        "import sys; from pathlib import Path; from app.auth.tokens import Tokens\n"
+        "from app.coordination.local import Local\n"
         "for n in range(15): Tokens(Local(Path(sys.argv[1])).tokens).create(f'{sys.argv[2]}-{n}')"
     )
     processes = [

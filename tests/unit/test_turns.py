@@ -10,10 +10,10 @@ from collections.abc import Callable
 import pytest
 
 from app.errors import TooManyWebSockets, WebSocketsFull
+from app.git_watch.places import Places
+from app.git_watch.turns import AwaitedTurns
+from app.git_watch.unread import MAX_UNREAD, Unread
 from app.turns import Turns
-from app.watch.places import Places
-from app.watch.turns import AwaitedTurns
-from app.watch.unread import MAX_UNREAD, Unread
 from tests.support.loops import run
 
 

@@ -3,10 +3,10 @@ import-linter (setup.cfg), which sees imports and neither of these."""
 
 from pathlib import Path
 
-from app.http.access import PUBLIC, required_scope
+from app.auth.tokens import SCOPES
 from app.settings import Settings
-from app.tokens import SCOPES
-from app.wiring import create_app
+from app.web.access import PUBLIC, required_scope
+from app.web.app import create_app
 
 APP = Path(__file__).parents[2] / "app"
 

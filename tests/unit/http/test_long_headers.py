@@ -4,10 +4,10 @@ import pytest
 from flask import Flask, Request
 from werkzeug.test import EnvironBuilder
 
-from app.dialects.coder.disposition import request_name
-from app.http.elastic import answered_type
-from app.http.names import disposition_parameters, form_filename
-from app.page.routes import prefers_html
+from app.web.dialects.coder.disposition import request_name
+from app.web.elastic import answered_type
+from app.web.names import disposition_parameters, form_filename
+from app.web.page.routes import prefers_html
 
 LENGTH = 200_000
 PIECES = (" ", "; ", '"', '" ', ';a="', ';a="x', ';a="x" ', "=;", ";a", ";a=", ';"', "\\", '\\"', "'", "%22", ";a*0=")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from werkzeug.http import parse_options_header
 
 from app.errors import InvalidName
-from app.http.names import (
+from app.web.names import (
     MAX_NAME_BYTES,
     checked_name,
     content_disposition,

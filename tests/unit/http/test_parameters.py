@@ -8,9 +8,9 @@ from flask import Request
 from werkzeug.test import EnvironBuilder
 
 from app.errors import IncompleteBody, InvalidParameter, InvalidRequest, RequestTooLarge, SearchRefused
-from app.http.parameters import MAX_DEPTH, id_list, json_object, query_parameters
 from app.search.language import limits
 from app.search.language.body import decoded
+from app.web.parameters import MAX_DEPTH, id_list, json_object, query_parameters
 
 
 def request_with(*, query: str = "", body: bytes = b"", length: int | None = None) -> Request:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.index.ahead import PORTION, PORTION_BYTES, Lines, ahead
 from app.index.documents import Write
+from app.index.prefetch import PORTION, PORTION_BYTES, Lines, ahead
 
 
 def write(number: int, size: int = 1) -> Write:

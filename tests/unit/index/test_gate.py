@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.errors import ClientGone, IndexUnavailable, SearchTimedOut
-from app.index import gate as module
-from app.index.gate import Gate
+from app.index import admission as module
+from app.index.admission import Gate
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.document import DERIVED_FIELDS, TEXT_FIELDS, visible_source
 from app.extraction.record import Extraction
 from app.index.source import source_of
 from app.model.attachment import Attachment
 from app.model.schema import DIALECT_FIELDS, FIELDS
 from app.search.words import content_fields, name_fields
+from app.services.indexing import DERIVED_FIELDS, TEXT_FIELDS, visible_source
 
 MOMENT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 ATTACHMENT = Attachment(

@@ -95,7 +95,7 @@ def test_a_page_of_the_largest_is_told_within_what_a_request_may_do() -> None:
     ]
     processing.begin(processing.Processing(lambda: False))
     try:
-        # What the outcome of each costs is counted where it is read (app/document.py).
+        # What the outcome of each costs is counted where it is read (app/services/indexing.py).
         processing.spend(3 * MOST_PARTS * MAX_HIGHLIGHTED)
         tell({"hits": {"hits": hits}}, lambda _: Inside(files, lambda: text), files=True)
     finally:

@@ -1,1 +1,0 @@
-"""What the server says about itself: numbers, lines in a log, its health."""

@@ -1,0 +1,75 @@
+"""Who may call a route. Every route says what it needs, with `requires` or `public`; wiring refuses one that does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask import Flask, Request, g
+
+from app.auth.tokens import NOBODY, Token
+from app.errors import MissingScope
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+PUBLIC = "public"
+_ATTRIBUTE = "required_scope"
+
+
+def requires(scope: str) -> Callable[[View], View]:
+    """Mark a view: it needs a token with `scope`. The view finds the token with `caller()`."""
+
+    def mark(view: View) -> View:
+        setattr(view, _ATTRIBUTE, scope)
+        return view
+
+    return mark
+
+
+def public(view: View) -> View:
+    """Mark a view: anybody may call it."""
+    setattr(view, _ATTRIBUTE, PUBLIC)
+    return view
+
+
+def required_scope(view: Callable[..., Any]) -> str | None:
+    """What a view was marked with: a scope, PUBLIC, or None when it was not."""
+    return getattr(view, _ATTRIBUTE, None)
+
+
+def caller() -> Token:
+    """The token of the request at hand."""
+    token: Token = g.caller
+    return token
+
+
+def tenant() -> str:
+    """Whose the request at hand is, which was let through; NOBODY's where its route is for everybody."""
+    token: Token | None = g.get("caller")
+    return NOBODY if token is None else token.tenant
+
+
+def bearer(request: Request) -> str | None:
+    """The token of `Authorization: Bearer <token>` (RFC 6750, 2.1); None for any other scheme or no header."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def authorize(view: Callable[..., Any], token: Callable[[], Token]) -> None:
+    """Let the request at hand through to `view`, or raise Unauthenticated or MissingScope.
+
+    `token` authenticates; it is called for views that are not public.
+    """
+    scope = required_scope(view)
+    if scope == PUBLIC:
+        return
+    g.caller = found = token()
+    if scope not in found.scopes:
+        raise MissingScope(str(scope))
+
+
+def check_all_marked(app: Flask) -> None:
+    """Raises RuntimeError when a route does not say what it needs: a programming error, found at start."""
+    unmarked = [name for name, view in app.view_functions.items() if required_scope(view) is None]
+    if unmarked:
+        raise RuntimeError(f"routes without `requires` or `public`: {', '.join(sorted(unmarked))}")

@@ -1,0 +1,227 @@
+"""The application, put together: services, dialects, errors. Nothing is decided here."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Request, Response, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as AnyResponse
+
+from app import processing
+from app.auth.attempts import Attempts
+from app.auth.sign_ins import SignIns
+from app.auth.tokens import Token, Tokens
+from app.coordination.local import Local
+from app.coordination.local.data_folder import open_data_folder
+from app.errors import NotFound, StoreError
+from app.git_watch.places import Places
+from app.git_watch.watchers import Watchers
+from app.processing import Processing
+from app.server import descriptors, security
+from app.server.request import COLLECTED_SIZE
+from app.services.chats import Chats
+from app.services.points_in_time import PointsInTime
+from app.services.searching import Searching
+from app.services.store import Store
+from app.settings import Settings
+from app.storage.filesystem import Filesystem
+from app.telemetry import measures
+from app.web import health, metrics
+from app.web.access import PUBLIC, authorize, check_all_marked, required_scope, tenant
+from app.web.describe import operation_of
+from app.web.dialects import DIALECTS
+from app.web.dialects.base import Dialect
+from app.web.observed import current, observation_of, observed
+from app.web.observed import install as install_observation
+from app.web.openapi import document
+from app.web.openapi import page as api_page
+from app.web.page import cookie
+from app.web.page import routes as page
+from app.web.services import Services
+from app.web.uploads import check_announced
+
+log = logging.getLogger(__name__)
+
+_DIALECT_BLUEPRINTS = {dialect.blueprint.name for dialect in DIALECTS}
+_BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
+
+
+class _App(Flask):
+    """Flask, with an answer to the server's question of a request whose body has not come."""
+
+    def admits(self, environ: dict[str, Any]) -> str | None:
+        """Whose a request is whose body has not come and is wanted: the tenant, or NOBODY. None when it is not: the request
+        is not let through, or its route reads none. A public route says that it does by describing it."""
+        with self.request_context(environ):
+            try:
+                if self.preprocess_request() is not None:
+                    return None
+            except (StoreError, HTTPException):
+                return None
+            endpoint = current().endpoint
+            return tenant() if endpoint is not None and _may_read(self.view_functions[endpoint]) else None
+
+
+def _may_read(view: Callable[..., Any]) -> bool:
+    operation = operation_of(view)
+    return required_scope(view) != PUBLIC or (operation is not None and bool(operation.body))
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The WSGI application over the store that `settings` name (by default, those of the environment).
+
+    Raises InvalidSetting, WrongStore, StorageFailed or StorageFull. Elasticsearch is not asked yet.
+    """
+    settings = settings or Settings.from_environ(os.environ)
+    store_id = open_data_folder(settings.data)
+    coordination = Local(settings.data)
+    storage = Filesystem(settings.data, reserve=settings.disk_reserve)
+    store = Store(settings, storage, coordination, store_id)
+    chats = Chats(settings, store_id, store.index.connection, coordination.change_lock)
+    tokens = Tokens(coordination.tokens, settings.api_token)
+    sign_ins = SignIns(coordination.sign_ins, store_id, tokens, settings.sign_in_lifetime)
+    points = PointsInTime(coordination.points_in_time, settings.max_points_in_time)
+    attempts = Attempts(coordination.sign_in_attempts(settings.sign_in_failures))
+    places = Places(descriptors.in_force(settings).websockets, settings.max_tenant_websockets)
+    watchers = Watchers(settings.git_memory, places)
+    services = Services(
+        settings=settings,
+        records=store.records,
+        steps=store.steps,
+        uploads=store.uploads,
+        downloads=store.downloads,
+        deletion=store.deletion,
+        searching=Searching(store.index, store.records, points),
+        tokens=tokens,
+        chats=chats,
+        sign_ins=sign_ins,
+        attempts=attempts,
+        watchers=watchers,
+    )
+
+    app = _App("app", static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json.compact = True  # type: ignore[attr-defined]
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    services.bind(app, store)
+    app.register_blueprint(health.blueprint)
+    app.register_blueprint(metrics.blueprint)
+    app.register_blueprint(api_page.blueprint)
+    app.register_blueprint(page.blueprint)
+    for dialect in DIALECTS:
+        app.register_blueprint(dialect.blueprint)
+    check_all_marked(app)
+    app.extensions[api_page.KEY] = document.build(app, DIALECTS, head=("coco.download",))
+    install_observation(app, lambda path: dialect_of(path).name)
+    _install_gate(app, services)
+    _install_errors(app)
+    app.after_request(_security_headers)
+    app.teardown_request(_end_processing)
+    return app
+
+
+def dialect_of(path: str) -> Dialect:
+    """The dialect that a path belongs to, known route or not."""
+    return next(dialect for dialect in DIALECTS if dialect.owns(path))
+
+
+def _install_gate(app: Flask, services: Services) -> None:
+    @app.before_request
+    def gate() -> AnyResponse | None:
+        incoming = current()
+        processing.begin(Processing(functools.partial(processing.gone, incoming.environ)))
+        if incoming.path == "/" and incoming.method in ("GET", "HEAD") and page.prefers_html():
+            return page.root()
+        dialect = _BY_NAME[observation_of(incoming).dialect]
+        if dialect.refuse is not None:
+            dialect.refuse(incoming)
+        blueprint, endpoint = incoming.blueprint, incoming.endpoint
+        if blueprint != dialect.blueprint.name and blueprint in _DIALECT_BLUEPRINTS:
+            # A pattern of one dialect matches a path below another's prefix: there it is an unknown route.
+            raise NotFound()
+        if endpoint is None:
+            # An unknown route: the 404 or 405 tells nobody more than the documentation does.
+            return None
+        view = app.view_functions[endpoint]
+        authorize(view, lambda: _token_of(incoming, dialect, services))
+        if required_scope(view) == PUBLIC and _may_read(view):
+            # Nobody waits for a stranger's body but the server's epoll, which takes small ones alone.
+            check_announced(incoming, COLLECTED_SIZE)
+        return None
+
+
+def _token_of(request: Request, dialect: Dialect, services: Services) -> Token:
+    """The token that the request shows, or, where the dialect has it so, the one its browser is signed in with.
+
+    Raises Unauthenticated, and Refused for a browser that does not show that its page made the request.
+    """
+    shown = dialect.credentials(request)
+    if shown is None and dialect.cookie:
+        return cookie.sign_in_of(request, services.sign_ins).token
+    return services.tokens.authenticate(shown)
+
+
+class _Http(StoreError):
+    """What werkzeug refused on its own (404, 405, 400 ...), as one of ours."""
+
+    code = "http"
+
+    def __init__(self, error: HTTPException) -> None:
+        super().__init__(error.name)
+        self.status = error.code or 500
+
+
+def _install_errors(app: Flask) -> None:
+    def render(error: StoreError) -> Response:
+        observed().error = error.code
+        measures.failed(error.code)
+        response = dialect_of(request.path).render(error)
+        response.status_code = error.status
+        if error.retry_after is not None:
+            response.headers["Retry-After"] = str(error.retry_after)
+        return response
+
+    @app.errorhandler(StoreError)
+    def store_error(error: StoreError) -> Response:
+        if error.status >= 500:
+            log.warning("%s %s: %s", request.method, request.endpoint, error.code, exc_info=error.__cause__)
+        return render(error)
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Response:
+        response = render(_Http(error))
+        for name, value in error.get_headers():
+            if name in ("Allow", "Location"):
+                response.headers[name] = value
+        return response
+
+    @app.errorhandler(Exception)
+    def bug(error: Exception) -> Response:
+        log.exception("%s %s", request.method, request.endpoint, exc_info=error)
+        return render(StoreError())
+
+
+def _end_processing(_: BaseException | None) -> None:
+    # The thread goes on to another request, and this one's connection is not to be kept by it.
+    processing.begin(None)
+
+
+_SECURITY = tuple((name.lower(), name, value) for name, value in security.FIELDS)
+
+
+def _security_headers(response: Response) -> Response:
+    add = response.headers.add
+    present = {name.lower() for name, _ in response.headers}
+    for lower, name, value in _SECURITY:
+        if lower not in present:
+            add(name, value)
+    refused = response.status_code >= 400
+    if "cache-control" not in present:
+        add("Cache-Control", security.REFUSED if refused else security.KEPT)
+    return response

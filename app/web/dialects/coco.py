@@ -1,0 +1,386 @@
+"""Coco attachments: `X-API-TOKEN`, `POST /chat/<session>/_upload`, `/attachment/...`.
+
+Source: the Coco server's documentation, page "Attachment". What that page leaves open is in docs/dialects.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Blueprint, Request, Response, jsonify, request
+
+from app import processing
+from app.errors import (
+    BytesMissing,
+    IndexRejected,
+    IndexUnavailable,
+    InvalidParameter,
+    InvalidRequest,
+    NoFiles,
+    NotFound,
+    RequestTooLarge,
+    StorageFailed,
+    StoreError,
+    TextDamaged,
+    ThumbnailDamaged,
+)
+from app.extraction import thumbnail
+from app.ids import is_id, new_xids
+from app.model.attachment import MAX_SESSION, Attachment
+from app.search import params
+from app.search.facets import FACETS
+from app.web import sending
+from app.web.access import caller, requires
+from app.web.client import connection
+from app.web.describe import BINARY, FORM, JSON, TEXT, Answer, Parameter, Schema, array, describes, obj
+from app.web.dialects.base import Dialect
+from app.web.names import header_value
+from app.web.observed import current
+from app.web.parameters import id_list, json_object, query_parameters, repeatable_parameters
+from app.web.services import services
+from app.web.uploads import FORM_ERRORS, keep, received_form
+
+blueprint = Blueprint("coco", __name__)
+
+#: What it costs to look at the files of an attachment, in steps of `app.processing`.
+STEPS_A_STATUS = 40
+#: And for each place of a page that is told of its text.
+STEPS_A_PART = 5
+
+_ACKNOWLEDGED = {
+    200: Answer(
+        "Durable, and found by the next search; the ids are in the order of the files",
+        {JSON: obj(acknowledged={"const": True}, attachments=array(TEXT))},
+    )
+}
+_FILES: Schema = {"type": "object", "properties": {"files": array(BINARY)}, "required": ["files"]}
+_FILES_AND_SESSION: Schema = {
+    "type": "object",
+    "properties": {"files": array(BINARY), "session": TEXT},
+    "required": ["files"],
+}
+_IDS: Schema = {
+    "type": "object",
+    "properties": {"attachments": array(TEXT)},
+    "required": ["attachments"],
+    "additionalProperties": False,
+}
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_STATUS = obj(initial_parsing={"enum": ["pending", "completed", "failed"]})
+#: As docs/format.md says of the outcome of an extraction.
+_PART: Schema = {
+    "type": "object",
+    "properties": {"at": _COUNT, "page": _COUNT, "title": TEXT, "file": array(TEXT)},
+    "required": ["at"],
+    "additionalProperties": False,
+}
+_PARTS = obj(size=_COUNT, sha256=TEXT, cut={"type": "boolean"}, parts={"anyOf": [array(_PART), {"type": "null"}]})
+_SIZES = [str(each) for each in thumbnail.SIZES]
+_DRAWN = {200: Answer("By id: pending, completed or none; empty for an unknown one", {JSON: {"type": "object"}})}
+_STATUSES = {200: Answer("By id; empty for an unknown one", {JSON: {"type": "object"}})}
+_ENVELOPE = {200: Answer("What Elasticsearch answered", {JSON: {"type": "object", "required": ["took", "hits"]}})}
+_MOMENT: Schema = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
+_SEARCH_PARAMETERS = (
+    Parameter(
+        "query",
+        "query",
+        'Words, all in the name or the content: "a phrase", -without, one | other, begin*, nearly~, ( ). '
+        "The last word may be unfinished. No text is an error.",
+    ),
+    *(
+        Parameter(name, "query", f"{each.what}; repeated: any of them.", {**array(TEXT), "maxItems": params.MAX_VALUES})
+        for name, each in params.FILTERS.items()
+    ),
+    *(
+        Parameter(name, "query", what, _MOMENT if each.type == "date" else _COUNT)
+        for each, used in params.RANGES
+        for name, what in (used.low, used.high)
+    ),
+    Parameter("from", "query", "Hits to pass over.", {**_COUNT, "maximum": params.MAX_WINDOW}),
+    Parameter("size", "query", "Hits to return.", {**_COUNT, "maximum": 1000}),
+    Parameter("sort", "query", f"FIELD or FIELD:asc|desc, by comma; of {', '.join(sorted(params.SORT_FIELDS))}."),
+    Parameter("search_after", "query", "The `sort` of the hit after which to go on, a JSON array; with `sort`."),
+    Parameter(
+        "highlight",
+        "query",
+        "Whether hits have `highlight`: fragments of `content`, the `file` inside of which each is, and the `name`, as HTML "
+        "with <mark>.",
+        {"type": "boolean"},
+    ),
+    Parameter("facets", "query", f"Counts of values in `aggregations`, by comma; of {', '.join(FACETS)}."),
+    Parameter(
+        "_source",
+        "query",
+        f"Fields to return, by comma; of {', '.join((*params.SOURCE_FIELDS, *params.ADDED_FIELDS))}.",
+    ),
+)
+
+
+@blueprint.post("/chat/<session>/_upload")
+@requires("write")
+@describes("Upload files into a session", _ACKNOWLEDGED, errors=(*FORM_ERRORS, NoFiles), body={FORM: _FILES})
+def upload_to_session(session: str) -> Response:
+    return _upload(session)
+
+
+@blueprint.post("/attachment/_upload")
+@requires("write")
+@describes("Upload files", _ACKNOWLEDGED, errors=(*FORM_ERRORS, NoFiles), body={FORM: _FILES_AND_SESSION})
+def upload() -> Response:
+    return _upload(None)
+
+
+def _upload(session: str | None) -> Response:
+    with received_form(request) as form:
+        unexpected = [each.field for each in form.files if each.field != "files"]
+        if unexpected:
+            raise InvalidRequest(f"unexpected file field [{unexpected[0]}]: files come in [files]")
+        if not form.files:
+            raise NoFiles()
+        if session is None:
+            session = form.value("session") or None
+        if session is not None and len(session) > MAX_SESSION:
+            raise InvalidParameter("session", f"is longer than {MAX_SESSION} characters")
+        attachments = keep(form.files, new_xids(len(form.files)), session=session)
+    return jsonify(acknowledged=True, attachments=[each.id for each in attachments])
+
+
+@blueprint.get("/attachment/<attachment_id>")
+@requires("read")
+@describes(
+    "Download an attachment",
+    sending.ANSWERS,
+    errors=(NotFound, BytesMissing, StorageFailed),
+    parameters=sending.REQUEST_HEADERS,
+)
+def download(attachment_id: str) -> Response:
+    asked = request.method
+    opened = services().downloads.open(attachment_id, caller().tenant, read=asked != "HEAD")
+    response = sending.send(current(), opened)
+    if asked == "HEAD":
+        add = response.headers.add
+        add("Created", str(int(opened.attachment.created.timestamp())))
+        add("Filename", header_value(opened.attachment.name))
+        add("Vary", "Accept-Encoding")
+    return response
+
+
+@blueprint.delete("/attachment/<attachment_id>")
+@requires("delete")
+@describes(
+    "Delete an attachment",
+    {200: Answer("Gone from the disk and from every search", {JSON: obj(_id=TEXT, result={"const": "deleted"})})},
+    errors=(NotFound, IndexUnavailable, StorageFailed),
+)
+def delete(attachment_id: str) -> Response:
+    services().deletion.delete(attachment_id, caller().tenant)
+    return jsonify(_id=attachment_id, result="deleted")
+
+
+@blueprint.get("/attachment/_search")
+@requires("search")
+@describes("Search attachments", _ENVELOPE, errors=(IndexUnavailable, IndexRejected), parameters=_SEARCH_PARAMETERS)
+def search() -> Response:
+    settings = services().settings
+    wanted = params.parse(
+        repeatable_parameters(request),
+        max_page_size=settings.max_page_size,
+        max_query_length=settings.max_query_length,
+    )
+    return _search(wanted)
+
+
+@blueprint.post("/attachment/_search")
+@requires("search")
+@describes(
+    "Pick attachments by their ids",
+    _ENVELOPE,
+    errors=(IndexUnavailable, IndexRejected, RequestTooLarge),
+    body={JSON: _IDS},
+)
+def search_by_ids() -> Response:
+    query_parameters(request, set())
+    settings = services().settings
+    ids = id_list(json_object(request, settings.max_json_size), settings.max_ids)
+    # What has not the form of an id is nobody's; Elasticsearch would refuse some of it.
+    wanted = tuple(each for each in ids if is_id(each))
+    return _search(params.SearchParams(ids=wanted, size=len(wanted)))
+
+
+def _search(wanted: params.SearchParams) -> Response:
+    answer = services().searching.search(wanted, caller().tenant, client=connection())
+    return Response(answer, content_type="application/json")
+
+
+@blueprint.get("/attachment/<attachment_id>/status")
+@requires("read")
+@describes(
+    "How far the text of an attachment is extracted", {200: Answer("The state", {JSON: _STATUS})}, errors=(NotFound,)
+)
+def status(attachment_id: str) -> Response:
+    state, known = services().steps.extraction_state(services().records.find(attachment_id, caller().tenant))
+    response = jsonify(initial_parsing=state)
+    # The body is Coco's; what it has no word for is in headers.
+    if known is not None and known.reason is not None:
+        response.headers["Extraction-Reason"] = known.reason
+    if known is not None and known.cut:
+        response.headers["Extraction-Cut"] = str(known.size)
+    return response
+
+
+@blueprint.get("/attachment/<attachment_id>/text")
+@requires("read")
+@describes(
+    "The text that was taken out of an attachment: what is searched. 404 when there is none, or none yet",
+    {**sending.ANSWERS, 200: Answer("The text in UTF-8", {"text/plain": TEXT}, sending.ANSWERS[200].headers)},
+    errors=(NotFound, TextDamaged, StorageFailed),
+    parameters=sending.REQUEST_HEADERS,
+)
+def text(attachment_id: str) -> Response:
+    return sending.send(current(), services().downloads.open_text(attachment_id, caller().tenant))
+
+
+@blueprint.get("/attachment/<attachment_id>/parts")
+@requires("read")
+@describes(
+    "Where pages, and files inside of an attachment, begin in its text. 404 when there is no text, or none yet",
+    {200: Answer("The places, in the order of the text", {JSON: _PARTS})},
+    errors=(NotFound, StorageFailed),
+)
+def parts(attachment_id: str) -> Response:
+    records = services().records
+    known = records.kept(records.find(attachment_id, caller().tenant))
+    found = known.parts
+    processing.spend(STEPS_A_STATUS + STEPS_A_PART * len(found or ()))
+    places = None if found is None else [each.to_record() for each in found]
+    return jsonify(size=known.size, sha256=known.sha256, cut=known.cut, parts=places)
+
+
+@blueprint.get("/attachment/<attachment_id>/thumbnail")
+@requires("read")
+@describes(
+    "A picture of an attachment: of a picture, of the first page of a PDF, of the preview that an office file or a book "
+    "carries. 404 when there is none, or none yet",
+    {**sending.ANSWERS, 200: Answer("The picture", {thumbnail.MEDIA_TYPE: BINARY}, sending.ANSWERS[200].headers)},
+    errors=(NotFound, ThumbnailDamaged, StorageFailed),
+    parameters=(
+        Parameter("size", "query", f"Pixels on its longest side; {_SIZES[0]} without it.", {"enum": _SIZES}),
+        *sending.REQUEST_HEADERS,
+    ),
+)
+def drawn(attachment_id: str) -> Response:
+    size = query_parameters(request, {"size"}).get("size", _SIZES[0])
+    if size not in _SIZES:
+        raise InvalidParameter("size", f"is none of {', '.join(_SIZES)}")
+    return sending.send(current(), services().downloads.open_thumbnail(attachment_id, caller().tenant, int(size)))
+
+
+@blueprint.get("/attachment/_thumbnails")
+@requires("read")
+@describes(
+    "Whether several attachments have thumbnails",
+    _DRAWN,
+    errors=(RequestTooLarge,),
+    parameters=(Parameter("attachments", "query", "Ids, by comma; without it they are in the body."),),
+)
+def thumbnails() -> Response:
+    return _of_each(_ids(), _thumbnails)
+
+
+@blueprint.post("/attachment/_thumbnails")
+@requires("read")
+@describes("Whether several attachments have thumbnails", _DRAWN, errors=(RequestTooLarge,), body={JSON: _IDS})
+def thumbnails_by_body() -> Response:
+    return _of_each(_ids_of_body(), _thumbnails)
+
+
+def _thumbnails(attachment: Attachment) -> dict[str, str]:
+    return {"thumbnail": services().steps.thumbnail_state(attachment)}
+
+
+@blueprint.get("/attachment/_status")
+@requires("read")
+@describes(
+    "The same for several attachments",
+    _STATUSES,
+    errors=(RequestTooLarge,),
+    parameters=(Parameter("attachments", "query", "Ids, by comma; without it they are in the body."),),
+)
+def statuses() -> Response:
+    return _of_each(_ids(), _status)
+
+
+@blueprint.post("/attachment/_status")
+@requires("read")
+@describes("The same for several attachments", _STATUSES, errors=(RequestTooLarge,), body={JSON: _IDS})
+def statuses_by_body() -> Response:
+    return _of_each(_ids_of_body(), _status)
+
+
+def _status(attachment: Attachment) -> dict[str, str]:
+    """How far the text of an attachment is extracted."""
+    state, known = services().steps.extraction_state(attachment)
+    processing.spend(STEPS_A_PART * len(known.parts or ()) if known is not None else 0)
+    return {"initial_parsing": state}
+
+
+def _ids() -> list[str]:
+    """The ids that are asked for, in the address or in the body."""
+    settings = services().settings
+    values = query_parameters(request, {"attachments"})
+    if "attachments" in values:
+        content = {"attachments": [each for each in values["attachments"].split(",") if each]}
+        return id_list(dict(content), settings.max_ids)
+    return id_list(json_object(request, settings.max_json_size), settings.max_ids)
+
+
+def _ids_of_body() -> list[str]:
+    query_parameters(request, set())
+    settings = services().settings
+    return id_list(json_object(request, settings.max_json_size), settings.max_ids)
+
+
+def _of_each(ids: list[str], tell: Callable[[Attachment], dict[str, str]]) -> Response:
+    """What there is to tell of each of the attachments, by its id; nothing of an unknown one."""
+    found: dict[str, dict[str, str]] = {}
+    for each in dict.fromkeys(ids):
+        processing.spend(STEPS_A_STATUS)
+        try:
+            found[each] = tell(services().records.find(each, caller().tenant))
+        except NotFound:
+            found[each] = {}
+    return jsonify(found)
+
+
+def _credentials(incoming: Request) -> str | None:
+    return incoming.headers.get("X-API-TOKEN")
+
+
+def _render(error: StoreError) -> Response:
+    attachment_id = (request.view_args or {}).get("attachment_id")
+    if isinstance(error, NotFound) and attachment_id is not None:
+        body: dict[str, object] = {"_id": attachment_id}
+        body |= {"result": "not_found"} if request.method == "DELETE" else {"found": False}
+        return jsonify(body)
+    return jsonify(error={"reason": str(error)}, status=error.status)
+
+
+_ERROR: Schema = {
+    "anyOf": [
+        obj(error=obj(reason=TEXT), status={"type": "integer"}),
+        obj(_id=TEXT, found={"const": False}),
+        obj(_id=TEXT, result={"const": "not_found"}),
+    ]
+}
+
+# Coco is the store's mother tongue: whatever no other dialect owns gets its errors.
+dialect = Dialect(
+    name="coco",
+    blueprint=blueprint,
+    owns=lambda path: True,
+    credentials=_credentials,
+    cookie=True,
+    render=_render,
+    error_schema=_ERROR,
+    security={"type": "apiKey", "in": "header", "name": "X-API-TOKEN"},
+)

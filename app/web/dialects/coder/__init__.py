@@ -1,0 +1,23 @@
+"""Coder chats: `Coder-Session-Token`, `/api/v2/chats` (files, chats, and a WebSocket that follows git changes).
+
+Source: Coder's documentation, page "Chats", at the commit that added image attachments. What that page leaves open is in
+docs/coder.md.
+"""
+
+from __future__ import annotations
+
+from app.web.dialects.base import Dialect, under
+from app.web.dialects.coder import chats, files, watch
+from app.web.dialects.coder.base import ERROR_SCHEMA, HEADER, PREFIX, blueprint, credentials, render
+
+__all__ = ["chats", "dialect", "files", "watch"]
+
+dialect = Dialect(
+    name="coder",
+    blueprint=blueprint,
+    owns=under(PREFIX),
+    credentials=credentials,
+    render=render,
+    error_schema=ERROR_SCHEMA,
+    security={"type": "apiKey", "in": "header", "name": HEADER},
+)

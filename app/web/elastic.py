@@ -1,0 +1,150 @@
+"""The outside of Elasticsearch's HTTP interface: media types, the token in `Authorization`, the shape of errors.
+
+Source: the answers of Elasticsearch 8.19 and 9.5, and
+https://www.elastic.co/docs/reference/elasticsearch/rest-apis/compatibility (media types with `compatible-with`).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Any
+
+from flask import Request
+
+from app.errors import (
+    IndexUnavailable,
+    MediaTypeRefused,
+    MissingScope,
+    NotFound,
+    PointMissing,
+    RequestTooLarge,
+    SearchRefused,
+    StoreError,
+    TooManyPoints,
+    Unauthenticated,
+)
+from app.web.access import bearer
+
+JSON = "application/json"
+#: Sent with every answer: by it the official clients know the product.
+PRODUCT = ("X-Elastic-Product", "Elasticsearch")
+#: How a caller may show a token, as a 401 says it.
+CHALLENGES = ('Bearer realm="security"', "ApiKey")
+
+_COMPATIBLE = ("8", "9")
+_VENDOR = re.compile(r"application/vnd\.elasticsearch\+(json|x-ndjson|yaml|cbor|smile)\s*;\s*compatible-with=(\d+)")
+_NO_MATTER = re.compile(r"charset=\"?utf-8\"?|q=[\d.]+")
+_PLAIN = re.compile(r"application/(json|x-ndjson|yaml|cbor|smile)")
+
+
+def _form(media_type: str) -> tuple[str, str | None] | None:
+    """Form and version of a media type; None for one that Elasticsearch does not know."""
+    text = media_type.strip().lower()
+    # By hand: a search for blanks before a semicolon takes time by the square of a long run of blanks.
+    before, semicolon, last = text.rpartition(";")
+    if semicolon and _NO_MATTER.fullmatch(last.strip()):
+        text = before.rstrip()
+    if match := _VENDOR.fullmatch(text):
+        return match[1], match[2]
+    if match := _PLAIN.fullmatch(text):
+        return match[1], None
+    return None
+
+
+def check_content_type(request: Request, *forms: str) -> None:
+    """Raises MediaTypeRefused for a body that is not in one of `forms`, SearchRefused for another version's."""
+    if not request.content_length and "Transfer-Encoding" not in request.headers:
+        return
+    given = request.headers.get("Content-Type", "")
+    found = _form(given)
+    if found is None or found[0] not in forms:
+        raise MediaTypeRefused(f"Content-Type header [{given[:100]}] is not supported")
+    _check_version(found[1], "Content-Type")
+
+
+def answered_type(request: Request) -> str:
+    """The media type of the answer. Raises MediaTypeRefused for a form that is not spoken here, SearchRefused for another
+    version's; whoever names none of Elasticsearch's gets JSON."""
+    accepted = request.headers.get("Accept", "")
+    # A comma in quotes is in none of the types that are looked for.
+    found = [form for form in map(_form, accepted.split(",")) if form is not None]
+    if not found or any(form == ("json", None) for form in found):
+        return JSON
+    form, version = next((each for each in found if each[0] == "json"), found[0])
+    if form != "json":
+        raise MediaTypeRefused(f"Accept header [{accepted[:100]}] is not supported: answers are JSON")
+    _check_version(version, "Accept")
+    return f"application/vnd.elasticsearch+json;compatible-with={version}" if version else JSON
+
+
+def _check_version(version: str | None, header: str) -> None:
+    if version is not None and version not in _COMPATIBLE:
+        raise SearchRefused(
+            "media_type_header_exception",
+            f"Invalid media-type value on header [{header}]: the version must be {' or '.join(_COMPATIBLE)}",
+        )
+
+
+def credentials(request: Request) -> str | None:
+    """The token of `Authorization: Bearer <token>` or `ApiKey <token>`.
+
+    Clients that are given an id and a key send `ApiKey` with both in base64, `id:key`: the key is the token then, and the
+    id is not looked at. What decodes in no such way is the token itself.
+    """
+    scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "apikey":
+        return bearer(request)
+    shown = shown.strip()
+    try:
+        _, colon, key = base64.b64decode(shown, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        colon = key = ""
+    return (key if colon else shown) or None
+
+
+#: Elasticsearch's word for each of the store's errors; for others it follows from the status.
+_KINDS: tuple[tuple[type[StoreError], str], ...] = (
+    (PointMissing, "search_context_missing_exception"),
+    (Unauthenticated, "security_exception"),
+    (MissingScope, "security_exception"),
+    (IndexUnavailable, "no_shard_available_action_exception"),
+    (RequestTooLarge, "content_too_long_exception"),
+    (TooManyPoints, "es_rejected_execution_exception"),
+    (MediaTypeRefused, "media_type_header_exception"),
+)
+_INDEX_PATH = re.compile(r"/([^/]+)/_[a-z]+")
+
+
+def kind_of(error: StoreError) -> str:
+    """Elasticsearch's word for an error."""
+    if isinstance(error, SearchRefused):
+        return error.kind
+    known = next((kind for each, kind in _KINDS if isinstance(error, each)), None)
+    return known or ("illegal_argument_exception" if error.status < 500 else "exception")
+
+
+def error_body(error: StoreError, method: str, path: str, index: str) -> dict[str, Any]:
+    """An error in Elasticsearch's shape. `index`: the one that there is, of which no other use is offered."""
+    if type(error) is NotFound or (error.status == 404 and error.code == "http"):
+        match = _INDEX_PATH.fullmatch(path)
+        if match is None or match[1] == index:
+            shown = path[:200]
+            return {"error": f"no handler found for uri [{shown}] and method [{method}]", "status": error.status}
+        return described("index_not_found_exception", f"no such index [{match[1][:100]}]", 404)
+    if error.status == 405:
+        return {"error": f"Incorrect HTTP method for uri [{path[:200]}] and method [{method}]", "status": 405}
+    kind, why = kind_of(error), str(error)
+    if isinstance(error, SearchRefused) and kind == "index_not_found_exception":
+        return described(kind, why, 404)
+    if isinstance(error, Unauthenticated):
+        why = f"missing or invalid authentication credentials for REST request: {why}"
+    more = {"header": {"WWW-Authenticate": list(CHALLENGES)}} if error.status == 401 else {}
+    return described(kind, why, error.status, **more)
+
+
+def described(kind: str, why: str, status: int, **more: Any) -> dict[str, Any]:
+    """The body of an error: its kind, its sentence, and both again as the cause, where clients look for them."""
+    cause = {"type": kind, "reason": why, **more}
+    return {"error": {"root_cause": [cause], **cause}, "status": status}

@@ -1,0 +1,76 @@
+"""`GET /health` and `/health/ready`: whether an upload would be accepted now, and if not, why. `/health/live`: alive.
+
+Both list as warnings what does not stop uploads but is not in order on this machine.
+"""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, current_app, jsonify
+
+from app import confined
+from app.errors import IndexUnavailable, StoreError
+from app.services.store import Store
+from app.web.access import public
+from app.web.describe import JSON, TEXT, Answer, Schema, array, describes, obj
+from app.web.services import services, store_of
+
+blueprint = Blueprint("health", __name__)
+
+
+def _told(**properties: Schema) -> Schema:
+    """The schema of an answer with these properties, and with warnings where there are any."""
+    required = obj(**properties)
+    return {**required, "properties": {**required["properties"], "warnings": array(TEXT)}}
+
+
+@blueprint.get("/health/live")
+@public
+@describes("Whether the process answers", {200: Answer("It does", {JSON: obj(status={"const": "alive"})})})
+def live() -> Response:
+    """200 whatever Elasticsearch and the disk do: a restart would not help."""
+    return jsonify(status="alive")
+
+
+@blueprint.get("/health")
+@blueprint.get("/health/ready")
+@public
+@describes(
+    "Whether an upload would be accepted now",
+    {
+        200: Answer("It would", {JSON: _told(status={"enum": ["green", "yellow"]})}),
+        503: Answer("It would not, and why", {JSON: _told(status={"const": "red"}, reasons=array(TEXT))}),
+    },
+)
+def health() -> Response:
+    """200 with `green` or `yellow`, or 503 with `red` and the reasons; both with warnings. Nothing about contents."""
+    store = store_of(current_app)
+    reasons = []
+    status = "red"
+    try:
+        found = store.index.health()
+        status = found.status
+        if status == "red":
+            reasons.append("the index has shards that are not available")
+        reasons += [f"the index is {each}" for each in found.blocks]
+        reasons += [f"the index of chats is {each}" for each in services().chats.blocks()]
+    except StoreError as error:
+        reasons.append(str(error) if isinstance(error, IndexUnavailable) else f"the index can't be used: {error}")
+    try:
+        store.uploads.check_writable()
+    except StoreError as error:
+        reasons.append(str(error))
+    told = {"reasons": reasons, "warnings": [*confined.missing(services().settings), *_unfit(store)]}
+    response = jsonify(status="red" if reasons else status, **{name: texts for name, texts in told.items() if texts})
+    response.status_code = 503 if reasons else 200
+    return response
+
+
+def _unfit(store: Store) -> list[str]:
+    """Warnings about kinds of documents that can't be read, though uploads are accepted. The log has the details, which are
+    not for everybody."""
+    if not store.steps.extracts:
+        return []
+    try:
+        return [f"documents of the kind {kind} can't be read on this machine" for kind in store.queue.unfit()]
+    except StoreError as error:
+        return [str(error)]

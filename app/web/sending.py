@@ -1,0 +1,215 @@
+"""What goes out: conditions, ranges, safe types, and the server's own file wrapper (sendfile under gunicorn).
+
+Rejected: flask's `send_file` (looks the file up again, guesses a type from its name, and costs more than all the rest of
+a small download), and werkzeug's range wrapper (reads through Python what the kernel can send).
+Source: RFC 9110, sections 8.8, 13 and 14.
+"""
+
+from __future__ import annotations
+
+import functools
+from contextlib import closing
+from datetime import UTC, datetime
+
+from flask import Request, Response
+from werkzeug.http import http_date, is_resource_modified, parse_range_header
+
+from app.errors import BytesMissing
+from app.model.attachment import Attachment, microseconds
+from app.services.downloads import Opened
+from app.web.describe import ANYTHING, TEXT, Answer, Parameter
+from app.web.names import content_disposition
+from app.web.services import services
+
+CHUNK = 256 * 1024
+#: Bytes up to which a file is read, so that it goes out with the head of the answer: for more, the kernel's way is cheaper.
+WHOLE = 128 * 1024
+
+#: The answers of `send`, for the description of routes that use it.
+ANSWERS = {
+    200: Answer("The bytes", {ANYTHING: {}}, {"ETag": TEXT, "Content-Disposition": TEXT, "Last-Modified": TEXT}),
+    206: Answer("The range that was asked for", {ANYTHING: {}}, {"Content-Range": TEXT}),
+    304: Answer("The client has these bytes already"),
+    416: Answer("No byte of the file is in the range", {}, {"Content-Range": TEXT}),
+}
+REQUEST_HEADERS = (
+    Parameter("Range", "header", "One range of bytes; several are answered whole (RFC 9110, 14.2)."),
+    Parameter("If-Range", "header", "An entity tag or a date; the range is ignored when it does not match."),
+    Parameter("If-None-Match", "header", "Entity tags that the client has."),
+    Parameter("If-Modified-Since", "header", "The date of what the client has."),
+)
+_CONDITIONS = frozenset(("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE"))
+SANDBOX = "sandbox; default-src 'none'"
+
+# What a browser may show in place: none of these runs anything of the file's. Everything else is saved.
+INLINE_TYPES = frozenset(
+    {
+        "image/png",
+        "image/jpeg",
+        "image/gif",
+        "image/webp",
+        "image/avif",
+        "image/bmp",
+        "application/pdf",
+        "text/plain",
+        "audio/mpeg",
+        "audio/ogg",
+        "audio/wav",
+        "audio/x-wav",
+        "audio/flac",
+        "video/mp4",
+        "video/webm",
+        "video/ogg",
+    }
+)
+
+
+def etag(attachment: Attachment) -> str:
+    """The strong entity tag."""
+    return f'"{_tag(attachment)}"'
+
+
+def _tag(attachment: Attachment) -> str:
+    """The digest of the bytes; and when its record was changed, where it was: the answer has another type since, which no
+    cache takes over with a 304 (RFC 9110, 8.8.1)."""
+    if attachment.updated == attachment.created:
+        return attachment.sha256
+    return f"{attachment.sha256}-{microseconds(attachment.updated):x}"
+
+
+def _described(attachment: Attachment, disposition: str | None, status: int, *more: tuple[str, str]) -> Response:
+    """An answer about these bytes, with the headers that any such answer carries and no body yet; `disposition` overrides
+    inline or attachment."""
+    kind = disposition or ("inline" if attachment.media_type in INLINE_TYPES else "attachment")
+    fields = _fields(kind, attachment.name, attachment.media_type, etag(attachment), attachment.updated)
+    response = Response(status=status, headers=[*fields, *more])
+    # The bodies below set the length themselves.
+    response.automatically_set_content_length = False
+    return response
+
+
+# Bounded by names of a kilobyte; what is asked for again and again is mostly little.
+@functools.lru_cache(maxsize=512)
+def _fields(kind: str, name: str, media_type: str, tag: str, updated: datetime) -> tuple[tuple[str, str], ...]:
+    return (
+        ("Content-Type", _content_type(media_type)),
+        ("Content-Disposition", content_disposition(kind, name)),
+        ("Content-Security-Policy", SANDBOX),
+        ("X-Content-Type-Options", "nosniff"),
+        ("ETag", tag),
+        ("Last-Modified", http_date(updated.astimezone(UTC))),
+        ("Accept-Ranges", "bytes"),
+    )
+
+
+def _content_type(media_type: str) -> str:
+    # Without a charset a browser guesses one; UTF-8 is right for nearly all text and harmless for the rest.
+    return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
+
+
+def send(request: Request, opened: Opened, *, disposition: str | None = None) -> Response:
+    """The answer to a GET or HEAD of an attachment: 200, 206, 304 or 416. Takes over closing `opened`, which
+    only a HEAD may have without its content."""
+    attachment, content = opened.attachment, opened.content
+    describe = functools.partial(_described, attachment, disposition)
+    status = None if _CONDITIONS.isdisjoint(request.environ) else _conditional_status(request, attachment)
+    if status is not None:
+        opened.close()
+        return describe(status, ("Content-Length", "0")) if status == 412 else describe(status)
+    prefix = services().settings.accel_redirect
+    if prefix is not None and request.method == "GET" and attachment.size and content and content.location:
+        opened.close()
+        return _handed_over(describe(200), prefix + content.location)
+    start, stop = 0, attachment.size
+    wanted = _range(request, attachment)
+    if wanted == "unsatisfiable":
+        opened.close()
+        return describe(416, ("Content-Range", f"bytes */{attachment.size}"), ("Content-Length", "0"))
+    if isinstance(wanted, tuple):
+        start, stop = wanted
+        part = ("Content-Range", f"bytes {start}-{stop - 1}/{attachment.size}")
+        response = describe(206, part, ("Content-Length", str(stop - start)))
+    else:
+        response = describe(200, ("Content-Length", str(stop)))
+    if request.method == "HEAD" or start == stop or content is None:
+        opened.close()
+        return response
+    if stop - start <= WHOLE:
+        with closing(content):
+            whole = content.read(start, stop)
+        if len(whole) < stop - start:
+            raise BytesMissing()
+        response.response = [whole]
+        return response
+    wrapper = request.environ.get("wsgi.file_wrapper")
+    if wrapper is not None and content.file is not None:
+        # The wrapper sends from the file's position as many bytes as Content-Length says.
+        content.file.seek(start)
+        response.response = wrapper(content.file, CHUNK)
+    else:
+        response.response = content.chunks(start, stop)
+    response.direct_passthrough = True
+    response.call_on_close(content.close)
+    return response
+
+
+def _handed_over(response: Response, path: str) -> Response:
+    """Leave the bytes to nginx, which looks at Range and If-Range by the ETag and Last-Modified that it is given."""
+    response.headers["X-Accel-Redirect"] = path
+    response.headers["Content-Length"] = "0"
+    # nginx says that itself; two of them would be two headers.
+    del response.headers["Accept-Ranges"]
+    return response
+
+
+def _conditional_status(request: Request, attachment: Attachment) -> int | None:
+    """412 or 304 when that is what the caller's conditions come to, else None."""
+    if _precondition_fails(request, attachment):
+        return 412
+    # Without If-Match, which is decided: werkzeug would take the `*` in it for an entity tag.
+    environ = {name: value for name, value in request.environ.items() if name != "HTTP_IF_MATCH"}
+    modified = is_resource_modified(
+        environ, etag=_tag(attachment), last_modified=attachment.updated, ignore_if_range=True
+    )
+    return None if modified else 304
+
+
+def _precondition_fails(request: Request, attachment: Attachment) -> bool:
+    """Whether the caller wants a version that this is not (RFC 9110, 13.2.2, steps 1 and 2)."""
+    if "If-Match" in request.headers:
+        wanted = request.if_match
+        return not (wanted.star_tag or wanted.is_strong(_tag(attachment)))
+    since = request.if_unmodified_since
+    return since is not None and attachment.updated.replace(microsecond=0) > since
+
+
+def _range(request: Request, attachment: Attachment) -> tuple[int, int] | str | None:
+    """The one range to send as (start, stop), `unsatisfiable`, or None for everything.
+
+    Several ranges are answered whole (RFC 9110, 14.2 allows it): their framing would keep the kernel from sending.
+    """
+    header = request.headers.get("Range")
+    if header is None or request.method != "GET" or not _if_range_holds(request, attachment):
+        return None
+    parsed = parse_range_header(header)
+    if parsed is None or parsed.units != "bytes" or len(parsed.ranges) != 1:
+        return None
+    ((first, last),) = parsed.ranges
+    size = attachment.size
+    if first is None:
+        return None
+    if first < 0:
+        return (max(size + first, 0), size) if size else "unsatisfiable"
+    if first >= size:
+        return "unsatisfiable"
+    return first, size if last is None else min(last, size)
+
+
+def _if_range_holds(request: Request, attachment: Attachment) -> bool:
+    if "If-Range" not in request.headers:
+        return True
+    condition = request.if_range
+    if condition.etag is not None:
+        # Strong comparison: werkzeug drops a weak mark, so look at the header itself.
+        return request.headers["If-Range"].strip() == etag(attachment)
+    return condition.date is not None and condition.date == attachment.updated.replace(microsecond=0)
