@@ -1,4 +1,4 @@
 """What a file is, told from its content: `mediatype` asks the modules here, one for each structure.
 
-It imports the names of kinds (`app.extraction.kinds`) and nothing else of `app`. Read `mediatype` first.
+It imports nothing else of `app` but the errors. Read `mediatype` first.
 """

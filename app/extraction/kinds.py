@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from app.contents.extensions import PACKED
+
 #: text: its own bytes, decoded. html: the text that is shown. xml: its text and attributes. json, properties: decoded,
 #: with escapes replaced by their characters. folded: calendars, cards and directories, unfolded. office: Office Open
 #: XML. opendocument: OpenDocument. document: formats that the library reads by their media type. pdf: page by page.
@@ -166,16 +168,6 @@ _KINDS: dict[str, Kind] = {
     "image/x-icon": "image",
 }
 
-#: By extension: formats that are a zip archive.
-PACKED: dict[str, str] = {
-    "docx": f"{_OFFICE}.wordprocessingml.document",
-    "xlsx": f"{_OFFICE}.spreadsheetml.sheet",
-    "pptx": f"{_OFFICE}.presentationml.presentation",
-    "odt": f"{_ODF}.text",
-    "ods": f"{_ODF}.spreadsheet",
-    "odp": f"{_ODF}.presentation",
-    "epub": "application/epub+zip",
-}
 _COMPOUND = {
     "doc": "application/msword",
     "xls": "application/vnd.ms-excel",
