@@ -21,8 +21,8 @@ from PIL import Image, ImageDraw, ImageFont
 from app.extraction import samples
 from app.extraction.kinds import Kind
 from app.extraction.readers.compound_writer import packed_up
-from tests.extraction.documents import PHRASE, epub, open_document
-from tests.extraction.documents import pdf as short_pages
+from tests.integration.extraction.documents import PHRASE, epub, open_document
+from tests.integration.extraction.documents import pdf as short_pages
 from tests.support import old_office
 
 ROWS = 1000

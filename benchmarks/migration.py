@@ -14,7 +14,7 @@ import sys
 import time
 
 from benchmarks.parts import server_for_run
-from tests.commands.doors import door
+from tests.integration.commands.doors import door
 from tests.support.seed import seed
 from tests.support.traffic import Traffic
 

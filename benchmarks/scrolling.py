@@ -18,7 +18,7 @@ from typing import Any
 from playwright.sync_api import CDPSession, Page
 
 from benchmarks.parts import server_for_run
-from tests.commands.doors import door
+from tests.integration.commands.doors import door
 from tests.support.app import Server
 from tests.support.chromium import running_chromium, signed_in
 from tests.support.seed import seed

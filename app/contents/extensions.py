@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-_OFFICE = "application/vnd.openxmlformats-officedocument"
-_ODF = "application/vnd.oasis.opendocument"
+OFFICE = "application/vnd.openxmlformats-officedocument"
+ODF = "application/vnd.oasis.opendocument"
 
 #: By extension: formats that are a zip archive.
 PACKED: dict[str, str] = {
-    "docx": f"{_OFFICE}.wordprocessingml.document",
-    "xlsx": f"{_OFFICE}.spreadsheetml.sheet",
-    "pptx": f"{_OFFICE}.presentationml.presentation",
-    "odt": f"{_ODF}.text",
-    "ods": f"{_ODF}.spreadsheet",
-    "odp": f"{_ODF}.presentation",
+    "docx": f"{OFFICE}.wordprocessingml.document",
+    "xlsx": f"{OFFICE}.spreadsheetml.sheet",
+    "pptx": f"{OFFICE}.presentationml.presentation",
+    "odt": f"{ODF}.text",
+    "ods": f"{ODF}.spreadsheet",
+    "odp": f"{ODF}.presentation",
     "epub": "application/epub+zip",
 }

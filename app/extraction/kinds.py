@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from app.contents.extensions import PACKED
+from app.contents.extensions import ODF, OFFICE, PACKED
 
 #: text: its own bytes, decoded. html: the text that is shown. xml: its text and attributes. json, properties: decoded,
 #: with escapes replaced by their characters. folded: calendars, cards and directories, unfolded. office: Office Open
@@ -52,8 +52,6 @@ PICTURED: frozenset[Kind] = frozenset({"office", "opendocument"})
 #: or mail are read together.
 BATCHED: frozenset[Kind] = frozenset({"text", "html", "xml", "json", "properties", "folded"})
 
-_OFFICE = "application/vnd.openxmlformats-officedocument"
-_ODF = "application/vnd.oasis.opendocument"
 _MS = "application/vnd.ms-{}.macroEnabled.12"
 _SUN = "application/vnd.sun.xml"
 _ODF_FORMS = ("text", "text-master", "text-web", "spreadsheet", "presentation", "graphics", "chart", "formula")
@@ -61,10 +59,10 @@ _SUN_FORMS = ("writer", "writer.global", "calc", "impress", "draw", "math")
 
 _KINDS: dict[str, Kind] = {
     "application/pdf": "pdf",
-    **dict.fromkeys((f"{_OFFICE}.wordprocessingml.{each}" for each in ("document", "template")), "office"),
-    **dict.fromkeys((f"{_OFFICE}.spreadsheetml.{each}" for each in ("sheet", "template")), "office"),
+    **dict.fromkeys((f"{OFFICE}.wordprocessingml.{each}" for each in ("document", "template")), "office"),
+    **dict.fromkeys((f"{OFFICE}.spreadsheetml.{each}" for each in ("sheet", "template")), "office"),
     **dict.fromkeys(
-        (f"{_OFFICE}.presentationml.{each}" for each in ("presentation", "slideshow", "template", "slide")), "office"
+        (f"{OFFICE}.presentationml.{each}" for each in ("presentation", "slideshow", "template", "slide")), "office"
     ),
     **dict.fromkeys((_MS.format(f"word.{each}") for each in ("document", "template")), "office"),
     **dict.fromkeys((_MS.format(f"excel.{each}") for each in ("sheet", "sheet.binary", "template", "addin")), "office"),
@@ -76,9 +74,9 @@ _KINDS: dict[str, Kind] = {
     "application/vnd.ms-excel": "xls",
     "application/vnd.ms-powerpoint": "ppt",
     "application/vnd.ms-outlook": "msg",
-    **dict.fromkeys((f"{_ODF}.{each}" for each in _ODF_FORMS), "opendocument"),
-    **dict.fromkeys((f"{_ODF}.{each}-template" for each in _ODF_FORMS), "opendocument"),
-    **dict.fromkeys((f"{_ODF}.{each}-flat-xml" for each in _ODF_FORMS), "opendocument"),
+    **dict.fromkeys((f"{ODF}.{each}" for each in _ODF_FORMS), "opendocument"),
+    **dict.fromkeys((f"{ODF}.{each}-template" for each in _ODF_FORMS), "opendocument"),
+    **dict.fromkeys((f"{ODF}.{each}-flat-xml" for each in _ODF_FORMS), "opendocument"),
     **dict.fromkeys((f"{_SUN}.{each}" for each in _SUN_FORMS), "opendocument"),
     **dict.fromkeys((f"{_SUN}.{each}.template" for each in _SUN_FORMS), "opendocument"),
     # Office Open XML that needs a password; the type says no more.

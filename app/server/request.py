@@ -10,7 +10,7 @@ BlockingIOError. `app.server.worker` decides when it may.
 What two servers in a row could read in two ways is refused where gunicorn would let it pass: a length that is no plain
 decimal number, any transfer coding but one `chunked`, a target that is no path, a request without Host, versions other
 than 1.0 and 1.1. nginx as it is shipped refuses the same, or passes on what it read in a form of its own
-(tests/operations/test_nginx.py).
+(tests/integration/operations/test_nginx.py).
 
 Rejected: gunicorn's parser in C (`gunicorn_h1c`, no wheel), and llhttp through httptools, which reads answers here: the
 rules of what is refused, against smuggling above all, would be ours to keep right.

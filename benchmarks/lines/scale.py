@@ -19,7 +19,7 @@ import requests
 from benchmarks.client import Sample, drive
 from benchmarks.lines.base import Form, Group, Line, Side
 from benchmarks.parts import KIB, PRODUCT, Parts, request, upload_request
-from tests.commands.doors import door
+from tests.integration.commands.doors import door
 from tests.support.app import Server
 from tests.support.seed import seed
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.commands.doors import door, findings, lines
+from tests.integration.commands.doors import door, findings, lines
 from tests.support.app import ROOT, Server, ServerFactory
 from tests.support.seed import seed
 from tests.support.traffic import Traffic

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.coder.client import CHATS, call, chat
-from tests.commands.doors import door, findings, lines
+from tests.dialects.coder.client import CHATS, call, chat
+from tests.integration.commands.doors import door, findings, lines
 from tests.faults.test_migration import KILLED, documents
 from tests.support.app import ROOT, Server, ServerFactory
 from tests.support.breaking import Fault, Proxy

@@ -21,7 +21,7 @@ import requests
 from app.server.connection import CLOSING_SECONDS, LINGERING_PAUSE, LINGERING_SECONDS, PIECE, Connection
 from app.server.worker import CLOSING_SHARE
 from app.settings import KIB
-from tests.coco import wire
+from tests.dialects.coco import wire
 from tests.faults.conftest import descriptors
 from tests.support.app import Server, ServerFactory, running_server
 from tests.support.pauses import Pauses
