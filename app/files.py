@@ -36,7 +36,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextlib.contextmanager
-def typed_errors() -> Iterator[None]:
+def storage_errors() -> Iterator[None]:
     """Turn what the filesystem raises into the store's own errors."""
     try:
         yield
@@ -129,7 +129,7 @@ class Writer:
         self._position = self._sent = 0
 
     def write(self, data: bytes) -> int:
-        with typed_errors():
+        with storage_errors():
             view = memoryview(data)
             while view:
                 view = view[self.file.write(view) :]

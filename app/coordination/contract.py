@@ -121,7 +121,7 @@ class WorkSlots(Protocol):
         is killed while it is written leaves it empty. Raises StorageFull or StorageFailed."""
 
 
-class Entry(Protocol):
+class JournalEntry(Protocol):
     """One undecided piece of work, held until it is closed or settled; by then the change lock is held shared, too, but
     for one that was begun `alone`. `ids`: of the attachments that it is about."""
 
@@ -156,7 +156,7 @@ class Journal(Protocol):
     what it did.
     """
 
-    def begin(self, kind: Kind, ids: list[str], *, durable: bool, alone: bool = False) -> Entry:
+    def begin(self, kind: Kind, ids: list[str], *, durable: bool, alone: bool = False) -> JournalEntry:
         """Write an entry and hold it, whole or not at all: nobody ever sees a part of it, or one without its holder.
         `durable`: it is durable before this returns. `alone`: the caller holds the change lock exclusively, and holds
         it shared for what is left to do.
@@ -172,7 +172,7 @@ class Journal(Protocol):
         """The ids of all entries, held or not: what index and files say of these is not decided. An entry that comes or
         goes meanwhile may be among them. `kind`: only those of such entries. Raises StorageFull or StorageFailed."""
 
-    def abandoned(self) -> Iterator[Entry]:
+    def abandoned(self) -> Iterator[JournalEntry]:
         """The entries that nobody holds, each held for the caller, who settles or closes it: of several who look at
         once, one has it. One that can't be read keeps nobody from the others.
 

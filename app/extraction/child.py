@@ -36,7 +36,7 @@ from app import confinement, systemcalls
 from app.extraction import inner, kinds, samples
 from app.extraction.parts import MOST_PARTS, MOST_TITLE, Part
 from app.extraction.readers import encoding
-from app.extraction.readers.base import Inner, Omitted, Options, Page, Unfit, Unreadable
+from app.extraction.readers.reader import Inner, Omitted, Options, Page, Unfit, Unreadable
 
 NOBODY = 65534
 #: The most characters that a cut goes back so as not to end within a word.

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from app.extraction.readers.base import Inner
+from app.extraction.readers.reader import Inner
 
 #: The most bytes of all files of one document together, the most files, and the most bytes of the line about one. For
 #: documents within documents, `app.extraction.reading` bounds all of them together.

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from app.coordination.contract import Coordination
 from app.errors import IndexUnavailable, StoreError
 from app.extraction import sandbox
-from app.extraction.queue import STAGES, Entry, Queue, Stage
+from app.extraction.queue import STAGES, Queue, QueueEntry, Stage
 from app.extraction.slots import Slot, Slots
 from app.extraction.turns import LOOK, QUICK, Turns
 from app.settings import Settings
@@ -36,7 +36,7 @@ _LANES: dict[Stage, str] = {"text": "", "thumbnail": "thumbnails", "recognition"
 
 #: Does what is next with an entry of this stage, and returns whether the entry is gone; raises sandbox.Stopped when the
 #: function that it is given says so.
-Work = Callable[[Entry, Stage, Callable[[], bool]], bool]
+Work = Callable[[QueueEntry, Stage, Callable[[], bool]], bool]
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class Lanes:
             with contextlib.suppress(queue.Empty):
                 lane.turns.add(*lane.fresh.get(timeout=self._interval))
 
-    def _one(self, entry: Entry, tenant: str, lane: Lane, slot: Slot) -> bool:
+    def _one(self, entry: QueueEntry, tenant: str, lane: Lane, slot: Slot) -> bool:
         """Extract one attachment unless it has to give way to others; returns whether its entry is gone."""
         began = looked = time.monotonic()
 
@@ -176,7 +176,7 @@ class Lanes:
                 lane.turns.end(tenant, time.monotonic() - began)
 
 
-def _too_soon(entry: Entry, began: float) -> bool:
+def _too_soon(entry: QueueEntry, began: float) -> bool:
     """Whether it failed just now and is to be left alone for a while. `began`: when this process started; the machine may
     have been mended since."""
     doubled = min(max(entry.tried, entry.refused, entry.unfit), 10)

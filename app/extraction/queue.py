@@ -39,7 +39,7 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 @dataclass
-class Entry:
+class QueueEntry:
     """One attachment to extract, locked by this object until `close` or `done`."""
 
     id: str
@@ -131,7 +131,7 @@ class Queue:
         """Have an attachment extracted. `tenant`: its tenant; None: the one in its record. `left`: the stages to do, in
         order; empty: those that follow from its record. `again`: even if it was done before. Raises StorageFull or
         StorageFailed."""
-        made = Entry(attachment_id, None, tenant=tenant, left=left, again=again)
+        made = QueueEntry(attachment_id, None, tenant=tenant, left=left, again=again)
         if not self._claims.add(attachment_id, made._content()):
             self._add_to(attachment_id, tenant, left, again)
         self.hand_over(attachment_id, tenant, left[0] if left else "text")
@@ -177,18 +177,18 @@ class Queue:
         """How many entries there are. Raises StorageFailed."""
         return sum(1 for _ in self.ids())
 
-    def take(self, attachment_id: str) -> Entry | None:
+    def take(self, attachment_id: str) -> QueueEntry | None:
         """The entry, locked for the caller; None when there is none or somebody has it. Raises StorageFailed."""
         claim = self._claims.take(attachment_id)
-        return None if claim is None else _read(Entry(attachment_id, claim), claim.content)
+        return None if claim is None else _read(QueueEntry(attachment_id, claim), claim.content)
 
-    def peek(self, attachment_id: str) -> Entry:
+    def peek(self, attachment_id: str) -> QueueEntry:
         """What the entry says, whoever works on it; one that is gone says nothing. Raises StorageFailed."""
-        return self._peeked(attachment_id) or Entry(attachment_id, None)
+        return self._peeked(attachment_id) or QueueEntry(attachment_id, None)
 
-    def _peeked(self, attachment_id: str) -> Entry | None:
+    def _peeked(self, attachment_id: str) -> QueueEntry | None:
         content = self._claims.read(attachment_id)
-        return None if content is None else _read(Entry(attachment_id, None), content)
+        return None if content is None else _read(QueueEntry(attachment_id, None), content)
 
     # What this machine can't read, whatever the document: for all processes, and for /health
 
@@ -228,7 +228,7 @@ class Queue:
         self._claims.note("scanned", None)
 
 
-def _read(entry: Entry, said: bytes) -> Entry:
+def _read(entry: QueueEntry, said: bytes) -> QueueEntry:
     try:
         content = json.loads(said)
         entry.begun, entry.tried = int(content["begun"]), int(content["tried"])

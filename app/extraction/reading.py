@@ -29,7 +29,7 @@ from app.contents.mediatype import detect
 from app.contents.window import Held
 from app.extraction import inner, parts, sandbox, scans
 from app.extraction.kinds import BATCHED, Way, way_of
-from app.extraction.readers.base import Inner
+from app.extraction.readers.reader import Inner
 from app.extraction.recognition_data import recognition_installed
 from app.extraction.sandbox import LEAST_SECONDS, Limits, Verdict, memory_file
 from app.model.attachment import extension

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable
 
 from app.extraction import thumbnail
 from app.extraction.kinds import DRAWERS, PREVIEWS, Kind
-from app.extraction.readers.base import Inner
 from app.extraction.readers.compound_writer import packed_up
+from app.extraction.readers.reader import Inner
 
 #: The word in each of the documents.
 WORD = "control"

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, get_args
 from app.extraction import inner, parts
 from app.extraction.kinds import PICTURED, RECOGNIZED, Kind, Way
 from app.extraction.parts import Part
-from app.extraction.readers.base import Inner
+from app.extraction.readers.reader import Inner
 from app.extraction.recognition_data import recognition_folder, recognition_installed
 from app.extraction.record import Reason
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args
 
-from app.extraction.readers.base import Inner
+from app.extraction.readers.reader import Inner
 from app.extraction.record import Reason
 
 THUMBNAIL_FORMAT = 1

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from app.extraction.queue import STAGES, Entry, Queue, Stage
+from app.extraction.queue import STAGES, Queue, QueueEntry, Stage
 from app.extraction.slots import Held, Slot, Slots
 
 #: Seconds for which a document is read before it may be stopped in favour of others.
@@ -86,7 +86,7 @@ class Turns:
         with self._lock:
             return any(self._new.values()) or any(self._late.values())
 
-    def begin(self, slot: Slot, ready: Callable[[Entry], bool]) -> tuple[Entry, str] | None:
+    def begin(self, slot: Slot, ready: Callable[[QueueEntry], bool]) -> tuple[QueueEntry, str] | None:
         """Take the entry whose turn it is, for that slot; returns it with its tenant, None when no entry is `ready`. Raises
         StorageFull or StorageFailed."""
         if time.monotonic() - self._looked > self._pause:
@@ -121,7 +121,7 @@ class Turns:
         with self._slots.turn() as used:
             used[tenant] = used.get(tenant, 0.0) + seconds
 
-    def gives_way(self, entry: Entry, tenant: str, slot: Slot) -> bool:
+    def gives_way(self, entry: QueueEntry, tenant: str, slot: Slot) -> bool:
         """Whether the document that is read in `slot`, for `QUICK` seconds by now, is to be stopped in favour of
         others. Raises StorageFailed."""
         if entry.put_back >= PATIENCE or (entry.late and self._slots.count > 1):

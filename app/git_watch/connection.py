@@ -26,7 +26,7 @@ CLOSE_SECONDS = 2.0
 _UNKNOWN = {"type": "error", "message": "unknown message type"}
 
 
-class Connection(asyncio.Protocol):
+class WatcherConnection(asyncio.Protocol):
     """`refresh` is called when the client asks for a refresh; `allowed` tells whether the watcher still may watch; `gone` is
     called when the connection has ended."""
 
@@ -34,7 +34,7 @@ class Connection(asyncio.Protocol):
         self,
         refresh: Callable[[], None],
         allowed: Callable[[], bool],
-        gone: Callable[[Connection], None],
+        gone: Callable[[WatcherConnection], None],
         unread: Unread,
     ) -> None:
         self._unread = unread

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from websockets.frames import CloseCode
 
-from app.git_watch.connection import CLOSE_SECONDS, Connection
+from app.git_watch.connection import CLOSE_SECONDS, WatcherConnection
 from app.git_watch.events import FileEvents
 from app.git_watch.places import Place, Places
 from app.git_watch.repository import Repository
@@ -45,7 +45,7 @@ class _Workspace:
     tenant: str
     locate: Locate
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    connections: set[Connection] = field(default_factory=set)
+    connections: set[WatcherConnection] = field(default_factory=set)
     state: tuple[str, Mapping[str, Repository]] | None = None
     task: asyncio.Task[None] | None = None
 
@@ -117,7 +117,9 @@ class Watchers:
         if workspace is None:
             workspace = self._workspaces[folder] = _Workspace(place.tenant, locate)
         unread = self._unread.setdefault(place.tenant, Unread())
-        connection = Connection(workspace.wake.set, allowed, lambda gone: self._gone(folder, gone, place), unread)
+        connection = WatcherConnection(
+            workspace.wake.set, allowed, lambda gone: self._gone(folder, gone, place), unread
+        )
         workspace.connections.add(connection)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, connected)
@@ -131,7 +133,7 @@ class Watchers:
         if workspace.task is None and workspace.connections:
             workspace.task = asyncio.get_running_loop().create_task(self._follow(folder, workspace))
 
-    def _gone(self, folder: Path, connection: Connection, place: Place) -> None:
+    def _gone(self, folder: Path, connection: WatcherConnection, place: Place) -> None:
         place.give_back()
         workspace = self._workspaces.get(folder)
         if workspace is None:

@@ -23,7 +23,7 @@ from app.coordination.contract import Coordination
 from app.errors import ClientGone, IndexMoved, IndexOutcomeUnknown, IndexUnavailable, SearchTimedOut, StoreError
 from app.index import mappings
 from app.index.admission import Gate, time_left
-from app.index.connection import Connection, slow_gate, to_json, typed_errors
+from app.index.connection import Connection, index_errors, slow_gate, to_json
 from app.index.documents import REMOVAL_VERSION, Documents, Write
 from app.index.envelope import Envelope
 from app.index.refusals import of_error
@@ -356,7 +356,7 @@ class AttachmentIndex:
         """The state of the index. Raises the same errors as a write that could not be done."""
         with self.connection.gate.passage(probe=True), self._looking_again():
             self.prepare()
-            with typed_errors():
+            with index_errors():
                 # Without `timeout` it waits half a minute for an index that is missing.
                 answer = self.connection.client.cluster.health(index=self.alias, filter_path="status", timeout="1s")
             return IndexHealth(str(answer["status"]), self.connection.blocks(self.alias))
@@ -365,7 +365,7 @@ class AttachmentIndex:
         """What Elasticsearch counts of the refreshes of the index. Raises the same errors as `health`."""
         with self.connection.gate.passage():
             self.prepare()
-            with typed_errors():
+            with index_errors():
                 answer = self.connection.client.indices.stats(
                     index=self.alias, metric="refresh", filter_path="_all.primaries.refresh"
                 )

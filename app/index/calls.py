@@ -48,7 +48,7 @@ NOT_TRUSTED = "The certificate of Elasticsearch is not trusted"
 NOT_ELASTICSEARCH = "the server at ELASTICSEARCH_URL is not Elasticsearch"
 
 
-def refusal(status: int) -> StoreError:
+def error_from_status(status: int) -> StoreError:
     """What an answer other than success means for the caller."""
     if status == 404:
         return IndexUnavailable("The index is missing")
@@ -153,7 +153,7 @@ class Calls:
         left: Callable[[], float],
         *,
         method: str = "POST",
-        refused: Callable[[int, bytes], StoreError] = lambda status, _: refusal(status),
+        refused: Callable[[int, bytes], StoreError] = lambda status, _: error_from_status(status),
         client: socket.socket | None = None,
     ) -> bytes:
         """Send `body` and return the bytes of a successful answer. `path` and the types are the store's own text.

@@ -1,7 +1,7 @@
 """The connection to Elasticsearch, and what its refusals mean in the store's own errors.
 
 Two questions decide what follows from a failed call: did Elasticsearch do it (certainly not, or nobody knows), and would
-it do it later. `typed_errors` answers both, once, for every call.
+it do it later. `index_errors` answers both, once, for every call.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from app.errors import IndexOutcomeUnknown, IndexUnavailable, StoreError, WrongIndex
 from app.index import refusals
 from app.index.admission import Gate, time_left
-from app.index.calls import NOT_ELASTICSEARCH, NOT_TRUSTED, Calls, refusal
+from app.index.calls import NOT_ELASTICSEARCH, NOT_TRUSTED, Calls, error_from_status
 from app.settings import Settings
 from app.telemetry.observation import request_id
 
@@ -64,7 +64,7 @@ class _BoundedNode(Urllib3HttpNode):
 
 
 @contextlib.contextmanager
-def typed_errors() -> Iterator[None]:
+def index_errors() -> Iterator[None]:
     """Turn what the client raises into IndexUnavailable, IndexOutcomeUnknown, IndexRejected or WrongIndex."""
     try:
         yield
@@ -83,7 +83,7 @@ def typed_errors() -> Iterator[None]:
     except TransportError as error:
         raise IndexUnavailable() from error
     except ApiError as error:
-        raise refusal(error.meta.status) from error
+        raise error_from_status(error.meta.status) from error
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -166,7 +166,7 @@ class Connection:
     def major(self) -> int:
         """The server's major version, asked once. WrongIndex when it is too old or no Elasticsearch."""
         if self._major is None:
-            with typed_errors():
+            with index_errors():
                 text = self._version()
             major = int(text.split(".")[0])
             if major < OLDEST_MAJOR:
@@ -220,7 +220,7 @@ class Connection:
 
         Someone closed it or made it read-only, or Elasticsearch did because its disk is full: its health is still green.
         """
-        with typed_errors():
+        with index_errors():
             answer = self.client.cluster.state(
                 index=alias,
                 metric="blocks,metadata",
@@ -259,7 +259,8 @@ class Connection:
     ) -> bytes:
         """The answer's bytes in the form of version 8, which 9 speaks too. A sequence: lines of several searches.
 
-        `path` is the store's own text. A refusal of Elasticsearch is raised as `refusals.refusal` has it for `asked`.
+        `path` is the store's own text. An error of Elasticsearch is raised as `refusals.error_from_answer` makes it for
+        `asked`.
         """
         self.major()
         accept = "application/vnd.elasticsearch+json; compatible-with=8"
@@ -270,7 +271,7 @@ class Connection:
             content = to_json(body)
 
         def refused(status: int, answer: bytes) -> StoreError:
-            return refusals.refusal(status, answer, asked)
+            return refusals.error_from_answer(status, answer, asked)
 
         left = self._left
         return self._calls.ask(

@@ -19,7 +19,7 @@ from elasticsearch.helpers import BulkIndexError, ScanError, scan, streaming_bul
 
 from app.errors import IndexRejected, IndexUnavailable, WrongIndex
 from app.index import mappings
-from app.index.connection import Connection, typed_errors
+from app.index.connection import Connection, index_errors
 from app.index.documents import Write
 from app.index.prefetch import Lines, ahead
 
@@ -72,7 +72,7 @@ class Generations:
     def all(self) -> list[Generation]:
         """All indices that have this alias, or its name and a number, of this store or another, oldest first."""
         names = re.compile(re.escape(self.alias) + r"-\d{6}")
-        with typed_errors():
+        with index_errors():
             found = self._client.indices.get(
                 index=f"{self.alias}-*", filter_path="*.mappings._meta,*.aliases", allow_no_indices=True
             ).body
@@ -94,7 +94,7 @@ class Generations:
 
     def current(self) -> str | None:
         """The name of the index behind the alias, None when there is none. Raises WrongIndex when it is not ours."""
-        with typed_errors():
+        with index_errors():
             found = mappings.current(self._client, self.alias)
         if found is None:
             return None
@@ -122,7 +122,7 @@ class Generations:
         number = max([1, *(each.number for each in self.all())]) + 1
         name = mappings.generation(self.alias, number)
         meta = {**self._definition["mappings"]["_meta"], "store_id": self._store_id}
-        with typed_errors():
+        with index_errors():
             self._client.indices.create(
                 index=name,
                 settings=self._definition["settings"],
@@ -133,7 +133,7 @@ class Generations:
 
     def mark(self, name: str, building: Json | None) -> None:
         """Note how far the build is; None says that it is whole."""
-        with typed_errors():
+        with index_errors():
             found = self._client.indices.get_mapping(index=name)[name]["mappings"].get("_meta", {})
             meta = self._marked(found, building)
             if meta != found:
@@ -159,7 +159,7 @@ class Generations:
         the errors of reading `writes`, and those of `index.connection`.
         """
         done = 0
-        with typed_errors():
+        with index_errors():
             try:
                 for portion in ahead(writes):
                     self._send(name, portion)
@@ -194,7 +194,7 @@ class Generations:
             raise IndexRejected(f"Elasticsearch refused the document {result['_id']}: {reason}")
 
     def refresh(self, name: str) -> None:
-        with typed_errors():
+        with index_errors():
             self._client.indices.refresh(index=name)
 
     def swap(self, name: str) -> None:
@@ -210,7 +210,7 @@ class Generations:
             if each.aliased and each.name != name:
                 self._check(each.name, each.store_id)
                 actions += [{"remove": {"index": each.name, "alias": own}} for own in (self.alias, *each.targets)]
-        with typed_errors():
+        with index_errors():
             self._client.indices.update_aliases(actions=actions)
 
     def remove(self, name: str) -> None:
@@ -220,7 +220,7 @@ class Generations:
                 self._check(name, each.store_id)
                 if each.aliased:
                     raise WrongIndex(f"the index [{name}] is in use")
-                with typed_errors():
+                with index_errors():
                     self._client.indices.delete(index=name)
 
     def old(self) -> list[str]:
@@ -235,13 +235,13 @@ class Generations:
 
     def described(self, name: str) -> tuple[Json, Json]:
         """The mappings of the index `name`, and its settings below `index`."""
-        with typed_errors():
+        with index_errors():
             found = self._client.indices.get(index=name)[name]
         return found["mappings"], found["settings"]["index"]
 
     def extend(self, name: str) -> None:
         """Give the index `name` the fields and the mapping version of the definition. IndexRejected if it can't be."""
-        with typed_errors():
+        with index_errors():
             meta = self._client.indices.get_mapping(index=name)[name]["mappings"].get("_meta", {})
             wanted = self._definition["mappings"]
             self._client.indices.put_mapping(
@@ -250,13 +250,13 @@ class Generations:
 
     def configure(self, name: str, settings: Json) -> None:
         """Change settings, those below `index`, of the index `name`. Raises IndexRejected when they can't be changed."""
-        with typed_errors():
+        with index_errors():
             self._client.indices.put_settings(index=name, settings={"index": settings})
 
     def carrying(self, name: str, fields: Iterable[str]) -> list[str]:
         """The ones among `fields` in which a document of the index `name` has a value."""
         found = []
-        with typed_errors():
+        with index_errors():
             for each in fields:
                 if self._client.count(index=name, query={"exists": {"field": each}})["count"]:
                     found.append(each)
@@ -266,17 +266,17 @@ class Generations:
 
     def count(self, name: str) -> int:
         """Documents in the index `name`."""
-        with typed_errors():
+        with index_errors():
             return int(self._client.count(index=name)["count"])
 
     def ids(self, name: str) -> Iterator[str]:
         """The ids of all documents that were searchable in `name` when the walk began. Memory: one page."""
-        with typed_errors():
+        with index_errors():
             point = self._client.open_point_in_time(index=name, keep_alive="5m")["id"]
         try:
             after: list[Any] | None = None
             while True:
-                with typed_errors():
+                with index_errors():
                     answer = self._client.search(
                         pit={"id": point, "keep_alive": "5m"},
                         size=PAGE,
@@ -291,12 +291,12 @@ class Generations:
                 yield from (hit["_id"] for hit in hits)
                 after = hits[-1]["sort"]
         finally:
-            with typed_errors():
+            with index_errors():
                 self._client.close_point_in_time(id=point)
 
     def checkpoints(self, name: str) -> dict[int, int]:
         """By shard: the number up to which every copy of it has all operations; -1 before the first one."""
-        with typed_errors():
+        with index_errors():
             shards = self._client.indices.stats(index=name, level="shards", filter_path="indices.*.shards.*.seq_no")
         copies = shards["indices"][name]["shards"] if shards.body else {}
         if not copies:
@@ -332,7 +332,7 @@ class Generations:
         """The ones among `ids` that have a document in `name`, refreshed or not."""
         if not ids:
             return set()
-        with typed_errors():
+        with index_errors():
             answer = self._client.mget(index=name, ids=ids, source=False)
         return {each["_id"] for each in answer["docs"] if each.get("found")}
 
@@ -340,7 +340,7 @@ class Generations:
         """The `_source` of each of `ids` that has a document, refreshed or not."""
         if not ids:
             return {}
-        with typed_errors():
+        with index_errors():
             answer = self._client.mget(index=name, ids=ids)
         return {each["_id"]: each["_source"] for each in answer["docs"] if each.get("found")}
 

@@ -20,7 +20,7 @@ from typing import Any
 from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
 
 from app.errors import IndexMissing, WrongIndex
-from app.index.connection import typed_errors
+from app.index.connection import index_errors
 
 #: The folder `mappings` of the project, which is a link here and a copy where the package is installed.
 MAPPINGS = Path(__file__).parents[1] / "mappings"
@@ -102,7 +102,7 @@ def ensure(
     Raises WrongIndex when it belongs to another store, or to a newer or older version of this software, and the errors
     of `index.connection`. Nothing is changed then.
     """
-    with typed_errors():
+    with index_errors():
         found = current(client, alias)
         if found is None:
             allowed = may_create()
@@ -118,7 +118,7 @@ def ensure(
     if found.target is not None:
         return found.target
     made = target(found.name)
-    with typed_errors():
+    with index_errors():
         client.indices.put_alias(index=found.name, name=made)
     return made
 

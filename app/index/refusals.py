@@ -37,7 +37,7 @@ _OF_THE_SEARCH = {"too_complex_to_determinize_exception"}
 _GENERIC = "Elasticsearch refused this search"
 
 
-def refusal(status: int, answer: bytes, asked: str) -> StoreError:
+def error_from_answer(status: int, answer: bytes, asked: str) -> StoreError:
     """The error that an answer of Elasticsearch with this HTTP status means to the caller who asked `asked` (JSON)."""
     if status == 404 and b'"num_freed"' in answer:
         # The answer to closing a point that is not open does not have the shape of an error.

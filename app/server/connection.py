@@ -11,7 +11,7 @@ from typing import Any
 from gunicorn.workers.gthread import TConn
 
 from app.server.request import Head
-from app.server.security import refusal
+from app.server.security import refusal_response
 from app.server.serving import Serving
 from app.server.slow_clients import Transfer
 
@@ -62,10 +62,10 @@ class Refused:
         return 0.0
 
     def sendall(self, data: bytes) -> None:
-        self._sock.send(refusal(data.partition(b"\r\n")[0]), socket.MSG_DONTWAIT)
+        self._sock.send(refusal_response(data.partition(b"\r\n")[0]), socket.MSG_DONTWAIT)
 
 
-class Connection(TConn):  # type: ignore[misc]
+class ClientConnection(TConn):  # type: ignore[misc]
     """A client's connection. It is either in `Worker.waiting`, or one thread has it."""
 
     def __init__(self, *arguments: Any) -> None:

@@ -24,7 +24,7 @@ from gunicorn.http.wsgi import BLKSIZE, HEADER_VALUE_RE, FileWrapper, Response
 _NOTHING = memoryview(b"")
 
 
-class Answer(Response):  # type: ignore[misc]
+class BufferedResponse(Response):  # type: ignore[misc]
     """What `app.server.worker` writes answers with."""
 
     def __init__(self, request: Any, connection: socket.socket, configuration: Any) -> None:

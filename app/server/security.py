@@ -12,7 +12,7 @@ FIELDS = (
 REFUSED, KEPT = "no-store", "private, no-cache"
 
 
-def refusal(status: bytes) -> bytes:
+def refusal_response(status: bytes) -> bytes:
     """A whole answer without a body to what is no request, and so reaches no route. `status`: its first line."""
     fields = (*FIELDS, ("Cache-Control", REFUSED), ("Connection", "close"), ("Content-Length", "0"))
     return b"".join([status, *(f"\r\n{name}: {value}".encode() for name, value in fields), b"\r\n\r\n"])

@@ -11,7 +11,7 @@ from gunicorn.config import Config
 from gunicorn.http.wsgi import FileWrapper, create
 
 from app.server.request import Head
-from app.server.response import Answer
+from app.server.response import BufferedResponse
 
 
 class Serving:
@@ -20,9 +20,11 @@ class Serving:
     def __init__(self, request: Head, connection: socket.socket, client: Any, server: Any, settings: Config) -> None:
         self.began = datetime.now()
         self._request = request
-        self.answer: Answer
+        self.answer: BufferedResponse
         self.environ: dict[str, Any]
-        self.answer, self.environ = create(request, connection, client, server, settings, response_class=Answer)
+        self.answer, self.environ = create(
+            request, connection, client, server, settings, response_class=BufferedResponse
+        )
         self.environ["wsgi.multithread"] = True
         self._body: Any = None
         self._pieces: Iterator[bytes] = iter(())

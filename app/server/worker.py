@@ -13,7 +13,7 @@ was looked at. Three quarters of the threads may, half of these for one tenant, 
 Whatever else a client is slow with is waited for in the epoll: the head, a small body, the end of a body that nobody wants,
 the room for an answer. A request whose body has not come is shown to the application first (`admits`), which says whose it
 is: one that is refused, or whose route reads no body, is answered at once, its connection is closed, and the rest of the
-body is dropped within bounds (`Connection.linger`).
+body is dropped within bounds (`ClientConnection.linger`).
 
 Rejected: an event loop for everything (files are read and written by blocking calls); a loop beside the threads, as
 gunicorn has it (a third of the time of a small request went into the handing over); and leaving it to nginx alone: who
@@ -41,9 +41,9 @@ from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from app.server import descriptors
-from app.server.connection import NOBODY, PIECE, Connection, Phase, Refused
+from app.server.connection import NOBODY, PIECE, ClientConnection, Phase, Refused
 from app.server.request import Requests
-from app.server.security import refusal
+from app.server.security import refusal_response
 from app.server.serving import Serving
 from app.server.slow_clients import Watch
 from app.settings import Settings
@@ -67,8 +67,8 @@ LEAST_CLOSING = 16
 # Told to one thread, and to nobody again before that says so.
 _ONCE = select.EPOLLIN | select.EPOLLONESHOT
 _ONCE_WRITABLE = select.EPOLLOUT | select.EPOLLONESHOT
-_TOO_LARGE = refusal(b"HTTP/1.1 431 Request Header Fields Too Large")
-_NO_PLACE = refusal(b"HTTP/1.1 503 Service Unavailable")
+_TOO_LARGE = refusal_response(b"HTTP/1.1 431 Request Header Fields Too Large")
+_NO_PLACE = refusal_response(b"HTTP/1.1 503 Service Unavailable")
 
 
 class Next(Enum):
@@ -87,11 +87,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         #: All that are open, by descriptor.
-        self.connections: dict[int, Connection] = {}
+        self.connections: dict[int, ClientConnection] = {}
         #: Those that no thread has. Whoever removes one from here, which only one can, has it.
-        self.waiting: set[Connection] = set()
+        self.waiting: set[ClientConnection] = set()
         #: Those that are closing, the oldest first.
-        self.closing: dict[Connection, None] = {}
+        self.closing: dict[ClientConnection, None] = {}
 
     def limit(self, settings: Settings) -> None:
         """Take from `settings` how many, how slow and how large clients may be. Called once, before `init_process`."""
@@ -103,7 +103,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         # Never all threads, and of several places never all for one tenant, however slowly it sends.
         places = max(1, settings.web_threads * 3 // 4)
         #: Those whose thread may wait for a body.
-        self.senders: Turns[Connection] = Turns(places, max(1, places // 2))
+        self.senders: Turns[ClientConnection] = Turns(places, max(1, places // 2))
 
     def init_process(self) -> None:
         # As attributes: gunicorn looks each of its settings up by a fall-back, some twenty times a request.
@@ -166,7 +166,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 else:
                     self._drop(conn)
 
-    def _claim(self, conn: Connection) -> bool:
+    def _claim(self, conn: ClientConnection) -> bool:
         """Whether the caller has this connection from here on, alone."""
         try:
             self.waiting.remove(conn)
@@ -189,14 +189,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                         self.log.exception("A connection failed")
                         self._drop(conn)
 
-    def _accept(self, listener: socket.socket) -> Connection | None:
+    def _accept(self, listener: socket.socket) -> ClientConnection | None:
         conn = None
         held = len(self.connections)
         if 0 < held <= FEW and self.cfg.workers > 1:
             time.sleep(held * TURN)
         try:
             client, address = listener.accept()
-            conn = Connection(self.cfg, client, address, listener.getsockname())
+            conn = ClientConnection(self.cfg, client, address, listener.getsockname())
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 self._make_room()
@@ -224,13 +224,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 self._drop(oldest)
                 return
 
-    def _wait(self, conn: Connection) -> None:
+    def _wait(self, conn: ClientConnection) -> None:
         """Give it back until something comes, or the client takes something."""
         wanted = _ONCE_WRITABLE if conn.phase is Phase.SENDING else _ONCE
         self.waiting.add(conn)
         self._wake(conn, wanted)
 
-    def _wake(self, conn: Connection, wanted: int) -> None:
+    def _wake(self, conn: ClientConnection, wanted: int) -> None:
         try:
             self.ready.modify(conn.descriptor, wanted)
         except OSError:
@@ -238,7 +238,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             if self._claim(conn):
                 self._drop(conn)
 
-    def _go_on(self, conn: Connection) -> None:
+    def _go_on(self, conn: ClientConnection) -> None:
         match conn.phase:
             case Phase.ARRIVING | Phase.KEPT:
                 data = conn.received()
@@ -257,7 +257,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             case Phase.CLOSING:
                 self._drain(conn)
 
-    def _follow(self, conn: Connection, step: Next) -> None:
+    def _follow(self, conn: ClientConnection, step: Next) -> None:
         """Do what a step leaves to do, and serve the requests behind whose heads are whole."""
         while step is Next.REQUEST:
             # Of the next request, if the client did not wait for the answer.
@@ -271,7 +271,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if step is Next.CLOSE:
             self._leave(conn)
 
-    def _arrive(self, conn: Connection, data: bytes) -> Next:
+    def _arrive(self, conn: ClientConnection, data: bytes) -> Next:
         """More of a head has come: serve its request once it is whole."""
         whole = conn.whole_head(data)
         if (whole.end() if whole else len(conn.head)) > self.head_size:
@@ -286,7 +286,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     # One request
 
-    def _try(self, conn: Connection, step: Callable[[Connection], Next]) -> Next:
+    def _try(self, conn: ClientConnection, step: Callable[[ClientConnection], Next]) -> Next:
         """Take a step with a request; one that fails is the connection's last."""
         try:
             return step(conn)
@@ -304,7 +304,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._end(conn)
         return Next.CLOSE
 
-    def _begin(self, conn: Connection) -> Next:
+    def _begin(self, conn: ClientConnection) -> Next:
         """The head of a request is whole."""
         if conn.parser is None:
             conn.parser = Requests(self.cfg, conn.sock, conn.client)
@@ -338,7 +338,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         conn.has_place = True
         return self._answer(conn)
 
-    def _gather(self, conn: Connection) -> Next:
+    def _gather(self, conn: ClientConnection) -> Next:
         """More of a small body has come."""
         assert conn.request is not None
         assert conn.transfer is not None
@@ -348,7 +348,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         conn.transfer.waiting = False
         return self._answer(conn)
 
-    def _answer(self, conn: Connection) -> Next:
+    def _answer(self, conn: ClientConnection) -> Next:
         """Have the request answered, and begin to send."""
         assert conn.request is not None
         if conn.serving is None:
@@ -363,7 +363,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._leave_place(conn)
         return self._send(conn)
 
-    def _send(self, conn: Connection) -> Next:
+    def _send(self, conn: ClientConnection) -> Next:
         """Send what the client takes."""
         assert conn.serving is not None
         if not conn.serving.send():
@@ -374,7 +374,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._end(conn)
         return Next.REQUEST if keep else Next.CLOSE
 
-    def _end(self, conn: Connection) -> None:
+    def _end(self, conn: ClientConnection) -> None:
         """The request at hand is over, however it ended."""
         serving, conn.serving = conn.serving, None
         transfer, conn.transfer = conn.transfer, None
@@ -386,13 +386,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             if transfer is not None:
                 self.watch.end(transfer)
 
-    def _leave_place(self, conn: Connection) -> None:
+    def _leave_place(self, conn: ClientConnection) -> None:
         """Its body is here, or nobody reads it any more."""
         if conn.has_place:
             conn.has_place = conn.parser.unreader.patient = False
             self._give_place_back(conn.tenant)
 
-    def _give_up_queued(self, conn: Connection) -> None:
+    def _give_up_queued(self, conn: ClientConnection) -> None:
         self.senders.leave(conn.tenant, conn)
         self._refuse(conn, _NO_PLACE)
         self._leave_place(conn)
@@ -412,11 +412,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     # Leaving
 
-    def _refuse(self, conn: Connection, answer: bytes) -> None:
+    def _refuse(self, conn: ClientConnection, answer: bytes) -> None:
         with contextlib.suppress(OSError):
             conn.sock.send(answer, socket.MSG_DONTWAIT)
 
-    def _leave(self, conn: Connection) -> None:
+    def _leave(self, conn: ClientConnection) -> None:
         """Close it once the client has taken the answer."""
         try:
             conn.linger()
@@ -434,7 +434,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             if self._claim(oldest):
                 self._drop(oldest)
 
-    def _drain(self, conn: Connection) -> None:
+    def _drain(self, conn: ClientConnection) -> None:
         """Something came that nobody wants."""
         data = conn.received()
         with contextlib.suppress(OSError):
@@ -443,7 +443,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 return
         self._drop(conn)
 
-    def _drop(self, conn: Connection) -> None:
+    def _drop(self, conn: ClientConnection) -> None:
         self.closing.pop(conn, None)
         # Before it is closed: then its number is another's at once.
         self.connections.pop(conn.descriptor, None)

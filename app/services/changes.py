@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from app.coordination.contract import ChangeLock, Entry, Journal
+from app.coordination.contract import ChangeLock, Journal, JournalEntry
 from app.index.attachments import AttachmentIndex
 from app.model.attachment import Attachment, now
 from app.services.indexing import document_of
@@ -67,7 +67,7 @@ class Changes:
         moment = max(now(), last + timedelta(microseconds=1))
         return self._steps.told(replace(attachment, media_type=media_type, updated=moment))
 
-    def finish(self, entry: Entry) -> None:
+    def finish(self, entry: JournalEntry) -> None:
         found = [self._records.attachment(attachment_id) for attachment_id in entry.ids]
         attachments = [each for each in found if each is not None]
         self._index.put_documents(document_of(self._storage, each) for each in attachments)

@@ -21,7 +21,7 @@ from app.coordination.contract import ChangeLock
 from app.errors import AnswerTooLarge, Conflict, IndexOutcomeUnknown, IndexUnavailable, NotFound, StoreError
 from app.index import mappings
 from app.index.admission import time_left
-from app.index.connection import Connection, slow_gate, typed_errors
+from app.index.connection import Connection, index_errors, slow_gate
 from app.model.attachment import now
 from app.model.chat import Chat
 from app.model.schema import CHAT_FIELDS, existing
@@ -76,7 +76,7 @@ class Chats:
 
     def check(self) -> None:
         """Make sure that their index is this store's, if it is there. Raises as `create`; changes nothing."""
-        with self._connection.gate.passage(), typed_errors():
+        with self._connection.gate.passage(), index_errors():
             found = mappings.current(self._connection.client, self.alias)
         if found is not None:
             mappings.check(found, self._definition, self._store_id)
@@ -219,7 +219,7 @@ class Chats:
         with self._connection.gate.passage():
             target = self._prepare()
             try:
-                with typed_errors():
+                with index_errors():
                     yield target
             except NotFound:
                 raise

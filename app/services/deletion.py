@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 
-from app.coordination.contract import Entry, Journal
+from app.coordination.contract import Journal, JournalEntry
 from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, WrongIndex
 from app.index.attachments import AttachmentIndex
 from app.model.attachment import Attachment
@@ -37,7 +37,7 @@ class Deletion:
         measures.deleted()
         return attachment
 
-    def finish(self, entry: Entry, seconds: float | None = None) -> None:
+    def finish(self, entry: JournalEntry, seconds: float | None = None) -> None:
         self._index.remove(entry.ids, seconds=seconds)
         for attachment_id in entry.ids:
             self._storage.remove(attachment_id)

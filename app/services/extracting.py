@@ -31,7 +31,7 @@ from datetime import timedelta
 from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, StorageFailed, StorageFull
 from app.extraction.kinds import READERS, forms
 from app.extraction.lanes import Lanes
-from app.extraction.queue import Entry, Stage
+from app.extraction.queue import QueueEntry, Stage
 from app.extraction.record import Extraction
 from app.model.attachment import Attachment
 from app.services.indexing import TEXT_FIELDS, document_of
@@ -70,7 +70,7 @@ class Extractor:
         """Do what can be done of the queue now, in this thread; returns how many were done."""
         return self._lanes.work()
 
-    def _one(self, entry: Entry, stage: Stage, stopping: Callable[[], bool]) -> bool:
+    def _one(self, entry: QueueEntry, stage: Stage, stopping: Callable[[], bool]) -> bool:
         return self._draw(entry, stopping) if stage == "thumbnail" else self._extract(entry, stopping)
 
     def _tenant_of(self, attachment_id: str) -> str:
@@ -90,7 +90,7 @@ class Extractor:
     def _control(self) -> None:
         self._outcomes.control()
 
-    def _extract(self, entry: Entry, stopping: Callable[[], bool]) -> bool:
+    def _extract(self, entry: QueueEntry, stopping: Callable[[], bool]) -> bool:
         attachment = self._records.attachment(entry.id)
         if attachment is None:
             self._forget(entry)
@@ -130,7 +130,7 @@ class Extractor:
         with self._change():
             return not self._overtaken(entry, attachment) and self._make_searchable(entry, attachment)
 
-    def _overtaken(self, entry: Entry, attachment: Attachment) -> bool:
+    def _overtaken(self, entry: QueueEntry, attachment: Attachment) -> bool:
         """Whether the record was written anew since, so that its text and thumbnails may differ: then everything has to
         be done again, which the writer could not note in the entry. Nobody writes it within `_change`."""
         present = self._records.attachment(attachment.id)
@@ -140,7 +140,7 @@ class Extractor:
         entry.save()
         return True
 
-    def _later(self, entry: Entry, extraction: Extraction) -> Extraction:
+    def _later(self, entry: QueueEntry, extraction: Extraction) -> Extraction:
         """`extraction` with a time later than that of the one before, whatever the clock says: the time is the document's
         version."""
         before = self._records.extraction(entry.id)
@@ -153,7 +153,7 @@ class Extractor:
         with contextlib.closing(self._change_lock.shared()):
             yield
 
-    def _make_searchable(self, entry: Entry, attachment: Attachment) -> bool:
+    def _make_searchable(self, entry: QueueEntry, attachment: Attachment) -> bool:
         """Make the text searchable; returns whether nothing is left to do."""
         if self._records.attachment(entry.id) is not None and not self._indexed(entry, attachment):
             return False
@@ -163,7 +163,7 @@ class Extractor:
             return not entry.unfit and entry.go_on()
         return True
 
-    def _indexed(self, entry: Entry, attachment: Attachment) -> bool:
+    def _indexed(self, entry: QueueEntry, attachment: Attachment) -> bool:
         """Whether the document is in the index: with its text, or without a text that Elasticsearch does not take."""
         document = document_of(self._storage, attachment)
         try:
@@ -194,7 +194,7 @@ class Extractor:
         entry.save()
         return False
 
-    def _forget(self, entry: Entry) -> None:
+    def _forget(self, entry: QueueEntry) -> None:
         """Remove everything of the text: the attachment was deleted."""
         self._storage.remove_text(entry.id)
         self._storage.remove_thumbnail(entry.id)
@@ -203,7 +203,7 @@ class Extractor:
 
     # Thumbnails
 
-    def _draw(self, entry: Entry, stopping: Callable[[], bool]) -> bool:
+    def _draw(self, entry: QueueEntry, stopping: Callable[[], bool]) -> bool:
         """Draw the thumbnails; returns whether nothing is left to do."""
         attachment = self._records.attachment(entry.id)
         if attachment is None:

@@ -12,7 +12,7 @@ from typing import Literal
 from app.extraction import drawing, reading
 from app.extraction.control import DOCUMENTS, Controls
 from app.extraction.kinds import DRAWERS, RECOGNIZED, Kind, Way
-from app.extraction.queue import Entry, Queue
+from app.extraction.queue import Queue, QueueEntry
 from app.extraction.record import Extraction, Reason
 from app.extraction.sandbox import Limits, Verdict
 from app.extraction.thumbnail import Thumbnail, listed
@@ -73,7 +73,7 @@ class Outcomes:
         return detail
 
     def text(
-        self, entry: Entry, attachment: Attachment, stopping: Callable[[], bool]
+        self, entry: QueueEntry, attachment: Attachment, stopping: Callable[[], bool]
     ) -> tuple[Extraction, StagedText | None] | Literal["later"] | None:
         """The outcome, with the text; None when it is to be tried again, `later` when its only text is in pictures."""
         if entry.begun - entry.tried >= INTERRUPTIONS:
@@ -128,7 +128,7 @@ class Outcomes:
         return None
 
     def thumbnail(
-        self, entry: Entry, attachment: Attachment, way: Way, stopping: Callable[[], bool]
+        self, entry: QueueEntry, attachment: Attachment, way: Way, stopping: Callable[[], bool]
     ) -> tuple[Thumbnail, tuple[bytes, ...]] | None:
         """The outcome of drawing, with the pictures; None when it is to be tried again."""
         if entry.begun - entry.tried >= INTERRUPTIONS:
@@ -155,7 +155,7 @@ class Outcomes:
         entry.save()
         return None
 
-    def not_now(self, entry: Entry) -> Literal[False]:
+    def not_now(self, entry: QueueEntry) -> Literal[False]:
         """It can't be drawn because of the machine: no other stage that is left waits until that is mended."""
         entry.begun = max(0, entry.begun - 1)
         entry.unfit += 1
@@ -163,7 +163,7 @@ class Outcomes:
         entry.save()
         return False
 
-    def _of_the_machine(self, entry: Entry, detail: str) -> tuple[Extraction, None] | None:
+    def _of_the_machine(self, entry: QueueEntry, detail: str) -> tuple[Extraction, None] | None:
         """The outcome when the machine is the reason; None when it is noted already. The entry stays."""
         entry.begun -= 1
         entry.unfit += 1
@@ -174,12 +174,12 @@ class Outcomes:
             return None
         return Extraction(now(), entry.tried, "environment", detail), None
 
-    def failed(self, entry: Entry, reason: Reason, detail: str, verdict: Verdict | None = None) -> Extraction:
+    def failed(self, entry: QueueEntry, reason: Reason, detail: str, verdict: Verdict | None = None) -> Extraction:
         """The outcome when the document is the reason: it no longer waits for the machine."""
         entry.unfit = 0
         return Extraction(now(), entry.tried, reason, detail, recognition=self._recognition(verdict))
 
-    def _completed(self, entry: Entry, verdict: Verdict, text: StagedText) -> Extraction | None:
+    def _completed(self, entry: QueueEntry, verdict: Verdict, text: StagedText) -> Extraction | None:
         """The outcome when there is a text; None when it is blank."""
         content = text.content()
         if not content.strip():

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import logging
 
-from app.coordination.contract import Entry, Journal
+from app.coordination.contract import Journal, JournalEntry
 from app.errors import IndexIncomplete, IndexUnavailable, StoreError
 from app.index.attachments import AttachmentIndex
 from app.model.attachment import Attachment
@@ -56,7 +56,7 @@ class Settling:
                     decided += 1
         return decided
 
-    def _finish_upload(self, entry: Entry) -> None:
+    def _finish_upload(self, entry: JournalEntry) -> None:
         records = [self._storage.record(attachment_id) for attachment_id in entry.ids]
         if all(record is not None for record in records):
             attachments = [Attachment.from_record(record) for record in records if record is not None]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from app.contents.mediatype import detect
-from app.coordination.contract import Entry, Journal
+from app.coordination.contract import Journal, JournalEntry
 from app.errors import IndexIncomplete, IndexOutcomeUnknown, StorageFull, StoreError
 from app.index.attachments import AttachmentIndex
 from app.model.attachment import Attachment, now
@@ -107,7 +107,7 @@ class Uploads:
             measures.uploaded(attachment.dialect, attachment.size)
         return attachments
 
-    def _undo(self, entry: Entry) -> None:
+    def _undo(self, entry: JournalEntry) -> None:
         """Remove the files of an upload that the index knows nothing of."""
         try:
             for attachment_id in entry.ids:
@@ -117,7 +117,7 @@ class Uploads:
         else:
             entry.settled()
 
-    def _withdraw(self, entry: Entry, attachments: list[Attachment]) -> None:
+    def _withdraw(self, entry: JournalEntry, attachments: list[Attachment]) -> None:
         """Take back an upload of which the index knows some: from here on it is a delete."""
         try:
             withdrawal = self._journal.begin("delete", entry.ids, durable=True)

@@ -38,8 +38,8 @@ from app.files import (
     locked,
     older,
     replacing,
+    storage_errors,
     sync_folder,
-    typed_errors,
 )
 from app.ids import is_id
 from app.storage.contract import (
@@ -101,7 +101,7 @@ class _StagedFile:
 
     def keep(self, attachment_id: str) -> None:
         target = self._final(attachment_id)
-        with typed_errors():
+        with storage_errors():
             os.rename(self._path, target)
         self._kept = True
 
@@ -124,7 +124,7 @@ class _StagedText:
         self.file: BinaryIO = io.BufferedRandom(file)  # type: ignore[arg-type]
 
     def content(self) -> bytes:
-        with typed_errors():
+        with storage_errors():
             self.file.flush()
             return os.pread(self._raw.fileno(), os.fstat(self._raw.fileno()).st_size, 0)
 
@@ -153,7 +153,7 @@ class _FileContent:
         self.location = location
 
     def local(self) -> BinaryIO:
-        with typed_errors():
+        with storage_errors():
             self.file.seek(0)
         return self.file
 
@@ -187,7 +187,7 @@ class Filesystem:
         self._incoming = data / _INCOMING
         self._attachments = data / ATTACHMENTS
         self._prefix = f"{self._attachments}/"
-        with typed_errors():
+        with storage_errors():
             for folder in (self._incoming, self._attachments):
                 folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             for number in range(PARTITIONS):
@@ -221,7 +221,7 @@ class Filesystem:
     # Attachments
 
     def room(self) -> int:
-        with typed_errors():
+        with storage_errors():
             stat = os.statvfs(self._data)
         return stat.f_bavail * stat.f_frsize - self.reserve
 
@@ -231,7 +231,7 @@ class Filesystem:
         path, file = self._create_temporary()
         try:
             measured = copy(self._while_room(chunks), Writer(file).write, limit)
-            with typed_errors(), measures.step("fsync"):
+            with storage_errors(), measures.step("fsync"):
                 os.fsync(file.fileno())
         except BaseException:
             file.close()
@@ -251,7 +251,7 @@ class Filesystem:
                     raise StorageFull()
 
     def _create_temporary(self) -> tuple[Path, BinaryIO]:
-        with typed_errors():
+        with storage_errors():
             return create_temporary(self._incoming)
 
     def commit(self, attachment_id: str, record: Json) -> None:
@@ -262,7 +262,7 @@ class Filesystem:
         self._replace_with(target, ((json.dumps(record, ensure_ascii=False, indent=1) + "\n").encode(),))
 
     def _replace_with(self, target: Path, pieces: Iterable[bytes]) -> None:
-        with typed_errors():
+        with storage_errors():
             with replacing(target, self._incoming) as file:
                 writer = Writer(file)
                 for each in pieces:
@@ -325,13 +325,13 @@ class Filesystem:
 
     def _remove(self, attachment_id: str, artefacts: Iterable[Artefact]) -> None:
         paths = [self._path(attachment_id, each) for each in artefacts]
-        with typed_errors():
+        with storage_errors():
             for path in paths:
                 path.unlink(missing_ok=True)
             sync_folder(self._folder_of(attachment_id))
 
     def ids(self) -> Iterator[str]:
-        with typed_errors(), os.scandir(self._attachments) as folders:
+        with storage_errors(), os.scandir(self._attachments) as folders:
             for folder in folders:
                 if not folder.is_dir():
                     continue
@@ -352,7 +352,7 @@ class Filesystem:
     def keep_text(self, attachment_id: str, outcome: Json, text: StagedText | None) -> None:
         target = self._path(attachment_id, Artefact.TEXT)
         assert text is None or isinstance(text, _StagedText)
-        with typed_errors():
+        with storage_errors():
             if text is not None and text.sync():
                 os.rename(text.path, target)
             else:
@@ -376,14 +376,14 @@ class Filesystem:
 
     def remove_thumbnail(self, attachment_id: str) -> None:
         path = self._path(attachment_id, Artefact.THUMBNAIL)
-        with typed_errors(), contextlib.suppress(FileNotFoundError):
+        with storage_errors(), contextlib.suppress(FileNotFoundError):
             path.unlink()
             sync_folder(path.parent)
 
     # Walks over everything
 
     def changed(self, since: Sequence[float]) -> list[int]:
-        with typed_errors():
+        with storage_errors():
             return [
                 number
                 for number in range(PARTITIONS)
@@ -395,7 +395,7 @@ class Filesystem:
         records: set[str] = set()
         outcomes: set[str] = set()
         modified: set[str] = set()
-        with typed_errors(), os.scandir(self._folder(partition)) as entries:
+        with storage_errors(), os.scandir(self._folder(partition)) as entries:
             for entry in entries:
                 stem, _, suffix = entry.name.rpartition(".")
                 if suffix in (_RECORD, _OUTCOME) and is_id(stem):
@@ -424,7 +424,7 @@ class Filesystem:
         ):
             for path in listed(folder):
                 if temporary.fullmatch(path.name):
-                    with typed_errors():
+                    with storage_errors():
                         stale = older(path, grace) and not held(path)
                     if stale:
                         yield Stray(self._told(path), temporary=True)
@@ -436,7 +436,7 @@ class Filesystem:
 
     def sweep(self, grace: float, clock: Callable[[], float] = time.time) -> list[str]:
         removed = []
-        with typed_errors(), os.scandir(self._incoming) as entries:
+        with storage_errors(), os.scandir(self._incoming) as entries:
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError):
                     if clock() - entry.stat().st_mtime < grace:
@@ -452,11 +452,11 @@ class Filesystem:
 
     def holds(self, name: str) -> bool:
         path = self._named(name)
-        with typed_errors():
+        with storage_errors():
             return path.exists()
 
     def remove_leftover(self, name: str, grace: float) -> None:
         path = self._named(name)
-        with typed_errors():
+        with storage_errors():
             if older(path, grace) and not held(path):
                 path.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from app.files import typed_errors
+from app.files import storage_errors
 
 
 class HeldContent:
@@ -24,7 +24,7 @@ class HeldContent:
         return len(self._content)
 
     def local(self) -> BinaryIO:
-        with typed_errors():
+        with storage_errors():
             if self._copy is None:
                 self._copy = os.fdopen(os.memfd_create("content", os.MFD_CLOEXEC), "w+b")
                 self._copy.write(self._content)

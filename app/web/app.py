@@ -35,7 +35,7 @@ from app.web import health, metrics
 from app.web.access import PUBLIC, authorize, check_all_marked, required_scope, tenant
 from app.web.describe import operation_of
 from app.web.dialects import DIALECTS
-from app.web.dialects.base import Dialect
+from app.web.dialects.dialect import Dialect
 from app.web.observed import current, observation_of, observed
 from app.web.observed import install as install_observation
 from app.web.openapi import document

@@ -51,7 +51,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ResponseSpec:
     """An answer that is no error: its content by media type, and the headers that only it has."""
 
     description: str
@@ -64,7 +64,7 @@ class Operation:
     """A route's description. `errors` are those beyond what every route of its kind has (see app.web.openapi.document)."""
 
     summary: str
-    answers: Mapping[int, Answer]
+    answers: Mapping[int, ResponseSpec]
     errors: tuple[type[StoreError], ...] = ()
     parameters: tuple[Parameter, ...] = ()
     body: Mapping[str, Schema] = field(default_factory=dict)
@@ -76,7 +76,7 @@ _ATTRIBUTE = "described_operation"
 
 def describes(
     summary: str,
-    answers: Mapping[int, Answer],
+    answers: Mapping[int, ResponseSpec],
     *,
     errors: tuple[type[StoreError], ...] = (),
     parameters: tuple[Parameter, ...] = (),

@@ -11,7 +11,7 @@ from app import confined
 from app.errors import IndexUnavailable, StoreError
 from app.services.store import Store
 from app.web.access import public
-from app.web.describe import JSON, TEXT, Answer, Schema, array, describes, obj
+from app.web.describe import JSON, TEXT, ResponseSpec, Schema, array, describes, obj
 from app.web.services import services, store_of
 
 blueprint = Blueprint("health", __name__)
@@ -25,7 +25,7 @@ def _told(**properties: Schema) -> Schema:
 
 @blueprint.get("/health/live")
 @public
-@describes("Whether the process answers", {200: Answer("It does", {JSON: obj(status={"const": "alive"})})})
+@describes("Whether the process answers", {200: ResponseSpec("It does", {JSON: obj(status={"const": "alive"})})})
 def live() -> Response:
     """200 whatever Elasticsearch and the disk do: a restart would not help."""
     return jsonify(status="alive")
@@ -37,8 +37,8 @@ def live() -> Response:
 @describes(
     "Whether an upload would be accepted now",
     {
-        200: Answer("It would", {JSON: _told(status={"enum": ["green", "yellow"]})}),
-        503: Answer("It would not, and why", {JSON: _told(status={"const": "red"}, reasons=array(TEXT))}),
+        200: ResponseSpec("It would", {JSON: _told(status={"enum": ["green", "yellow"]})}),
+        503: ResponseSpec("It would not, and why", {JSON: _told(status={"const": "red"}, reasons=array(TEXT))}),
     },
 )
 def health() -> Response:

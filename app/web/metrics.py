@@ -25,7 +25,7 @@ from app.errors import MissingScope, StoreError, Unauthenticated
 from app.services.store import Store
 from app.telemetry import measures
 from app.web.access import bearer, public
-from app.web.describe import TEXT, Answer, describes
+from app.web.describe import TEXT, ResponseSpec, describes
 from app.web.services import services, store_of
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def guarded(folder: Path) -> Iterator[None]:
 @public
 @describes(
     "The server's numbers in Prometheus's text format; needs the scope admin unless METRICS_OPEN is yes",
-    {200: Answer("The numbers", {"text/plain": TEXT})},
+    {200: ResponseSpec("The numbers", {"text/plain": TEXT})},
     errors=(Unauthenticated, MissingScope),
 )
 def metrics() -> Response:

@@ -17,7 +17,7 @@ from werkzeug.http import http_date, is_resource_modified, parse_range_header
 from app.errors import BytesMissing
 from app.model.attachment import Attachment, microseconds
 from app.services.downloads import Opened
-from app.web.describe import ANYTHING, TEXT, Answer, Parameter
+from app.web.describe import ANYTHING, TEXT, Parameter, ResponseSpec
 from app.web.names import content_disposition
 from app.web.services import services
 
@@ -27,10 +27,10 @@ WHOLE = 128 * 1024
 
 #: The answers of `send`, for the description of routes that use it.
 ANSWERS = {
-    200: Answer("The bytes", {ANYTHING: {}}, {"ETag": TEXT, "Content-Disposition": TEXT, "Last-Modified": TEXT}),
-    206: Answer("The range that was asked for", {ANYTHING: {}}, {"Content-Range": TEXT}),
-    304: Answer("The client has these bytes already"),
-    416: Answer("No byte of the file is in the range", {}, {"Content-Range": TEXT}),
+    200: ResponseSpec("The bytes", {ANYTHING: {}}, {"ETag": TEXT, "Content-Disposition": TEXT, "Last-Modified": TEXT}),
+    206: ResponseSpec("The range that was asked for", {ANYTHING: {}}, {"Content-Range": TEXT}),
+    304: ResponseSpec("The client has these bytes already"),
+    416: ResponseSpec("No byte of the file is in the range", {}, {"Content-Range": TEXT}),
 }
 REQUEST_HEADERS = (
     Parameter("Range", "header", "One range of bytes; several are answered whole (RFC 9110, 14.2)."),

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from app.coordination.contract import Coordination, Entry, Kind
+from app.coordination.contract import Coordination, JournalEntry, Kind
 from app.errors import IndexUnavailable, StorageFailed, StorageFull
 from tests.contracts.coordinations import OnDevice, OnOneMachine
 
@@ -24,7 +24,7 @@ def medium(coordinated: OnOneMachine) -> OnOneMachine:
 
 def found(coordination: Coordination) -> list[tuple[Kind, list[str]]]:
     """The entries that are taken up, each let go again."""
-    entries: list[Entry] = []
+    entries: list[JournalEntry] = []
     for entry in coordination.journal.abandoned():
         entries.append(entry)
         entry.close()
@@ -162,7 +162,7 @@ print("end", flush=True)
 
 def test_a_change_is_under_way_as_long_as_its_entry_is_held(medium: OnOneMachine) -> None:
     lock = medium.another().change_lock
-    for let_go in (Entry.close, Entry.settled):
+    for let_go in (JournalEntry.close, JournalEntry.settled):
         entry, alone = medium.coordination.journal.begin("upload", ["a"], durable=False), threading.Event()
 
         def wait(alone: threading.Event = alone) -> None:
@@ -172,7 +172,7 @@ def test_a_change_is_under_way_as_long_as_its_entry_is_held(medium: OnOneMachine
         thread = threading.Thread(target=wait, daemon=True)
         thread.start()
         assert not alone.wait(0.2)
-        {Entry.close: entry.close, Entry.settled: entry.settled}[let_go]()
+        {JournalEntry.close: entry.close, JournalEntry.settled: entry.settled}[let_go]()
         assert alone.wait(60)
         thread.join()
 

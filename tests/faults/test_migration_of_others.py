@@ -18,8 +18,8 @@ import pytest
 import requests
 
 from tests.dialects.coder.client import CHATS, call, chat
-from tests.integration.commands.doors import door, findings, lines
 from tests.faults.test_migration import KILLED, documents
+from tests.integration.commands.doors import door, findings, lines
 from tests.support.app import ROOT, Server, ServerFactory
 from tests.support.breaking import Fault, Proxy
 from tests.support.seed import seed

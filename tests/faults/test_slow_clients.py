@@ -18,7 +18,7 @@ from typing import Any, cast
 import pytest
 import requests
 
-from app.server.connection import CLOSING_SECONDS, LINGERING_PAUSE, LINGERING_SECONDS, PIECE, Connection
+from app.server.connection import CLOSING_SECONDS, LINGERING_PAUSE, LINGERING_SECONDS, PIECE, ClientConnection
 from app.server.worker import CLOSING_SHARE
 from app.settings import KIB
 from tests.dialects.coco import wire
@@ -473,10 +473,10 @@ def test_curl_reads_a_refusal_of_what_it_still_sends(
     assert not expecting or int(sent) == 0
 
 
-def closing(length: int | None) -> tuple[Connection, socket.socket]:
+def closing(length: int | None) -> tuple[ClientConnection, socket.socket]:
     """A connection that was answered before its body came, and its client's end."""
     ours, theirs = socket.socketpair()
-    conn = Connection(None, ours, None, None)
+    conn = ClientConnection(None, ours, None, None)
     conn.request = cast(Any, SimpleNamespace(owed=lambda: length))
     conn.linger()
     return conn, theirs

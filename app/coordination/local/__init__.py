@@ -23,7 +23,7 @@ from app.coordination.local.registry import PointsInTime, SignIns, Tokens
 from app.coordination.local.search_slots import SearchSlots
 from app.coordination.local.work_slots import WorkSlots
 from app.errors import Conflict
-from app.files import FILE_MODE, FOLDER_MODE, locked, typed_errors
+from app.files import FILE_MODE, FOLDER_MODE, locked, storage_errors
 
 _BULK_LOCKS: dict[Bulks, str] = {"documents": ".bulk.lock", "texts": ".text.lock"}
 
@@ -48,7 +48,7 @@ class Local:
 
     def work_slots(self, count: int, name: str = "") -> WorkSlots:
         folder = self.root / "extraction"
-        with typed_errors():
+        with storage_errors():
             folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
         return WorkSlots(folder, count, name)
 
@@ -86,7 +86,7 @@ class Local:
 
     @contextlib.contextmanager
     def maintenance(self) -> Iterator[None]:
-        with typed_errors():
+        with storage_errors():
             descriptor = os.open(self.root / ".rebuild.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         with open(descriptor, "ab"):
             if not locked(descriptor):

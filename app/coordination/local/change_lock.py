@@ -17,7 +17,7 @@ from pathlib import Path
 
 from app.coordination.contract import PATIENCE
 from app.errors import IndexUnavailable
-from app.files import FILE_MODE, locked, typed_errors
+from app.files import FILE_MODE, locked, storage_errors
 
 #: Seconds for which changes are kept waiting at most before anybody is alone; and between two such attempts.
 CLEARING = 1.0
@@ -49,7 +49,7 @@ class ChangeLock:
 
     def shared(self, patience: float = PATIENCE) -> Hold:
         deadline = time.monotonic() + patience
-        with typed_errors():
+        with storage_errors():
             work = _open(self._work)
             try:
                 door = _open(self._door)
@@ -70,7 +70,7 @@ class ChangeLock:
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
         with contextlib.ExitStack() as stack:
-            with typed_errors():
+            with storage_errors():
                 door = _open(self._door)
                 stack.callback(os.close, door)
                 work = _open(self._work)

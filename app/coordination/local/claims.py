@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.files import FILE_MODE, FOLDER_MODE, locked, sync_folder, typed_errors
+from app.files import FILE_MODE, FOLDER_MODE, locked, storage_errors, sync_folder
 from app.ids import is_id
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -29,15 +29,15 @@ class Claim:
         self.content = os.pread(descriptor, _MOST_READ, 0)
 
     def saved(self) -> float:
-        with typed_errors():
+        with storage_errors():
             return os.fstat(self._descriptor).st_mtime
 
     def save(self, content: bytes) -> None:
-        with typed_errors():
+        with storage_errors():
             _write(self._descriptor, content)
 
     def secure(self) -> None:
-        with typed_errors():
+        with storage_errors():
             os.fsync(self._descriptor)
             sync_folder(self._path.parent)
 
@@ -57,12 +57,12 @@ class Claims:
 
     def __init__(self, root: Path) -> None:
         self._folder = root / "extraction"
-        with typed_errors():
+        with storage_errors():
             self._folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
 
     def add(self, name: str, content: bytes) -> bool:
         path = self._path(name)
-        with typed_errors():
+        with storage_errors():
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
             except FileExistsError:
@@ -81,11 +81,11 @@ class Claims:
 
     def has(self, name: str) -> bool:
         path = self._path(name)
-        with typed_errors():
+        with storage_errors():
             return path.exists()
 
     def names(self) -> Iterator[str]:
-        with typed_errors(), os.scandir(self._folder) as entries:
+        with storage_errors(), os.scandir(self._folder) as entries:
             for entry in entries:
                 if is_id(entry.name):
                     yield entry.name
@@ -99,7 +99,7 @@ class Claims:
 
     def note(self, note: str, content: bytes | None) -> None:
         path = self._note(note)
-        with typed_errors():
+        with storage_errors():
             if content is None:
                 path.unlink(missing_ok=True)
                 return
@@ -113,7 +113,7 @@ class Claims:
         return self._read(self._note(note))
 
     def _taken(self, path: Path, flags: int) -> Claim | None:
-        with typed_errors():
+        with storage_errors():
             try:
                 descriptor = os.open(path, flags, FILE_MODE)
             except FileNotFoundError:
@@ -130,7 +130,7 @@ class Claims:
         return None
 
     def _read(self, path: Path) -> bytes | None:
-        with typed_errors():
+        with storage_errors():
             try:
                 descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:

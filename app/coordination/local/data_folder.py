@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from app.errors import WrongStore
-from app.files import FILE_MODE, FOLDER_MODE, Writer, replacing, sync_folder, typed_errors
+from app.files import FILE_MODE, FOLDER_MODE, Writer, replacing, storage_errors, sync_folder
 from app.ids import new_uuid
 
 _NODE_URL = Path("elasticsearch", "url")
@@ -28,7 +28,7 @@ def write_durably(root: Path, target: Path, content: bytes, mode: int) -> None:
     Raises StorageFull or StorageFailed.
     """
     incoming = root / "incoming"
-    with typed_errors():
+    with storage_errors():
         incoming.mkdir(mode=FOLDER_MODE, exist_ok=True)
         with replacing(target, incoming, mode) as file:
             Writer(file).write(content)
@@ -49,7 +49,7 @@ def open_data_folder(root: Path) -> str:
 
     Raises WrongStore when it holds something else or a newer format, StorageFailed or StorageFull.
     """
-    with typed_errors():
+    with storage_errors():
         root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         _close(root)
         path = root / "store.json"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.coordination.contract import Stray
 from app.errors import StorageFailed
-from app.files import held, listed, older, typed_errors
+from app.files import held, listed, older, storage_errors
 from app.ids import is_id
 
 _ENTRY = re.compile(r"[0-9a-f]{32}\.(upload|delete|change|new|spare)")
@@ -57,7 +57,7 @@ class Folder:
     def undecided(self) -> list[str]:
         """As `Journal.undecided`."""
         paths = (path for path in listed(self._root / "journal") if _ENTRY.fullmatch(path.name))
-        with typed_errors():
+        with storage_errors():
             return [self._name_of(path) for path in paths if path.suffix not in _NO_ENTRY and not held(path)]
 
     def holds(self, name: str) -> bool:
@@ -70,7 +70,7 @@ class Folder:
     def remove_leftover(self, name: str, grace: float) -> None:
         """As `Coordination.remove_leftover`."""
         path = self._path(name, temporary=True)
-        with typed_errors():
+        with storage_errors():
             if _stale(path, grace):
                 path.unlink(missing_ok=True)
 

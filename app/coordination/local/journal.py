@@ -31,7 +31,7 @@ from pathlib import Path
 from app.coordination.contract import Hold, Kind
 from app.coordination.local.change_lock import ChangeLock
 from app.coordination.local.folder import Folder
-from app.files import FILE_MODE, FOLDER_MODE, locked, sync_folder, typed_errors
+from app.files import FILE_MODE, FOLDER_MODE, locked, storage_errors, sync_folder
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ NAMING_SECONDS = 60.0
 
 
 @dataclass
-class Entry:
+class JournalEntry:
     """One undecided piece of work, locked by this object until `close` or `settled`."""
 
     kind: Kind
@@ -107,10 +107,10 @@ class Journal:
         self._looked = False
         self._change_lock = ChangeLock(root)
         self._root = Folder(root)
-        with typed_errors():
+        with storage_errors():
             self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
 
-    def begin(self, kind: Kind, ids: list[str], *, durable: bool, alone: bool = False) -> Entry:
+    def begin(self, kind: Kind, ids: list[str], *, durable: bool, alone: bool = False) -> JournalEntry:
         if alone:
             return self._begin(kind, ids, durable, None)
         work = self._change_lock.shared()
@@ -120,11 +120,11 @@ class Journal:
             work.close()
             raise
 
-    def _begin(self, kind: Kind, ids: list[str], durable: bool, work: Hold | None) -> Entry:
+    def _begin(self, kind: Kind, ids: list[str], durable: bool, work: Hold | None) -> JournalEntry:
         path = self.folder / f"{secrets.token_hex(16)}.{kind}"
         # Entries of several files are none to keep: see above.
         spares = self._spares if len(ids) == 1 and not durable else None
-        with typed_errors():
+        with storage_errors():
             while True:
                 temporary, descriptor = self._file(spares)
                 try:
@@ -143,7 +143,7 @@ class Journal:
                     # well.
                     if not (isinstance(error, FileNotFoundError) and temporary.suffix == ".spare"):
                         raise
-        return Entry(kind, ids, path, descriptor, work, spares)
+        return JournalEntry(kind, ids, path, descriptor, work, spares)
 
     def _write(self, descriptor: int, content: bytes, durable: bool) -> None:
         written = 0
@@ -166,11 +166,11 @@ class Journal:
         return path, descriptor
 
     def count(self) -> int:
-        with typed_errors():
+        with storage_errors():
             return sum(not name.endswith(".spare") for name in os.listdir(self.folder))
 
-    def abandoned(self) -> Iterator[Entry]:
-        with typed_errors():
+    def abandoned(self) -> Iterator[JournalEntry]:
+        with storage_errors():
             names = sorted(os.listdir(self.folder))
         # What a process leaves behind that ended is removed at the first look of the one that takes its place.
         if self._looked:
@@ -181,13 +181,13 @@ class Journal:
             if entry is not None:
                 yield entry
 
-    def _claim(self, path: Path) -> Entry | None:
+    def _claim(self, path: Path) -> JournalEntry | None:
         """The entry at `path`, locked; None when somebody works on it, it is gone, or it can't be read now."""
         try:
             if path.suffix == ".new" and time.time() - path.stat().st_mtime < NAMING_SECONDS:
                 # Its maker may not have its lock yet, and would lose both file and lock to this look.
                 return None
-            entry = Entry("upload", [], path, -1, self._change_lock.shared(patience=0))
+            entry = JournalEntry("upload", [], path, -1, self._change_lock.shared(patience=0))
             try:
                 entry.descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
                 if not locked(entry.descriptor) or not path.exists():
@@ -217,7 +217,7 @@ class Journal:
 
     def ids(self, kind: Kind | None = None) -> set[str]:
         found: set[str] = set()
-        with typed_errors():
+        with storage_errors():
             names = os.listdir(self.folder)
         for name in names:
             if not name.endswith(f".{kind}" if kind is not None else tuple(_KINDS)):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from app.coordination.contract import RECORDS
 from app.coordination.local.data_folder import exclusive
-from app.files import typed_errors
+from app.files import storage_errors
 
 _MODE = 0o600
 # What the file is, moments in each record, the key of the hash.
@@ -32,7 +32,7 @@ class Moments:
         self._record = struct.Struct(f"<{most}d")
 
     def change(self, client: str, change: Callable[[Sequence[float]], Sequence[float] | None]) -> None:
-        with typed_errors(), exclusive(self._path, _MODE) as file:
+        with storage_errors(), exclusive(self._path, _MODE) as file:
             head = os.pread(file, _HEAD.size, 0)
             if len(head) != _HEAD.size or _HEAD.unpack(head)[:2] != (_MAGIC, self._most):
                 # New, of another number, or none of ours: counted from the start.

@@ -20,7 +20,7 @@ from pathlib import Path
 from app.coordination.contract import Record, Version
 from app.coordination.local.data_folder import exclusive, write_durably
 from app.errors import StorageFailed
-from app.files import FOLDER_MODE, Writer, replacing, typed_errors
+from app.files import FOLDER_MODE, Writer, replacing, storage_errors
 
 _GROUP = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
@@ -37,24 +37,24 @@ class SignIns:
 
     def add(self, name: str, content: bytes) -> None:
         path = self._path(name)
-        with typed_errors():
+        with storage_errors():
             self._folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
             write_durably(self._root, path, content, self._MODE)
 
     def read(self, name: str) -> bytes | None:
-        with typed_errors():
+        with storage_errors():
             try:
                 return self._path(name).read_bytes()
             except FileNotFoundError:
                 return None
 
     def remove(self, name: str) -> None:
-        with typed_errors():
+        with storage_errors():
             self._path(name).unlink(missing_ok=True)
 
     def written(self) -> dict[str, float]:
         found = {}
-        with typed_errors(), contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as entries:
+        with storage_errors(), contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as entries:
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError):
                     if self._NAME.fullmatch(entry.name):
@@ -79,7 +79,7 @@ class PointsInTime:
 
     def add(self, group: str, name: str, content: bytes, until: float, most: int) -> bool:
         path = self._path(group, name)
-        with typed_errors(), exclusive(self._lock):
+        with storage_errors(), exclusive(self._lock):
             for folder in (self._folder, path.parent, self._incoming):
                 folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
             self._sweep()
@@ -90,7 +90,7 @@ class PointsInTime:
 
     def replace(self, group: str, name: str, content: bytes, until: float) -> bool:
         path = self._path(group, name)
-        with typed_errors(), contextlib.suppress(FileNotFoundError):
+        with storage_errors(), contextlib.suppress(FileNotFoundError):
             if path.read_bytes() == content:
                 _touch(path, until)
                 return True
@@ -102,7 +102,7 @@ class PointsInTime:
 
     def read(self, group: str, name: str) -> Record | None:
         path = self._path(group, name)
-        with typed_errors():
+        with storage_errors():
             try:
                 # Asked first: a renewal in between leaves an earlier time, which the next look sees.
                 until = path.stat().st_mtime
@@ -113,7 +113,7 @@ class PointsInTime:
     def remove(self, group: str, name: str) -> None:
         path = self._path(group, name)
         # Not between a look whether it is there and its replacement: it would come back.
-        with typed_errors(), exclusive(self._lock):
+        with storage_errors(), exclusive(self._lock):
             path.unlink(missing_ok=True)
 
     def _path(self, group: str, name: str) -> Path:
@@ -157,14 +157,14 @@ class Tokens:
         return status.st_mtime_ns, status.st_ino, status.st_size
 
     def read(self) -> bytes | None:
-        with typed_errors():
+        with storage_errors():
             try:
                 return self._path.read_bytes()
             except FileNotFoundError:
                 return None
 
     def change(self, change: Callable[[bytes | None], bytes | None]) -> None:
-        with typed_errors(), exclusive(self._lock):
+        with storage_errors(), exclusive(self._lock):
             changed = change(self.read())
             if changed is not None:
                 write_durably(self._root, self._path, changed, self._MODE)

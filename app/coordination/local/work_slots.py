@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.coordination.contract import Json
-from app.files import FILE_MODE, locked, typed_errors
+from app.files import FILE_MODE, locked, storage_errors
 
 _MOST_READ = 1 << 20
 
@@ -29,7 +29,7 @@ class WorkSlot:
         self._descriptor = descriptor
 
     def say(self, content: Json) -> None:
-        with typed_errors():
+        with storage_errors():
             _write(self._descriptor, content)
 
     def close(self) -> None:
@@ -57,7 +57,7 @@ class WorkSlots:
 
     def _taken(self) -> WorkSlot | None:
         for number in range(self.count):
-            with typed_errors():
+            with storage_errors():
                 descriptor = os.open(self._path(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
                 try:
                     if locked(descriptor):
@@ -74,7 +74,7 @@ class WorkSlots:
         for number in range(self.count):
             if number == besides:
                 continue
-            with typed_errors(), contextlib.suppress(FileNotFoundError):
+            with storage_errors(), contextlib.suppress(FileNotFoundError):
                 descriptor = os.open(self._path(number), os.O_RDONLY | os.O_CLOEXEC)
                 try:
                     if not locked(descriptor, shared=True):
@@ -85,18 +85,18 @@ class WorkSlots:
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[Json]:
-        with typed_errors():
+        with storage_errors():
             descriptor = os.open(
                 self._folder / f".turns{self._suffix}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE
             )
         try:
-            with typed_errors():
+            with storage_errors():
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 content = _read(descriptor)
             before = dict(content)
             yield content
             if content != before:
-                with typed_errors():
+                with storage_errors():
                     _write(descriptor, content)
         finally:
             os.close(descriptor)

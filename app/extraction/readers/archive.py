@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from app.extraction import inner
 from app.extraction.readers import encoding
-from app.extraction.readers.base import Inner, Omitted, Options, Piece, Unreadable
+from app.extraction.readers.reader import Inner, Omitted, Options, Piece, Unreadable
 
 #: The most entries of an archive that are read.
 MOST_ENTRIES = 50_000

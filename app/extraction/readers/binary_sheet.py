@@ -10,9 +10,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 
-from app.extraction.readers.base import Piece
 from app.extraction.readers.markup import Handler
 from app.extraction.readers.package import Broken
+from app.extraction.readers.reader import Piece
 
 #: The most bytes of a record: a text has 32,767 characters at most.
 MOST_RECORD = 16 * 1024 * 1024

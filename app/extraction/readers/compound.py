@@ -12,9 +12,9 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from app.extraction.readers.base import Inner, Omitted, Unreadable
 from app.extraction.readers.compound_writer import packed_up
 from app.extraction.readers.package import OLE
+from app.extraction.readers.reader import Inner, Omitted, Unreadable
 
 #: The most bytes of all objects in one document, and the most objects that are read.
 MOST_BYTES = 64 * 1024 * 1024

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 
 from app.extraction.readers import compound
-from app.extraction.readers.base import Options, Piece, Unreadable
+from app.extraction.readers.reader import Options, Piece, Unreadable
 
 #: The most bytes of its text in UTF-16: pieces may overlap.
 MOST = 32 * 1024 * 1024

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from app.extraction.readers.base import Options, Piece, Unreadable
+from app.extraction.readers.reader import Options, Piece, Unreadable
 from app.extraction.samples import sample
 
 #: Seconds between two such tasks; an idle thread has ten.

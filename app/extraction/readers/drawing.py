@@ -12,7 +12,7 @@ import io
 from typing import Any
 
 from app.extraction.readers import picture
-from app.extraction.readers.base import Inner
+from app.extraction.readers.reader import Inner
 from app.extraction.thumbnail import SIZES
 
 #: Options of WebP: the quality at which letters on a page stay legible; a slower method saves 3 % in twice the time

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.extraction.readers import compound
-from app.extraction.readers.base import Inner
 from app.extraction.readers.package import OLE
+from app.extraction.readers.reader import Inner
 
 
 def load() -> None:

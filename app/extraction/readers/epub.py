@@ -13,7 +13,7 @@ import urllib.parse
 from collections.abc import Iterator
 
 from app.extraction.readers import html, markup, package
-from app.extraction.readers.base import Options, Page, Piece, Unreadable
+from app.extraction.readers.reader import Options, Page, Piece, Unreadable
 
 #: The most bytes of a part, and the most chapters.
 MOST_PART = 32 * 1024 * 1024

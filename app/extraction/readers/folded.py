@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from app.extraction.readers import encoding, inlined, text
-from app.extraction.readers.base import Options, Piece
+from app.extraction.readers.reader import Options, Piece
 
 most_read = text.most_read
 

@@ -19,7 +19,7 @@ import chardet
 from chardet import EncodingEra
 
 from app.extraction.readers import encoding
-from app.extraction.readers.base import Unreadable
+from app.extraction.readers.reader import Unreadable
 
 #: Bytes that are looked at, from the first character beyond ASCII on; and bytes by which possible encodings are compared.
 _TOLD = 32 * 1024

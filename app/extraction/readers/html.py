@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from app.extraction.readers import encoding
-from app.extraction.readers.base import Options, Piece
+from app.extraction.readers.reader import Options, Piece
 
 #: Elements that begin and end a line. Others, and those with a hyphen in their name (custom elements), are part of a line.
 _BLOCKS = frozenset((

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.extraction.readers import picture, recognition
-from app.extraction.readers.base import Options, Page, Piece
+from app.extraction.readers.reader import Options, Page, Piece
 
 #: The most pages of one file.
 MOST_PAGES = 500

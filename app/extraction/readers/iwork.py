@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 
 from app.extraction.readers import apple_archive, markup, number_format, package
-from app.extraction.readers.base import Options, Page, Piece, Unreadable
+from app.extraction.readers.reader import Options, Page, Piece, Unreadable
 
 _INDEXES = ("index.xml", "index.apxl")
 _NAMES = markup.Names(

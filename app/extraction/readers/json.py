@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from app.extraction.readers import encoding, escapes, inlined
-from app.extraction.readers.base import Options, Piece
+from app.extraction.readers.reader import Options, Piece
 
 #: A string; when its end is missing, up to the end of the line.
 _STRING = re.compile(r'"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)(?:"|(?=[\\\n])|\Z)')

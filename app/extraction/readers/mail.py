@@ -22,7 +22,7 @@ from email.policy import Compat32
 from typing import Any
 
 from app.extraction.readers import encoding, mailtext
-from app.extraction.readers.base import Inner, Omitted, Options, Page, Piece, Unreadable
+from app.extraction.readers.reader import Inner, Omitted, Options, Page, Piece, Unreadable
 
 #: The most parts of one mail, and their deepest nesting. Later and deeper parts are left out.
 MOST_PARTS = 5000

@@ -13,7 +13,7 @@ import sys
 import textwrap
 
 from app.extraction.readers import encoding, html
-from app.extraction.readers.base import Unreadable
+from app.extraction.readers.reader import Unreadable
 
 #: The most characters of a header that are read, and of a line of it in which encoded words are decoded: the library takes
 #: quadratic time for that.

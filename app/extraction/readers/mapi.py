@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from app.extraction.readers import mailtext
-from app.extraction.readers.base import Inner, Piece
+from app.extraction.readers.reader import Inner, Piece
 
 #: The most bytes of a text that are unpacked.
 MOST_RTF = 16 * 1024 * 1024

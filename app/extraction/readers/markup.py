@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
-from app.extraction.readers.base import Piece
 from app.extraction.readers.package import Broken
+from app.extraction.readers.reader import Piece
 
 #: The deepest nesting of elements.
 MOST_DEPTH = 10_000

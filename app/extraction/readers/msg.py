@@ -11,7 +11,7 @@ from typing import Any
 
 from app.extraction import inner
 from app.extraction.readers import mailtext, mapi
-from app.extraction.readers.base import Inner, Omitted, Options, Piece, Unreadable
+from app.extraction.readers.reader import Inner, Omitted, Options, Piece, Unreadable
 
 #: The deepest nesting of mails, and the most recipients and files of one that are read.
 MOST_DEPTH = 20

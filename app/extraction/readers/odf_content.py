@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
-from app.extraction.readers.base import Page, Piece
 from app.extraction.readers.lines import Flow
 from app.extraction.readers.markup import Names
+from app.extraction.readers.reader import Page, Piece
 
 _PREFIXES = {
     "office": "office", "meta": "meta", "text": "text", "table": "table", "drawing": "draw",

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from app.extraction import inner
 from app.extraction.readers import binary_sheet, embedded, markup, package, shown
-from app.extraction.readers.base import Inner, Options, Page, Piece, Unreadable
 from app.extraction.readers.lines import Lines
 from app.extraction.readers.markup import Handler, Nothing
 from app.extraction.readers.package import Broken, Package
+from app.extraction.readers.reader import Inner, Options, Page, Piece, Unreadable
 from app.extraction.readers.sheet import Book, Sheet, Workbook, merged
 from app.extraction.readers.story import NAMES, Story
 

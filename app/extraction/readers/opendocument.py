@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 from app.extraction import inner
 from app.extraction.readers import embedded, markup, package, shown
-from app.extraction.readers.base import Options, Page, Piece, Unreadable
 from app.extraction.readers.markup import Nothing
 from app.extraction.readers.odf_content import NAMES, Content
 from app.extraction.readers.package import Broken, Package
+from app.extraction.readers.reader import Options, Page, Piece, Unreadable
 
 #: Drawings of what an object shows; the text of the object itself is read.
 _DRAWN = "ObjectReplacements/"

@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 
-from app.extraction.readers.base import Unreadable
+from app.extraction.readers.reader import Unreadable
 
 #: The most bytes that are unpacked of one document, all reads together, and the most parts that it may have.
 MOST_BYTES = 512 * 1024 * 1024

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.extraction.readers import pdf_annotations, pdf_calls, pdf_text, xfa
-from app.extraction.readers.base import Inner, Options, Page, Piece, Unreadable
+from app.extraction.readers.reader import Inner, Options, Page, Piece, Unreadable
 
 #: A page with fewer letters, of which a picture covers a larger share, is a scanned page with a stamp on it.
 FEW_LETTERS = 100

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.extraction.readers import pdf_calls, pdf_text
-from app.extraction.readers.base import Inner
+from app.extraction.readers.reader import Inner
 
 #: The most annotations of one page, and the most options of one field.
 MOST = 10_000

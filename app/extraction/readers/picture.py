@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from app.extraction.readers import heif
-from app.extraction.readers.base import Unreadable
+from app.extraction.readers.reader import Unreadable
 
 Found = TypeVar("Found")
 

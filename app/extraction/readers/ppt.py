@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from app.extraction.readers import compound
-from app.extraction.readers.base import Inner, Omitted, Options, Page, Piece, Unreadable
+from app.extraction.readers.reader import Inner, Omitted, Options, Page, Piece, Unreadable
 
 #: The deepest nesting of records, the most records of a document, and the most bytes of an unpacked object.
 MOST_DEPTH = 50

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from app.extraction.readers import encoding, escapes, text
-from app.extraction.readers.base import Options, Piece
+from app.extraction.readers.reader import Options, Piece
 
 most_read = text.most_read
 _CONTINUED = re.compile(r"(?<!\\)((?:\\\\)*)\\\r?\n[ \t\f]*")

@@ -14,7 +14,7 @@ from typing import Any
 from app.extraction import inner
 from app.extraction.readers import encoding
 from app.extraction.readers.archive import MOST_ENTRIES, MOST_UNPACKED, Given, path
-from app.extraction.readers.base import Inner, Omitted, Options, Piece, Unreadable
+from app.extraction.readers.reader import Inner, Omitted, Options, Piece, Unreadable
 
 #: The most bytes of the dictionary for unpacking; newer archives may ask for a trillion.
 MOST_DICTIONARY = 256 * 1024 * 1024

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app.extraction.readers import document
-from app.extraction.readers.base import Options, Unfit, Unreadable
+from app.extraction.readers.reader import Options, Unfit, Unreadable
 from app.extraction.recognition_data import TURNS, recognition_used
 
 #: The most pixels of a picture that is recognized: an A4 page at 300 dots per inch has 8.7 million. A larger picture has to

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from app.extraction.readers import compound
-from app.extraction.readers.base import Inner, Options, Piece, Unreadable
+from app.extraction.readers.reader import Inner, Options, Piece, Unreadable
 
 MOST_DEPTH = 10_000
 #: The most digits of a number.

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from app.extraction.readers import pdf, pdf_text, recognition
-from app.extraction.readers.base import Options, Piece, Unreadable
+from app.extraction.readers.reader import Options, Piece, Unreadable
 
 #: Dots per inch, and points per inch.
 RESOLUTION, POINTS = 300, 72

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.extraction.readers.archive import MOST_ENTRIES, MOST_UNPACKED, Given, path
-from app.extraction.readers.base import Inner, Omitted, Options, Piece, Unreadable
+from app.extraction.readers.reader import Inner, Omitted, Options, Piece, Unreadable
 
 _PIECE = 1024 * 1024
 # Its reader starts a thread for each file, and waits for ever when it can't.

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.extraction.readers import number_format
-from app.extraction.readers.base import Page, Piece
 from app.extraction.readers.lines import Lines
+from app.extraction.readers.reader import Page, Piece
 from app.extraction.readers.story import unescaped
 
 _HEADINGS = {

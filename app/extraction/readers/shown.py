@@ -18,8 +18,8 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 
-from app.extraction.readers.base import Inner, Omitted, Piece
 from app.extraction.readers.package import Broken
+from app.extraction.readers.reader import Inner, Omitted, Piece
 
 #: The most pictures of one document, and the least bytes, pixels, and pixels of the shorter side of one that may
 #: contain text.

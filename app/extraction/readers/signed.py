@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from app.extraction.readers.base import Inner, Options, Piece, Unreadable
+from app.extraction.readers.reader import Inner, Options, Piece, Unreadable
 
 _SIGNED = bytes.fromhex("2a864886f70d010702")
 #: Enveloped, encrypted, authenticated and enveloped.

@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from app.extraction.readers.base import Piece
 from app.extraction.readers.lines import Flow
 from app.extraction.readers.markup import Names
+from app.extraction.readers.reader import Piece
 
 _ECMA, _STRICT = "http://schemas.openxmlformats.org", "http://purl.oclc.org/ooxml"
 _MICROSOFT = "http://schemas.microsoft.com/office"

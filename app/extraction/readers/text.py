@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.extraction.readers import encoding
-from app.extraction.readers.base import Options, Piece
 from app.extraction.readers.hyphens import with_joined
+from app.extraction.readers.reader import Options, Piece
 
 #: Types in which people write sentences, so that a hyphen at the end of a line divides a word.
 _PROSE = frozenset(("text/plain", "text/markdown", "text/x-rst", "text/x-tex", "text/troff", "text/x-asciidoc"))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from app.extraction.kinds import PREVIEWS
 from app.extraction.readers import drawing, epub, package
-from app.extraction.readers.base import Options, Piece, Unreadable
+from app.extraction.readers.reader import Options, Piece, Unreadable
 
 #: The most bytes of a preview.
 MOST_PREVIEW = 64 * 1024 * 1024

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from app.extraction.readers import drawing, pdf
-from app.extraction.readers.base import Options, Piece, Unreadable
+from app.extraction.readers.reader import Options, Piece, Unreadable
 from app.extraction.thumbnail import SIZES
 
 #: Pixels on the longest side, a little less than the size because the library rounds up.

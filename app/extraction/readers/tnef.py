@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.extraction.readers import mailtext, mapi
-from app.extraction.readers.base import Inner, Options, Piece, Unreadable
+from app.extraction.readers.reader import Inner, Options, Piece, Unreadable
 
 _SENDER, _SENDER_ADDRESS, _SUBJECT, _NAME, _ADDRESS = 0x0C1A, 0x0C1F, 0x0037, 0x3001, 0x3003
 _CODEPAGES = (0x3FDE, 0x3FFD)

@@ -11,7 +11,7 @@ import posixpath
 from collections.abc import Iterator
 
 from app.extraction.readers import markup, package
-from app.extraction.readers.base import Options, Page, Piece, Unreadable
+from app.extraction.readers.reader import Options, Page, Piece, Unreadable
 
 _FOLDER = "visio/pages"
 _NAMES = markup.Names(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 
-from app.extraction.readers.base import Unreadable
+from app.extraction.readers.reader import Unreadable
 
 #: Elements of a template with text: captions, texts of the form, options, tips.
 _PRINTED = {"text", "exData"}

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from app.extraction.readers import compound, number_format
-from app.extraction.readers.base import Options, Page, Piece, Unreadable
+from app.extraction.readers.reader import Options, Page, Piece, Unreadable
 
 _OLE = b"\xd0\xcf\x11\xe0"
 _BEGIN, _END, _CONTINUE, _SHEET, _PASSWORD = {0x809, 0x409, 0x209, 0x9}, 0x0A, 0x3C, 0x85, 0x2F

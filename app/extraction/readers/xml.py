@@ -15,7 +15,7 @@ from typing import Any
 
 from app.extraction.readers import encoding, inlined
 from app.extraction.readers import html as page
-from app.extraction.readers.base import Options, Piece
+from app.extraction.readers.reader import Options, Piece
 
 _WORD = "http://schemas.microsoft.com/office/word/2003/wordml"
 _HINTS = "http://schemas.microsoft.com/office/word/2003/auxHint"

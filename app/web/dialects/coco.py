@@ -32,8 +32,8 @@ from app.search.facets import FACETS
 from app.web import sending
 from app.web.access import caller, requires
 from app.web.client import connection
-from app.web.describe import BINARY, FORM, JSON, TEXT, Answer, Parameter, Schema, array, describes, obj
-from app.web.dialects.base import Dialect
+from app.web.describe import BINARY, FORM, JSON, TEXT, Parameter, ResponseSpec, Schema, array, describes, obj
+from app.web.dialects.dialect import Dialect
 from app.web.names import header_value
 from app.web.observed import current
 from app.web.parameters import id_list, json_object, query_parameters, repeatable_parameters
@@ -48,7 +48,7 @@ STEPS_A_STATUS = 40
 STEPS_A_PART = 5
 
 _ACKNOWLEDGED = {
-    200: Answer(
+    200: ResponseSpec(
         "Durable, and found by the next search; the ids are in the order of the files",
         {JSON: obj(acknowledged={"const": True}, attachments=array(TEXT))},
     )
@@ -76,9 +76,9 @@ _PART: Schema = {
 }
 _PARTS = obj(size=_COUNT, sha256=TEXT, cut={"type": "boolean"}, parts={"anyOf": [array(_PART), {"type": "null"}]})
 _SIZES = [str(each) for each in thumbnail.SIZES]
-_DRAWN = {200: Answer("By id: pending, completed or none; empty for an unknown one", {JSON: {"type": "object"}})}
-_STATUSES = {200: Answer("By id; empty for an unknown one", {JSON: {"type": "object"}})}
-_ENVELOPE = {200: Answer("What Elasticsearch answered", {JSON: {"type": "object", "required": ["took", "hits"]}})}
+_DRAWN = {200: ResponseSpec("By id: pending, completed or none; empty for an unknown one", {JSON: {"type": "object"}})}
+_STATUSES = {200: ResponseSpec("By id; empty for an unknown one", {JSON: {"type": "object"}})}
+_ENVELOPE = {200: ResponseSpec("What Elasticsearch answered", {JSON: {"type": "object", "required": ["took", "hits"]}})}
 _MOMENT: Schema = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
 _SEARCH_PARAMETERS = (
     Parameter(
@@ -169,7 +169,7 @@ def download(attachment_id: str) -> Response:
 @requires("delete")
 @describes(
     "Delete an attachment",
-    {200: Answer("Gone from the disk and from every search", {JSON: obj(_id=TEXT, result={"const": "deleted"})})},
+    {200: ResponseSpec("Gone from the disk and from every search", {JSON: obj(_id=TEXT, result={"const": "deleted"})})},
     errors=(NotFound, IndexUnavailable, StorageFailed),
 )
 def delete(attachment_id: str) -> Response:
@@ -215,7 +215,9 @@ def _search(wanted: params.SearchParams) -> Response:
 @blueprint.get("/attachment/<attachment_id>/status")
 @requires("read")
 @describes(
-    "How far the text of an attachment is extracted", {200: Answer("The state", {JSON: _STATUS})}, errors=(NotFound,)
+    "How far the text of an attachment is extracted",
+    {200: ResponseSpec("The state", {JSON: _STATUS})},
+    errors=(NotFound,),
 )
 def status(attachment_id: str) -> Response:
     state, known = services().steps.extraction_state(services().records.find(attachment_id, caller().tenant))
@@ -232,7 +234,7 @@ def status(attachment_id: str) -> Response:
 @requires("read")
 @describes(
     "The text that was taken out of an attachment: what is searched. 404 when there is none, or none yet",
-    {**sending.ANSWERS, 200: Answer("The text in UTF-8", {"text/plain": TEXT}, sending.ANSWERS[200].headers)},
+    {**sending.ANSWERS, 200: ResponseSpec("The text in UTF-8", {"text/plain": TEXT}, sending.ANSWERS[200].headers)},
     errors=(NotFound, TextDamaged, StorageFailed),
     parameters=sending.REQUEST_HEADERS,
 )
@@ -244,7 +246,7 @@ def text(attachment_id: str) -> Response:
 @requires("read")
 @describes(
     "Where pages, and files inside of an attachment, begin in its text. 404 when there is no text, or none yet",
-    {200: Answer("The places, in the order of the text", {JSON: _PARTS})},
+    {200: ResponseSpec("The places, in the order of the text", {JSON: _PARTS})},
     errors=(NotFound, StorageFailed),
 )
 def parts(attachment_id: str) -> Response:
@@ -261,7 +263,7 @@ def parts(attachment_id: str) -> Response:
 @describes(
     "A picture of an attachment: of a picture, of the first page of a PDF, of the preview that an office file or a book "
     "carries. 404 when there is none, or none yet",
-    {**sending.ANSWERS, 200: Answer("The picture", {thumbnail.MEDIA_TYPE: BINARY}, sending.ANSWERS[200].headers)},
+    {**sending.ANSWERS, 200: ResponseSpec("The picture", {thumbnail.MEDIA_TYPE: BINARY}, sending.ANSWERS[200].headers)},
     errors=(NotFound, ThumbnailDamaged, StorageFailed),
     parameters=(
         Parameter("size", "query", f"Pixels on its longest side; {_SIZES[0]} without it.", {"enum": _SIZES}),

@@ -30,8 +30,8 @@ from app.search.stops import has_stops, take_stops
 from app.web import elastic
 from app.web.access import caller, requires
 from app.web.client import connection
-from app.web.describe import ANYTHING, JSON, TEXT, Answer, Parameter, Schema, array, describes, obj
-from app.web.dialects.base import Dialect
+from app.web.describe import ANYTHING, JSON, TEXT, Parameter, ResponseSpec, Schema, array, describes, obj
+from app.web.dialects.dialect import Dialect
 from app.web.services import services
 from app.web.uploads import read_body
 
@@ -43,7 +43,7 @@ VERSION = "8.19.0"
 
 _ANY: Schema = {"type": "object"}
 _INTEGER: Schema = {"type": "integer"}
-_ANSWER = {200: Answer("What Elasticsearch answers", {JSON: _ANY})}
+_ANSWER = {200: ResponseSpec("What Elasticsearch answers", {JSON: _ANY})}
 _ERRORS = (IndexUnavailable, SearchRefused, RequestTooLarge, MediaTypeRefused)
 _SEARCH = {JSON: _ANY}
 _LINES = {ANYTHING: {"type": "string", "description": "Pairs of lines (NDJSON): a header, and a search."}}
@@ -202,7 +202,7 @@ def _item(answer: dict[str, Any], found: body.Search, url: parameters.Url) -> di
 @requires("search")
 @describes(
     "Open a point in time: a view of the index that stays as it is",
-    {200: Answer("Its id", {JSON: obj(id=TEXT, _shards=_ANY)})},
+    {200: ResponseSpec("Its id", {JSON: obj(id=TEXT, _shards=_ANY)})},
     errors=(*_ERRORS, TooManyPoints),
     parameters=(
         Parameter("keep_alive", "query", f"How long it lives: `1m`; at most {limits.MAX_KEEP_ALIVE} s.", required=True),
@@ -224,7 +224,7 @@ def open_point() -> Response:
 @requires("search")
 @describes(
     "Close a point in time",
-    {200: Answer("Closed", {JSON: obj(succeeded={"const": True}, num_freed=_INTEGER)})},
+    {200: ResponseSpec("Closed", {JSON: obj(succeeded={"const": True}, num_freed=_INTEGER)})},
     errors=(*_ERRORS, PointMissing),
     parameters=_COMMON,
     body={JSON: obj(id=TEXT)},

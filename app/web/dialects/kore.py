@@ -37,8 +37,8 @@ from app.errors import (
 from app.ids import new_uuid
 from app.model.attachment import MAX_SESSION, Attachment, extension
 from app.web.access import caller, requires
-from app.web.describe import BINARY, FORM, JSON, TEXT, Answer, Schema, array, describes, obj
-from app.web.dialects.base import Dialect, under
+from app.web.describe import BINARY, FORM, JSON, TEXT, ResponseSpec, Schema, array, describes, obj
+from app.web.dialects.dialect import Dialect, under
 from app.web.parameters import body_fields, query_parameters
 from app.web.services import services
 from app.web.uploads import FORM_ERRORS, Form, keep, received_form
@@ -54,7 +54,7 @@ _SESSION_FIELDS = {"sessionId", "sessionReference"}
 
 _TEXTS = ("fileId", "fileName", "filePath", "mimeType", "extension", "uploadedAt")
 _UPLOADED = {
-    200: Answer(
+    200: ResponseSpec(
         "Durable, and found by the next search",
         {JSON: obj(fileSize={"type": "integer"}, **dict.fromkeys(_TEXTS, TEXT))},
     )
@@ -64,7 +64,7 @@ _UPLOAD: Schema = {
     "properties": {"file": BINARY, "userReference": TEXT, "uploadType": {"const": "runtime"}},
     "required": ["file", "userReference", "uploadType"],
 }
-_DELETED = {200: Answer("Gone: no search finds it", {JSON: obj(fileId=TEXT, deleted={"const": True})})}
+_DELETED = {200: ResponseSpec("Gone: no search finds it", {JSON: obj(fileId=TEXT, deleted={"const": True})})}
 _SESSION: Schema = {
     "type": "object",
     "properties": dict.fromkeys(sorted(_SESSION_FIELDS), TEXT),

@@ -18,15 +18,15 @@ from flask import Blueprint, Request, Response, jsonify, request
 from app.errors import NoFiles, Refused, StoreError
 from app.ids import new_uuid
 from app.web.access import bearer, requires
-from app.web.describe import BINARY, FORM, JSON, TEXT, Answer, Schema, describes, obj
-from app.web.dialects.base import Dialect, under
+from app.web.describe import BINARY, FORM, JSON, TEXT, ResponseSpec, Schema, describes, obj
+from app.web.dialects.dialect import Dialect, under
 from app.web.uploads import FORM_ERRORS, keep, received_form
 
 blueprint = Blueprint("langdock", __name__)
 
 
 _UPLOADED = {
-    200: Answer(
+    200: ResponseSpec(
         "Durable, and found by the next search",
         {JSON: obj(attachmentId=TEXT, file=obj(name=TEXT, mimeType=TEXT, sizeInBytes={"type": "integer"}))},
     )

@@ -25,7 +25,7 @@ from app.errors import (
 )
 from app.web.access import PUBLIC, required_scope
 from app.web.describe import JSON, Operation, Parameter, Schema, operation_of
-from app.web.dialects.base import Dialect
+from app.web.dialects.dialect import Dialect
 
 Json = dict[str, Any]
 

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, current_app, jsonify
 from werkzeug.exceptions import NotFound
 
 from app.web.access import public
-from app.web.describe import ANYTHING, JSON, TEXT, Answer, describes
+from app.web.describe import ANYTHING, JSON, TEXT, ResponseSpec, describes
 
 blueprint = Blueprint("openapi", __name__)
 
@@ -43,14 +43,14 @@ _POLICY = (
 
 @blueprint.get("/openapi.json")
 @public
-@describes("This description", {200: Answer("OpenAPI 3.1", {JSON: {"type": "object"}})})
+@describes("This description", {200: ResponseSpec("OpenAPI 3.1", {JSON: {"type": "object"}})})
 def document() -> Response:
     return jsonify(current_app.extensions[KEY])
 
 
 @blueprint.get("/openapi")
 @public
-@describes("A page to try the API", {200: Answer("HTML", {"text/html": TEXT})})
+@describes("A page to try the API", {200: ResponseSpec("HTML", {"text/html": TEXT})})
 def page() -> Response:
     return Response(_PAGE, content_type="text/html; charset=utf-8", headers={"Content-Security-Policy": _POLICY})
 
@@ -59,7 +59,7 @@ def page() -> Response:
 @public
 @describes(
     "A part of that page",
-    {200: Answer("The part", {ANYTHING: {}}), 404: Answer("No such part", {JSON: {"type": "object"}})},
+    {200: ResponseSpec("The part", {ANYTHING: {}}), 404: ResponseSpec("No such part", {JSON: {"type": "object"}})},
 )
 def part(asset: str) -> Response:
     if asset == "start.js":

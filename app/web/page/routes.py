@@ -23,7 +23,7 @@ from app.errors import (
 )
 from app.web.access import public
 from app.web.client import client_network
-from app.web.describe import ANYTHING, JSON, TEXT, Answer, Parameter, array, describes, obj
+from app.web.describe import ANYTHING, JSON, TEXT, Parameter, ResponseSpec, array, describes, obj
 from app.web.page import cookie
 from app.web.page.files import read
 from app.web.parameters import json_object
@@ -56,7 +56,7 @@ POLICY = "; ".join(
 
 _COUNT = {"type": "integer"}
 _SIGNED_IN = {
-    200: Answer(
+    200: ResponseSpec(
         "Who is signed in, what the page must show to change anything, and the limits of uploads",
         {
             JSON: obj(
@@ -98,7 +98,7 @@ def prefers_html() -> bool:
 
 @blueprint.get("/page/")
 @public
-@describes("The page", {200: Answer("HTML", {"text/html": TEXT})})
+@describes("The page", {200: ResponseSpec("HTML", {"text/html": TEXT})})
 def page() -> Response:
     return _send("page.html", {"Content-Security-Policy": POLICY, "Cross-Origin-Opener-Policy": "same-origin"})
 
@@ -107,7 +107,7 @@ def page() -> Response:
 @public
 @describes(
     "A file of the page",
-    {200: Answer("The file", {ANYTHING: {}}), 304: Answer("The client has it already")},
+    {200: ResponseSpec("The file", {ANYTHING: {}}), 304: ResponseSpec("The client has it already")},
     errors=(NotFound,),
 )
 def part(name: str) -> Response:
@@ -165,7 +165,7 @@ def sign_in() -> Response:
 
 @blueprint.get("/page/signed-in")
 @public
-@describes("Who is signed in", {**_SIGNED_IN, 204: Answer("Nobody is")})
+@describes("Who is signed in", {**_SIGNED_IN, 204: ResponseSpec("Nobody is")})
 def signed_in() -> Response:
     try:
         found = cookie.sign_in_of(request, services().sign_ins)
@@ -179,7 +179,7 @@ def signed_in() -> Response:
 @public
 @describes(
     "Sign a browser out: its cookie is worth nothing from then on",
-    {200: Answer("Signed out", {JSON: obj(acknowledged={"const": True})})},
+    {200: ResponseSpec("Signed out", {JSON: obj(acknowledged={"const": True})})},
     errors=(Unauthenticated, Refused, StorageFailed),
     parameters=(Parameter(cookie.PROOF, "header", "The proof that `/page/signed-in` tells."),),
 )

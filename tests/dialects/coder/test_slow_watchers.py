@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.git_watch import connection
-from app.git_watch.connection import Connection
+from app.git_watch.connection import WatcherConnection
 from app.git_watch.repository import Repository
 from app.git_watch.unread import MAX_UNREAD, Unread
 from tests.support.loops import run
@@ -21,13 +21,13 @@ STATE = {"/r": Repository("/r", unified_diff="x" * (3 * 1024**2))}
 
 
 @contextlib.asynccontextmanager
-async def watched(unread: Unread) -> AsyncIterator[tuple[Connection, socket.socket, list[Connection]]]:
+async def watched(unread: Unread) -> AsyncIterator[tuple[WatcherConnection, socket.socket, list[WatcherConnection]]]:
     """A connection, its client's end, and the list of those that have ended."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
-    gone: list[Connection] = []
-    made = Connection(lambda: None, lambda: True, gone.append, unread)
+    gone: list[WatcherConnection] = []
+    made = WatcherConnection(lambda: None, lambda: True, gone.append, unread)
     await asyncio.get_running_loop().connect_accepted_socket(lambda: made, ours)
     try:
         yield made, theirs, gone

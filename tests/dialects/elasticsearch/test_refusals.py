@@ -8,7 +8,7 @@ import pytest
 
 from app.errors import IndexOutcomeUnknown, IndexUnavailable, PointMissing, SearchRefused, SearchTimedOut
 from app.index.envelope import Envelope
-from app.index.refusals import readable, refusal
+from app.index.refusals import error_from_answer, readable
 
 
 @pytest.mark.parametrize(
@@ -35,26 +35,28 @@ def test_kinds() -> None:
     cause = {"type": "parse_exception", "reason": "failed to parse [x]"}
     shards = [{"shard": 0, "index": "i-000001", "node": "n", "reason": cause}]
     error = {"root_cause": [cause], "type": "search_phase_execution_exception", "reason": "", "failed_shards": shards}
-    made = refusal(400, json.dumps({"error": error, "status": 400}).encode(), '"x"')
+    made = error_from_answer(400, json.dumps({"error": error, "status": 400}).encode(), '"x"')
     assert isinstance(made, SearchRefused)
     assert (made.kind, str(made)) == ("parse_exception", "failed to parse [x]")
     # Told as 500 where it is found out late.
     complex_ = {
         "error": {"root_cause": [{"type": "too_complex_to_determinize_exception", "reason": "more than 10000"}]}
     }
-    assert isinstance(refusal(500, json.dumps(complex_).encode(), ""), SearchRefused)
+    assert isinstance(error_from_answer(500, json.dumps(complex_).encode(), ""), SearchRefused)
     # The node is there, and ended the search itself.
     late = {"error": {"root_cause": [{"type": "search_timeout_exception", "reason": "Time exceeded"}]}}
-    assert isinstance(refusal(504, json.dumps(late).encode(), ""), SearchTimedOut)
+    assert isinstance(error_from_answer(504, json.dumps(late).encode(), ""), SearchTimedOut)
     gone = {"error": {"root_cause": [{"type": "search_context_missing_exception", "reason": "id [5]"}]}}
-    assert isinstance(refusal(404, json.dumps(gone).encode(), ""), PointMissing)
-    assert isinstance(refusal(404, b"{}", ""), IndexUnavailable)
-    assert isinstance(refusal(500, b"<html>", ""), IndexOutcomeUnknown)
-    assert isinstance(refusal(429, b"{}", ""), IndexUnavailable)
+    assert isinstance(error_from_answer(404, json.dumps(gone).encode(), ""), PointMissing)
+    assert isinstance(error_from_answer(404, b"{}", ""), IndexUnavailable)
+    assert isinstance(error_from_answer(500, b"<html>", ""), IndexOutcomeUnknown)
+    assert isinstance(error_from_answer(429, b"{}", ""), IndexUnavailable)
     # Told as 400, of a search that nothing is wrong with.
     cancelled = {"error": {"root_cause": [{"type": "task_cancelled_exception", "reason": "cancelled"}]}}
-    assert isinstance(refusal(400, json.dumps(cancelled).encode(), ""), IndexUnavailable)
-    assert "refused" in str(refusal(400, b'{"error":"i-000001"}', "")) or "i-000001" not in str(refusal(400, b"{}", ""))
+    assert isinstance(error_from_answer(400, json.dumps(cancelled).encode(), ""), IndexUnavailable)
+    assert "refused" in str(error_from_answer(400, b'{"error":"i-000001"}', "")) or "i-000001" not in str(
+        error_from_answer(400, b"{}", "")
+    )
 
 
 def test_the_index_has_one_name_everywhere() -> None:

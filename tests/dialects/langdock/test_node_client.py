@@ -1,6 +1,6 @@
 """The two documented programs, run by Node with the published axios and form-data.
 
-tests/dialects/langdock/client holds them as the page prints them; only the base URL and the key are changed here, a call is put
+tests/dialects/langdock/client holds them as the page prints them; only base URL and key are changed here, a call is put
 after the function of the first, and the second's `...` is filled in.
 """
 

@@ -15,10 +15,10 @@ from websockets import Origin
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.e2e.browser.conftest import Screen
-from tests.e2e.browser.test_sign_in import tenant_of
 from tests.dialects.coder.client import chat
 from tests.dialects.coder.watching import repository, watch_url, watching
+from tests.e2e.browser.conftest import Screen
+from tests.e2e.browser.test_sign_in import tenant_of
 
 pytestmark = pytest.mark.needs("git")
 

@@ -22,7 +22,7 @@ from backports import zstd
 from app.extraction import inner
 from app.extraction.kinds import Kind, Way
 from app.extraction.readers import sevenzip as reader
-from app.extraction.readers.base import Inner, Omitted
+from app.extraction.readers.reader import Inner, Omitted
 from app.extraction.sandbox import Limits, Verdict
 from tests.integration.extraction.documents import PHRASE, pdf
 from tests.integration.extraction.test_sandbox import read

@@ -268,7 +268,7 @@ def test_signed_contents(indefinite: bool) -> None:
 def read_here(content: bytes) -> list[object]:
     """In this process: it is quick, and says whether anything but Unreadable is raised."""
     from app.extraction.readers import signed
-    from app.extraction.readers.base import Unreadable
+    from app.extraction.readers.reader import Unreadable
 
     try:
         return list(signed.read(content, ""))

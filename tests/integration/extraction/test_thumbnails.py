@@ -348,7 +348,7 @@ def read(content, media_type):
         yield from drawing.of_picture(content)
         return
     import ctypes, json, os, signal, sys
-    from app.extraction.readers.base import Inner, Page
+    from app.extraction.readers.reader import Inner, Page
     good = drawing.of_picture(content)
     small, large = (each.content for each in good)
     scope = {"good": good, "small": small, "large": large, "Inner": Inner, "Page": Page, "os": os, "signal": signal}

@@ -15,7 +15,7 @@ import pytest
 
 from app.coordination.local import Local
 from app.extraction import slots, turns
-from app.extraction.queue import Entry, Queue
+from app.extraction.queue import Queue, QueueEntry
 from app.extraction.slots import Held, Slot, Slots
 from app.extraction.turns import Turns, whose
 from app.ids import new_xid
@@ -52,7 +52,7 @@ class Place:
         self.turns.look(again=True)
         return found
 
-    def begin(self) -> tuple[Entry, str, Slot] | None:
+    def begin(self) -> tuple[QueueEntry, str, Slot] | None:
         """What is read next, if anything is; its slot is held."""
         with contextlib.ExitStack() as stack:
             slot = stack.enter_context(self.slots.free())

@@ -62,7 +62,7 @@ def test_operation(operation: Any, mode: GenerationMode, server: Server) -> None
     def conforms(case: schemathesis.Case[Any]) -> None:
         answer = case.call(base_url=server.url, headers=header, timeout=60)
         # What the HTTP server itself refuses (a control character in a header) never reaches the application, whose
-        # every answer has this header; app.server.security.refusal has it not.
+        # every answer has this header; app.server.security.refusal_response has it not.
         assume("date" in answer.headers or answer.status_code != 400)
         case.validate_response(answer, checks=CHECKS)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from app.coordination.local.data_folder import STORE_FORMAT
-from tests.integration.commands.doors import door, findings
 from tests.faults.conftest import await_settled
+from tests.integration.commands.doors import door, findings
 from tests.support.app import ROOT, Server, ServerFactory
 
 DATA = ROOT / "tests/data"

@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from app.extraction.readers import embedded, office
-from app.extraction.readers.base import Inner, Options
+from app.extraction.readers.reader import Inner, Options
 from tests.support.packages import word
 
 office.load(Options(1 << 20, 0))

@@ -15,7 +15,7 @@ from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Inches
 
 from app.extraction.readers import office
-from app.extraction.readers.base import Inner, Options, Page, Unreadable
+from app.extraction.readers.reader import Inner, Options, Page, Unreadable
 from tests.support.packages import ECMA, element, package, parts_of, relations, word
 
 office.load(Options(1 << 20, 0))

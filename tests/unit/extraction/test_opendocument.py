@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.extraction.readers import opendocument
-from app.extraction.readers.base import Inner, Options, Page, Unreadable
+from app.extraction.readers.reader import Inner, Options, Page, Unreadable
 from tests.support.packages import ODF_NAMESPACES, odf, package, parts_of
 
 opendocument.load(Options(1 << 20, 0))

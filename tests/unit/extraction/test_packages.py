@@ -11,8 +11,8 @@ import zipfile
 import pytest
 
 from app.extraction.readers import lines, markup, office, opendocument, package
-from app.extraction.readers.base import Options, Unreadable
 from app.extraction.readers.package import Broken, Package
+from app.extraction.readers.reader import Options, Unreadable
 from app.extraction.readers.story import NAMES
 from tests.support.packages import element, odf, relations, word
 from tests.support.packages import package as zipped

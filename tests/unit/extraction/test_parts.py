@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.extraction import parts
 from app.extraction.child import Assembly
 from app.extraction.parts import MOST_NAME, MOST_PARTS, MOST_TITLE, MOST_TOLD, Part
-from app.extraction.readers.base import Page
+from app.extraction.readers.reader import Page
 
 PARTS = (Part(0, 1), Part(7, 2, "Umsätze"), Part(9, file=("a.zip", "b.pdf")), Part(9, 1))
 

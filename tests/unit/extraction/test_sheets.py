@@ -18,8 +18,8 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
 from app.extraction.readers import binary_sheet, office
-from app.extraction.readers.base import Options, Page
 from app.extraction.readers.package import Broken
+from app.extraction.readers.reader import Options, Page
 from tests.support.packages import element, package, parts_of, relations
 from tests.unit.extraction.test_office import drawing, lines
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from app.extraction.readers.base import Inner
+from app.extraction.readers.reader import Inner
 from app.extraction.thumbnail import MOST_BYTES, MOST_HEAD, SIZES, Thumbnail, dimensions, drawn, listed
 from app.model.attachment import now
 

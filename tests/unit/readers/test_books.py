@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pytest
 
 from app.extraction.readers import apple_archive, epub, iwork, visio
-from app.extraction.readers.base import Options, Page, Piece, Unreadable
+from app.extraction.readers.reader import Options, Page, Piece, Unreadable
 
 CONTAINER = "urn:oasis:names:tc:opendocument:xmlns:container"
 ROOT = f'<container xmlns="{CONTAINER}"><rootfiles><rootfile full-path="O/c.opf"/></rootfiles></container>'

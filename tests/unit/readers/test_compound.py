@@ -7,8 +7,8 @@ import olefile
 import pytest
 
 from app.extraction.readers import compound
-from app.extraction.readers.base import Inner, Omitted, Unreadable
 from app.extraction.readers.compound_writer import packed_up
+from app.extraction.readers.reader import Inner, Omitted, Unreadable
 from tests.support.old_office import properties, word
 
 OFFICE = b"PK\x03\x04 as an office file begins"

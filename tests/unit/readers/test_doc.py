@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.extraction.readers import doc
-from app.extraction.readers.base import Inner, Options, Unreadable
+from app.extraction.readers.reader import Inner, Options, Unreadable
 from tests.support.old_office import properties, word, word_6
 
 

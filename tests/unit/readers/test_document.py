@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from app.extraction.readers import document
-from app.extraction.readers.base import Options, Unreadable
 from app.extraction.readers.loop import Loop
+from app.extraction.readers.reader import Options, Unreadable
 from app.extraction.samples import sample
 
 
@@ -75,7 +75,7 @@ SLOW = """
 import asyncio, os, resource, threading
 from app import systemcalls
 from app.extraction.readers import document, loop
-from app.extraction.readers.base import Options
+from app.extraction.readers.reader import Options
 from app.extraction.samples import sample
 document.load(Options(1000, 1000))
 list(document.read(sample("document")[1], "application/rtf"))

@@ -10,7 +10,7 @@ from fpdf.enums import EncryptionMethod
 from PIL import Image
 
 from app.extraction.readers import pdf, pdf_text
-from app.extraction.readers.base import Inner, Page, Unreadable
+from app.extraction.readers.reader import Inner, Page, Unreadable
 from tests.support.pdfs import form, made, page, shown, stream
 
 

@@ -8,8 +8,8 @@ import zlib
 import pytest
 
 from app.extraction.readers import ppt
-from app.extraction.readers.base import Inner, Omitted, Options, Page, Piece, Unreadable
 from app.extraction.readers.compound_writer import packed_up
+from app.extraction.readers.reader import Inner, Omitted, Options, Page, Piece, Unreadable
 from tests.support.old_office import atom, chars, holder, powerpoint, shape, slide, word
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from app.extraction.readers import rtf
-from app.extraction.readers.base import Inner, Options, Unreadable
+from app.extraction.readers.reader import Inner, Options, Unreadable
 from tests.support.old_office import word
 
 FONTS = (

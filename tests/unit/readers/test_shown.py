@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from app.extraction.readers import shown
-from app.extraction.readers.base import Inner, Omitted
 from app.extraction.readers.package import Broken
+from app.extraction.readers.reader import Inner, Omitted
 
 
 def made(form: str, width: int, height: int, **more: object) -> bytes:

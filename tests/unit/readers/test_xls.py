@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from app.extraction.readers import xls
-from app.extraction.readers.base import Inner, Options, Page, Piece, Unreadable
+from app.extraction.readers.reader import Inner, Options, Page, Piece, Unreadable
 from tests.support.old_office import biff, excel, number_cell, properties, text_cell, wide
 
 

@@ -6,9 +6,9 @@ docs/coder.md.
 
 from __future__ import annotations
 
-from app.web.dialects.base import Dialect, under
 from app.web.dialects.coder import chats, files, watch
-from app.web.dialects.coder.base import ERROR_SCHEMA, HEADER, PREFIX, blueprint, credentials, render
+from app.web.dialects.coder.common import ERROR_SCHEMA, HEADER, PREFIX, blueprint, credentials, render
+from app.web.dialects.dialect import Dialect, under
 
 __all__ = ["chats", "dialect", "files", "watch"]
 

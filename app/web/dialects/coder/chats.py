@@ -18,8 +18,8 @@ from app.model.attachment import now
 from app.model.chat import Chat
 from app.services.chats import AlreadySo
 from app.web.access import caller, requires
-from app.web.describe import JSON, TEXT, Answer, Parameter, Schema, array, describes, obj
-from app.web.dialects.coder.base import PREFIX, BadRequest, CoderError, TooLarge, Validation, blueprint, parse_uuid
+from app.web.describe import JSON, TEXT, Parameter, ResponseSpec, Schema, array, describes, obj
+from app.web.dialects.coder.common import PREFIX, BadRequest, CoderError, TooLarge, Validation, blueprint, parse_uuid
 from app.web.dialects.coder.files import UUID
 from app.web.parameters import json_object
 from app.web.services import services
@@ -63,7 +63,7 @@ _QUERY = (
     Parameter("offset", "query", "Chats to pass over.", {"type": "integer", "minimum": 0}),
 )
 _LISTED = {
-    200: Answer(
+    200: ResponseSpec(
         "The newest first; fewer than were asked for when they are large, with `Link` to the next page then",
         {JSON: array(_CHAT)},
         {"Link": TEXT},
@@ -88,7 +88,7 @@ def _chat_id(text: str) -> str:
 @requires("write")
 @describes(
     "Create a chat",
-    {201: Answer("Kept, and listed", {JSON: _CHAT})},
+    {201: ResponseSpec("Kept, and listed", {JSON: _CHAT})},
     errors=(*_ASKING, TooLarge),
     body={JSON: _NEW_CHAT},
 )
@@ -191,7 +191,7 @@ def _title(content: tuple[Mapping[str, str], ...]) -> str:
 
 @blueprint.get(f"{PREFIX}/<chat>")
 @requires("read")
-@describes("Get a chat", {200: Answer("The chat with its files", {JSON: _CHAT})}, errors=(*_ASKING, NotFound))
+@describes("Get a chat", {200: ResponseSpec("The chat with its files", {JSON: _CHAT})}, errors=(*_ASKING, NotFound))
 def get_chat(chat: str) -> Response:
     """The chat with those of its files that are still there."""
     return jsonify(_described(find_chat(chat)))
@@ -237,7 +237,7 @@ def _number(name: str, default: int, least: int, most: int) -> int:
 
 @blueprint.post(f"{PREFIX}/<chat>/archive")
 @requires("write")
-@describes("Archive a chat", {204: Answer("Archived")}, errors=(*_ASKING, NotFound))
+@describes("Archive a chat", {204: ResponseSpec("Archived")}, errors=(*_ASKING, NotFound))
 def archive_chat(chat: str) -> tuple[str, int]:
     """Archive; 204, or 400 when it is archived already."""
     return _set_archived(chat, True, "Chat is already archived.")
@@ -245,7 +245,7 @@ def archive_chat(chat: str) -> tuple[str, int]:
 
 @blueprint.post(f"{PREFIX}/<chat>/unarchive")
 @requires("write")
-@describes("Unarchive a chat", {204: Answer("Not archived any more")}, errors=(*_ASKING, NotFound))
+@describes("Unarchive a chat", {204: ResponseSpec("Not archived any more")}, errors=(*_ASKING, NotFound))
 def unarchive_chat(chat: str) -> tuple[str, int]:
     """Bring back; 204, or 400 when it is not archived."""
     return _set_archived(chat, False, "Chat is not archived.")

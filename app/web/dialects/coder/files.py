@@ -23,9 +23,9 @@ from app.errors import (
 from app.ids import new_uuid
 from app.web import sending
 from app.web.access import caller, requires
-from app.web.describe import BINARY, JSON, TEXT, Answer, Parameter, Schema, describes, obj
+from app.web.describe import BINARY, JSON, TEXT, Parameter, ResponseSpec, Schema, describes, obj
 from app.web.dialects.coder import images
-from app.web.dialects.coder.base import PREFIX, BadRequest, CoderError, TooLarge, blueprint, parse_uuid
+from app.web.dialects.coder.common import PREFIX, BadRequest, CoderError, TooLarge, blueprint, parse_uuid
 from app.web.dialects.coder.disposition import request_name
 from app.web.services import services
 from app.web.uploads import Upload, body_chunks, check_length, keep
@@ -35,16 +35,16 @@ UUID: Schema = {"type": "string", "format": "uuid"}
 #: The bytes under an id never change, and only the token's tenant may see them.
 _CACHE = "private, max-age=31536000, immutable"
 
-_UPLOADED = {201: Answer("Durable, and found by the next search", {JSON: obj(id=UUID)})}
+_UPLOADED = {201: ResponseSpec("Durable, and found by the next search", {JSON: obj(id=UUID)})}
 _ORGANIZATION = Parameter("organization", "query", "Organization ID: any uuid.", UUID, required=True)
 _NAME = Parameter("Content-Disposition", "header", "May hold the file's name, as `filename` or `filename*`.")
 _IMAGES = dict.fromkeys(images.ALLOWED, BINARY)
 _CACHED: dict[str, Schema] = {"Cache-Control": TEXT, "Content-Disposition": TEXT, "ETag": TEXT}
 _FOUND = {
-    200: Answer("The image", _IMAGES, _CACHED),
-    206: Answer("The range that was asked for", _IMAGES, {"Content-Range": TEXT, **_CACHED}),
-    304: Answer("Unchanged: the `If-None-Match` of the request names these bytes"),
-    416: Answer("The range begins after the end", headers={"Content-Range": TEXT}),
+    200: ResponseSpec("The image", _IMAGES, _CACHED),
+    206: ResponseSpec("The range that was asked for", _IMAGES, {"Content-Range": TEXT, **_CACHED}),
+    304: ResponseSpec("Unchanged: the `If-None-Match` of the request names these bytes"),
+    416: ResponseSpec("The range begins after the end", headers={"Content-Range": TEXT}),
 }
 
 

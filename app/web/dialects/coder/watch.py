@@ -25,9 +25,9 @@ from app.errors import (
 from app.git_watch import workspaces
 from app.git_watch.handover import take_over
 from app.web.access import caller, requires
-from app.web.describe import Answer, describes
-from app.web.dialects.coder.base import PREFIX, BadRequest, CoderError, blueprint, credentials
+from app.web.describe import ResponseSpec, describes
 from app.web.dialects.coder.chats import find_chat
+from app.web.dialects.coder.common import PREFIX, BadRequest, CoderError, blueprint, credentials
 from app.web.services import services
 
 
@@ -38,7 +38,7 @@ class UpgradeRequired(CoderError):
     status = 426
 
 
-_WATCHING = {101: Answer("A WebSocket: JSON in text frames, as docs/coder.md describes them")}
+_WATCHING = {101: ResponseSpec("A WebSocket: JSON in text frames, as docs/coder.md describes them")}
 _ERRORS = (BadRequest, UpgradeRequired, Refused, NotFound, IndexUnavailable, IndexRejected, StorageFailed)
 _FULL = (TooManyWebSockets, WebSocketsFull)
 
