@@ -15,7 +15,7 @@ def test_only_the_settings_read_the_environment() -> None:
     # `create_app` and the server's configuration hand the environment on, and who starts processes; nothing else sees it.
     readers = {str(path.relative_to(APP)) for path in APP.rglob("*.py") if "os.environ" in path.read_text()}
     starting = {"commands/serve.py", "commands/early_server.py", "embedded_node/node.py", "embedded_node/artifacts.py"}
-    assert readers <= {"wiring.py", "server/config.py", "commands/common.py", *starting}
+    assert readers <= {"web/app.py", "server/config.py", "commands/common.py", *starting}
 
 
 def test_every_route_says_who_may_call_it(tmp_path: Path) -> None:
