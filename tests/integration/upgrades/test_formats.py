@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,9 @@ import pytest
 from app.coordination.local.data_folder import STORE_FORMAT
 from tests.faults.conftest import await_settled
 from tests.integration.commands.doors import door, findings
-from tests.support.app import ROOT, Server, ServerFactory
+from tests.integration.upgrades.kept import DATA, open_copy
+from tests.support.app import Server, ServerFactory
 
-DATA = ROOT / "tests/data"
 FORMATS = sorted(path.name for path in DATA.glob("format-*"))
 
 #: What tests/data/make_store.py wrote, by name: the bytes and the session.
@@ -26,8 +25,7 @@ WRITTEN = {
 
 def opened(start_server: ServerFactory, data: Path) -> Server:
     server = start_server(start=False)
-    shutil.rmtree(server.data)
-    shutil.copytree(data, server.data)
+    open_copy(server, data)
     server.token = server.make_token()
     return server
 
