@@ -6,8 +6,8 @@
 Run once for each release, where tesseract and its data for English are installed: its `scripts/serve` is started in
 `../released`, with its own environment and node, and spoken to over HTTP in all dialects. What is written is then committed
 and never changed; tests/integration/upgrades/test_releases.py opens it with every later version. (tests/data/make_store.py
-writes, once for each format, what no client can have a server leave behind.) 0.1.0 read PDF only where its library had been unpacked into
-/tmp before, without the limits of its reader: `kreuzberg.extract_file_sync` of its environment did that.
+writes, once for each format, what no client can have a server leave behind.) 0.1.0 read PDF only where its library had been
+unpacked into /tmp before, without the limits of its reader: `kreuzberg.extract_file_sync` of its environment did that.
 
     data/                         the data folder after an orderly stop, without the node's own data and empty folders
     coco_attachment-000001.json   an index by its own name: aliases, settings, mappings, as the create-index API takes them
@@ -16,8 +16,8 @@ writes, once for each format, what no client can have a server leave behind.) 0.
     told.json                     what the clients know: tokens, ids, digests, words, and the answers to searches
 
 tests/integration/upgrades/kept.py puts the indices back. Of the fields that are no part of `_source`, the text (`content`)
-is stored in the index and comes from there. Its words (`content_words`) are nowhere but in the postings: they are made of the text by
-the release's own code, and compared with the postings by a phrase that is all of them. What can't be put back:
+is stored in the index and comes from there. Its words (`content_words`) are nowhere but in the postings: they are made of
+the text by the release's own code, and compared with the postings by a phrase that is all of them. What can't be put back:
 
 - the numbers of operations (`_seq_no`, `_primary_term`), which count anew in the same order. They hold for one index alone:
   a change of a chat names those that it has just read, and a migration counts those of the index that it copies;
