@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import secrets
 import threading
 import time
@@ -74,12 +75,23 @@ def test_a_change_that_is_none_changes_nothing(medium: OnOneMachine) -> None:
 
 
 def test_no_change_is_lost(medium: OnOneMachine) -> None:
+    # Each takes a moment, in which the others would come.
     code = """
+import time
+def change(content):
+    time.sleep(0.002)
+    return str(int(content or b"0") + 1).encode()
+print("ready", flush=True)
+input()
 for _ in range(30):
-    coordination.tokens.change(lambda content: str(int(content or b"0") + 1).encode())
+    coordination.tokens.change(change)
 """
     with contextlib.ExitStack() as stack:
         processes = [stack.enter_context(medium.process(code)) for _ in range(3)]
+        for each in processes:
+            assert each.hear() == "ready"
+        for each in processes:
+            each.go_on()
         assert [each.end() for each in processes] == [0, 0, 0]
     assert medium.coordination.tokens.read() == b"90"
 
@@ -234,6 +246,13 @@ def test_a_group_has_so_many_and_what_has_expired_makes_room(medium: OnOneMachin
 def test_of_several_who_add_at_once_none_is_one_too_many(medium: OnOneMachine) -> None:
     code = """
 import secrets, time
+rename = os.rename
+def slow(*names):
+    time.sleep(0.005)
+    rename(*names)
+os.rename = slow
+print("ready", flush=True)
+input()
 for _ in range(20):
     added = coordination.points_in_time.add("a", secrets.token_urlsafe(32), b"", time.time() + 60, 7)
     print(added, flush=True)
@@ -241,14 +260,26 @@ print("end", flush=True)
 """
     said: list[str] = []
     with contextlib.ExitStack() as stack:
-        for process in [stack.enter_context(medium.process(code)) for _ in range(3)]:
+        processes = [stack.enter_context(medium.process(code)) for _ in range(3)]
+        for process in processes:
+            assert process.hear() == "ready"
+        for process in processes:
+            process.go_on()
+        for process in processes:
             while (heard := process.hear()) != "end":
                 said.append(heard)
     assert (said.count("True"), said.count("False")) == (7, 53)
 
 
-def test_one_that_was_removed_stays_removed(medium: OnOneMachine) -> None:
-    """Whoever replaces it at that moment."""
+def test_one_that_was_removed_stays_removed(medium: OnOneMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever replaces it at that moment, which is made a long one."""
+    rename = os.rename
+
+    def slow(*names: str) -> None:
+        time.sleep(0.005)
+        rename(*names)
+
+    monkeypatch.setattr(os, "rename", slow)
     points, later = medium.another().points_in_time, time.time() + 3600
     name, stop = [POINT], threading.Event()
 
@@ -262,10 +293,12 @@ def test_one_that_was_removed_stays_removed(medium: OnOneMachine) -> None:
     for each in threads:
         each.start()
     try:
-        for _ in range(300):
+        for _ in range(30):
             name[0] = secrets.token_urlsafe(32)
             assert points.add("a", name[0], b"", later, 1)
+            time.sleep(0.002)
             points.remove("a", name[0])
+            time.sleep(0.01)
             assert points.read("a", name[0]) is None
     finally:
         stop.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import threading
@@ -459,7 +460,7 @@ def test_every_attachment_is_in_its_partition_and_in_no_other(storage: Storage) 
 
 
 def test_a_listing_is_in_order_and_has_whatever_is_there(storage: Storage) -> None:
-    ids = [attachment_id for attachment_id in (new_xid() for _ in range(20_000)) if partition_of(attachment_id) == 7]
+    ids = list(itertools.islice((each for each in iter(new_xid, None) if partition_of(each) == 7), 3))
     for each in ids:
         put(storage, each, b"")
     (text,) = [storage.stage_text()]
