@@ -21,7 +21,7 @@ KIB, MIB, GIB = values.KIB, values.MIB, values.GIB
 #: and the worst texts take a second for each mebibyte (docs/performance.md): with 4 MiB uploads and searches were refused
 #: meanwhile, with 2 MiB marks for eight clients at once, and with 16 MiB a heap of 512 MiB is used up.
 MOST_INDEXED_TEXT = MIB
-#: Longest head that may be asked for as the limit at least: with less no request of a browser gets through.
+#: The least limit of a request's head that may be set: with less, no request of a browser gets through.
 LEAST_HEAD_SIZE = 4 * KIB
 #: Least limit of an answer of Elasticsearch: the answers to the store's own calls are shorter.
 LEAST_ANSWER_SIZE = MIB
