@@ -1,13 +1,13 @@
-"""POST to Elasticsearch on the hot paths: search and bulk, bytes out and bytes in.
+"""Calls to Elasticsearch, bytes out and bytes in: a node of Elastic's transport, over kept connections that httptools reads.
 
-A search through Elastic's client cost four times the processor time of the same bytes over a socket, which was most of a
-small request; so the calls that every upload and every search makes go this way, and all others through the client.
-Connections are kept; a call is one `send`, because otherwise Elasticsearch would wake up for the head alone. httptools reads
-the answers.
+Elastic's client has one pool of nodes, which every call goes through. Most go by the client's own methods
+(`Node.perform_request`). A search through these cost four times the processor time of the same bytes over a socket, which
+was most of a small request; so the calls that every upload and every search makes ask the same nodes without them
+(`Calls`). A call is one `send`, because otherwise Elasticsearch would wake up for the head alone.
 
-Rejected: urllib3 alone (three quarters of a call with the client), `http.client` (it reads the head of an answer as a mail,
-in twelve times the time), and a parser of answers of our own (it would be ours to keep right). docs/performance.md has the
-figures.
+Rejected: the transport's own node over urllib3 (three quarters of a call with the client), connections beside the pool (a
+node that is dead to one is alive to the other), `http.client` (it reads the head of an answer as a mail, in twelve times the
+time), and a parser of answers of our own (it would be ours to keep right). docs/performance.md has the figures.
 """
 
 from __future__ import annotations
@@ -19,11 +19,17 @@ import select
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 import certifi
 import httptools
+from elastic_transport import ApiResponseMeta, BaseNode, ConnectionTimeout, HttpHeaders, NodeConfig, NodePool
+from elastic_transport import ConnectionError as NodeConnectionError
+from elastic_transport._node import NodeApiResponse
+from elastic_transport.client_utils import DEFAULT, DefaultType, client_meta_version
 
 from app.errors import (
     AnswerTooLarge,
@@ -35,6 +41,7 @@ from app.errors import (
     StoreError,
     WrongIndex,
 )
+from app.index.admission import time_left
 from app.settings import Settings
 
 #: Bytes that are read from a connection at once, and the most bytes of an answer's head, far more than Elasticsearch sends.
@@ -44,6 +51,8 @@ MAX_HEAD = 64 * 1024
 _REFUSED_FOR_NOW = {403, 408, 429}
 #: The answer to a search that Elasticsearch ended at the time limit that came with it.
 TIMED_OUT = 504
+_FOREVER = 86_400.0
+_MOST_BYTES = "max_answer_size"
 NOT_TRUSTED = "The certificate of Elasticsearch is not trusted"
 NOT_ELASTICSEARCH = "the server at ELASTICSEARCH_URL is not Elasticsearch"
 
@@ -62,10 +71,11 @@ def error_from_status(status: int) -> StoreError:
 
 
 class _Answer:
-    """An answer as it comes in; the parser calls the methods `on_...`. `most`: bytes that it may have."""
+    """An answer as it comes in; the parser calls the methods `on_...`. `most`: bytes that it may have. `bodiless`: whether
+    it has none whatever its head says, as that to HEAD."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, most: int, *, bodiless: bool = False) -> None:
+        self._most, self._bodiless = most, bodiless
         self.status = 0
         #: Header fields, their names in lower case.
         self.fields: dict[bytes, bytes] = {}
@@ -117,6 +127,9 @@ class _Answer:
         if not self._whole and status >= 200:
             self._headed = True
             self.status = status
+            if self._bodiless:
+                self._whole = True
+                self.stays = self._parser.should_keep_alive()
 
     def on_body(self, data: bytes) -> None:
         if not self._whole:
@@ -128,72 +141,96 @@ class _Answer:
             self.stays = self._parser.should_keep_alive()
 
 
-class Calls:
-    """Kept connections to one Elasticsearch. Creating it connects to nothing; safe to share between threads."""
+class NotSent(Exception):
+    """There is no connection: nothing was asked of Elasticsearch. The cause is the OSError."""
 
-    def __init__(self, settings: Settings) -> None:
-        parts = urlsplit(settings.elasticsearch_url)
-        self._host, self._port, self._prefix = parts.hostname or "", parts.port, parts.path
+
+class Node(BaseNode):
+    """One Elasticsearch. Creating it connects to nothing; safe to share between threads."""
+
+    _CLIENT_META_HTTP_CLIENT = ("ht", client_meta_version(httptools.__version__))
+
+    def __init__(self, config: NodeConfig) -> None:
+        super().__init__(config)
         self._tls: ssl.SSLContext | None = None
-        if parts.scheme == "https":
+        if config.scheme == "https":
             # Without a bundle: the one that Elastic's client takes.
-            self._tls = ssl.create_default_context(cafile=str(settings.elasticsearch_ca_certs or certifi.where()))
-        self._head = f"Host: {parts.netloc}\r\nAccept-Encoding: identity\r\n{_authorization(settings)}"
-        self._most_idle = settings.elasticsearch_connections
-        self._most_bytes = settings.max_answer_size
+            self._tls = ssl.create_default_context(cafile=config.ca_certs or certifi.where())
+        own = {"host": _authority(config), "accept-encoding": "identity", **config.headers}
+        self._head = "".join(f"{name}: {value}\r\n" for name, value in own.items())
+        self._most_idle = config.connections_per_node
+        self._most_bytes: int = config._extras[_MOST_BYTES]
         self._idle: list[socket.socket] = []
 
-    def ask(
+    def exchange(
         self,
-        path: str,
+        method: str,
+        target: str,
+        fields: str,
         body: bytes,
-        media_type: str,
-        accept: str,
-        opaque_id: str | None,
         left: Callable[[], float],
-        *,
-        method: str = "POST",
-        refused: Callable[[int, bytes], StoreError] = lambda status, _: error_from_status(status),
         client: socket.socket | None = None,
-    ) -> bytes:
-        """Send `body` and return the bytes of a successful answer. `path` and the types are the store's own text.
+    ) -> _Answer:
+        """Send a request and return the whole answer to it. `target` and `fields` (lines of the head) are the store's own.
 
         `left` says how many seconds connecting, and then each wait for bytes, may take. `client`: the caller's connection;
         when it ends, the call is given up. Elasticsearch stops a search whose connection is closed.
 
-        Raises IndexUnavailable or IndexRejected when it certainly had no effect, IndexOutcomeUnknown when nobody knows,
-        WrongIndex when something else answered, ClientGone, AnswerTooLarge when the answer has more bytes than one may have:
-        it is not read to its end. `refused` turns an answer other than success into another error.
+        Raises NotSent; OSError or HttpParserError when no whole answer came; ClientGone; AnswerTooLarge when the answer has
+        more bytes than one may have: it is not read to its end.
         """
-        lines = f"{method} {self._prefix}{path} HTTP/1.1\r\n{self._head}"
-        lines += f"Accept: {accept}\r\nContent-Type: {media_type}\r\n"
-        if opaque_id is not None:
-            lines += f"X-Opaque-Id: {opaque_id}\r\n"
-        request = f"{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        lines = (
+            f"{method} {self.path_prefix}{target} HTTP/1.1\r\n{self._head}{fields}Content-Length: {len(body)}\r\n\r\n"
+        )
+        request = lines.encode() + body
         connection = self._connect(left())
-        answer = _Answer(self._most_bytes)
+        answer = _Answer(self._most_bytes, bodiless=method == "HEAD")
         try:
             self._limit(connection, left())
             connection.sendall(request)
             answer.read(connection, None if client is None else lambda: _await(connection, client, left))
-        except BaseException as error:
+        except BaseException:
             connection.close()
             self._drop_dead()
-            if isinstance(error, OSError | httptools.HttpParserError):
-                raise IndexOutcomeUnknown() from error
             raise
         if not answer.stays or len(self._idle) >= self._most_idle:
             connection.close()
         else:
             self._idle.append(connection)
-        if not 200 <= answer.status < 300:
-            raise refused(answer.status, answer.content)
-        if answer.fields.get(b"x-elastic-product") != b"Elasticsearch":
-            raise WrongIndex(NOT_ELASTICSEARCH)
-        return answer.content
+        return answer
+
+    def perform_request(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        headers: HttpHeaders | None = None,
+        request_timeout: DefaultType | float | None = DEFAULT,
+    ) -> NodeApiResponse:
+        """For Elastic's client: ends within the time that the gate left it, connecting included."""
+        asked = request_timeout if isinstance(request_timeout, int | float) else self.config.request_timeout
+        end = time.monotonic() + min(asked or _FOREVER, time_left(asked or _FOREVER))
+        fields = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+        if fields.count("\n") != len(headers or ()):
+            raise ValueError("a header has a line end in it")
+        began = time.monotonic()
+        try:
+            answer = self.exchange(method, target, fields, body or b"", lambda: max(0.001, end - time.monotonic()))
+        except (NotSent, OSError, httptools.HttpParserError) as error:
+            kind = ConnectionTimeout if isinstance(error, TimeoutError | BlockingIOError) else NodeConnectionError
+            raise kind(str(error) or type(error).__name__, errors=(error,)) from error
+        told = HttpHeaders({name.decode("latin-1"): value.decode("latin-1") for name, value in answer.fields.items()})
+        meta = ApiResponseMeta(
+            node=self.config,
+            duration=time.monotonic() - began,
+            http_version="1.1",
+            status=answer.status,
+            headers=told,
+        )
+        return NodeApiResponse(meta, answer.content)
 
     def _connect(self, seconds: float) -> socket.socket:
-        """A connection that nobody else uses. Raises IndexUnavailable: nothing was sent then."""
+        """A connection that nobody else uses. Raises NotSent."""
         with contextlib.suppress(IndexError):
             while True:
                 kept = self._idle.pop()
@@ -202,15 +239,13 @@ class Calls:
                 kept.close()
         made: http.client.HTTPConnection
         if self._tls is None:
-            made = http.client.HTTPConnection(self._host, self._port, timeout=seconds)
+            made = http.client.HTTPConnection(self.host, self.port, timeout=seconds)
         else:
-            made = http.client.HTTPSConnection(self._host, self._port, timeout=seconds, context=self._tls)
+            made = http.client.HTTPSConnection(self.host, self.port, timeout=seconds, context=self._tls)
         try:
             made.connect()
-        except ssl.SSLCertVerificationError as error:
-            raise IndexUnavailable(NOT_TRUSTED) from error
         except OSError as error:
-            raise IndexUnavailable() from error
+            raise NotSent(str(error)) from error
         connection: socket.socket = made.sock
         return connection
 
@@ -244,6 +279,59 @@ class Calls:
             self._idle.pop().close()
 
 
+class Calls:
+    """Calls without Elastic's client, to the nodes of its pool."""
+
+    def __init__(self, pool: NodePool) -> None:
+        self._pool = pool
+
+    def ask(
+        self,
+        path: str,
+        body: bytes,
+        media_type: str,
+        accept: str,
+        opaque_id: str | None,
+        left: Callable[[], float],
+        *,
+        method: str = "POST",
+        refused: Callable[[int, bytes], StoreError] = lambda status, _: error_from_status(status),
+        client: socket.socket | None = None,
+    ) -> bytes:
+        """Send `body` and return the bytes of a successful answer. `path` and the types are the store's own text; `left` and
+        `client` as of `Node.exchange`.
+
+        Raises IndexUnavailable or IndexRejected when it certainly had no effect, IndexOutcomeUnknown when nobody knows,
+        WrongIndex when something else answered, ClientGone, AnswerTooLarge. `refused` turns an answer other than success
+        into another error.
+        """
+        fields = f"Accept: {accept}\r\nContent-Type: {media_type}\r\n"
+        if opaque_id is not None:
+            fields += f"X-Opaque-Id: {opaque_id}\r\n"
+        node: Any = self._pool.get()
+        try:
+            answer = node.exchange(method, path, fields, body, left, client)
+        except NotSent as error:
+            self._pool.mark_dead(node)
+            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+                raise IndexUnavailable(NOT_TRUSTED) from error
+            raise IndexUnavailable() from error
+        except (OSError, httptools.HttpParserError) as error:
+            self._pool.mark_dead(node)
+            raise IndexOutcomeUnknown() from error
+        self._pool.mark_live(node)
+        if not 200 <= answer.status < 300:
+            raise refused(answer.status, answer.content)
+        if answer.fields.get(b"x-elastic-product") != b"Elasticsearch":
+            raise WrongIndex(NOT_ELASTICSEARCH)
+        content: bytes = answer.content
+        return content
+
+    def close(self) -> None:
+        for each in self._pool.all():
+            each.close()
+
+
 def _await(connection: socket.socket, client: socket.socket, left: Callable[[], float]) -> None:
     """Wait until there is something to read. Raises ClientGone when `client` ends before, and TimeoutError."""
     if isinstance(connection, ssl.SSLSocket) and connection.pending():
@@ -267,10 +355,28 @@ def _dropped(connection: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
-def _authorization(settings: Settings) -> str:
+def _authority(config: NodeConfig) -> str:
+    """As in a URL: an IPv6 address stands in brackets."""
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    return f"{host}:{config.port}"
+
+
+def node_config(settings: Settings) -> NodeConfig:
+    """The node that the settings name, with the credentials for it."""
+    parts = urlsplit(settings.elasticsearch_url)
+    headers = {}
     if settings.elasticsearch_api_key:
-        return f"Authorization: ApiKey {settings.elasticsearch_api_key}\r\n"
-    if settings.elasticsearch_username and settings.elasticsearch_password:
+        headers["authorization"] = f"ApiKey {settings.elasticsearch_api_key}"
+    elif settings.elasticsearch_username and settings.elasticsearch_password:
         pair = f"{settings.elasticsearch_username}:{settings.elasticsearch_password}".encode()
-        return f"Authorization: Basic {base64.b64encode(pair).decode()}\r\n"
-    return ""
+        headers["authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+    return NodeConfig(
+        scheme=parts.scheme,
+        host=parts.hostname or "",
+        port=parts.port or (443 if parts.scheme == "https" else 80),
+        path_prefix=parts.path,
+        headers=headers,
+        connections_per_node=settings.elasticsearch_connections,
+        ca_certs=None if settings.elasticsearch_ca_certs is None else str(settings.elasticsearch_ca_certs),
+        _extras={_MOST_BYTES: settings.max_answer_size},
+    )

@@ -17,23 +17,26 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import urllib3
 from elastic_transport import ConnectionError as NodeConnectionError
 from elastic_transport import (
     ConnectionTimeout,
-    HttpHeaders,
     SerializationError,
     TransportError,
-    Urllib3HttpNode,
 )
-from elastic_transport.client_utils import DEFAULT, DefaultType
 from elasticsearch import ApiError, Elasticsearch, ElasticsearchWarning, UnsupportedProductError
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from app.errors import IndexOutcomeUnknown, IndexUnavailable, StoreError, WrongIndex
 from app.index import refusals
 from app.index.admission import Gate, time_left
-from app.index.calls import NOT_ELASTICSEARCH, NOT_TRUSTED, Calls, error_from_status
+from app.index.calls import (
+    NOT_ELASTICSEARCH,
+    NOT_TRUSTED,
+    Calls,
+    Node,
+    NotSent,
+    error_from_status,
+    node_config,
+)
 from app.settings import Settings
 from app.telemetry.observation import request_id
 
@@ -41,26 +44,9 @@ log = logging.getLogger(__name__)
 
 OLDEST_MAJOR = 8
 
-_FOREVER = 86_400.0
 #: Of a search that nobody waits for any more, in seconds: between two looks whether it has ended; until one that can't be
 #: seen counts as ended; and until any counts as ended.
 LOOK, UNKNOWN, LONGEST = 0.25, 30.0, 600.0
-
-
-class _BoundedNode(Urllib3HttpNode):
-    """A node whose every call ends within the time that the gate left it, connecting included."""
-
-    def perform_request(
-        self,
-        method: str,
-        target: str,
-        body: bytes | None = None,
-        headers: HttpHeaders | None = None,
-        request_timeout: DefaultType | float | None = DEFAULT,
-    ) -> Any:
-        asked = request_timeout if isinstance(request_timeout, int | float) else self.config.request_timeout
-        limit: Any = urllib3.Timeout(total=min(asked or _FOREVER, time_left(asked or _FOREVER)))
-        return super().perform_request(method, target, body, headers, request_timeout=limit)
 
 
 @contextlib.contextmanager
@@ -72,8 +58,7 @@ def index_errors() -> Iterator[None]:
         if _not_trusted(error):
             raise IndexUnavailable(NOT_TRUSTED) from error
         # The client keeps the errors of earlier attempts in `errors`, and the error of a single attempt as the cause.
-        causes = (*error.errors, error.__cause__)
-        never_sent = any(isinstance(cause, NewConnectionError | ConnectTimeoutError) for cause in causes)
+        never_sent = any(isinstance(cause, NotSent) for cause in (*error.errors, error.__cause__))
         raise (IndexUnavailable() if never_sent else IndexOutcomeUnknown()) from error
     except SerializationError as error:
         # An answer came, so it was asked; but the answer is cut off or not JSON.
@@ -139,21 +124,14 @@ class Connection:
         # Deprecation headers are for readers of Elasticsearch's own log, not for every request here.
         warnings.simplefilter("ignore", ElasticsearchWarning)
         options: dict[str, Any] = {
-            "node_class": _BoundedNode,
+            "node_class": Node,
             "request_timeout": settings.elasticsearch_timeout,
-            "connections_per_node": settings.elasticsearch_connections,
             # A repeated write is the store's decision, never the client's.
             "max_retries": 0,
             "retry_on_timeout": False,
         }
-        if settings.elasticsearch_api_key:
-            options["api_key"] = settings.elasticsearch_api_key
-        elif settings.elasticsearch_username and settings.elasticsearch_password:
-            options["basic_auth"] = (settings.elasticsearch_username, settings.elasticsearch_password)
-        if settings.elasticsearch_ca_certs:
-            options["ca_certs"] = str(settings.elasticsearch_ca_certs)
-        self._decoded = Elasticsearch(settings.elasticsearch_url, **options)
-        self._calls = Calls(settings)
+        self._decoded = Elasticsearch([node_config(settings)], **options)
+        self._calls = Calls(self._decoded.transport.node_pool)
         self._seconds = settings.elasticsearch_timeout
         self._major: int | None = None
 
@@ -283,4 +261,3 @@ class Connection:
 
     def close(self) -> None:
         self._decoded.close()
-        self._calls.close()

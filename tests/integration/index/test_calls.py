@@ -13,6 +13,7 @@ from app.errors import ClientGone, IndexOutcomeUnknown
 from app.index.calls import Calls, _dropped
 from app.settings import Settings
 from tests.support.breaking import Fault, Proxy
+from tests.support.calls import calls_to, idle
 from tests.support.descriptors import of_others, sockets
 
 
@@ -24,7 +25,7 @@ def proxy(elasticsearch_url: str) -> Iterator[Proxy]:
 
 @pytest.fixture
 def calls(proxy: Proxy) -> Iterator[Calls]:
-    made = Calls(Settings(elasticsearch_url=proxy.url))
+    made = calls_to(Settings(elasticsearch_url=proxy.url))
     yield made
     made.close()
 
@@ -71,36 +72,36 @@ def test_a_failed_call_takes_the_dead_connections_along(calls: Calls, proxy: Pro
             time.sleep(0.01)
         proxy.fault.hold_until.set()
         assert [answer.result() for answer in answers] == [answers[0].result()] * 4
-    assert len(calls._idle) == 4
+    assert len(idle(calls)) == 4
     # All but the one that is used next.
-    dying = list(calls._idle[:-1])
+    dying = list(idle(calls)[:-1])
     proxy.reset({connection.getsockname() for connection in dying})
     while not all(map(_dropped, dying)):
         time.sleep(0.01)
     proxy.fault = Fault(reset_request=True)
     with pytest.raises(IndexOutcomeUnknown):
         ask(calls)
-    assert calls._idle == []
+    assert idle(calls) == []
     await_descriptors(before, proxy)
 
 
 def test_connections_that_live_are_kept(calls: Calls, proxy: Proxy) -> None:
     """A call that fails by itself leaves the others their connections."""
     ask(calls)
-    (alive,) = calls._idle
-    calls._idle.clear()
+    (alive,) = idle(calls)
+    idle(calls).clear()
     proxy.fault = Fault(hold_until=threading.Event())
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(ask, calls)
         while proxy.fault.hit < 1:
             time.sleep(0.01)
-        calls._idle.append(alive)
+        idle(calls).append(alive)
         assert proxy.fault.hold_until is not None
         proxy.fault.reset_after = True
         proxy.fault.hold_until.set()
         with pytest.raises(IndexOutcomeUnknown):
             answer.result()
-    assert calls._idle == [alive]
+    assert idle(calls) == [alive]
 
 
 def test_who_leaves_takes_the_call_along(calls: Calls, proxy: Proxy) -> None:

@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 from app.errors import IndexUnavailable
-from app.index.calls import Calls
 from app.settings import Settings
 from tests.integration.commands.doors import door, lines
 from tests.support.app import Server, running_server
+from tests.support.calls import calls_to
 from tests.support.ports import reserved_port
 from tests.support.proxy import serving
 
@@ -225,7 +225,7 @@ def test_nothing_is_sent_to_whom_the_certificate_is_not_of(fault: str, secured: 
     start, when it was the client that looked."""
     by_name = secured.url.replace("127.0.0.1", "localhost")
     url, ca = {"another CA": (secured.url, secured.another_ca), "another name": (by_name, secured.ca)}[fault]
-    with contextlib.closing(Calls(Settings(elasticsearch_url=url, elasticsearch_ca_certs=ca))) as calls:
+    with contextlib.closing(calls_to(Settings(elasticsearch_url=url, elasticsearch_ca_certs=ca))) as calls:
         for _ in range(2):
             with pytest.raises(IndexUnavailable, match=NOT_TRUSTED):
                 calls.ask("/_search", b"{}", "application/json", "application/json", None, lambda: 20.0)

@@ -13,7 +13,9 @@ import pytest
 
 from app.errors import AnswerTooLarge, IndexOutcomeUnknown, IndexUnavailable, WrongIndex
 from app.index.calls import MAX_HEAD, Calls
+from app.index.connection import Connection, index_errors
 from app.settings import Settings
+from tests.support.calls import calls_to
 
 HEAD = b"HTTP/1.1 200 OK\r\nX-elastic-product: Elasticsearch\r\n"
 WHOLE = HEAD + b"content-length: 2\r\n\r\n{}"
@@ -57,7 +59,7 @@ def node() -> Iterator[Node]:
 @pytest.fixture
 def calls(node: Node, tmp_path: Path) -> Iterator[Calls]:
     url = f"http://127.0.0.1:{node.listener.getsockname()[1]}"
-    made = Calls(dataclasses.replace(Settings(data=tmp_path), elasticsearch_url=url))
+    made = calls_to(dataclasses.replace(Settings(data=tmp_path), elasticsearch_url=url))
     yield made
     made.close()
 
@@ -138,7 +140,7 @@ def test_a_node_that_falls_silent(node: Node, calls: Calls) -> None:
 def test_a_node_that_takes_nothing(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        made = Calls(dataclasses.replace(Settings(data=tmp_path), elasticsearch_url=url))
+        made = calls_to(dataclasses.replace(Settings(data=tmp_path), elasticsearch_url=url))
         with pytest.raises(IndexOutcomeUnknown):
             made.ask("/", bytes(64 << 20), "application/json", "application/json", None, lambda: 0.2)
         made.close()
@@ -148,7 +150,7 @@ def test_a_node_that_takes_nothing(tmp_path: Path) -> None:
 def test_an_answer_of_too_many_bytes_is_not_read_to_its_end(node: Node, tmp_path: Path, length: str) -> None:
     url = f"http://127.0.0.1:{node.listener.getsockname()[1]}"
     most = 1 << 20
-    calls = Calls(dataclasses.replace(Settings(data=tmp_path), elasticsearch_url=url, max_answer_size=most))
+    calls = calls_to(dataclasses.replace(Settings(data=tmp_path), elasticsearch_url=url, max_answer_size=most))
     piece = b"%X\r\n%b\r\n" % (1 << 16, bytes(1 << 16))
     node.answers = [[HEAD + length.encode() + b"\r\n\r\n", *[piece] * 10_000, None]]
     with pytest.raises(AnswerTooLarge, match="1048576"):
@@ -158,3 +160,43 @@ def test_an_answer_of_too_many_bytes_is_not_read_to_its_end(node: Node, tmp_path
     node.answers = [[HEAD + b"content-length: %d\r\n\r\n" % most + body]]
     assert ask(calls) == body
     calls.close()
+
+
+@pytest.fixture
+def client(node: Node, tmp_path: Path) -> Iterator[Connection]:
+    """Elastic's client and the calls without it, over one pool."""
+    url = f"http://127.0.0.1:{node.listener.getsockname()[1]}"
+    made = Connection(dataclasses.replace(Settings(data=tmp_path), elasticsearch_url=url))
+    yield made
+    made.close()
+
+
+def test_the_client_and_the_calls_without_it_share_connections(node: Node, client: Connection) -> None:
+    told = HEAD + b"content-type: application/json\r\ncontent-length: 11\r\n\r\n" + b'{"count":3}'
+    # That to HEAD says the length of a body that does not come.
+    node.answers = [[told.partition(b"{")[0]], [told], [WHOLE], [told]]
+    assert client.client.indices.exists(index="any").body is True
+    assert client.client.count(index="any")["count"] == 3
+    assert client.undecoded("/_search", {}) == b"{}"
+    assert client.client.count(index="any")["count"] == 3
+    assert node.connections == 1
+
+
+def test_what_the_client_raises_says_whether_it_was_asked(node: Node, client: Connection, tmp_path: Path) -> None:
+    node.answers = [[HEAD, None], [b"no HTTP", None]]
+    for _ in range(2):
+        with pytest.raises(IndexOutcomeUnknown), index_errors():
+            client.client.info()
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    nobody = Connection(Settings(data=tmp_path, elasticsearch_url=url))
+    with pytest.raises(IndexUnavailable) as raised, index_errors():
+        nobody.client.info()
+    assert not isinstance(raised.value, IndexOutcomeUnknown)
+    nobody.close()
+
+
+def test_no_header_has_a_line_end_in_it(node: Node, client: Connection) -> None:
+    with pytest.raises(ValueError, match="line end"):
+        client.client.options(opaque_id="a\r\nX-Other: b").info()
+    assert node.connections == 0
