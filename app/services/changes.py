@@ -18,6 +18,8 @@ from app.storage.contract import Storage
 
 
 class Changes:
+    """The change of records that are there."""
+
     def __init__(
         self,
         storage: Storage,
@@ -68,6 +70,7 @@ class Changes:
         return self._steps.told(replace(attachment, media_type=media_type, updated=moment))
 
     def finish(self, entry: JournalEntry) -> None:
+        """Bring the documents and the queue up to the records that the entry names. Errors as in `retype`."""
         found = [self._records.attachment(attachment_id) for attachment_id in entry.ids]
         attachments = [each for each in found if each is not None]
         self._index.put_documents(document_of(self._storage, each) for each in attachments)

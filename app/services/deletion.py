@@ -15,6 +15,8 @@ from app.telemetry import measures
 
 
 class Deletion:
+    """The removal of attachments."""
+
     def __init__(self, storage: Storage, index: AttachmentIndex, journal: Journal, records: Records) -> None:
         self._storage, self._index, self._journal, self._records = storage, index, journal, records
 
@@ -38,6 +40,7 @@ class Deletion:
         return attachment
 
     def finish(self, entry: JournalEntry, seconds: float | None = None) -> None:
+        """Remove what the entry names. `seconds`: wait no longer than that for Elasticsearch. Errors as in `delete`."""
         self._index.remove(entry.ids, seconds=seconds)
         for attachment_id in entry.ids:
             self._storage.remove(attachment_id)

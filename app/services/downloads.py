@@ -28,6 +28,8 @@ class Opened:
 
 
 class Downloads:
+    """Attachments, their texts and their thumbnails, opened to be sent."""
+
     def __init__(self, storage: Storage, queue: Queue, records: Records) -> None:
         self._storage, self._queue, self._records = storage, queue, records
 

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 
 class Settling:
+    """The end of what was interrupted."""
+
     def __init__(
         self,
         storage: Storage,

@@ -1,5 +1,5 @@
-"""What is to be done with an attachment after its upload, and how far that is: its text taken out, its thumbnails drawn, the
-text in its pictures recognized. app/services/extracting.py does it."""
+"""What is left to do with an attachment after its upload, and how far that is: taking its text out, drawing its thumbnails,
+recognizing the text in its pictures. app/services/extracting.py does it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,11 @@ ThumbnailState = Literal["pending", "completed", "none"]
 
 
 class Steps:
-    """`extracts`: whether this store takes text out of new files; `recognition`: whether out of images too; `draws`: whether
-    it draws thumbnails of them."""
+    """The steps of one store.
+
+    `extracts`: whether it takes text out of new files; `recognition`: whether out of images too; `draws`: whether it draws
+    thumbnails of them.
+    """
 
     def __init__(self, settings: Settings, storage: Storage, queue: Queue, records: Records) -> None:
         self.extracts = settings.extraction == "on"

@@ -41,6 +41,8 @@ class Draft:
 
 
 class Uploads:
+    """What becomes of files that arrive, until they are attachments."""
+
     def __init__(
         self, storage: Storage, index: AttachmentIndex, journal: Journal, steps: Steps, deletion: Deletion
     ) -> None:
