@@ -1,7 +1,7 @@
 """Typed search parameters to Elasticsearch's query language. Pure.
 
 What the caller asked for is in scoring context, what only narrows it and who they are in filter context: so a search by
-session alone scores as a bare `term` query does, and nobody's documents are found by anybody else.
+session alone scores as a bare `term` query does, and no tenant's documents are found by another.
 """
 
 from __future__ import annotations

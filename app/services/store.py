@@ -5,7 +5,7 @@ The order of effects is in the services of this room and nowhere else: `uploads`
 leaves a journal entry or an entry in the queue, by which index and files are brought together again.
 
 Rejected: the document first (a crash leaves hits that can't be downloaded), a transaction log in Elasticsearch (then
-downloads would need it), and one class for all of it (whoever needed one promise had to read them all).
+downloads would need it), and one class for all of it (anyone who needed one promise had to read them all).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What one body may cost. Constants: each bounds work that nobody's search needs, so nobody has to set them."""
+"""What one body may cost. These are constants: each bounds work that no real search needs, so there is nothing to set."""
 
 #: Query clauses, all of the body's queries together; Elasticsearch itself draws a line at a few thousand.
 MAX_CLAUSES = 256

@@ -202,7 +202,7 @@ def search_by_ids() -> Response:
     query_parameters(request, set())
     settings = services().settings
     ids = id_list(json_object(request, settings.max_json_size), settings.max_ids)
-    # What has not the form of an id is nobody's; Elasticsearch would refuse some of it.
+    # A text that is not in the form of an id names no attachment, and Elasticsearch would refuse some such texts.
     wanted = tuple(each for each in ids if is_id(each))
     return _search(params.SearchParams(ids=wanted, size=len(wanted)))
 

@@ -25,7 +25,7 @@ class Dialect:
     render: Callable[[StoreError], Response]
     #: Whether a browser's sign-in (app.web.page) stands for a token here. Elsewhere its cookie is not looked at.
     cookie: bool = False
-    #: Looked at before authentication; raises what the dialect refuses whoever asks.
+    #: Asked before authentication; raises the refusals that hold for every caller.
     refuse: Callable[[Request], None] | None = None
     #: For the API's description: the JSON schema of `render`, and the OpenAPI security scheme of `credentials`.
     error_schema: Mapping[str, Any] = field(default_factory=dict)
