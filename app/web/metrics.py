@@ -65,7 +65,7 @@ class SharedFolder:
             _remove_abandoned(old)
         for old in home.glob(f"{_MAKING}*"):
             _remove_abandoned(old, older_than=_MAKING_SECONDS)
-        # It is locked before it has its name: a folder that has the name and no lock belongs to no process, however new it is.
+        # It is locked before it has its name: a folder with the name and without a lock belongs to no process, however new.
         made = cls(Path(tempfile.mkdtemp(prefix=_MAKING, dir=home)))
         made.path = made.path.rename(home / made.path.name.replace(_MAKING, _PREFIX, 1))
         return made

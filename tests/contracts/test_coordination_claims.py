@@ -41,7 +41,7 @@ def taken(claims: Claims, name: str) -> Claim:
     return claim
 
 
-@pytest.mark.parametrize("name", [new_xid(), new_uuid()])
+@pytest.mark.parametrize("name", [new_xid(), new_uuid()], ids=["xid", "uuid"])
 def test_the_life_of_a_claim(medium: OnOneMachine, name: str) -> None:
     claims, other = medium.coordination.claims, medium.another().claims
     assert (claims.take(name), claims.read(name), claims.has(name), list(claims.names())) == (None, None, False, [])
