@@ -321,11 +321,11 @@ def decoded(content: bytes) -> Any:
     try:
         found = json.loads(content, object_pairs_hook=_once_each)
     except RecursionError:
-        raise SearchRefused("parsing_exception", "the JSON body is nested too deeply") from None
+        raise SearchRefused("illegal_argument_exception", "the JSON body is nested too deeply") from None
     except ValueError:
         raise SearchRefused("parsing_exception", "the body is not valid JSON") from None
     if is_deeper(found, limits.MAX_DEPTH):
-        raise SearchRefused("parsing_exception", "the JSON body is nested too deeply")
+        raise SearchRefused("illegal_argument_exception", "the JSON body is nested too deeply")
     return found
 
 
