@@ -61,9 +61,9 @@ KNOWN_BAD = (
 
 #: Where the version of each browser library stands: npm's name, the file, the words before the version.
 LIBRARIES: tuple[tuple[str, Callable[[], Path], str], ...] = (
-    ("pdfjs-dist", lambda: ROOT / "app" / "page" / "static" / "pdfjs" / "pdf.min.mjs", r"pdfjsVersion = "),
+    ("pdfjs-dist", lambda: ROOT / "app" / "web" / "page" / "static" / "pdfjs" / "pdf.min.mjs", r"pdfjsVersion = "),
     ("swagger-ui-dist", lambda: _installed("flask_swagger_ui") / "dist" / "swagger-ui.js", r'PACKAGE_VERSION:"'),
-    ("axe-core", lambda: ROOT / "tests" / "browser" / "axe-core" / "axe.min.js", r"/\*! axe v"),
+    ("axe-core", lambda: ROOT / "tests" / "e2e" / "browser" / "axe-core" / "axe.min.js", r"/\*! axe v"),
 )
 
 
