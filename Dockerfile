@@ -8,10 +8,11 @@
 ARG BASE=debian:bookworm-slim@sha256:88200866dfff7ea7f5cbcb6ec7c8a701889efe6fe859fe64d6990e4b07ea4171
 FROM $BASE AS packages
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends python3 python3-venv \
+    && apt-get install --yes --no-install-recommends binutils python3 python3-venv \
     && rm -rf /var/lib/apt/lists/*
 # The locked requirements alone: this layer is built again only when they change. olefile2.py is for Python 2, which nothing
 # loads, and the one file that does not compile. xberg.libs has the libraries once more that lie beside xberg's module, 30 MB.
+# The module of rars has its table of symbols in it, 29 MB, which only a debugger reads.
 COPY scripts/requirements/app.txt /tmp/requirements.txt
 RUN python3 -m venv --without-pip /srv/venv \
     && python3 -m venv /tmp/pip \
@@ -20,6 +21,7 @@ RUN python3 -m venv --without-pip /srv/venv \
     && find /srv/venv -name tests -path '*/site-packages/*' -type d -prune -exec rm -rf {} + \
     && find /srv/venv -name olefile2.py -delete \
     && rm -rf /srv/venv/lib/python3*/site-packages/xberg.libs \
+    && strip --strip-unneeded /srv/venv/lib/python3*/site-packages/rars/*.so \
     && /srv/venv/bin/python -m compileall -q -j 0 /srv/venv
 
 FROM $BASE
