@@ -12,14 +12,12 @@ from pathlib import Path
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from app.coordination.local import Local
-from app.coordination.local.data_folder import is_store, node_url, open_data_folder, reaching
+from app.coordination.local.data_folder import is_store, node_url, reaching
 from app.errors import StoreError, WrongStore
 from app.index import mappings
 from app.index.generations import Generations
 from app.services.store import Store
 from app.settings import Settings
-from app.storage.filesystem import Filesystem
 
 # Exit codes are an interface: docs/commands.md. argparse itself exits with USAGE.
 CLEAN, FINDINGS, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -51,14 +49,10 @@ def settings_of(arguments: argparse.Namespace, url: str | None = None) -> Settin
     return settings
 
 
-def open_store(settings: Settings) -> tuple[Store, Generations]:
-    """The store and the generations of its index. Raises WrongStore, StorageFailed, StorageFull."""
-    store_id = open_data_folder(settings.data)
-    storage = Filesystem(settings.data, reserve=settings.disk_reserve)
-    coordination = Local(settings.data)
-    store = Store(settings, storage, coordination, store_id)
+def generations_of(store: Store, settings: Settings) -> Generations:
+    """The generations of the store's index."""
     definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
-    return store, Generations(store.index.connection, settings.index, definition, store_id)
+    return Generations(store.index.connection, settings.index, definition, store.id)
 
 
 def confirmed(word: str, yes: bool) -> bool:

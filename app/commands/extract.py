@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 
-from app.commands.common import CLEAN, FINDINGS, add_data, open_store, settings_of
+from app.commands.common import CLEAN, FINDINGS, add_data, settings_of
 from app.errors import NotFound
 from app.extraction.record import Extraction
 from app.ids import is_id
+from app.opening import open_store
 from app.services.extracting import Extractor
 from app.services.store import Store
 
@@ -77,7 +78,7 @@ def extract(arguments: argparse.Namespace) -> int:
         print("ids exclude --all, --failed, --missing, --outdated and --thumbnails", file=sys.stderr)
         return 2
     settings = settings_of(arguments)
-    store, _ = open_store(settings)
+    store = open_store(settings)
     with closing(store.index):
         ids = list(_chosen(store, arguments))
         for each in ids:

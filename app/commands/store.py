@@ -17,10 +17,11 @@ from app.commands.common import (
     Bar,
     add_data,
     confirmed,
-    open_store,
+    generations_of,
     run,
     settings_of,
 )
+from app.opening import open_store
 from app.storage.contract import PARTITIONS, Artefact, name_of
 from app.upkeep.rebuild import Rebuild
 from app.upkeep.repair import ACTIONS, Repair
@@ -51,7 +52,8 @@ def _show(finding: Finding, as_json: bool) -> None:
 def verify(arguments: argparse.Namespace) -> int:
     """Check, show, and repair when told to; the exit code."""
     settings = settings_of(arguments)
-    store, generations = open_store(settings)
+    store = open_store(settings)
+    generations = generations_of(store, settings)
     checker = Checker(
         store.storage,
         store.coordination,
@@ -93,7 +95,8 @@ def _told(findings: list[Finding], arguments: argparse.Namespace) -> bool:
 def rebuild(arguments: argparse.Namespace) -> int:
     """Rebuild the index; the exit code."""
     settings = settings_of(arguments)
-    store, generations = open_store(settings)
+    store = open_store(settings)
+    generations = generations_of(store, settings)
     with store.coordination.maintenance(), closing(store.index), closing(Bar()) as bar:
         store.index.connection.major()
         work = Rebuild(store.storage, generations, store.coordination.change_lock)

@@ -9,7 +9,8 @@ from contextlib import closing
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from app.commands.common import CLEAN, FINDINGS, Bar, add_data, open_store, settings_of
+from app.commands.common import CLEAN, FINDINGS, Bar, add_data, settings_of
+from app.opening import open_store
 from app.upkeep.types import BATCH, Difference, Types
 
 
@@ -26,7 +27,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def types(arguments: argparse.Namespace) -> int:
     """Look through the store, show, and change when told to; the exit code."""
-    store, _ = open_store(settings_of(arguments))
+    store = open_store(settings_of(arguments))
     work = Types(store, arguments.tenant)
     wrong = changed = 0
     batch: list[Difference] = []

@@ -7,17 +7,13 @@ import sys
 from typing import Any, NoReturn
 
 from app import confined
-from app.coordination.local import Local
-from app.coordination.local.data_folder import open_data_folder
 from app.errors import IndexUnavailable, InvalidSetting, StoreError, WrongIndex
-from app.extraction.queue import Queue
+from app.opening import open_store
 from app.server import descriptors
 from app.server.exposure import sentences
 from app.services.chats import Chats
 from app.services.extracting import Extractor
-from app.services.store import Store
 from app.settings import Settings
-from app.storage.filesystem import Filesystem
 from app.telemetry import logs, measures
 from app.upkeep.reconciler import Reconciler
 from app.web import metrics
@@ -89,17 +85,15 @@ def on_starting(server: Any) -> None:
             server.log.warning("processes that read strangers' files: %s", sentence)
         if (short := descriptors.raise_limit(_in_force).sentence) is not None:
             server.log.warning(short)
-        store_id = open_data_folder(_in_force.data)
-        coordination = Local(_in_force.data)
-        storage = Filesystem(_in_force.data, reserve=_in_force.disk_reserve)
-        index = Store(_in_force, storage, coordination, store_id).index
+        store = open_store(_in_force)
+        index = store.index
         if _in_force.extraction == "off":
             # What comes in from now on is in no queue.
-            Queue(coordination.claims).forget_scan()
+            store.queue.forget_scan()
         try:
             index.prepare()
             # Made only when there is a chat, but never somebody else's.
-            Chats(_in_force, store_id, index.connection, coordination.change_lock).check()
+            Chats(_in_force, store.id, index.connection, store.coordination.change_lock).check()
         except WrongIndex:
             raise
         except IndexUnavailable as error:

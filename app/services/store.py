@@ -29,6 +29,7 @@ class Store:
 
     def __init__(self, settings: Settings, storage: Storage, coordination: Coordination, store_id: str) -> None:
         """`store_id`: whose index it is, as `open_data_folder` tells. Elasticsearch is not asked yet."""
+        self.id = store_id
         self.storage = storage
         self.coordination = coordination
         self.journal = coordination.journal

@@ -98,7 +98,7 @@ class Uploads:
             except IndexOutcomeUnknown:
                 raise
             except IndexIncomplete:
-                self._withdraw(entry, attachments)
+                self._withdraw(entry)
                 raise
             except StoreError:
                 self._undo(entry)
@@ -119,7 +119,7 @@ class Uploads:
         else:
             entry.settled()
 
-    def _withdraw(self, entry: JournalEntry, attachments: list[Attachment]) -> None:
+    def _withdraw(self, entry: JournalEntry) -> None:
         """Take back an upload of which the index knows some: from here on it is a delete."""
         try:
             withdrawal = self._journal.begin("delete", entry.ids, durable=True)

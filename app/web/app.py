@@ -16,20 +16,17 @@ from app import processing
 from app.auth.attempts import Attempts
 from app.auth.sign_ins import SignIns
 from app.auth.tokens import Token, Tokens
-from app.coordination.local import Local
-from app.coordination.local.data_folder import open_data_folder
 from app.errors import NotFound, StoreError
 from app.git_watch.places import Places
 from app.git_watch.watchers import Watchers
+from app.opening import open_store
 from app.processing import Processing
 from app.server import descriptors, security
 from app.server.request import COLLECTED_SIZE
 from app.services.chats import Chats
 from app.services.points_in_time import PointsInTime
 from app.services.searching import Searching
-from app.services.store import Store
 from app.settings import Settings
-from app.storage.filesystem import Filesystem
 from app.telemetry import measures
 from app.web import health, metrics
 from app.web.access import PUBLIC, authorize, check_all_marked, required_scope, tenant
@@ -78,13 +75,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     Raises InvalidSetting, WrongStore, StorageFailed or StorageFull. Elasticsearch is not asked yet.
     """
     settings = settings or Settings.from_environ(os.environ)
-    store_id = open_data_folder(settings.data)
-    coordination = Local(settings.data)
-    storage = Filesystem(settings.data, reserve=settings.disk_reserve)
-    store = Store(settings, storage, coordination, store_id)
-    chats = Chats(settings, store_id, store.index.connection, coordination.change_lock)
+    store = open_store(settings)
+    coordination = store.coordination
+    chats = Chats(settings, store.id, store.index.connection, coordination.change_lock)
     tokens = Tokens(coordination.tokens, settings.api_token)
-    sign_ins = SignIns(coordination.sign_ins, store_id, tokens, settings.sign_in_lifetime)
+    sign_ins = SignIns(coordination.sign_ins, store.id, tokens, settings.sign_in_lifetime)
     points = PointsInTime(coordination.points_in_time, settings.max_points_in_time)
     attempts = Attempts(coordination.sign_in_attempts(settings.sign_in_failures))
     places = Places(descriptors.in_force(settings).websockets, settings.max_tenant_websockets)
