@@ -14,12 +14,10 @@ from pathlib import Path
 
 from app.auth.tokens import Tokens
 from app.coordination.local import Local
-from app.coordination.local.data_folder import open_data_folder
 from app.ids import new_uuid, new_xid
-from app.services.store import Store
+from app.opening import open_store
 from app.services.uploads import Draft
 from app.settings import Settings
-from app.storage.filesystem import Filesystem
 from tests.support.app import delete_index, unique_index
 
 
@@ -27,8 +25,7 @@ def main(folder: Path) -> None:
     settings = Settings(
         data=folder, index=unique_index(), elasticsearch_url=os.environ["ELASTICSEARCH_URL"], disk_reserve=0
     )
-    store_id = open_data_folder(folder)
-    store = Store(settings, Filesystem(settings.data), Local(folder), store_id)
+    store = open_store(settings)
 
     def draft(id: str, name: str, content: bytes, tenant: str, dialect: str, **more: object) -> Draft:
         return Draft(id, name, store.uploads.stage([content], 1 << 20), tenant, "owner", dialect, **more)  # type: ignore[arg-type]

@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from app.coordination.local import Local
-from app.coordination.local.data_folder import open_data_folder, reaching
+from app.coordination.local.data_folder import reaching
 from app.embedded_node import EmbeddedNode
 from app.extraction import lanes
 from app.ids import new_uuid, new_xid
@@ -24,12 +23,11 @@ from app.index import generations
 from app.index.connection import Connection
 from app.index.documents import Write
 from app.model.attachment import Attachment
+from app.opening import open_store
 from app.services import extracting
 from app.services.extracting import Extractor
-from app.services.store import Store
 from app.services.uploads import Draft
 from app.settings import Settings
-from app.storage.filesystem import Filesystem
 from tests.faults.conftest import await_settled, undecided
 from tests.support.app import Server, running_server, unique_index
 
@@ -86,8 +84,7 @@ def test_a_text_that_is_never_taken(node: EmbeddedNode, tmp_path: Path, monkeypa
     """It is tried again later, so many times, and the others are not kept waiting; found by its name it is all the while."""
     environment = {"DATA": str(tmp_path / "data"), "INDEX": unique_index(), "DISK_RESERVE": "0"}
     settings = Settings.from_environ(reaching(node.url, environment))
-    store_id = open_data_folder(settings.data)
-    store = Store(settings, Filesystem(settings.data), Local(settings.data), store_id)
+    store = open_store(settings)
     worker = Extractor(store, settings)
 
     def uploaded(content: bytes) -> Attachment:

@@ -17,8 +17,6 @@ from typing import Any
 import pytest
 import requests
 
-from app.coordination.local import Local
-from app.coordination.local.data_folder import open_data_folder
 from app.errors import IndexRejected, IndexUnavailable
 from app.extraction import lanes, reading
 from app.extraction.record import Extraction
@@ -27,6 +25,7 @@ from app.index.attachments import LARGE
 from app.index.documents import Write
 from app.index.source import source_of
 from app.model.attachment import Attachment, now
+from app.opening import open_store
 from app.services import outcomes
 from app.services.extracting import Extractor
 from app.services.indexing import document_of
@@ -34,7 +33,6 @@ from app.services.store import Store
 from app.services.uploads import Draft
 from app.settings import Settings
 from app.storage.contract import Artefact
-from app.storage.filesystem import Filesystem
 from tests.integration.extraction.documents import picture
 from tests.support.app import delete_index, unique_index
 from tests.support.artefacts import data_of, path_of
@@ -50,8 +48,7 @@ def store(tmp_path: Path, elasticsearch_url: str) -> Iterator[Store]:
         elasticsearch_timeout=30.0,
         disk_reserve=0,
     )
-    store_id = open_data_folder(settings.data)
-    store = Store(settings, Filesystem(settings.data), Local(settings.data), store_id)
+    store = open_store(settings)
     with contextlib.closing(store.index):
         yield store
     delete_index(elasticsearch_url, settings.index)
@@ -385,8 +382,7 @@ def proxied(tmp_path: Path, elasticsearch_url: str) -> Iterator[tuple[Store, Pro
             elasticsearch_timeout=LIMIT,
             disk_reserve=0,
         )
-        store_id = open_data_folder(settings.data)
-        store = Store(settings, Filesystem(settings.data), Local(settings.data), store_id)
+        store = open_store(settings)
         with contextlib.closing(store.index):
             yield store, proxy
         delete_index(elasticsearch_url, settings.index)

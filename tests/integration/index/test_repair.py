@@ -10,17 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from app.coordination.local import Local
-from app.coordination.local.data_folder import open_data_folder
+from app.commands.common import generations_of
 from app.errors import NotFound
 from app.ids import new_xid
-from app.index import mappings
-from app.index.generations import Generations
+from app.opening import open_store
 from app.services.store import Store
 from app.services.uploads import Draft
 from app.settings import Settings
 from app.storage.contract import Artefact
-from app.storage.filesystem import Filesystem
 from app.upkeep.repair import Repair
 from app.upkeep.verify import Checker, Finding
 from tests.support.app import delete_index, unique_index
@@ -39,10 +36,8 @@ def opened(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> 
         elasticsearch_timeout=30.0,
         disk_reserve=0,
     )
-    store_id = open_data_folder(settings.data)
-    store = Store(settings, Filesystem(settings.data), Local(settings.data), store_id)
-    definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
-    generations = Generations(store.index.connection, settings.index, definition, store_id)
+    store = open_store(settings)
+    generations = generations_of(store, settings)
     store.index.prepare()
     yield store, Checker(store.storage, store.coordination, store.queue, generations, grace=GRACE)
     store.index.close()

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from app.coordination.local import Local
-from app.coordination.local.data_folder import open_data_folder
 from app.errors import IndexUnavailable, NotFound, StorageFailed
 from app.files import sync_folder
 from app.ids import new_xid
+from app.opening import open_store
 from app.services.store import Store
 from app.services.uploads import Draft
 from app.settings import Settings
@@ -30,8 +30,7 @@ def store(tmp_path: Path, elasticsearch_url: str) -> Iterator[Store]:
         elasticsearch_timeout=30.0,
         disk_reserve=0,
     )
-    store_id = open_data_folder(settings.data)
-    store = Store(settings, Filesystem(settings.data), Local(settings.data), store_id)
+    store = open_store(settings)
     yield store
     store.index.close()
     delete_index(elasticsearch_url, settings.index)
