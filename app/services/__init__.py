@@ -1,3 +1,4 @@
-"""What can be done with a store: the order of effects, all of it. A service knows storage, index and coordination by their
-contracts; no request, no dialect, no Flask. `store` puts them together; begin with `uploads`.
+"""What can be done with a store, and in which order its effects come. A service knows the contracts of storage, index
+and coordination; it knows no request, no dialect and no Flask. `store` puts the services together; begin reading with
+`uploads`.
 """

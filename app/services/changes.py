@@ -1,5 +1,6 @@
-"""Changes of records. Order of effects: alone for the moment, in which no upload and no delete is under way: journal entry,
-durable -> records, durable -> documents, searchable -> queue entries -> journal entry away."""
+"""Changes of records. Order of effects, while the change lock is held exclusively, so that no upload and no delete is
+under way: journal entry, durable -> records, durable -> documents, searchable -> queue entries -> journal entry
+removed."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from app.storage.contract import Storage
 
 
 class Changes:
-    """The change of records that are there."""
+    """Changes records that exist."""
 
     def __init__(
         self,
@@ -33,11 +34,12 @@ class Changes:
         self._records, self._steps = records, steps
 
     def retype(self, wanted: Mapping[str, str]) -> list[Attachment]:
-        """Give attachments, by their ids, other media types; those that were changed. On return that is durable, the next
-        search says so, and their texts are to be taken out anew. What is gone by now, or about to be, is left out.
+        """Give attachments, by their ids, other media types. Returns those that were changed. On return the change is
+        durable, the next search shows it, and the texts are queued to be extracted again. Attachments that are deleted,
+        or are being deleted, are left out.
 
         Raises StorageFull or StorageFailed, IndexUnavailable, IndexRejected or IndexOutcomeUnknown: then some may be
-        changed, and what is left to do for these is done by `settle`.
+        changed, and `settle` does the rest for these.
         """
         with self._change_lock.exclusive():
             going = self._journal.ids("delete")
@@ -64,7 +66,7 @@ class Changes:
         if attachment is None or attachment.media_type == media_type:
             return None
         known = self._records.extraction(attachment_id)
-        # Later than all that was written of it, whatever the clock says: its time is the document's version.
+        # Later than every earlier time of this record, whatever the clock says: this time is the document's version.
         last = max(attachment.updated, known.at if known is not None else attachment.updated)
         moment = max(now(), last + timedelta(microseconds=1))
         return self._steps.told(replace(attachment, media_type=media_type, updated=moment))

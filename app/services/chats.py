@@ -1,4 +1,4 @@
-"""Chats: which files belong together, under which folder their git changes are, and whether they are archived.
+"""Chats: which files belong together, which folder's git changes they follow, and whether they are archived.
 
 Unlike attachments they have no files of their own: the index is where they live, so a backup needs a snapshot of it.
 Every change names the state it was decided on (`if_seq_no`, `if_primary_term`), so of two at the same time one wins and
@@ -30,15 +30,16 @@ from app.settings import Settings
 Json = dict[str, Any]
 
 _ID, _TENANT, _CREATED, _ARCHIVED = existing("id", "tenant", "created", "archived", table=CHAT_FIELDS)
-#: How often a change is decided anew because another came between; each time somebody else got something done.
+#: How often a change is tried again because another one came in between; each time that other one succeeded.
 _ATTEMPTS = 10
 
 
-#: A page of chats is this part of the largest answer that is read: it is kept while it is sent, several at once.
+#: A page of chats is at most this fraction of the largest answer that is read: pages stay in memory while they are
+#: sent, several at once.
 PAGE_PART = 8
-#: How many times a page is read at once at most, when all chats are as large as they may be.
+#: How many times the size of a page one read may be, when all chats are as large as they may be.
 READ_AHEAD = 2
-#: Bytes of an answer of Elasticsearch that belong to a chat beside the JSON that it was made from, at most.
+#: The most bytes that Elasticsearch's answer has for a chat, beside the JSON that it was made from.
 CHAT_OVERHEAD = 4096
 
 
@@ -50,7 +51,7 @@ class AlreadySo(Conflict):
 
 @dataclass(frozen=True)
 class Page:
-    """Chats, each as it is written, and whether these are all that were asked for or only as many as fit."""
+    """Chats, each as it was written, and whether these are all that were asked for, or only as many as fit."""
 
     chats: list[bytes]
     whole: bool
@@ -70,24 +71,25 @@ class Chats:
         self._preparing = threading.Lock()
         self._seconds = settings.elasticsearch_timeout
         self._page_bytes = settings.max_answer_size // PAGE_PART
-        # In an answer chats are no longer than the JSON that they were made from, but for what stands around each.
+        # In an answer, a chat is no longer than the JSON that it was made from and what stands around it.
         self._batch = max(1, READ_AHEAD * self._page_bytes // (settings.max_json_size + CHAT_OVERHEAD))
         self._page_gate = slow_gate(settings)
 
     def check(self) -> None:
-        """Make sure that their index is this store's, if it is there. Raises as `create`; changes nothing."""
+        """Make sure that the index of the chats, if it exists, is this store's. Raises as `create`; changes nothing."""
         with self._connection.gate.passage(), index_errors():
             found = mappings.current(self._connection.client, self.alias)
         if found is not None:
             mappings.check(found, self._definition, self._store_id)
 
     def blocks(self) -> list[str]:
-        """What keeps Elasticsearch from doing all with their index, as `Connection.blocks` has it. Errors as `create`."""
+        """What blocks Elasticsearch has on their index, as `Connection.blocks` returns it. Errors as `create`."""
         with self._connection.gate.passage(probe=True):
             return self._connection.blocks(self.alias)
 
     def create(self, chat: Chat) -> None:
-        """Keep a new chat; on return every list has it. Raises IndexUnavailable, IndexOutcomeUnknown, WrongIndex."""
+        """Keep a new chat; on return every list contains it. Raises IndexUnavailable, IndexOutcomeUnknown,
+        WrongIndex."""
         with self._changing():
             self._put(chat, op_type="create")
 
@@ -117,10 +119,10 @@ class Chats:
         size: int,
         start: int = 0,
     ) -> Page:
-        """Chats of a tenant as `write` writes them, the newest first: up to `size` of them after the first `start`, fewer
-        when they would take more bytes than a page may have, and one at least, if there is any.
+        """Chats of a tenant as `write` writes them, the newest first: up to `size` of them after the first `start`.
+        There are fewer when they would take more bytes than a page may have, but at least one, if there is any.
 
-        Few pages are made at once, as each may be of large chats. Errors as `create`, and what `write` and
+        Few pages are made at once, because the chats of each may be large. Errors as `create`, and what `write` and
         `processing.spend` raise.
         """
         written: list[bytes] = []
@@ -135,7 +137,7 @@ class Chats:
         return Page(written, whole=True)
 
     def _walk(self, tenant: str, archived: bool, size: int, start: int) -> Iterator[Chat]:
-        """The same, read as many at a time as one answer holds for certain."""
+        """The same, read in batches that certainly fit into one answer."""
         body: Json = {
             "query": {"bool": {"filter": [{"term": {_TENANT: tenant}}, {"term": {_ARCHIVED: archived}}]}},
             "sort": [{_CREATED: "desc"}, {_ID: "desc"}],
@@ -150,7 +152,7 @@ class Chats:
                 try:
                     hits = json.loads(self._connection.undecoded(path, body))["hits"]["hits"]
                 except AnswerTooLarge:
-                    # They were made when larger ones were allowed.
+                    # They were made when larger chats were allowed.
                     if wanted == 1:
                         raise
                     batch = wanted // 2
@@ -163,11 +165,11 @@ class Chats:
             body["from"], body["search_after"] = 0, hits[-1]["sort"]
 
     def set_archived(self, chat_id: str, tenant: str, archived: bool) -> None:
-        """Archive a chat or bring it back; on return every list shows it so. Of two at once, one raises AlreadySo.
+        """Archive a chat or bring it back; on return every list shows that. Of two calls at once, one raises AlreadySo.
 
         Raises AlreadySo, NotFound, and as `create`.
         """
-        # The state that a change names is that of one index: it must not be exchanged in between.
+        # The state that a change names belongs to one index, which must not be exchanged in between.
         with self._changing():
             for _ in range(_ATTEMPTS):
                 if self._set_archived(chat_id, tenant, archived):
@@ -199,7 +201,8 @@ class Chats:
                 except ConflictError:
                     return False
                 except NotFoundError:
-                    # Another generation took its place since. Not again now: a change is under way.
+                    # Another generation has taken its place since. It can't be replaced again now: a change is under
+                    # way.
                     if last:
                         raise
                     self._target = None
@@ -209,13 +212,14 @@ class Chats:
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
-        """A block that changes chats: within it nobody exchanges the index."""
+        """A block that changes chats: nobody exchanges the index within it."""
         with contextlib.closing(self._change_lock.shared()):
             yield
 
     @contextlib.contextmanager
     def _asking(self) -> Iterator[str]:
-        """A block that calls Elasticsearch, behind the gate and on an index that is this store's: where to write to."""
+        """A block that calls Elasticsearch, behind the gate and on an index that is this store's. Yields the name to
+        write to."""
         with self._connection.gate.passage():
             target = self._prepare()
             try:
@@ -224,7 +228,7 @@ class Chats:
             except NotFound:
                 raise
             except StoreError:
-                # It may be the index that is gone, or another one in its place: look again before the next call.
+                # The index may be gone, or another one in its place: look again before the next call.
                 self._target = None
                 raise
 
@@ -232,7 +236,7 @@ class Chats:
         target = self._target
         if target is not None:
             return target
-        # Who prepares waits for Elasticsearch: nobody waits for that beyond their own time.
+        # The thread that prepares waits for Elasticsearch; the others wait for it no longer than their own time limit.
         if not self._preparing.acquire(timeout=time_left(self._seconds)):
             raise IndexUnavailable()
         try:

@@ -1,5 +1,5 @@
-"""Deletes. Order of effects: journal entry, durable -> document out, no search finds it -> record and bytes away, durable ->
-journal entry away -> acknowledged."""
+"""Deletes. Order of effects: journal entry, durable -> document removed, no search finds it -> record and bytes
+removed, durable -> journal entry removed -> acknowledged."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Deletion:
         """Remove an attachment; on return no search finds it and its bytes are gone. Returns what it was.
 
         Raises NotFound; IndexUnavailable or IndexRejected (nothing changed); IndexOutcomeUnknown (decided later);
-        StorageFailed (it is no longer found, and the rest is done later).
+        StorageFailed (no search finds it, and the rest is done later).
         """
         attachment = self._records.find(attachment_id, tenant)
         with contextlib.closing(self._journal.begin("delete", [attachment_id], durable=True)) as entry:
@@ -33,14 +33,15 @@ class Deletion:
             except IndexOutcomeUnknown:
                 raise
             except (IndexUnavailable, IndexRejected, WrongIndex):
-                # Certainly refused, so nothing has changed yet. (A failing disk comes after the index: no way back.)
+                # Elasticsearch certainly refused it, so nothing has changed yet. (When the disk fails, the document is
+                # already gone: then there is no way back.)
                 entry.settled()
                 raise
         measures.deleted()
         return attachment
 
     def finish(self, entry: JournalEntry, seconds: float | None = None) -> None:
-        """Remove what the entry names. `seconds`: wait no longer than that for Elasticsearch. Errors as in `delete`."""
+        """Remove what the entry names. `seconds`: how long to wait for Elasticsearch at most. Errors as in `delete`."""
         self._index.remove(entry.ids, seconds=seconds)
         for attachment_id in entry.ids:
             self._storage.remove(attachment_id)

@@ -1,4 +1,4 @@
-"""Downloads: from the files alone, so that they go on while Elasticsearch is away."""
+"""Downloads: they need the files alone, so they go on while Elasticsearch is unavailable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.storage.held import HeldContent
 
 @dataclass(frozen=True)
 class Opened:
-    """An attachment with its bytes, opened unless nobody wants to read them; the holder closes it."""
+    """An attachment with its bytes, which are open unless the caller does not read them; the holder closes it."""
 
     attachment: Attachment
     content: Content | None
@@ -34,7 +34,7 @@ class Downloads:
         self._storage, self._queue, self._records = storage, queue, records
 
     def open(self, attachment_id: str, tenant: str, *, read: bool = True) -> Opened:
-        """The attachment and its bytes; without `read` it is only made sure that they are there.
+        """The attachment and its bytes; without `read` this only makes sure that the bytes are there.
 
         Raises NotFound, or BytesMissing when the record is there without them.
         """
@@ -52,13 +52,13 @@ class Downloads:
         return opened
 
     def open_text(self, attachment_id: str, tenant: str) -> Opened:
-        """The text that was taken out of the attachment, as a file of its own: a plain text in UTF-8 with the name of the
-        attachment and `.txt`, its digest, and the time when it was taken out. It is the text that its digest says.
+        """The text that was extracted from the attachment, as a file of its own: plain text in UTF-8 with the name of
+        the attachment and `.txt`, its digest, and the time of the extraction. Its digest was checked.
 
         Raises NotFound when there is none (yet), TextDamaged, StorageFailed.
         """
         attachment = self._records.find(attachment_id, tenant)
-        # Asked first: the entry goes only after text and outcome are there, which change one after the other.
+        # Asked first: the entry is removed only once text and outcome are there, which change one after the other.
         changing = self._queue.reads(attachment.id)
         known = self._records.kept(attachment)
         try:
@@ -83,7 +83,7 @@ class Downloads:
 
     def open_thumbnail(self, attachment_id: str, tenant: str, size: int) -> Opened:
         """The thumbnail of this size, as a file of its own: a picture with the name of the attachment and `.webp`, its
-        digest, and the time when it was drawn. It is the one that its digest says.
+        digest, and the time when it was drawn. Its digest was checked.
 
         Raises NotFound when there is none (yet), ThumbnailDamaged, StorageFailed.
         """
@@ -92,7 +92,7 @@ class Downloads:
             found = picture_of(self._storage, attachment.id, size)
         except ValueError as error:
             if self._queue.draws(attachment.id):
-                # It is drawn anew.
+                # It is being drawn again.
                 raise NotFound() from None
             # Either deleted just now, which is no damage, or damaged.
             self._records.find(attachment_id, tenant)

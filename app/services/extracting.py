@@ -1,23 +1,23 @@
-"""What becomes of a document after its upload. Order of effects:
+"""What is done with a document after its upload. Order of effects:
 
-Text: durable -> outcome durable (`<id>.extraction`, from here on nothing is extracted again) -> document with the text,
-searchable -> queue entry removed. Whatever is killed in between, the entry stays and the rest is done later, once. A delete
-that comes meanwhile wins: its removal has a higher version than any document, and an extractor that finds the record gone
-removes the text that it has just written.
+Text: durable -> outcome durable (`<id>.extraction`; after this nothing is extracted again) -> document with the text,
+searchable -> queue entry removed. When a process is killed in between, the entry stays and the rest is done later,
+once. A delete that comes meanwhile wins: its removal has a higher version than any document, and an extractor that
+finds no record removes the text that it has just written.
 
-A picture skips the first stage. A document with pictures inside, or with pages that are pictures, goes on to the last stage
-once the rest of its text can be found. There it is read once more, pictures included; when that fails, the text that it has
-stays, and counts as cut.
+A picture skips the first stage. A document with pictures inside, or with pages that are pictures, goes on to the last
+stage once the rest of its text can be found. In that stage it is read once more, pictures included; when that fails,
+the text that it has stays, and counts as cut.
 
-Thumbnails: drawn -> durable in one step (`<id>.thumbnail`, also when there are none) -> stage done. They are no part of the
-document in the index, and their outcome changes neither the text nor its state. When they can't be drawn because of the
-machine, the entry's other stages go first.
+Thumbnails: drawn -> durable in one step (`<id>.thumbnail`, also when there are none) -> stage done. They are not part
+of the document in the index, and their outcome changes neither the text nor its state. When they can't be drawn because
+of the machine, the entry's other stages come first.
 
 When a document could not be read because of this machine (app/extraction/control.py), the outcome says so and the entry
 stays: it is tried again at growing intervals, and at the next start.
 
-A text that Elasticsearch does not take, although it takes the document without it, is tried again at growing intervals and
-fails in the end; the others go on. One that it refuses for good fails at once.
+When Elasticsearch does not accept a text, although it accepts the document without it, the text is tried again at
+growing intervals and fails in the end; other documents go on. A text that it refuses for good fails at once.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from app.telemetry import measures
 
 log = logging.getLogger(__name__)
 
-#: How often Elasticsearch may refuse a text, or not finish it in time, while it takes the rest of the document.
+#: How often Elasticsearch may refuse a text, or not index it in time, while it accepts the rest of the document.
 REFUSALS = 8
 
 
@@ -53,7 +53,7 @@ class Extractor:
         self._storage, self._index, self._queue = store.storage, store.index, store.queue
         self._records, self._steps, self._change_lock = store.records, store.steps, store.coordination.change_lock
         self._thumbnails = settings.thumbnails
-        # The control reads one of each kind, which takes seconds in all: no text is to wait for that.
+        # The control reads one document of each kind, which takes seconds in all: no text should wait for that.
         first: dict[Stage, Callable[[], None]] = {"text": self._scan, "recognition": self._control}
         self._lanes = Lanes(store.queue, store.coordination, settings, self._one, self._tenant_of, first)
         self._outcomes = Outcomes(settings, store.storage, store.queue, store.records, store.steps, self._lanes.stopped)
@@ -63,11 +63,11 @@ class Extractor:
         self._lanes.start()
 
     def stop(self) -> None:
-        """Stop and wait for the end; a document at hand stays in the queue."""
+        """Stop and wait for the threads to end; a document that is being read stays in the queue."""
         self._lanes.stop()
 
     def work(self) -> int:
-        """Do what can be done of the queue now, in this thread; returns how many were done."""
+        """Do what can be done of the queue now, in this thread. Returns how many entries were done."""
         return self._lanes.work()
 
     def _one(self, entry: QueueEntry, stage: Stage, stopping: Callable[[], bool]) -> bool:
@@ -107,7 +107,7 @@ class Extractor:
             has_text = recognizing and known is not None and known.size > 0
             outcome = self._outcomes.text(entry, attachment, stopping)
             if outcome == "later":
-                # It has no text but in its pictures.
+                # All of its text is in its pictures.
                 with self._change():
                     return not self._overtaken(entry, attachment) and entry.go_on()
             if outcome is None or (has_text and outcome[0].reason == "environment"):
@@ -131,8 +131,8 @@ class Extractor:
             return not self._overtaken(entry, attachment) and self._make_searchable(entry, attachment)
 
     def _overtaken(self, entry: QueueEntry, attachment: Attachment) -> bool:
-        """Whether the record was written anew since, so that its text and thumbnails may differ: then everything has to
-        be done again, which the writer could not note in the entry. Nobody writes it within `_change`."""
+        """Whether the record was written again since, so that its text and thumbnails may differ. Then everything has
+        to be done again, and the writer could not note that in the entry. Nobody writes the record within `_change`."""
         present = self._records.attachment(attachment.id)
         if present is None or present.updated == attachment.updated:
             return False
@@ -141,8 +141,8 @@ class Extractor:
         return True
 
     def _later(self, entry: QueueEntry, extraction: Extraction) -> Extraction:
-        """`extraction` with a time later than that of the one before, whatever the clock says: the time is the document's
-        version."""
+        """`extraction` with a time later than that of the earlier outcome, whatever the clock says: the time is the
+        document's version."""
         before = self._records.extraction(entry.id)
         if before is None or before.at < extraction.at:
             return extraction
@@ -164,7 +164,7 @@ class Extractor:
         return True
 
     def _indexed(self, entry: QueueEntry, attachment: Attachment) -> bool:
-        """Whether the document is in the index: with its text, or without a text that Elasticsearch does not take."""
+        """Whether the document is in the index: with its text, or without a text that Elasticsearch does not accept."""
         document = document_of(self._storage, attachment)
         try:
             self._index.put_documents([document])
@@ -178,10 +178,11 @@ class Extractor:
             refused = error
         bare = {name: value for name, value in document.source.items() if name not in TEXT_FIELDS}
         try:
-            # If this is taken, the text was the reason; otherwise Elasticsearch is, and no text is to blame.
+            # If Elasticsearch accepts this, the text was the reason; otherwise the reason is Elasticsearch and not the
+            # text.
             self._index.put_documents([replace(document, source=bare)])
         except IndexRejected as error:
-            # A delete was faster, which is checked next; or another writer with a later version.
+            # A delete came first, which is checked next; or another writer had a later version.
             log.info("the text of %s is not indexed: %s", entry.id, error)
             return True
         entry.refused += 1

@@ -1,4 +1,5 @@
-"""The document of an attachment in the index, made from its files alone: an upload, a repair and a rebuild agree."""
+"""The document of an attachment in the index. It is made from the files alone, so an upload, a repair and a rebuild
+make the same one."""
 
 from __future__ import annotations
 
@@ -21,26 +22,26 @@ from app.search.inside import MOST_BYTES, Inside
 from app.search.words import content_fields, name_fields
 from app.storage.contract import Artefact, Content, Storage, outcome_in
 
-#: The fields of the text itself. They are no part of the `_source` that Elasticsearch keeps.
+#: The fields of the text itself. They are not part of the `_source` that Elasticsearch keeps.
 TEXT_FIELDS = tuple(each.name for each in FIELDS if each.origin == "text")
-#: What is made of a name and a text again for every version of the mapping, and so is never lost.
+#: Fields that are made from name and text again for every version of the mapping, so they are never lost.
 DERIVED_FIELDS = tuple(each.name for each in FIELDS if each.origin in ("text", "name"))
 
-#: What it costs to look at the outcome of an extraction, for each of its parts.
+#: The cost of looking at the outcome of an extraction, for each of its parts.
 _STEPS_A_PART = 3
 
 log = logging.getLogger(__name__)
 
 
 def extraction_of(storage: Storage, attachment_id: str) -> Extraction | None:
-    """What is known of the attachment's text; None when it was not extracted. Raises ValueError for a damaged file,
+    """What is known of the attachment's text; None when no text was extracted. Raises ValueError for a damaged file,
     StorageFailed."""
     record = storage.outcome(attachment_id)
     return None if record is None else Extraction.from_record(record)
 
 
 def text_of(storage: Storage, attachment_id: str, extraction: Extraction) -> bytes:
-    """The text kept, in UTF-8. Raises ValueError when it is not the one that was extracted, StorageFailed."""
+    """The stored text, in UTF-8. Raises ValueError when it is not the one that was extracted, StorageFailed."""
     content = (storage.read(attachment_id, Artefact.TEXT) if extraction.size else b"") or b""
     if len(content) != extraction.size:
         raise ValueError(f"{len(content)} bytes instead of {extraction.size}")
@@ -50,10 +51,10 @@ def text_of(storage: Storage, attachment_id: str, extraction: Extraction) -> byt
 
 
 def inside_of(storage: Storage, attachment_id: str) -> Inside | None:
-    """The files inside of an attachment; None where its text has none, or was not taken out. Raises ValueError for a
+    """The files inside an attachment; None where its text has none, or was not extracted. Raises ValueError for a
     damaged outcome of the extraction, StorageFailed."""
     outcome = storage.read(attachment_id, Artefact.OUTCOME)
-    # Known before it is decoded: most have none.
+    # Decided before the outcome is decoded: most have no files inside.
     if outcome is None or b'"file"' not in outcome:
         return None
     record = outcome_in(outcome)
@@ -67,7 +68,7 @@ def inside_of(storage: Storage, attachment_id: str) -> Inside | None:
 
 
 def _beginning(storage: Storage, attachment_id: str, size: int) -> bytes:
-    """The beginning of a text of so many bytes; nothing where it is another one by now, or can't be read."""
+    """The beginning of a text of `size` bytes; empty where the text is another one by now, or can't be read."""
     try:
         content = storage.open(attachment_id, Artefact.TEXT)
         if content is None:
@@ -95,7 +96,7 @@ def picture_of(storage: Storage, attachment_id: str, size: int) -> tuple[Thumbna
     content = storage.open(attachment_id, Artefact.THUMBNAIL)
     if content is None:
         return None
-    # From one open file: another may take its place at any time.
+    # Read from one open file: another one may take its place at any time.
     with closing(content):
         known, begin = _thumbnail_in(content)
         for each in known.pictures:
@@ -106,8 +107,8 @@ def picture_of(storage: Storage, attachment_id: str, size: int) -> tuple[Thumbna
 
 
 def check_thumbnail(storage: Storage, attachment_id: str, read_data: bool) -> None:
-    """Raises ValueError when the thumbnails kept are not those that were drawn, their digests with `read_data` alone;
-    StorageFailed."""
+    """Raises ValueError when the stored thumbnails are not those that were drawn, StorageFailed. Digests are compared
+    only with `read_data`."""
     content = storage.open(attachment_id, Artefact.THUMBNAIL)
     if content is None:
         return
@@ -122,7 +123,7 @@ def check_thumbnail(storage: Storage, attachment_id: str, read_data: bool) -> No
 
 
 def _thumbnail_in(content: Content) -> tuple[Thumbnail, int]:
-    """What the artefact says, and where the first picture begins."""
+    """The head of the artefact, and where the first picture begins."""
     return Thumbnail.from_head(content.read(0, MOST_HEAD))
 
 
@@ -134,8 +135,9 @@ def _picture_in(content: Content, begin: int, picture: Picture) -> bytes:
 
 
 def check_text(storage: Storage, attachment_id: str, extraction: Extraction, read_data: bool) -> None:
-    """Raises ValueError when the text kept is not the one that was extracted, or its pages can't begin where it is said; the
-    digest of the text and where its characters begin count only with `read_data`. Raises StorageFailed."""
+    """Raises ValueError when the stored text is not the one that was extracted, or its pages can't begin where the
+    outcome says; StorageFailed. The digest of the text and where its characters begin are checked only with
+    `read_data`."""
     known = extraction.parts or ()
     if known and known[-1].at > extraction.size:
         raise ValueError("a part begins behind the end of the text")
@@ -148,7 +150,7 @@ def check_text(storage: Storage, attachment_id: str, extraction: Extraction, rea
 
 
 def visible_source(attachment: Attachment, extraction: Extraction | None) -> dict[str, Any]:
-    """The document without the text itself, of which `extraction` has the digest: what a check compares."""
+    """The document without the text itself, as a check compares it; `extraction` has the digest of the text."""
     source = source_of(attachment)
     if extraction is not None:
         source[EXTRACTION] = extraction.to_source()
@@ -156,8 +158,9 @@ def visible_source(attachment: Attachment, extraction: Extraction | None) -> dic
 
 
 def carried_over(storage: Storage, source: dict[str, Any]) -> dict[str, Any]:
-    """The document of another version of the mapping, whose `_source` this is, with everything that is derived made
-    again from its name and the text in the files. Where that is damaged, without the text. Raises StorageFailed."""
+    """The document for another version of the mapping, made from `source`, the present `_source`. All derived fields
+    are made again from its name and the text in the files; where that text is damaged, there is none. Raises
+    StorageFailed."""
     kept = {key: value for key, value in source.items() if key not in DERIVED_FIELDS}
     found = {**kept, **name_fields(source["name"])}
     if source.get(EXTRACTION, {}).get("size"):
@@ -171,12 +174,12 @@ def carried_over(storage: Storage, source: dict[str, Any]) -> dict[str, Any]:
 
 
 def document_of(storage: Storage, attachment: Attachment, extracted: bool = True) -> Write:
-    """The document, with the text where it was extracted; where that is damaged, without it. Raises StorageFailed.
+    """The document, with the text if it was extracted and is not damaged. Raises StorageFailed.
 
     `extracted`: False when it is known that there is no outcome of an extraction.
 
-    With the outcome of an extraction its version is the time of that, so that the upload's own write, should it arrive
-    late, does not take the text away again. A removal is still above both.
+    When there is an outcome of an extraction, the document's version is the time of that outcome. So the upload's own
+    write, if it arrives late, does not remove the text again. The version of a removal is higher than both.
     """
     version = attachment.version + 1
     try:
@@ -189,7 +192,7 @@ def document_of(storage: Storage, attachment: Attachment, extracted: bool = True
             text = text_of(storage, attachment.id, extraction).decode()
             source |= content_fields(text)
     except ValueError as error:
-        # The name and all the rest are still to be found; `scripts/store verify` tells what to do.
+        # The name and everything else must still be found; `scripts/store verify` tells what to do.
         log.error("damaged text of %s: %s", attachment.id, error)
         source = source_of(attachment)
     return Write(attachment.id, version, source)

@@ -1,4 +1,4 @@
-"""How reading or drawing one document ends: with an outcome, or with another try."""
+"""How reading or drawing a document ends: with an outcome, or with another try."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from app.telemetry import measures
 
 log = logging.getLogger(__name__)
 
-#: How often the server may end during work on a document before the document counts as the reason.
+#: How often the server may end while it works on a document, before the document counts as the reason.
 INTERRUPTIONS = 10
 
 
 class Outcomes:
-    """Has documents read and drawn in the sandbox. Notes in their entries what was tried; keeps nothing else."""
+    """Reads and draws documents in the sandbox. Notes in their entries what was tried; keeps nothing else."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Outcomes:
         steps: Steps,
         stopped: Callable[[], bool],
     ) -> None:
-        """`stopped`: whether all is to end."""
+        """`stopped`: whether the server is stopping."""
         self._storage, self._queue, self._records, self._steps = storage, queue, records, steps
         self._limits = Limits(
             settings.extraction_timeout,
@@ -55,7 +55,7 @@ class Outcomes:
         self._stopped = stopped
 
     def control(self) -> None:
-        """Find out whether this machine can read documents, before any comes."""
+        """Find out whether this machine can read documents, before any arrives."""
         for kind in DOCUMENTS:
             wanted = self._steps.recognition if kind in RECOGNIZED else kind not in DRAWERS or self._steps.draws
             if wanted:
@@ -103,7 +103,7 @@ class Outcomes:
                             entry.left = (*entry.left, "recognition")
                             entry.save()
                         verdict = replace(verdict, cut=True, characters=None)
-                    # Whatever was wrong before, this machine reads such documents now.
+                    # Whatever was wrong before, this machine can read such documents now.
                     self._queue.note_unfit(way.kind, None)
                     completed = self._completed(entry, verdict, text)
                     if completed is not None:
@@ -156,7 +156,7 @@ class Outcomes:
         return None
 
     def not_now(self, entry: QueueEntry) -> Literal[False]:
-        """It can't be drawn because of the machine: no other stage that is left waits until that is mended."""
+        """It can't be drawn because of the machine: the stages that are left don't wait until that is mended."""
         entry.begun = max(0, entry.begun - 1)
         entry.unfit += 1
         entry.left = (*entry.left[1:], entry.left[0])
@@ -164,7 +164,7 @@ class Outcomes:
         return False
 
     def _of_the_machine(self, entry: QueueEntry, detail: str) -> tuple[Extraction, None] | None:
-        """The outcome when the machine is the reason; None when it is noted already. The entry stays."""
+        """The outcome when the machine is the reason; None when that is noted already. The entry stays."""
         entry.begun -= 1
         entry.unfit += 1
         entry.again = False

@@ -1,14 +1,14 @@
 """Points in time: frozen views of the index that a caller walks through page by page, each sealed to its tenant.
 
 A record in the tenant's group holds Elasticsearch's own id of the view, until the view expires. The caller is given the
-record's name, 256 random bits, which means nothing outside of its tenant's group: another tenant's, an expired, a closed
-and an invented one are the same missing record. All workers, and all servers of the store, see the same records, also
-after a restart, and the number of records is the number that is open: so it can be bounded.
+record's name, 256 random bits, which means nothing outside of its tenant's group: a name of another tenant, of an
+expired or closed point, or an invented one are all the same missing record. All workers, and all servers of the store,
+see the same records, also after a restart. The number of records is the number of open points, so it can be bounded.
 
 Rejected: an id that carries Elasticsearch's, encrypted or signed (nothing counts those that are open, and a key is one
 more secret to keep), and a list in memory (a worker does not know of another's).
 
-Nothing here is durable on purpose: after a power cut a walk begins anew.
+Nothing here is durable, on purpose: after a power cut the caller begins again.
 """
 
 from __future__ import annotations
@@ -32,15 +32,16 @@ class PointsInTime:
         self._limit = limit
 
     def reserve(self, tenant: str, seconds: float) -> str:
-        """A new id, which means nothing until `keep`. Raises TooManyPoints, StorageFailed, StorageFull."""
+        """A new id, which has no meaning until `keep`. Raises TooManyPoints, StorageFailed, StorageFull."""
         point = secrets.token_urlsafe(32)
         if not self._records.add(tenant, point, b"", time.time() + seconds, self._limit):
             raise TooManyPoints(self._limit)
         return point
 
     def keep(self, tenant: str, point: str, elastic: str, seconds: float) -> None:
-        """Note what a point stands for in Elasticsearch, and that it lives for `seconds` from now on. One that was closed
-        meanwhile stays closed. Raises PointMissing for what is no id, StorageFailed, StorageFull."""
+        """Note Elasticsearch's id of a point, and that it lives for `seconds` from now on. A point that was closed
+        meanwhile stays closed. Raises PointMissing when `point` does not have the form of an id, StorageFailed,
+        StorageFull."""
         self._records.replace(tenant, _checked(point), elastic.encode(), time.time() + seconds)
 
     def find(self, tenant: str, point: str) -> str:

@@ -1,4 +1,4 @@
-"""What the files say of attachments: nothing here asks the index, or changes anything."""
+"""What the files say about attachments: nothing here asks the index, or changes anything."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ KNOWN_RECORDS = 2000
 
 
 class Records:
-    """Attachments, and what became of their texts and thumbnails, as one storage has them."""
+    """Attachments with the outcomes of their texts and thumbnails, read from one storage."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        #: Records that were read, each as long as it is the one on the disk: any process may delete it at any time.
+        #: Records that were read. Each is used only while it is the one on the disk: any process may delete it at any
+        #: time.
         self._known = functools.lru_cache(maxsize=KNOWN_RECORDS)(self._present)
 
     def find(self, attachment_id: str, tenant: str) -> Attachment:
@@ -47,7 +48,7 @@ class Records:
         return attachment
 
     def attachment(self, attachment_id: str) -> Attachment | None:
-        """The attachment under this id, whosever it is; None when there is none. Raises StorageFailed."""
+        """The attachment under this id, of whichever tenant; None when there is none. Raises StorageFailed."""
         record = self._storage.record(attachment_id)
         try:
             return None if record is None else Attachment.from_record(record)
@@ -55,7 +56,8 @@ class Records:
             raise StorageFailed("The record of this attachment is damaged") from error
 
     def extraction(self, attachment_id: str) -> Extraction | None:
-        """How the extraction ended; None while it has not, or what is known of it is damaged. Raises StorageFailed."""
+        """How the extraction ended; None while it has not ended, or where the outcome is damaged. Raises
+        StorageFailed."""
         try:
             return extraction_of(self._storage, attachment_id)
         except ValueError:
@@ -63,7 +65,7 @@ class Records:
             return None
 
     def thumbnail(self, attachment_id: str) -> Thumbnail | None:
-        """How drawing ended; None while it has not, or what is known of it is damaged. Raises StorageFailed."""
+        """How drawing ended; None while it has not ended, or where the outcome is damaged. Raises StorageFailed."""
         try:
             return thumbnail_of(self._storage, attachment_id)
         except ValueError:
@@ -71,15 +73,16 @@ class Records:
             return None
 
     def kept(self, attachment: Attachment) -> Extraction:
-        """What is known of the text that was taken out. Raises NotFound when there is no text (yet), StorageFailed."""
+        """The outcome that describes the extracted text. Raises NotFound when there is no text (yet), StorageFailed."""
         known = self.extraction(attachment.id)
         if known is None or not known.size:
             raise NotFound()
         return known
 
     def inside(self, attachment_id: str, tenant: str) -> Inside | None:
-        """The files inside of an attachment, for whoever was answered that a search found it; None where there are none, or
-        nothing is known of them (any more). What the disk does not say is left out of an answer, which stays one."""
+        """The files inside an attachment, for the answer to a search that found it; None where there are none, or
+        nothing is known of them (any more). What can't be read from the disk is left out, and the search is answered
+        all the same."""
         try:
             return inside_of(self._storage, self.find(attachment_id, tenant).id)
         except NotFound:
@@ -89,7 +92,7 @@ class Records:
             return None
 
     def all(self) -> Iterator[Attachment]:
-        """All attachments of all tenants, in no order; a damaged record is passed over with a line in the log."""
+        """All attachments of all tenants, in no order; a damaged record is skipped with a line in the log."""
         for attachment_id in self._storage.ids():
             try:
                 record = self._storage.record(attachment_id)

@@ -1,4 +1,4 @@
-"""Searches: what is asked of the index for a caller, in the tenant's part of it and in points in time that are open."""
+"""Searches: what a caller asks of the index, within the tenant's attachments and in points in time that are open."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Made = TypeVar("Made")
 
 
 class Searching:
-    """`tenant`: who asks; `client`: its connection, with whose end the search ends."""
+    """`tenant`: whose attachments are searched; `client`: the connection, and when that ends, the search ends."""
 
     def __init__(self, index: AttachmentIndex, records: Records, points: PointsInTime) -> None:
         self._index, self._records, self._points = index, records, points
@@ -58,8 +58,9 @@ class Searching:
         finish: Callable[[dict[str, Any]], Made],
         client: socket.socket | None = None,
     ) -> Made:
-        """What `finish` makes of the answers to several of them: an `error` is a StoreError in the place of an answer. A
-        search in a point that is gone has an error of its own, as one that Elasticsearch refuses has."""
+        """What `finish` makes of the answers to several searches; a StoreError stands in the place of an answer that
+        there is not. A search in a point that is gone has an error of its own, like a search that Elasticsearch
+        refuses."""
         ready: list[dict[str, Any] | StoreError] = []
         for each in searches:
             try:
@@ -78,13 +79,13 @@ class Searching:
         return self._index.ask_several(sent, tenant, typed_keys=typed_keys, client=client, finish=whole)
 
     def count(self, content: Mapping[str, Any], tenant: str, *, client: socket.socket | None = None) -> bytes:
-        """The answer to a count of a body that `search.language` made. Errors as in `ask`."""
+        """The answer to a count, for a body that `search.language` made. Errors as in `ask`."""
         return self._index.count(content, tenant, client=client)
 
     # Points in time
 
     def open_point(self, tenant: str, seconds: float) -> str:
-        """The id of a new point in time, which lives for so many seconds. Raises TooManyPoints, and as `ask`."""
+        """The id of a new point in time, which lives for `seconds`. Raises TooManyPoints, and as `ask`."""
         point = self._points.reserve(tenant, seconds)
         try:
             self._points.keep(tenant, point, self._index.open_point(seconds, tenant), seconds)
@@ -94,7 +95,8 @@ class Searching:
         return point
 
     def keep_point(self, tenant: str, point: str, elastic: str, seconds: float) -> None:
-        """A search was answered in this point: Elasticsearch calls it `elastic` from now on, and it lives on for so long."""
+        """A search was answered in this point: Elasticsearch's id of it is `elastic` from now on, and it lives for
+        `seconds` more."""
         self._points.keep(tenant, point, elastic, seconds)
 
     def close_point(self, tenant: str, point: str) -> None:

@@ -1,5 +1,5 @@
-"""What a kill left undecided: an upload is finished when all of its records are there and undone otherwise; a delete is
-always finished, and so is a change."""
+"""Decides what a killed process left undecided. An upload is finished when all of its records are there, and undone
+otherwise; a delete is always finished, and so is a change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Settling:
-    """The end of what was interrupted."""
+    """Settles what was interrupted."""
 
     def __init__(
         self,
@@ -35,9 +35,9 @@ class Settling:
         self._steps, self._deletion, self._changes = steps, deletion, changes
 
     def settle(self) -> int:
-        """Decide what the journal holds and nobody works on; returns how many entries were decided.
+        """Decide the entries of the journal that no process works on. Returns how many were decided.
 
-        Raises IndexUnavailable when Elasticsearch can't be asked: the rest stays for the next time.
+        Raises IndexUnavailable when Elasticsearch can't be asked: the rest is left for the next time.
         """
         decided = 0
         for entry in self._journal.abandoned():
@@ -52,7 +52,8 @@ class Settling:
                 except (StoreError, ValueError) as error:
                     if isinstance(error, IndexUnavailable) and not isinstance(error, IndexIncomplete):
                         raise
-                    # One that can't be decided (a damaged record, a refused document) must not keep the others from it.
+                    # An entry that can't be decided (a damaged record, a refused document) must not keep the others
+                    # from being decided.
                     log.error("journal entry %s is still undecided: %s", entry.name, error)
                 else:
                     decided += 1
@@ -62,7 +63,7 @@ class Settling:
         records = [self._storage.record(attachment_id) for attachment_id in entry.ids]
         if all(record is not None for record in records):
             attachments = [Attachment.from_record(record) for record in records if record is not None]
-            # With the text, should it be there already: the document must not lose what a search found.
+            # With the text, if it is there already: the document must not lose what a search has found.
             self._index.put_documents(document_of(self._storage, each) for each in attachments)
             self._steps.enqueue(attachments)
             entry.settled(durable=len(records) > 1)
@@ -70,9 +71,9 @@ class Settling:
             self._deletion.finish(entry)
 
     def undecided(self) -> int:
-        """How many uploads and deletes have begun and are not settled, those at work among them."""
+        """How many uploads and deletes have begun and are not settled, including those that are under way."""
         return self._journal.count()
 
     def sweep(self, grace: float) -> list[str]:
-        """Remove temporary files older than `grace` seconds that nobody holds; returns their names."""
+        """Remove temporary files that are older than `grace` seconds and that nobody holds. Returns their names."""
         return self._storage.sweep(grace)

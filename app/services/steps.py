@@ -1,5 +1,5 @@
-"""What is left to do with an attachment after its upload, and how far that is: taking its text out, drawing its thumbnails,
-recognizing the text in its pictures. app/services/extracting.py does it."""
+"""What is left to do with an attachment after its upload, and how far that has come: extracting its text, drawing its
+thumbnails, recognizing the text in its pictures. app/services/extracting.py does it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from app.storage.contract import Artefact, Storage
 log = logging.getLogger(__name__)
 
 ExtractionState = Literal["pending", "completed", "failed"]
-#: `none`: nobody draws such a file, or it was tried in vain.
+#: `none`: no thumbnails are drawn of such a file, or drawing failed.
 ThumbnailState = Literal["pending", "completed", "none"]
 
 
 class Steps:
-    """The steps of one store.
+    """The steps after an upload, in one store.
 
-    `extracts`: whether it takes text out of new files; `recognition`: whether out of images too; `draws`: whether it draws
-    thumbnails of them.
+    `extracts`: whether text is extracted from new files; `recognition`: whether also from images; `draws`: whether
+    thumbnails of them are drawn.
     """
 
     def __init__(self, settings: Settings, storage: Storage, queue: Queue, records: Records) -> None:
@@ -40,11 +40,11 @@ class Steps:
         self._storage, self._queue, self._records = storage, queue, records
 
     def enqueue(self, attachments: list[Attachment]) -> None:
-        """Have their text extracted; an upload neither waits for it nor fails with it."""
+        """Queue them for extraction. An upload does not wait for it, and does not fail when it fails."""
         for attachment in attachments:
             left = self.stages(attachment) if self.extracts else ()
             if not left:
-                # Known already, and said in its record.
+                # The outcome is known already, and the record says it.
                 continue
             try:
                 self._queue.add(attachment.id, attachment.tenant, left=left)
@@ -54,19 +54,20 @@ class Steps:
                     self._queue.forget_scan()
 
     def enqueue_anew(self, attachments: list[Attachment]) -> None:
-        """The same of those that may have been something else before. Raises StorageFull or StorageFailed."""
+        """The same for attachments whose media type may have been another one before. Raises StorageFull or
+        StorageFailed."""
         for attachment in attachments if self.extracts else ():
             if left := self.stages_anew(attachment):
                 self._queue.add(attachment.id, attachment.tenant, left=left, again=True)
 
     def way(self, attachment: Attachment) -> Way | None:
-        """How the text of this attachment is taken out; None when nobody reads such a file, or nothing is in it."""
+        """How the text of this attachment is extracted; None when no reader takes such a file, or it is empty."""
         if attachment.size == 0:
             return None
         return way_of(attachment.media_type, attachment.icon, recognition=self.recognition)
 
     def drawing(self, attachment: Attachment) -> Way | None:
-        """How thumbnails of this attachment are drawn; None when there are none of such a file, or nobody draws here."""
+        """How thumbnails of this attachment are drawn; None when there are none for such a file, or drawing is off."""
         return drawing_of(attachment.media_type, attachment.icon) if self.draws and attachment.size else None
 
     def stages(self, attachment: Attachment) -> tuple[Stage, ...]:
@@ -81,7 +82,8 @@ class Steps:
         return tuple(stage for stage, wanted in stages.items() if wanted)
 
     def stages_anew(self, attachment: Attachment) -> tuple[Stage, ...]:
-        """The same of one that may have been something else before: also what has to go that was read or drawn of it."""
+        """The same for an attachment whose media type may have been another one before: also the stages that remove
+        what was read or drawn before."""
         left = self.stages(attachment)
         if not {"text", "recognition"} & set(left) and self._storage.size(attachment.id, Artefact.OUTCOME) is not None:
             left = ("text", *left)
@@ -90,7 +92,7 @@ class Steps:
         return left
 
     def unread(self, attachment: Attachment) -> Unread | None:
-        """Why nobody reads the text of this attachment; None when somebody does, or when nothing is read at all."""
+        """Why the text of this attachment is not read; None when it is, or when extraction is off."""
         if not self.extracts or self.way(attachment) is not None:
             return None
         return "unsupported" if attachment.size else "empty"
@@ -102,7 +104,8 @@ class Steps:
 
     def extraction_state(self, attachment: Attachment) -> tuple[ExtractionState, Extraction | None]:
         """Whether a search in the text finds this attachment by now, and what is known of its text."""
-        # Asked first: the entry goes only after the outcome is there, but where the machine has to be put right first.
+        # Asked first: the entry is removed only once the outcome is there, except where the machine has to be mended
+        # first.
         waiting = self.extracts and self._queue.reads(attachment.id)
         known = self._records.extraction(attachment.id)
         if known is not None and known.reason == "environment":
@@ -125,9 +128,9 @@ class Steps:
         return "pending" if pending else "none"
 
     def queue_missing(self, *, failed: bool = False) -> int:
-        """Queue every attachment that has text to take out and no outcome yet, and with `failed` what readers made nothing
-        of, or what has pictures in which nobody could recognize text; of those without an outcome also pictures that have no
-        thumbnails and of which nobody recognizes the text. How many. Reads only those records."""
+        """Queue every attachment that has text to extract and no outcome yet. Without an outcome, also pictures whose
+        text is not recognized here, if they have no thumbnails. `failed`: also those that no reader could read, and
+        those with pictures in which no text could be recognized. Returns how many. Reads only the records of these."""
         count = 0
         for attachment_id in self._storage.ids():
             with contextlib.suppress(StoreError):
@@ -144,15 +147,16 @@ class Steps:
         return count
 
     def _may_have_more(self, known: Extraction | None) -> bool:
-        """Whether other readers may find more, or recognition that was not there."""
+        """Whether other readers may find more text, or recognition that was not available then."""
         return _in_vain(known) or (known is not None and known.recognition == () and self.recognition)
 
     def recognition_data(self) -> tuple[str, ...]:
-        """The data by which text in pictures is recognized now: languages, and `osd`; empty where none is installed."""
+        """The data with which text in pictures is recognized now: languages, and `osd`; empty where none is
+        installed."""
         return recognition_used(recognition_folder(), self._languages)
 
     def recognized_otherwise(self, known: Extraction) -> bool:
-        """Whether the text in the pictures of a document was recognized by other data than it would be now."""
+        """Whether the text in a document's pictures was recognized with other data than would be used now."""
         present = self.recognition_data()
         return bool(present) and known.recognition is not None and set(known.recognition) != set(present)
 

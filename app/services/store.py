@@ -1,8 +1,9 @@
-"""A store, put together from its storage, its index and what its processes agree by: docs/guarantees.md has its promises.
+"""A store, put together from its storage, its index and its coordination. docs/guarantees.md has its promises.
 
-The order of effects is in the services of this room and nowhere else: `uploads`, `deletion`, `changes`, `extracting`, and
-`settling` for what a kill leaves of these. The files are the truth and the index follows: whatever stops in the middle
-leaves a journal entry or an entry in the queue, by which index and files are brought together again.
+The order of effects is in the services of this package and nowhere else: `uploads`, `deletion`, `changes`,
+`extracting`, and `settling` for what a killed process leaves of these. The files are the truth and the index follows:
+work that stops in the middle leaves a journal entry or an entry in the queue, by which index and files are made to
+agree again.
 
 Rejected: the document first (a crash leaves hits that can't be downloaded), a transaction log in Elasticsearch (then
 downloads would need it), and one class for all of it (anyone who needed one promise had to read them all).
@@ -28,13 +29,14 @@ class Store:
     """Attachments of all tenants over one storage, one coordination and one index."""
 
     def __init__(self, settings: Settings, storage: Storage, coordination: Coordination, store_id: str) -> None:
-        """`store_id`: whose index it is, as `open_data_folder` tells. Elasticsearch is not asked yet."""
+        """`store_id`: the store that the index must belong to, as `open_data_folder` returns it. Elasticsearch is not
+        asked yet."""
         self.id = store_id
         self.storage = storage
         self.coordination = coordination
         self.journal = coordination.journal
         self.queue = Queue(coordination.claims)
-        # An index that was lost is not made anew and empty: searches would silently miss what is acknowledged.
+        # A lost index is not created again, empty: searches would silently miss what is acknowledged.
         self.index = AttachmentIndex(settings, store_id, coordination, may_create=lambda: not self.holds_attachments())
         self.records = Records(storage)
         self.steps = Steps(settings, storage, self.queue, self.records)
@@ -46,5 +48,5 @@ class Store:
 
     def holds_attachments(self) -> bool:
         """Whether any attachment is there, apart from those whose upload is not decided. Raises StorageFailed."""
-        # The id before the journal: an upload's entry is there before its record.
+        # The id is read before the journal: an upload's entry is there before its record.
         return any(each not in self.journal.ids("upload") for each in self.storage.ids())

@@ -1,5 +1,5 @@
-"""Uploads. Order of effects: journal entry -> durable bytes under their final names -> records, durable (the last one is the
-commit point) -> documents, searchable -> queue entries -> journal entry away -> acknowledged."""
+"""Uploads. Order of effects: journal entry -> durable bytes under their final names -> records, durable (the last one
+is the commit point) -> documents, searchable -> queue entries -> journal entry removed -> acknowledged."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from app.telemetry import measures
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a refused upload spends on taking back what Elasticsearch did of it.
+#: Seconds that a refused upload spends on removing the documents that Elasticsearch has accepted of it.
 WITHDRAWAL_SECONDS = 0.8
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A file that has arrived and is to become an attachment. `media_type` None: what its content says."""
+    """A file that has arrived and is to become an attachment. `media_type` None: it is taken from the content."""
 
     id: str
     name: str
@@ -41,7 +41,7 @@ class Draft:
 
 
 class Uploads:
-    """What becomes of files that arrive, until they are attachments."""
+    """Turns files that arrive into attachments."""
 
     def __init__(
         self, storage: Storage, index: AttachmentIndex, journal: Journal, steps: Steps, deletion: Deletion
@@ -50,7 +50,7 @@ class Uploads:
         self._steps, self._deletion = steps, deletion
 
     def stage(self, chunks: Iterable[bytes], limit: int) -> Staged:
-        """Receive one file's bytes; they are no attachment until `upload`, and gone when discarded.
+        """Receive one file's bytes. They are no attachment until `upload`, and are removed when discarded.
 
         Raises FileTooLarge past `limit` bytes, StorageFull, StorageFailed, and what `chunks` raise.
         """
@@ -82,7 +82,7 @@ class Uploads:
                 made = (_attachment(draft, moment + timedelta(microseconds=n)) for n, draft in enumerate(drafts))
                 attachments = [self._steps.told(each) for each in made]
                 ids = [each.id for each in attachments]
-                # One record decides for itself whether its upload is committed; of several, a power cut may keep only some.
+                # A single record commits its upload alone; of several, a power cut may keep only some.
                 entry = self._journal.begin("upload", ids, durable=len(ids) > 1)
                 stack.enter_context(contextlib.closing(entry))
                 try:
@@ -110,7 +110,7 @@ class Uploads:
         return attachments
 
     def _undo(self, entry: JournalEntry) -> None:
-        """Remove the files of an upload that the index knows nothing of."""
+        """Remove the files of an upload of which the index has nothing."""
         try:
             for attachment_id in entry.ids:
                 self._storage.remove(attachment_id)
@@ -120,7 +120,7 @@ class Uploads:
             entry.settled()
 
     def _withdraw(self, entry: JournalEntry) -> None:
-        """Take back an upload of which the index knows some: from here on it is a delete."""
+        """Undo an upload of which the index has some documents: from now on it is a delete."""
         try:
             withdrawal = self._journal.begin("delete", entry.ids, durable=True)
         except StoreError:
@@ -128,7 +128,7 @@ class Uploads:
             return
         with contextlib.closing(withdrawal), contextlib.suppress(StoreError):
             entry.settled()
-            # The upload took its time already, and what is not withdrawn now is withdrawn by `settle`.
+            # The upload has used its time already; `settle` withdraws what is not withdrawn now.
             self._deletion.finish(withdrawal, WITHDRAWAL_SECONDS)
 
 
