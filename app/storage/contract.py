@@ -1,4 +1,4 @@
-"""What every storage promises. All other packages name `Storage` and what is in here, and no implementation.
+"""What every storage promises. All other packages import `Storage` and what is in here, and no implementation.
 
 An attachment is a few artefacts (`Artefact`) under one id. Its record is the commit point: the attachment exists when and
 only when its record does. The others come before it (the bytes) or after it (the text, and how its extraction ended).
@@ -6,22 +6,23 @@ only when its record does. The others come before it (the bytes) or after it (th
 What holds for all methods:
 
 * **Errors** are StorageFull (there is no room) and StorageFailed (anything else; its cause is the error of the medium, or a
-  ValueError where what was read is damaged); `stage` raises FileTooLarge too. Errors of `chunks` go through. A text that
-  is no id (`app.ids.is_id`) is a ValueError before anything is done: it never becomes part of a name.
+  ValueError where what was read is damaged); `stage` raises FileTooLarge too. Errors of `chunks` go through. A text
+  that is not an id (`app.ids.is_id`) raises ValueError before anything is done: it never becomes part of a name.
 * **After an error** nothing is under a final name that was not there before, and what was there is whole, old or new, except
   where a method says otherwise.
-* **Atomic**: a reader of an artefact, in this process or another, finds all of an old one or all of a new one, never a part
-  and never a mixture, whatever is killed meanwhile. Two artefacts of one attachment change one after the other.
+* **Atomic**: a reader of an artefact, in this process or another, finds all of an old one or all of a new one, never a
+  part and never a mixture, also when a process is killed meanwhile. Two artefacts of one attachment change one after
+  the other.
 * **Durable**: what a method calls durable is still there when the power fails right after the method has returned.
 * **Several at once**: any number of threads and processes may use one storage. Of two that write the same artefact
-  the last one wins, whole. Which one goes first is not decided here: the journal, the queue and their locks are above.
+  the last one wins, whole. This contract does not decide which goes first: the journal, the queue and their locks do.
 * **Nothing leaves** but values: no path and no descriptor, except in a `Content`, which `app.web.sending` can send.
 
-The names of artefacts (`name_of`) are part of the format (docs/format.md) and the same in every storage: what lies in one,
-copied under the same names into another, is the same store.
+The names of artefacts (`name_of`) are part of the format (docs/format.md) and the same in every storage: the contents
+of one, copied under the same names into another, are the same store.
 
-A storage is divided into `PARTITIONS`, by the id alone, so that a walk over millions of attachments goes on where it
-stopped, and needs to look again only at those in which something has changed.
+A storage is divided into `PARTITIONS`, by the id alone, so that a walk over millions of attachments can go on where it
+stopped, and needs to look again only at the partitions in which something has changed.
 
 Rejected: docs/adr/0019-storage-contract.md.
 """
@@ -40,11 +41,13 @@ from app.errors import StorageFailed
 from app.ids import is_id
 
 Json = dict[str, Any]
-#: Distinguishes a record from any that is written later under its name; it may equal that of an earlier one.
+#: Distinguishes a record from every one that is written later under its name; it may equal the version of an earlier
+#: one.
 Version = Hashable
 
 PARTITIONS = 4096
-#: Seconds by which the recorded time of a change may be too early: within them a partition or an artefact counts as changed.
+#: Seconds by which the recorded time of a change may be too early: within them a partition or artefact counts as
+#: changed.
 MARGIN = 2.0
 #: The beginning of all names of artefacts.
 ATTACHMENTS = "attachments"
@@ -53,7 +56,7 @@ ATTACHMENTS = "attachments"
 class Artefact(StrEnum):
     """What is kept of an attachment; the value is how its name ends.
 
-    In the order in which they are removed: an attachment without its record does not exist, nor does a text without its
+    They are removed in this order: an attachment without its record does not exist, nor does a text without its
     outcome.
     """
 
@@ -65,15 +68,16 @@ class Artefact(StrEnum):
 
 
 def partition_of(attachment_id: str) -> int:
-    """The partition of an id, from 0: the first 12 bits of its SHA-256, so they fill evenly whatever form the ids have."""
+    """The partition of an id, from 0: the first 12 bits of its SHA-256, so that partitions fill evenly whatever form
+    ids have."""
     return int(hashlib.sha256(attachment_id.encode()).hexdigest()[:3], 16)
 
 
 # A request asks several times for the partition of one attachment.
 @functools.lru_cache(maxsize=256)
 def key(attachment_id: str, artefact: Artefact) -> str:
-    """The path of an artefact below the place that holds them all: `3f0/<id>.bytes`. The one place where an id becomes part
-    of a name. Raises ValueError for a text that is no id."""
+    """The path of an artefact, relative to the folder of all artefacts: `3f0/<id>.bytes`. Only here does an id become
+    part of a name. Raises ValueError for a text that is no id."""
     if not is_id(attachment_id):
         raise ValueError("not an id")
     return f"{partition_of(attachment_id):03x}/{attachment_id}.{artefact}"
@@ -123,16 +127,17 @@ class Staged(Protocol):
         """In bytes."""
 
     def read(self, start: int, stop: int) -> bytes:
-        """The bytes from `start` up to `stop`, fewer where they end before; until they are discarded. Raises
+        """The bytes from `start` up to `stop`, fewer where they end before that. Not after `discard`. Raises
         StorageFailed."""
 
     def keep(self, attachment_id: str) -> None:
-        """Give the bytes their final name, in the place of any that have it. They are not an attachment yet:
-        `Storage.commit` makes them one, and makes their name durable together with that of the record. Raises StorageFull or
-        StorageFailed: then they are where they were."""
+        """Give the bytes their final name, and replace any that have it. They are not an attachment yet:
+        `Storage.commit` makes them one, and makes their name durable together with that of the record. Raises
+        StorageFull or StorageFailed: then they keep their temporary name."""
 
     def discard(self) -> None:
-        """Let go of the bytes: removed when they were not kept, untouched when they were. Twice is no error."""
+        """Release the bytes: they are removed if they were not kept, and stay if they were. Calling it twice is no
+        error."""
 
 
 class StagedText(Protocol):
@@ -140,18 +145,18 @@ class StagedText(Protocol):
 
     @property
     def file(self) -> BinaryIO:
-        """Empty at first; it can be written, read and truncated at any place. `write` raises OSError when it can't write
-        everything."""
+        """A file, empty at first, that can be written, read and truncated at any position. Its `write` raises OSError
+        when it can't write everything."""
 
     def content(self) -> bytes:
         """All that is in it. Raises StorageFailed."""
 
     def close(self) -> None:
-        """Let go of the text: gone unless it was kept. Twice is no error."""
+        """Release the text: it is removed unless it was kept. Calling it twice is no error."""
 
 
 class Content(Protocol):
-    """An open artefact: its bytes stay those of the moment of opening, even when it is removed or replaced meanwhile.
+    """An open artefact. Its bytes stay as they were when it was opened, even when it is removed or replaced meanwhile.
     For one thread at a time; the holder closes it."""
 
     @property
@@ -160,25 +165,25 @@ class Content(Protocol):
 
     @property
     def location(self) -> str:
-        """The path at which a proxy in front of the server finds the bytes, below the folder that it was told of; '' when it
-        can't reach them."""
+        """The path at which a proxy in front of the server finds the bytes, relative to the folder that the proxy is
+        configured with; '' when it can't reach them."""
 
     @property
     def file(self) -> BinaryIO | None:
-        """The same as an open file of this machine, which the kernel can send; None where there is none. It is closed with
-        this object, and by nobody else."""
+        """The same as an open local file, which the kernel can send; None where there is none. This object closes it,
+        and nobody else does."""
 
     def local(self) -> BinaryIO:
-        """The same as an open file of this machine with a descriptor, positioned at its start: for a process that gets
-        nothing else. It is `file` where there is one; any other storage makes a copy as large as the bytes. It is
-        closed with this object. Raises StorageFull or StorageFailed."""
+        """The same as an open local file with a descriptor, positioned at its start, for a process that is given
+        nothing else. It is `file` where there is one; any other storage makes a full copy. This object closes it.
+        Raises StorageFull or StorageFailed."""
 
     def read(self, start: int, stop: int) -> bytes:
-        """The bytes from `start` up to `stop`; fewer where they end before, which is damage when `stop` is in `size`.
-        Raises StorageFailed."""
+        """The bytes from `start` up to `stop`; fewer where they end before that, which is damage when `stop` is within
+        `size`. Raises StorageFailed."""
 
     def chunks(self, start: int, stop: int) -> Iterator[bytes]:
-        """The same in pieces, one of which is in memory at a time; none is empty. Raises StorageFailed."""
+        """The same in pieces, with one in memory at a time; none is empty. Raises StorageFailed."""
 
     def close(self) -> None:
         """Twice is no error."""
@@ -186,8 +191,8 @@ class Content(Protocol):
 
 @dataclass(frozen=True)
 class Changes:
-    """The content of a partition. `records` and `outcomes`: the ids that have one. `modified`: the ids, among those
-    asked for, whose record or outcome may have been written anew."""
+    """The content of a partition. `records` and `outcomes`: the ids that have one. `modified`: those of the requested
+    ids whose record or outcome may have been written again."""
 
     records: set[str]
     outcomes: set[str]
@@ -196,8 +201,8 @@ class Changes:
 
 @dataclass(frozen=True)
 class Listing:
-    """Everything in a partition: the ids that have any artefact, and the names of what does not belong there, both in the
-    order of the names."""
+    """Everything in a partition: the ids that have any artefact, and the names of files that do not belong there, both
+    in the order of the names."""
 
     ids: list[str]
     foreign: list[str]
@@ -205,7 +210,8 @@ class Listing:
 
 @dataclass(frozen=True)
 class Stray:
-    """Something outside the partitions: a temporary artefact that nobody needs, or something that is not the store's."""
+    """Something outside the partitions: a temporary artefact that nobody needs, or something that the store did not
+    make."""
 
     name: str
     temporary: bool
@@ -217,26 +223,27 @@ class Storage(Protocol):
     # Attachments
 
     def room(self) -> int:
-        """Bytes that may still be stored: the free bytes of the medium less those that are to stay free; negative when these
-        are in use already. Raises StorageFailed."""
+        """Bytes that may still be stored: the free bytes of the medium minus the reserve; negative when the reserve is
+        in use already. Raises StorageFailed."""
 
     def stage(self, chunks: Iterable[bytes], limit: int) -> Staged:
-        """Receive bytes under a temporary name; on return they are durable. Memory is a few chunks, whatever the size.
+        """Receive bytes under a temporary name; on return they are durable. It needs the memory of a few chunks,
+        whatever the size.
 
         Raises FileTooLarge as soon as more than `limit` bytes have come, StorageFull where there is no `room` now or while
         they come, StorageFailed, and what `chunks` raise. After an error nothing stays.
         """
 
     def commit(self, attachment_id: str, record: Json) -> None:
-        """Write the record, durably and in the place of any earlier one: from here on the attachment exists. Bytes
-        that were kept under this id before are durable too. After an error it may exist or not; `remove` settles it."""
+        """Write the record, durably, and replace any earlier one: now the attachment exists. Bytes that were kept under
+        this id before are durable too. After an error it may exist or not; `remove` settles it."""
 
     def record(self, attachment_id: str) -> Json | None:
         """The record, or None when there is no such attachment. Raises StorageFailed, also for a damaged one."""
 
     def version(self, attachment_id: str) -> Version | None:
-        """A value that stays the same until the record is written anew; None when there is no such attachment. Cheaper than
-        `record`. Raises StorageFailed."""
+        """A value that stays the same until the record is written again; None when there is no such attachment. Cheaper
+        than `record`. Raises StorageFailed."""
 
     def open(self, attachment_id: str, artefact: Artefact = Artefact.BYTES) -> Content | None:
         """An artefact; None when it is not there. Raises StorageFailed."""
@@ -245,7 +252,7 @@ class Storage(Protocol):
         """All of an artefact that fits into memory; None when it is not there. Raises StorageFailed."""
 
     def size(self, attachment_id: str, artefact: Artefact = Artefact.BYTES) -> int | None:
-        """How many bytes an artefact has, without opening it; None when it is not there. Raises StorageFailed."""
+        """The size of an artefact in bytes, without opening it; None when it is not there. Raises StorageFailed."""
 
     def remove(self, attachment_id: str) -> None:
         """Remove all artefacts in the order of `Artefact`, durably. A missing one is no error. After an error some of
@@ -253,7 +260,7 @@ class Storage(Protocol):
 
     def ids(self) -> Iterator[str]:
         """The ids of all attachments that existed when the walk began and still do, each once, in no order; ids that
-        come or go meanwhile may be among them. Raises StorageFailed."""
+        are added or removed meanwhile may be among them. Raises StorageFailed."""
 
     # The text, and how its extraction ended: the text first, the outcome last (docs/adr/0006-extraction.md)
 
@@ -261,16 +268,17 @@ class Storage(Protocol):
         """A place for a text. Raises StorageFull where there is no `room`, StorageFailed."""
 
     def keep_text(self, attachment_id: str, outcome: Json, text: StagedText | None) -> None:
-        """Put text and outcome beside the bytes, durably, in the place of earlier ones; an empty text, or None, means
-        no text.
+        """Put text and outcome beside the bytes, durably, and replace earlier ones; an empty text, or None, means no
+        text.
 
-        The text changes before the outcome: once a new outcome is there, the text is the one that it describes. Between the
-        two, and after an error, the outcome is the earlier one, if any, and the text may be either: a reader compares its
-        digest. Raises StorageFull or StorageFailed.
+        The text changes before the outcome: once a new outcome is there, the text is the one that it describes. Between
+        the two steps, and after an error, the outcome is the earlier one, if any, and the text may be the old or the
+        new one: a reader compares its digest. Raises StorageFull or StorageFailed.
         """
 
     def outcome(self, attachment_id: str) -> Json | None:
-        """How the extraction ended; None while it has not. Raises StorageFailed, or ValueError for a damaged one."""
+        """The outcome of the extraction; None while there is none. Raises StorageFailed, or ValueError for a damaged
+        one."""
 
     def remove_text(self, attachment_id: str) -> None:
         """Remove the outcome, then the text, durably. A missing one is no error. Raises StorageFailed."""
@@ -278,39 +286,39 @@ class Storage(Protocol):
     # The thumbnails, all sizes and how drawing ended in one artefact (docs/adr/0018-thumbnails.md)
 
     def keep_thumbnail(self, attachment_id: str, head: bytes, pictures: Iterable[bytes]) -> None:
-        """Put `head`, and the pictures behind it, beside the bytes, durably and in one step, in the place of earlier ones.
+        """Put `head`, followed by the pictures, beside the bytes, durably and in one step, and replace earlier ones.
         Raises StorageFull where there is no `room`, StorageFailed."""
 
     def remove_thumbnail(self, attachment_id: str) -> None:
-        """Remove them, durably. Raises StorageFailed, not when there are none."""
+        """Remove them, durably. If there are none, that is no error. Raises StorageFailed."""
 
     # Walks over everything
 
     def changed(self, since: Sequence[float]) -> list[int]:
-        """The partitions, in ascending order, in which a record or an outcome may have come, gone or been written anew at
-        `since[partition]` or later (seconds since 1970); there may be others too. Raises StorageFailed."""
+        """The partitions, in ascending order, in which a record or an outcome may have been added, removed or written
+        again at `since[partition]` or later (seconds since 1970); others may be among them. Raises StorageFailed."""
 
     def changes(self, partition: int, since: float, among: Collection[str]) -> Changes:
         """The records and outcomes of a partition, and which of the ids `among` were, or may have been, changed at
-        `since` or later. What comes or goes meanwhile may be among them. Raises StorageFailed."""
+        `since` or later. What is added or removed meanwhile may be among them. Raises StorageFailed."""
 
     def listing(self, partition: int) -> Listing:
-        """Everything in a partition but the files that desktops and network shares leave. Raises StorageFailed."""
+        """Everything in a partition except the files that desktops and network shares leave. Raises StorageFailed."""
 
     # What a killed process left behind
 
     def strays(self, grace: float) -> Iterator[Stray]:
-        """What lies outside the partitions and should not: temporary artefacts that were written more than `grace`
-        seconds ago and that nobody holds, and what is not the store's. Raises StorageFailed."""
+        """What is outside the partitions and should not be: temporary artefacts that were written more than `grace`
+        seconds ago and that nobody holds, and files that the store did not make. Raises StorageFailed."""
 
     def sweep(self, grace: float) -> list[str]:
-        """Remove those temporary artefacts; returns their names, without their folder. What a living process has staged is
-        never among them, however old. Raises StorageFailed."""
+        """Remove those temporary artefacts. Returns their names, without their folder. What a living process has staged
+        is never among them, however old. Raises StorageFailed."""
 
     def holds(self, name: str) -> bool:
-        """Whether there is anything under a name that `name_of` or this storage told. Raises ValueError for any other name,
-        StorageFailed."""
+        """Whether there is anything under a name that `name_of` or this storage returned. Raises ValueError for any
+        other name, StorageFailed."""
 
     def remove_leftover(self, name: str, grace: float) -> None:
-        """Remove what is under such a name, unless it was written less than `grace` seconds ago or somebody holds it: an
-        artefact without a record, or a temporary one. Raises ValueError, StorageFailed."""
+        """Remove an artefact without a record, or a temporary one, by such a name, unless it was written less than
+        `grace` seconds ago or somebody holds it. Raises ValueError, StorageFailed."""

@@ -1,4 +1,4 @@
-"""Attachments on a filesystem. docs/format.md describes what lies where, for people with `sha256sum` and `jq`.
+"""Attachments on a filesystem. docs/format.md describes the files, for people with `sha256sum` and `jq`.
 
     <data>/attachments/<3 hex>/<id>.bytes     the bytes
     <data>/attachments/<3 hex>/<id>.json      the record; its rename into place is the commit point
@@ -11,8 +11,9 @@ The folder of an id is its partition, the first three hex digits of its SHA-256,
 folders fill evenly whatever form the ids have. Rejected: a folder for each attachment (one more directory to create and to
 sync for every upload), and folders by time (a day's uploads all in one).
 
-Every artefact comes and goes by a rename or an unlink in its folder: so nobody ever sees half of one, the folder's own
-mtime tells that something in it has changed, and a record's inode and times distinguish it from the next one.
+Every artefact is added by a rename and removed by an unlink in its folder. So nobody ever sees half of one, the
+folder's own mtime tells that something in it has changed, and a record's inode and times distinguish it from the next
+one.
 """
 
 from __future__ import annotations
@@ -63,16 +64,16 @@ from app.storage.contract import (
 from app.storage.receiving import copy
 from app.telemetry import measures
 
-#: Bytes of the first read of a file, more than a record has, and of each further read, as of a text.
+#: Bytes of the first read of a file, which is more than a record has, and of each further read, for example of a text.
 SMALL_FILE = 16 * 1024
 LARGE_PIECE = 1024 * 1024
 #: Bytes of each piece of a file that `chunks` yields.
 PIECE = 256 * 1024
-#: Bytes of a body between two looks at the free space: a body without a length can have any size, and others fill the
+#: Bytes of a body between two checks of the free space: a body without a length can have any size, and others fill the
 #: disk too.
 LOOK_EVERY = 64 * 1024 * 1024
 
-# Looking up a member of an enumeration costs as much as a line of code.
+# Looked up once: reading the value of an enumeration's member takes as long as a line of code.
 _RECORD, _OUTCOME, _BYTES = Artefact.RECORD, Artefact.OUTCOME, Artefact.BYTES
 _INCOMING = "incoming"
 _SUFFIXES = frozenset(f".{each}" for each in Artefact)
@@ -83,7 +84,7 @@ _REPLACEMENT = re.compile(r"\.[\w.-]+\.new")
 
 
 class _StagedFile:
-    """Bytes in `incoming`. The open descriptor holds the file's lock, which tells a sweep that somebody uses it."""
+    """Bytes in `incoming`. The open descriptor holds the file's lock, which tells a sweep that the file is in use."""
 
     def __init__(self, path: Path, file: BinaryIO, measured: Measured, final: Callable[[str], str]) -> None:
         self.measured = measured
@@ -109,7 +110,7 @@ class _StagedFile:
         self._file.close()
         if self._kept:
             return
-        # A leftover that can't be removed now is removed by the sweep.
+        # The sweep removes what can't be removed now.
         with contextlib.suppress(OSError):
             self._path.unlink()
 
@@ -120,7 +121,7 @@ class _StagedText:
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path = path
         self._raw = file
-        #: Buffered: otherwise a full disk would take a part of what is written without an error.
+        #: Buffered: otherwise a full disk would accept a part of what is written, without an error.
         self.file: BinaryIO = io.BufferedRandom(file)  # type: ignore[arg-type]
 
     def content(self) -> bytes:
@@ -137,7 +138,7 @@ class _StagedText:
         return True
 
     def close(self) -> None:
-        # What could not be written is not wanted any more; the descriptor is closed anyway.
+        # Bytes that could not be written are no longer needed; the descriptor is closed all the same.
         with contextlib.suppress(OSError):
             self.file.close()
         with contextlib.suppress(OSError):
@@ -202,7 +203,7 @@ class Filesystem:
         return Path(self._name(attachment_id, artefact))
 
     def _name(self, attachment_id: str, artefact: Artefact) -> str:
-        # Every read needs a path; a Path object costs ten times this.
+        # Every read needs a path, and a Path object takes ten times as long to make.
         return f"{self._prefix}{key(attachment_id, artefact)}"
 
     def _folder(self, partition: int) -> str:
@@ -212,7 +213,7 @@ class Filesystem:
         return Path(self._folder(partition_of(attachment_id)))
 
     def _named(self, name: str) -> Path:
-        """The path of a name that the storage told. Raises ValueError for a name that leads elsewhere."""
+        """The path for a name that the storage returned. Raises ValueError for a name that leads elsewhere."""
         parts = PurePosixPath(name).parts
         if ".." in parts or "\0" in name or len(parts) < 2 or parts[0] not in (ATTACHMENTS, _INCOMING):
             raise ValueError("not a name of the storage")
@@ -275,7 +276,7 @@ class Filesystem:
         return None if content is None else record_in(content)
 
     def version(self, attachment_id: str) -> Version | None:
-        # A record is written anew and renamed into its place, never changed in it.
+        # A record is written as a new file and renamed into its place; it is never changed in place.
         found = self._stat(attachment_id, _RECORD)
         return None if found is None else (found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
 
@@ -294,7 +295,7 @@ class Filesystem:
 
     def read(self, attachment_id: str, artefact: Artefact) -> bytes | None:
         try:
-            # Half the system calls of a file object; a rebuild reads every attachment this way.
+            # This takes half the system calls of a file object; a rebuild reads every attachment this way.
             descriptor = os.open(self._name(attachment_id, artefact), os.O_RDONLY | os.O_CLOEXEC)
             try:
                 pieces = [os.read(descriptor, SMALL_FILE)]

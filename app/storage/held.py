@@ -1,4 +1,4 @@
-"""Bytes in memory as an opened artefact."""
+"""Bytes in memory, as an open artefact."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class HeldContent:
         return self._content[start:stop]
 
     def chunks(self, start: int, stop: int) -> Iterator[bytes]:
-        # One piece: it takes no memory beyond the bytes.
+        # One piece: it needs no memory beyond the bytes.
         if piece := self._content[start:stop]:
             yield piece
 

@@ -1,7 +1,7 @@
-"""Attachments in memory, for tests that need no disk; the contract's suite runs over it as over the filesystem.
+"""Attachments in memory, for tests that need no disk. The contract's tests run with it as with the filesystem.
 
-It keeps every promise but the durable ones: everything ends with its process. Staged bytes are kept by their holder alone,
-so nothing is ever left behind to be swept.
+It keeps every promise except the durable ones: everything ends with its process. Only their holder has staged bytes, so
+nothing is ever left behind to be swept.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Memory:
         self._lock = threading.Lock()
         self._kept: dict[str, dict[Artefact, _Kept]] = {}
         self._numbers = itertools.count(1)
-        #: By partition: when something in it last came, went or was written.
+        #: For each partition: when something in it was last added, removed or written.
         self._moments = [0.0] * PARTITIONS
 
     # Attachments
@@ -163,7 +163,7 @@ class Memory:
     def _remove(self, attachment_id: str, artefacts: Iterable[Artefact]) -> None:
         for each in artefacts:
             key(attachment_id, each)
-            # One by one: a reader in between sees the order.
+            # One by one, so that a reader in between sees them in this order.
             with self._lock:
                 kept = self._kept.get(attachment_id, {})
                 if kept.pop(each, None) is not None:
@@ -251,7 +251,7 @@ class Memory:
 
 
 def _named(name: str) -> tuple[str, Artefact]:
-    """The id and artefact whose name `name_of` made. Raises ValueError for any other name."""
+    """The id and artefact of a name that `name_of` made. Raises ValueError for any other name."""
     stem, _, suffix = name.rpartition("/")[2].rpartition(".")
     with contextlib.suppress(ValueError):
         artefact = Artefact(suffix)

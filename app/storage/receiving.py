@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable
 from app.errors import FileTooLarge
 from app.storage.contract import Measured
 
-#: Bytes of a file that are hashed in the thread that receives them. SHA-256 is slower than anything else on a byte's way, so
-#: for larger files it runs beside the rest; for smaller ones a second thread would cost more than it saves.
+#: Bytes of a file that are hashed in the thread that receives them. SHA-256 is the slowest part of receiving, so for
+#: larger files it runs in a second thread; for smaller ones that thread would cost more than it saves.
 HASHED_ALONE = 4 * 1024 * 1024
-#: Chunks that may wait to be hashed: so much memory for each upload, times the size in which chunks come.
+#: Chunks that may wait to be hashed: each upload may need as much memory as this many chunks.
 HASHED_AHEAD = 4
 
 
 class Digest:
-    """The SHA-256 of chunks that are not changed any more. The caller closes it. For one thread."""
+    """The SHA-256 of chunks, which nobody may change afterwards. The caller closes it. For one thread."""
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
@@ -46,7 +46,7 @@ class Digest:
         return self._sha256.hexdigest()
 
     def close(self) -> None:
-        """Wait until everything is hashed. Twice is no error."""
+        """Wait until everything is hashed. Calling it twice is no error."""
         if self._thread is not None:
             self._ahead.put(None)
             self._thread.join()
@@ -54,7 +54,7 @@ class Digest:
 
 
 def copy(chunks: Iterable[bytes], write: Callable[[bytes], object], limit: int) -> Measured:
-    """Pass `chunks` to `write`, counting and hashing; memory is a few chunks, whatever the size.
+    """Pass `chunks` to `write`, counting and hashing them. It needs the memory of a few chunks, whatever the size.
 
     Raises FileTooLarge as soon as more than `limit` bytes have come, and what `chunks` or `write` raise.
     """

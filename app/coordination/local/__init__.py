@@ -1,7 +1,7 @@
 """Coordination of the processes of one machine: files in the data folder, and their locks (flock), which end with a
 process.
 
-docs/format.md describes what lies where. Each thing has a module; `Local` puts them together.
+docs/format.md describes the files. Each part of the contract has a module; `Local` puts them together.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BULK_LOCKS: dict[Bulks, str] = {"documents": ".bulk.lock", "texts": ".text.lock
 
 
 class Local:
-    """That of the store in a data folder. Keeps `app.coordination.contract.Coordination`."""
+    """The coordination of the store in a data folder. Implements `app.coordination.contract.Coordination`."""
 
     def __init__(self, root: Path) -> None:
         """`root`: the data folder."""

@@ -1,11 +1,12 @@
 """One bulk at a time, of all processes that write to one store.
 
 Two bulks that refresh one index at the same moment do not run side by side: the second waits in Elasticsearch for the
-refresh of the first, and then pays for one of its own. Who waits here instead goes on gathering writes, and one refresh
-does for all of them. A lone writer finds the lock free and waits for nobody. The lock (flock) goes with its process.
+refresh of the first, and then pays for one of its own. A process that waits here instead goes on gathering writes, and
+one refresh serves all of them. A lone writer finds the lock free and does not wait. The lock (flock) ends with its
+process.
 
-Rejected: one process that sends the bulks of all (each document would be handed over and each outcome back, and its end
-would leave everybody's outcome unknown), and a leader that waits for those who have begun an upload and have not come
+Rejected: one process that sends the bulks of all (each document would be handed over and each outcome back, and if that
+process ended, all outcomes would be unknown), and a leader that waits for uploads that have begun and have no document
 yet (docs/performance.md has the figures).
 """
 
@@ -18,23 +19,23 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-#: Seconds that anybody waits at most, however slow Elasticsearch is; at first, and while its bulks are quicker than
-#: that, `LEAST_PATIENCE`.
+#: The most seconds that anyone waits, however slow Elasticsearch is. `LEAST_PATIENCE` holds at first, and while bulks
+#: are quicker than that.
 PATIENCE = 0.1
 LEAST_PATIENCE = 0.02
-#: How many bulks of the usual length that is.
+#: How long to wait, in bulks of the usual duration.
 BULKS = 2.0
-#: Seconds between two looks, and where one waits for long.
+#: Seconds between two attempts, at first and after a long wait.
 _POLL = 0.001
 _RARE_POLL = 0.02
 
 
 class BulkLock:
-    """One of a data folder, as one process sees it; of one leader at a time."""
+    """The bulk lock of a data folder, for one process; one leader at a time uses it."""
 
     def __init__(self, file: Path, patience: float | None = None) -> None:
-        """`file` is made when it is missing; nothing is ever in it. `patience`: seconds that anybody waits at most,
-        where it is no matter of moments."""
+        """`file` is created when it is missing, and stays empty. `patience`: the most seconds that anyone waits, where
+        waiting is not urgent."""
         self._file = file
         self._patience = patience
         self._took = 0.0
@@ -58,7 +59,7 @@ class BulkLock:
         try:
             descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError:
-            # A folder that is not there, or a disk that fails, is for others to say.
+            # A missing folder or a failing disk is reported elsewhere.
             return None
         while not _free(descriptor) and time.monotonic() < until:
             time.sleep(_POLL if self._patience is None else _RARE_POLL)
@@ -66,7 +67,7 @@ class BulkLock:
 
 
 def _free(descriptor: int) -> bool:
-    """Whether nobody else is in it, and so this descriptor is from here on; or nobody can say."""
+    """Take the lock with this descriptor if nobody holds it. Returns whether it is taken, or can't be determined."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -1,9 +1,10 @@
 """The change lock: two files, and their locks (flock), which end with the process, however it ends.
 
-Every change holds `work` shared, and who is alone holds it exclusively; `door` is passed on the way in and held by who
-waits to be alone, because without it a busy store would never let anybody be alone.
+Every change holds `work` shared, and a process that must be alone holds it exclusively. Every change takes `door`
+briefly on its way in, and a process that waits to be alone holds it: without it, on a busy store nobody would ever be
+alone.
 
-Rejected: a write block on the index (a killed rebuild would leave it behind, and the store refusing writes).
+Rejected: a write block on the index (a killed rebuild would leave it behind, and the store would refuse writes).
 """
 
 from __future__ import annotations
@@ -19,29 +20,29 @@ from app.coordination.contract import PATIENCE
 from app.errors import IndexUnavailable
 from app.files import FILE_MODE, locked, storage_errors
 
-#: Seconds for which changes are kept waiting at most before anybody is alone; and between two such attempts.
+#: The most seconds for which changes wait before a process is alone; and the seconds between two such attempts.
 CLEARING = 1.0
 PAUSE = 0.1
 _POLL = 0.005
 
 
 class Hold:
-    """A descriptor whose lock is held; with it, the lock ends."""
+    """A descriptor whose lock is held; closing it ends the lock."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     def close(self) -> None:
-        # First, so that no number is ever closed twice: by then it may be another file's.
+        # First, so that no descriptor is ever closed twice: by then its number may belong to another file.
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
-            # A device that fails says so here too; the descriptor and its lock are gone all the same.
+            # A failing device may report that here too; the descriptor and its lock are gone all the same.
             with contextlib.suppress(OSError):
                 os.close(descriptor)
 
 
 class ChangeLock:
-    """That of one data folder, between all processes that use it."""
+    """The change lock of one data folder, between all processes that use it."""
 
     def __init__(self, root: Path) -> None:
         self._door = root / ".door.lock"
@@ -55,7 +56,8 @@ class ChangeLock:
                 door = _open(self._door)
                 try:
                     while not (locked(door, shared=True) and locked(work, shared=True)):
-                        # Let go of the door, or two that wait here could keep out who wants to be alone.
+                        # Release the door: otherwise two that wait here could keep out a process that wants to be
+                        # alone.
                         fcntl.flock(door, fcntl.LOCK_UN)
                         if time.monotonic() >= deadline:
                             raise IndexUnavailable()

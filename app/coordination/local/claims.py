@@ -1,4 +1,4 @@
-"""Claims and notes: a file for each, in one folder; a lock (flock) says who has it, and goes with its process.
+"""Claims and notes: a file for each, in one folder; a lock (flock) says that it is held, and ends with its process.
 
 <root>/extraction/<id>        a claim
 <root>/extraction/.<note>     a note
@@ -53,7 +53,7 @@ class Claim:
 
 
 class Claims:
-    """Those of one data folder."""
+    """The claims of one data folder."""
 
     def __init__(self, root: Path) -> None:
         self._folder = root / "extraction"

@@ -38,16 +38,17 @@ def write_durably(root: Path, target: Path, content: bytes, mode: int) -> None:
 
 @contextlib.contextmanager
 def exclusive(path: Path, mode: int = FILE_MODE) -> Iterator[int]:
-    """Hold the lock of the file at `path` (made when missing), waiting for it; its descriptor, to read and to write."""
+    """Wait for the lock of the file at `path` (created when missing) and hold it. Yields its descriptor, to read and to
+    write."""
     with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode), "rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file.fileno()
 
 
 def open_data_folder(root: Path) -> str:
-    """The id of the store in `root`; an empty or missing folder becomes a store, closed to others.
+    """The id of the store in `root`. An empty or missing folder becomes a store that other users can't enter.
 
-    Raises WrongStore when it holds something else or a newer format, StorageFailed or StorageFull.
+    Raises WrongStore when the folder has something else or a newer format, StorageFailed or StorageFull.
     """
     with storage_errors():
         root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
@@ -76,7 +77,8 @@ def is_store(root: Path) -> bool:
 
 
 def _close(root: Path) -> None:
-    """Take from a folder that someone made what FOLDER_MODE does not allow. One of another user is left to that one."""
+    """Remove the permissions that FOLDER_MODE does not have from a folder that someone made. A folder of another user
+    is left as it is."""
     status = root.stat()
     mode = stat.S_IMODE(status.st_mode)
     if mode & ~FOLDER_MODE & 0o777 and os.geteuid() in (status.st_uid, 0):
@@ -89,7 +91,7 @@ def telling_node_url(root: Path, url: str) -> Iterator[None]:
     login to it. Raises OSError."""
     path = root / _NODE_URL
     with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _LOGIN_MODE), "w") as file:
-        # It may be there from before, with another mode; it is empty.
+        # The file may be there already, with another mode; it is empty.
         os.fchmod(file.fileno(), _LOGIN_MODE)
         file.write(url)
         file.flush()
@@ -101,11 +103,11 @@ def telling_node_url(root: Path, url: str) -> Iterator[None]:
 
 
 def node_url(root: Path) -> str | None:
-    """The URL of the Elasticsearch node that `scripts/serve` has started for the store in `root` and is at; None
-    without.
+    """The URL of the running Elasticsearch node that `scripts/serve` has started for the store in `root`; None if there
+    is none.
 
-    The lock tells a node that is there from what a killed process, or a copy of the folder, still says of one: that
-    could be another store's by now.
+    The lock tells a running node from a URL that a killed process or a copy of the folder left behind: at that URL
+    could be another store's node by now.
     """
     with contextlib.suppress(FileNotFoundError), (root / _NODE_URL).open() as file:
         try:
@@ -116,8 +118,8 @@ def node_url(root: Path) -> str | None:
 
 
 def reaching(url: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` with the settings that reach the Elasticsearch at `url`. A user and password in that take the place of
-    what it says of those, which is of another Elasticsearch."""
+    """`environ` with the settings that reach the Elasticsearch at `url`. A user and password in `url` replace those in
+    `environ`, which are for another Elasticsearch."""
     parts = urlsplit(url)
     login, _, address = parts.netloc.rpartition("@")
     found = {**environ, "ELASTICSEARCH_URL": parts._replace(netloc=address).geturl()}

@@ -1,4 +1,4 @@
-"""What lies in a data folder, and what does not belong there: docs/format.md, as a check sees it."""
+"""What is in a data folder, and what does not belong there, as docs/format.md says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.files import held, listed, older, storage_errors
 from app.ids import is_id
 
 _ENTRY = re.compile(r"[0-9a-f]{32}\.(upload|delete|change|new|spare)")
-#: Entries of the journal that stand for nothing.
+#: Entries of the journal without meaning.
 _NO_ENTRY = (".new", ".spare")
 # What earlier versions wrote beside the file that it was to replace; now it is in `incoming`.
 _REPLACEMENT = re.compile(r"\.[\w.-]+\.new")
@@ -32,7 +32,7 @@ _FOLDER = re.compile(rf"journal|extraction|sign-ins|points|points/{_TENANT.patte
 
 
 class Folder:
-    """A data folder, but for its attachments, temporary files, and the embedded node's data."""
+    """A data folder, except its attachments, temporary files, and the embedded node's data."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -86,7 +86,8 @@ class Folder:
         return str(path.relative_to(self._root))
 
     def _path(self, name: str, *, temporary: bool) -> Path:
-        """Of what was told, which is temporary or an entry of the journal."""
+        """The path for a name that `strays` or `undecided` returned: of a temporary file, or of an entry of the
+        journal."""
         folder, _, last = name.rpartition("/")
         entry = _ENTRY.fullmatch(last) if folder == "journal" else None
         if not (_FOLDER.fullmatch(folder) and (_REPLACEMENT.fullmatch(last) or entry)):

@@ -1,15 +1,16 @@
-"""The journal: a small file for each entry, whose lock is held by whoever works on it and goes with the process.
+"""The journal: a small file for each entry. The process that works on an entry holds the file's lock, which ends with
+the process.
 
     <root>/journal/<random>.upload    {"ids": [...]}: committed when every id has its record, else to be undone
     <root>/journal/<random>.delete    {"ids": [...]}: to be finished
     <root>/journal/<random>.change    {"ids": [...]}: records that were written anew, and whose documents are to follow
     <root>/journal/<random>.spare     stands for nothing: the entry of a settled upload, kept for the next one
 
-A new file costs ext4 a search for an inode past all that were deleted lately, in the whole group: 0.25 ms for an entry,
-and 0.2 ms more for each of the upload's own two files, where every upload makes and removes an entry. Taking an old one
-costs 0.05 ms. Only entries of uploads of one file are kept: what a power cut leaves under a new name may be what was in
-the file before, and of these nothing follows that was not so already. (An entry of two files, one of them deleted
-since, would say that the other is half an upload.)
+For a new file ext4 searches for an inode past all that were deleted lately, in the whole group. If every upload made
+and removed an entry, that would make the entry and the upload's own two files slower; taking an old entry is several
+times faster. Only entries of uploads of one file are kept: after a power cut, the file may have its earlier content
+under its new name, and such an entry changes nothing that was not decided already. (An entry of two files, one of them
+deleted since, would say that the other is half an upload.)
 
 Rejected: scanning all records at start (grows with the store, and can't tell half a unit from a whole one), and a grace
 time instead of locks (either too short for a slow upload or too long for the next search).
@@ -37,10 +38,10 @@ log = logging.getLogger(__name__)
 
 _KINDS: dict[str, Kind] = {".upload": "upload", ".delete": "delete", ".change": "change"}
 
-#: Settled entries that a process keeps, each with its descriptor: as many as it has uploads under way at once.
+#: How many settled entries a process keeps, each with its descriptor: as many as it has uploads under way at once.
 MOST_SPARES = 16
 
-#: Seconds after which an entry that never got its name has lost its maker: naming takes milliseconds.
+#: Seconds after which the process that made an entry without a name has ended: naming takes milliseconds.
 NAMING_SECONDS = 60.0
 
 
@@ -52,9 +53,9 @@ class JournalEntry:
     ids: list[str]
     path: Path
     descriptor: int
-    #: Of the change lock: while this entry is open, nobody exchanges the index.
+    #: The hold on the change lock: while this entry is open, nobody exchanges the index.
     work: Hold | None
-    #: Where it goes when it is settled, with its lock; None when it is removed then.
+    #: Where the file goes when the entry is settled, with its lock; None when it is removed then.
     spares: deque[tuple[Path, int]] | None = None
 
     @property
@@ -79,8 +80,7 @@ class JournalEntry:
         self.close()
 
     def _void(self) -> None:
-        """Make the entry stand for nothing, should a power cut bring it back: its content is synced without its
-        name."""
+        """Empty the entry, in case a power cut brings it back: its content is synced, its name is not."""
         try:
             os.ftruncate(self.descriptor, 0)
             os.fsync(self.descriptor)
@@ -122,7 +122,7 @@ class Journal:
 
     def _begin(self, kind: Kind, ids: list[str], durable: bool, work: Hold | None) -> JournalEntry:
         path = self.folder / f"{secrets.token_hex(16)}.{kind}"
-        # Entries of several files are none to keep: see above.
+        # Entries of several files are not kept: see above.
         spares = self._spares if len(ids) == 1 and not durable else None
         with storage_errors():
             while True:
@@ -139,15 +139,14 @@ class Journal:
                             name.unlink()
                     with contextlib.suppress(OSError):
                         os.close(descriptor)
-                    # A spare that somebody removed by hand stood for nothing: the next one, or a new file, does as
-                    # well.
+                    # A spare that somebody removed had no meaning: the next one, or a new file, serves as well.
                     if not (isinstance(error, FileNotFoundError) and temporary.suffix == ".spare"):
                         raise
         return JournalEntry(kind, ids, path, descriptor, work, spares)
 
     def _write(self, descriptor: int, content: bytes, durable: bool) -> None:
         written = 0
-        # Not all at once where the disk has no room for all: half an entry would stand for nothing.
+        # It may be written in part where the disk is full: half an entry would have no meaning.
         while written < len(content):
             written += os.pwrite(descriptor, content[written:], written)
         os.ftruncate(descriptor, written)
@@ -155,13 +154,13 @@ class Journal:
             os.fsync(descriptor)
 
     def _file(self, spares: deque[tuple[Path, int]] | None) -> tuple[Path, int]:
-        """A locked file that stands for nothing by its name, to write an entry into. Raises OSError."""
+        """A locked file whose name gives it no meaning yet, to write an entry into. Raises OSError."""
         if spares:
             with contextlib.suppress(IndexError):
                 return spares.pop()
         path = self.folder / f"{secrets.token_hex(16)}.new"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-        # Locked before it has its name: nobody ever sees it without an owner.
+        # Locked before it has its name: nobody ever sees it unlocked.
         locked(descriptor)
         return path, descriptor
 
@@ -172,7 +171,7 @@ class Journal:
     def abandoned(self) -> Iterator[JournalEntry]:
         with storage_errors():
             names = sorted(os.listdir(self.folder))
-        # What a process leaves behind that ended is removed at the first look of the one that takes its place.
+        # The process that takes the place of an ended one removes what that left behind, at its first look.
         if self._looked:
             names = [name for name in names if not name.endswith(".spare")]
         self._looked = True
@@ -182,10 +181,10 @@ class Journal:
                 yield entry
 
     def _claim(self, path: Path) -> JournalEntry | None:
-        """The entry at `path`, locked; None when somebody works on it, it is gone, or it can't be read now."""
+        """The entry at `path`, locked; None when a process works on it, it is gone, or it can't be read now."""
         try:
             if path.suffix == ".new" and time.time() - path.stat().st_mtime < NAMING_SECONDS:
-                # Its maker may not have its lock yet, and would lose both file and lock to this look.
+                # The process that makes it may not have its lock yet, and would lose both file and lock here.
                 return None
             entry = JournalEntry("upload", [], path, -1, self._change_lock.shared(patience=0))
             try:
@@ -209,7 +208,7 @@ class Journal:
             entry.ids = []
         kind = _KINDS.get(path.suffix)
         if kind is None or not entry.ids:
-            # Killed before the entry was whole: it stands for no effect.
+            # The process was killed before the entry was whole: there was no effect yet.
             entry.settled()
             return None
         entry.kind = kind
@@ -222,7 +221,7 @@ class Journal:
         for name in names:
             if not name.endswith(f".{kind}" if kind is not None else tuple(_KINDS)):
                 continue
-            # An entry that goes in the meantime is decided; one that is not whole stands for no effect.
+            # An entry that is removed in the meantime is decided; for one that is not whole there was no effect yet.
             with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
                 found.update(json.loads((self.folder / name).read_bytes())["ids"])
         return found

@@ -1,8 +1,8 @@
 """Moments of clients: one file, with a record of fixed size for each of `RECORDS` groups of clients.
 
-`<data>/sign-in-attempts` (mode 0600) begins with what it is and the key of the hash by which a group is drawn. All
-processes read and write the one record at hand under the file's lock; nothing is synced. So its size is bounded, and an
-attempt costs the same however many there were.
+`<data>/sign-in-attempts` (mode 0600) begins with its format and the key of the hash that chooses a group. All processes
+read and write one record at a time, under the file's lock; nothing is synced. So the size is bounded, and an attempt
+costs the same however many there were.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from app.coordination.local.data_folder import exclusive
 from app.files import storage_errors
 
 _MODE = 0o600
-# What the file is, moments in each record, the key of the hash.
+# The format, moments in each record, the key of the hash.
 _HEAD = struct.Struct("<8sQ16s")
 _MAGIC = b"sign-in1"
 
 
 class Moments:
-    """Those of one data folder, `most` of each client."""
+    """The moments of one data folder, `most` for each client."""
 
     def __init__(self, root: Path, most: int) -> None:
         self._path = root / "sign-in-attempts"
@@ -35,7 +35,7 @@ class Moments:
         with storage_errors(), exclusive(self._path, _MODE) as file:
             head = os.pread(file, _HEAD.size, 0)
             if len(head) != _HEAD.size or _HEAD.unpack(head)[:2] != (_MAGIC, self._most):
-                # New, of another number, or none of ours: counted from the start.
+                # New, with another number of moments, or not such a file: begin anew.
                 head = _HEAD.pack(_MAGIC, self._most, os.urandom(16))
                 os.ftruncate(file, 0)
                 os.pwrite(file, head, 0)

@@ -1,11 +1,11 @@
 """Records: a file for each. Shared content: one file for all of it.
 
     <root>/sign-ins/<name>          mode 0600, durable
-    <root>/points/<group>/<name>    its modification time is until when it holds
+    <root>/points/<group>/<name>    its modification time is when it expires
     <root>/tokens.json              mode 0600, durable
 
-Each is written beside `incoming` and renamed into its place, so that a killed process leaves a temporary file and no
-part of a record.
+Each is written in `incoming` and renamed into its place, so that a killed process leaves a temporary file and no part
+of a record.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _GROUP = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
 class SignIns:
-    """Records that are written once; nobody is kept out by another."""
+    """Records that are written once, without a lock."""
 
     _MODE = 0o600
     _NAME = re.compile(r"[0-9a-f]{64}")
@@ -68,7 +68,7 @@ class SignIns:
 
 
 class PointsInTime:
-    """Records that are bounded and expire; whoever adds, replaces or removes one holds a lock."""
+    """Records that expire and whose number is bounded; adding, replacing or removing one needs a lock."""
 
     _NAME = re.compile(r"[A-Za-z0-9_-]{43}")
 
@@ -104,7 +104,7 @@ class PointsInTime:
         path = self._path(group, name)
         with storage_errors():
             try:
-                # Asked first: a renewal in between leaves an earlier time, which the next look sees.
+                # Asked first: a renewal in between leaves an earlier time here, and the next read sees the new one.
                 until = path.stat().st_mtime
                 return Record(path.read_bytes(), until)
             except FileNotFoundError:
@@ -112,7 +112,7 @@ class PointsInTime:
 
     def remove(self, group: str, name: str) -> None:
         path = self._path(group, name)
-        # Not between a look whether it is there and its replacement: it would come back.
+        # Not between the check that it is there and its replacement: it would come back.
         with storage_errors(), exclusive(self._lock):
             path.unlink(missing_ok=True)
 
@@ -138,7 +138,7 @@ def _touch(path: Path | int, until: float) -> None:
 
 
 class Tokens:
-    """One content for all processes; who changes it holds a lock."""
+    """One content for all processes; changing it needs a lock."""
 
     _MODE = 0o600
 

@@ -1,8 +1,8 @@
-"""Places for what takes long, of all processes that work on one data folder.
+"""Places for searches that take long, shared by all processes that work on one data folder.
 
-A small node searches with four threads. A gate for each process bounds what one process asks; this bounds all of them
-together, so that one thread at least is left for searches that are quick. A place is a lock (flock) on a file that goes
-with its process, as in `bulk_lock`.
+A small node searches with four threads. A gate in each process bounds what that process asks; this bounds all of them
+together, so that at least one thread is left for quick searches. A place is a lock (flock) on a file, and ends with its
+process, as in `bulk_lock`.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-#: Seconds between two looks for a free place.
+#: Seconds between two attempts to find a free place.
 _POLL = 0.01
 
 
 class SearchSlots:
-    """So many places of one data folder."""
+    """The places of one data folder."""
 
     def __init__(self, folder: Path, count: int) -> None:
-        """`folder`: where their files are made, in which nothing ever is."""
+        """`folder`: where their files are created, which stay empty."""
         self._files = [folder / f".search-{number}.lock" for number in range(count)]
 
     @contextlib.contextmanager
@@ -37,12 +37,12 @@ class SearchSlots:
             yield held
 
     def _free(self) -> int | None:
-        """A free place, held; -1 where nobody can say which are free."""
+        """A free place, held; -1 where the free places can't be determined."""
         for file in self._files:
             try:
                 descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
             except OSError:
-                # A folder that is not there, or a disk that fails, is for others to say.
+                # A missing folder or a failing disk is reported elsewhere.
                 return -1
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

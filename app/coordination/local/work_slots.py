@@ -1,9 +1,9 @@
-"""Slots for work that takes long: a file each, whose lock (flock) goes with its process.
+"""Slots for work that takes long: a file for each, whose lock (flock) ends with its process.
 
-    <root>/extraction/.slot-<n>   locked by who has it: what it says, a JSON object
-    <root>/extraction/.turns      locked by whose turn it is: what the last one left, a JSON object
+    <root>/extraction/.slot-<n>   locked by its holder: what is done in it, a JSON object
+    <root>/extraction/.turns      locked by the process whose turn it is: what the last one left, a JSON object
 
-What a file says that nobody has locked counts for nothing. Slots with a name have it in those of their files.
+The content of a file that nobody has locked does not count. The names of files contain the name of the slots, if any.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MOST_READ = 1 << 20
 
 
 class WorkSlot:
-    """A slot that this object has until `close`."""
+    """A slot that this object holds until `close`."""
 
     def __init__(self, number: int, descriptor: int) -> None:
         self.number = number
@@ -39,7 +39,7 @@ class WorkSlot:
 
 
 class WorkSlots:
-    """Those of one data folder under one name."""
+    """The slots of one data folder under one name."""
 
     def __init__(self, folder: Path, count: int, name: str = "") -> None:
         self.count = count
@@ -106,7 +106,7 @@ class WorkSlots:
 
 
 def _read(descriptor: int) -> Json:
-    """What the file says; nothing where it is new, or its writer was killed."""
+    """The content of the file; empty where it is new, or its writer was killed."""
     try:
         found = json.loads(os.pread(descriptor, _MOST_READ, 0))
     except (ValueError, RecursionError):
