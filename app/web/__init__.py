@@ -1,5 +1,5 @@
-"""HTTP: the application, who may do what, bodies that come in and files that go out, dialects, the page, health and numbers.
+"""HTTP: the application, access, request bodies, files that are sent, dialects, the page, health and metrics.
 
-It imports every other room but the commands, and storage, index and coordination only by what services hand out. Read `app`
-first, which puts the application together, then `services`, which is what a route has.
+It imports every other package except the commands; storage, index and coordination only through what services return.
+Read `app` first, which puts the application together, then `services`, which routes call.
 """

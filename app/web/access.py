@@ -27,24 +27,24 @@ def requires(scope: str) -> Callable[[View], View]:
 
 
 def public(view: View) -> View:
-    """Mark a view: anybody may call it."""
+    """Mark a view: anyone may call it."""
     setattr(view, _ATTRIBUTE, PUBLIC)
     return view
 
 
 def required_scope(view: Callable[..., Any]) -> str | None:
-    """What a view was marked with: a scope, PUBLIC, or None when it was not."""
+    """The mark of a view: a scope, PUBLIC, or None when it has none."""
     return getattr(view, _ATTRIBUTE, None)
 
 
 def caller() -> Token:
-    """The token of the request at hand."""
+    """The token of the current request."""
     token: Token = g.caller
     return token
 
 
 def tenant() -> str:
-    """Whose the request at hand is, which was let through; NOBODY's where its route is for everybody."""
+    """The tenant of the current request, which was authorized; NOBODY where its route is public."""
     token: Token | None = g.get("caller")
     return NOBODY if token is None else token.tenant
 
@@ -56,7 +56,7 @@ def bearer(request: Request) -> str | None:
 
 
 def authorize(view: Callable[..., Any], token: Callable[[], Token]) -> None:
-    """Let the request at hand through to `view`, or raise Unauthenticated or MissingScope.
+    """Authorize the current request for `view`, or raise Unauthenticated or MissingScope.
 
     `token` authenticates; it is called for views that are not public.
     """

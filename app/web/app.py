@@ -1,4 +1,4 @@
-"""The application, put together: services, dialects, errors. Nothing is decided here."""
+"""Puts the application together: services, dialects, errors. Nothing is decided here."""
 
 from __future__ import annotations
 
@@ -49,11 +49,12 @@ _BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
 
 
 class _App(Flask):
-    """Flask, with an answer to the server's question of a request whose body has not come."""
+    """Flask, with an answer to the server's question about a request whose body has not arrived."""
 
     def admits(self, environ: dict[str, Any]) -> str | None:
-        """Whose a request is whose body has not come and is wanted: the tenant, or NOBODY. None when it is not: the request
-        is not let through, or its route reads none. A public route says that it does by describing it."""
+        """Whose a request is whose body has not arrived, if its route reads the body: the tenant, or NOBODY. None when
+        the request is not authorized, or its route reads no body. A public route says that it reads a body by
+        describing it."""
         with self.request_context(environ):
             try:
                 if self.preprocess_request() is not None:
@@ -141,20 +142,21 @@ def _install_gate(app: Flask, services: Services) -> None:
             # A pattern of one dialect matches a path below another's prefix: there it is an unknown route.
             raise NotFound()
         if endpoint is None:
-            # An unknown route: the 404 or 405 tells nobody more than the documentation does.
+            # An unknown route: the 404 or 405 tells no more than the documentation does.
             return None
         view = app.view_functions[endpoint]
         authorize(view, lambda: _token_of(incoming, dialect, services))
         if required_scope(view) == PUBLIC and _may_read(view):
-            # Nobody waits for a stranger's body but the server's epoll, which takes small ones alone.
+            # No thread waits for the body of an unknown caller: only the server's epoll does, and it takes small bodies
+            # alone.
             check_announced(incoming, COLLECTED_SIZE)
         return None
 
 
 def _token_of(request: Request, dialect: Dialect, services: Services) -> Token:
-    """The token that the request shows, or, where the dialect has it so, the one its browser is signed in with.
+    """The token that the request carries, or, where the dialect allows it, the one its browser is signed in with.
 
-    Raises Unauthenticated, and Refused for a browser that does not show that its page made the request.
+    Raises Unauthenticated, and Refused for a browser's request that does not prove that the page made it.
     """
     shown = dialect.credentials(request)
     if shown is None and dialect.cookie:
@@ -163,7 +165,7 @@ def _token_of(request: Request, dialect: Dialect, services: Services) -> Token:
 
 
 class _Http(StoreError):
-    """What werkzeug refused on its own (404, 405, 400 ...), as one of ours."""
+    """An error that werkzeug raised by itself (404, 405, 400 ...), as a StoreError."""
 
     code = "http"
 
@@ -203,7 +205,7 @@ def _install_errors(app: Flask) -> None:
 
 
 def _end_processing(_: BaseException | None) -> None:
-    # The thread goes on to another request, and this one's connection is not to be kept by it.
+    # The thread goes on to another request, and must not keep this one's connection.
     processing.begin(None)
 
 

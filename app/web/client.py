@@ -1,6 +1,7 @@
-"""Whose request it is: the connection and its peer, or what a proxy that the settings name says of its own peer.
+"""Which client made a request: the connection and its peer, or what a proxy that the settings name says of its own
+peer.
 
-Nothing else that a request says of where it comes from is believed, its Host least of all: who sends it chooses it.
+Nothing else that a request says about its origin is believed, least of all its Host: the sender chooses that.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ from ipaddress import IPv4Address, IPv6Address
 
 from flask import Request, request
 
-#: Bits of an IPv6 address by which clients are told apart: a network has so many, and gives out all addresses below.
+#: The leading bits of an IPv6 address by which clients are told apart: a network has such a prefix, and can use all of
+#: its addresses.
 NETWORK_BITS = 64
-#: What proxies add; from a peer that is not named they show that it is one.
+#: Header fields that proxies add; from a peer that the settings don't name, they show that it is a proxy.
 _FORWARDING = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "Via")
 
 Address = IPv4Address | IPv6Address
 
 
 def connection() -> socket.socket | None:
-    """The connection of the request at hand, by which is seen that the client left; None where the server shows none.
+    """The connection of the current request, by which a client that leaves is noticed; None where the server gives
+    none.
 
     Source: `gunicorn.socket` of the environment is gunicorn's documented way to it.
     """
@@ -31,8 +34,8 @@ def connection() -> socket.socket | None:
 def client_address(request: Request, proxies: str) -> Address | None:
     """The address of the client; None where the peer has none (a Unix socket).
 
-    Of the addresses in X-Forwarded-For, each put there by the hop before it, the last one that is no proxy's. `proxies`:
-    addresses and networks by comma; `*` is whoever the peer is, and nobody before it.
+    It is the last address in X-Forwarded-For that is not a proxy's; each hop has added the one before it. `proxies`:
+    addresses and networks, separated by commas; `*` trusts the peer, whoever it is, and no hop before it.
     """
     address = _parsed(request.remote_addr or "")
     if address is None or not is_one_of(address, proxies):
@@ -48,7 +51,8 @@ def client_address(request: Request, proxies: str) -> Address | None:
 
 
 def client_network(request: Request, proxies: str) -> str:
-    """What a client is counted by: its address, or for IPv6 its network; empty where the peer has no address."""
+    """The key by which a client is counted: its address, or for IPv6 its network; empty where the peer has no
+    address."""
     address = client_address(request, proxies)
     if isinstance(address, IPv6Address):
         return str(ipaddress.ip_network((address, NETWORK_BITS), strict=False))
@@ -63,13 +67,13 @@ def is_unnamed_proxy(request: Request, proxies: str) -> bool:
 
 
 def is_one_of(address: Address, listed: str) -> bool:
-    """Whether an address is among addresses and networks by comma, or those have `*`."""
+    """Whether an address is among addresses and networks that are separated by commas, or these contain `*`."""
     found = [each.strip() for each in listed.split(",") if each.strip()]
     return any(each == "*" or address in ipaddress.ip_network(each) for each in found)
 
 
 def _parsed(text: str) -> Address | None:
-    """An address, also with a port as some proxies have it; None for anything else."""
+    """An address, also with a port as some proxies write it; None for anything else."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

@@ -1,7 +1,7 @@
-"""What a route says about itself for the API's description: beside the view, so that the two change together.
+"""How a route describes itself in the API's description: beside the view, so that the two change together.
 
 Rejected: a hand-written OpenAPI file (drifts), and a framework that derives validation and description from classes
-(apispec, flask-smorest): request bodies here are streams and raw bytes that its parsers must not touch.
+(apispec, flask-smorest): request bodies here are streams and raw bytes, which their parsers must not touch.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class ResponseSpec:
-    """An answer that is no error: its content by media type, and the headers that only it has."""
+    """A response that is not an error: its content by media type, and the headers that only it has."""
 
     description: str
     content: Mapping[str, Schema] = field(default_factory=dict)

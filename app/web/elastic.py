@@ -1,4 +1,4 @@
-"""The outside of Elasticsearch's HTTP interface: media types, the token in `Authorization`, the shape of errors.
+"""Elasticsearch's HTTP conventions: media types, the token in `Authorization`, the shape of errors.
 
 Source: the answers of Elasticsearch 8.19 and 9.5, and
 https://www.elastic.co/docs/reference/elasticsearch/rest-apis/compatibility (media types with `compatible-with`).
@@ -28,9 +28,9 @@ from app.errors import (
 from app.web.access import bearer
 
 JSON = "application/json"
-#: Sent with every answer: by it the official clients know the product.
+#: Sent with every response: the official clients check it.
 PRODUCT = ("X-Elastic-Product", "Elasticsearch")
-#: How a caller may show a token, as a 401 says it.
+#: How a caller may send a token, as a 401 says it.
 CHALLENGES = ('Bearer realm="security"', "ApiKey")
 
 _COMPATIBLE = ("8", "9")
@@ -42,7 +42,7 @@ _PLAIN = re.compile(r"application/(json|x-ndjson|yaml|cbor|smile)")
 def _form(media_type: str) -> tuple[str, str | None] | None:
     """Form and version of a media type; None for one that Elasticsearch does not know."""
     text = media_type.strip().lower()
-    # By hand: a search for blanks before a semicolon takes time by the square of a long run of blanks.
+    # By hand: a regular expression for blanks before a semicolon takes quadratic time on a long run of blanks.
     before, semicolon, last = text.rpartition(";")
     if semicolon and _NO_MATTER.fullmatch(last.strip()):
         text = before.rstrip()
@@ -54,7 +54,7 @@ def _form(media_type: str) -> tuple[str, str | None] | None:
 
 
 def check_content_type(request: Request, *forms: str) -> None:
-    """Raises MediaTypeRefused for a body that is not in one of `forms`, SearchRefused for another version's."""
+    """Raises MediaTypeRefused for a body that is not in one of `forms`, SearchRefused for one of another version."""
     if not request.content_length and "Transfer-Encoding" not in request.headers:
         return
     given = request.headers.get("Content-Type", "")
@@ -65,10 +65,10 @@ def check_content_type(request: Request, *forms: str) -> None:
 
 
 def answered_type(request: Request) -> str:
-    """The media type of the answer. Raises MediaTypeRefused for a form that is not spoken here, SearchRefused for another
-    version's; whoever names none of Elasticsearch's gets JSON."""
+    """The media type of the answer. Raises MediaTypeRefused for a form that is not supported, SearchRefused for another
+    version; a request that names none of Elasticsearch's types gets JSON."""
     accepted = request.headers.get("Accept", "")
-    # A comma in quotes is in none of the types that are looked for.
+    # None of the supported types has a comma in quotes.
     found = [form for form in map(_form, accepted.split(",")) if form is not None]
     if not found or any(form == ("json", None) for form in found):
         return JSON
@@ -90,8 +90,8 @@ def _check_version(version: str | None, header: str) -> None:
 def credentials(request: Request) -> str | None:
     """The token of `Authorization: Bearer <token>` or `ApiKey <token>`.
 
-    Clients that are given an id and a key send `ApiKey` with both in base64, `id:key`: the key is the token then, and the
-    id is not looked at. What decodes in no such way is the token itself.
+    Clients that are given an id and a key send `ApiKey` with both in base64, `id:key`: then the key is the token, and
+    the id is ignored. A value that does not decode to this form is the token itself.
     """
     scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "apikey":
@@ -104,7 +104,7 @@ def credentials(request: Request) -> str | None:
     return (key if colon else shown) or None
 
 
-#: Elasticsearch's word for each of the store's errors; for others it follows from the status.
+#: Elasticsearch's error type for each of the store's errors; for others it follows from the status.
 _KINDS: tuple[tuple[type[StoreError], str], ...] = (
     (PointMissing, "search_context_missing_exception"),
     (Unauthenticated, "security_exception"),
@@ -118,7 +118,7 @@ _INDEX_PATH = re.compile(r"/([^/]+)/_[a-z]+")
 
 
 def kind_of(error: StoreError) -> str:
-    """Elasticsearch's word for an error."""
+    """Elasticsearch's error type for an error."""
     if isinstance(error, SearchRefused):
         return error.kind
     known = next((kind for each, kind in _KINDS if isinstance(error, each)), None)
@@ -126,7 +126,7 @@ def kind_of(error: StoreError) -> str:
 
 
 def error_body(error: StoreError, method: str, path: str, index: str) -> dict[str, Any]:
-    """An error in Elasticsearch's shape. `index`: the one that there is, of which no other use is offered."""
+    """An error in Elasticsearch's shape. `index`: the name of the one index, which has no other API here."""
     if type(error) is NotFound or (error.status == 404 and error.code == "http"):
         match = _INDEX_PATH.fullmatch(path)
         if match is None or match[1] == index:
@@ -145,6 +145,6 @@ def error_body(error: StoreError, method: str, path: str, index: str) -> dict[st
 
 
 def described(kind: str, why: str, status: int, **more: Any) -> dict[str, Any]:
-    """The body of an error: its kind, its sentence, and both again as the cause, where clients look for them."""
+    """The body of an error: its type, its reason, and both again as the root cause, where clients look for them."""
     cause = {"type": kind, "reason": why, **more}
     return {"error": {"root_cause": [cause], **cause}, "status": status}

@@ -1,6 +1,7 @@
-"""`GET /health` and `/health/ready`: whether an upload would be accepted now, and if not, why. `/health/live`: alive.
+"""`GET /health` and `/health/ready`: whether an upload would be accepted now, and if not, why. `/health/live`: the
+process is alive.
 
-Both list as warnings what does not stop uploads but is not in order on this machine.
+The first two list as warnings what is wrong on this machine but does not stop uploads.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ blueprint = Blueprint("health", __name__)
 
 
 def _told(**properties: Schema) -> Schema:
-    """The schema of an answer with these properties, and with warnings where there are any."""
+    """The schema of a response with these properties, and with warnings if there are any."""
     required = obj(**properties)
     return {**required, "properties": {**required["properties"], "warnings": array(TEXT)}}
 
@@ -42,7 +43,8 @@ def live() -> Response:
     },
 )
 def health() -> Response:
-    """200 with `green` or `yellow`, or 503 with `red` and the reasons; both with warnings. Nothing about contents."""
+    """200 with `green` or `yellow`, or 503 with `red` and the reasons; both with warnings. It says nothing about what
+    is stored."""
     store = store_of(current_app)
     reasons = []
     status = "red"
@@ -66,8 +68,8 @@ def health() -> Response:
 
 
 def _unfit(store: Store) -> list[str]:
-    """Warnings about kinds of documents that can't be read, though uploads are accepted. The log has the details, which are
-    not for everybody."""
+    """Warnings about kinds of documents that can't be read, although uploads are accepted. The details are in the log,
+    because this route is public."""
     if not store.steps.extracts:
         return []
     try:

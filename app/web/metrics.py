@@ -1,9 +1,9 @@
 """`GET /metrics` for Prometheus, and the folder in which the worker processes share their numbers.
 
-The folder belongs to one server: it is made when the server starts, in memory where that is possible (a full disk must
-not stop a worker that counts), and its lock ends with the server's last process, so the next start removes what a killed
-one left behind. The counts of a worker that ended are added to one file: otherwise counters would fall when its file is
-removed, and files would pile up when it is kept.
+The folder belongs to one server. It is created when the server starts, in memory if possible (a full disk must not stop
+a worker that counts). Its lock ends with the server's last process, so the next start removes what a killed server left
+behind. The counts of a worker that ended are added to one file: otherwise counters would fall if its file were removed,
+and files would accumulate if it were kept.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _IN_MEMORY = Path("/dev/shm")
 _GUARD = "guard"
 _RETIRED = "retired"
 
-#: Seconds within which a server that makes its folder has locked and named it.
+#: Seconds within which a server has locked and named the folder that it creates.
 _MAKING_SECONDS = 60.0
 
 blueprint = Blueprint("metrics", __name__)
@@ -52,7 +52,7 @@ class SharedFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # Every process that is forked from here holds it open.
+        # Every process that is forked from this one holds it open.
         self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -89,7 +89,7 @@ class SharedFolder:
 
 
 def _remove_abandoned(path: Path, older_than: float = 0.0) -> None:
-    # Another user's folder, or one that is removed at this moment: not ours to remove.
+    # Another user's folder, or one that is being removed: it is not for this process to remove.
     with contextlib.suppress(OSError):
         if older_than and time.time() - path.stat().st_mtime < older_than:
             return
@@ -103,7 +103,8 @@ def _remove_abandoned(path: Path, older_than: float = 0.0) -> None:
 
 @contextlib.contextmanager
 def guarded(folder: Path) -> Iterator[None]:
-    """Only one process in the block: a reader during `retire` would count a worker twice, or not at all."""
+    """Only one process at a time is in the block: a reader during `retire` would count a worker twice, or not at
+    all."""
     with open(folder / _GUARD, "wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -117,8 +118,8 @@ def guarded(folder: Path) -> Iterator[None]:
     errors=(Unauthenticated, MissingScope),
 )
 def metrics() -> Response:
-    """Public to the gate because METRICS_OPEN decides. The token may be a bearer token, the only kind that every version of
-    Prometheus can send."""
+    """Marked as public because METRICS_OPEN decides. The token may be a bearer token, the only kind that every version
+    of Prometheus can send."""
     found = services()
     if not found.settings.metrics_open:
         token = found.tokens.authenticate(bearer(request) or request.headers.get("X-API-TOKEN"))
@@ -148,7 +149,7 @@ def exposition(store: Store) -> bytes:
 
 
 class _Present:
-    """The values that are looked up on request, in the form of prometheus-client's collectors."""
+    """The values that are determined at each request, as a collector of prometheus-client."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -158,7 +159,7 @@ class _Present:
 
         store = self._store
         yield InfoMetricFamily("attachment_store", "The server.", value={"version": __version__})
-        # A value that can't be found out now is missing, which an alert can tell from zero.
+        # A value that can't be determined now is missing, which an alert can tell from zero.
         with contextlib.suppress(StoreError):
             yield GaugeMetricFamily("attachment_store_disk_free_bytes", "Space for uploads.", store.uploads.room())
         with contextlib.suppress(StoreError):
@@ -168,7 +169,8 @@ class _Present:
             with contextlib.suppress(StoreError):
                 what = "Files whose text is still to be extracted, or thumbnails to be drawn."
                 yield GaugeMetricFamily("attachment_store_pending_extractions", what, store.queue.count())
-        # A bulk and its refresh are one call, whose answer does not say what the refresh took; Elasticsearch counts it.
+        # A bulk and its refresh are one call, whose answer does not say how long the refresh took; Elasticsearch counts
+        # that.
         with contextlib.suppress(StoreError):
             found = store.index.refreshes()
             what = "Refreshes of the index that is used, as Elasticsearch counts them."

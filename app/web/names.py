@@ -1,4 +1,4 @@
-"""File names on the wire: out of a form's or request's header, and into a response's.
+"""File names in headers: read from those of a form or a request, and written into those of a response.
 
 Sources: RFC 7578 and the WHATWG's encoding of form data (what browsers and curl send), RFC 6266 and RFC 8187
 (Content-Disposition and its `filename*`).
@@ -14,22 +14,22 @@ from app.errors import InvalidName
 
 MAX_NAME_BYTES = 1024
 
-# A parameter of a Content-Disposition, up to its value. A quoted value ends at a quote that the next parameter or the end
-# follows: senders write a quote within a name as %22, and a backslash is a character like any other. Those quotes are looked
-# for once: looked for from each parameter on, they would take time by the square of how many there are.
+# A parameter of a Content-Disposition, up to its value. A quoted value ends at a quote that the next parameter or the
+# end follows: senders write a quote within a name as %22, and a backslash is a character like any other. Those quotes
+# are found once: a search from each parameter on would take quadratic time.
 _PARAMETER = re.compile(r";\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*")
 _CLOSING = re.compile(r'"(?=\s*(?:;|$))')
 _UNQUOTED = re.compile(r'[^\s";]*')
 _WIRE_ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}
 _WIRE_ESCAPE = re.compile("|".join(_WIRE_ESCAPES))
 _EXTENDED = re.compile(r"([A-Za-z0-9-]+)'[^']*'(.*)", re.DOTALL)
-# attr-char of RFC 8187, less the letters and digits, which `quote` never escapes.
+# attr-char of RFC 8187, without letters and digits, which `quote` never escapes.
 _ATTR_CHARS = "!#$&+-.^_`|~"
 _PLAIN = re.compile(r"[ !#-\[\]-~]+")
 
 
 def disposition_parameters(header: str) -> dict[str, str]:
-    """The parameters of a Content-Disposition by lower-case name, as on the wire; the first of several counts."""
+    """The parameters of a Content-Disposition by lower-case name, not decoded; the first of several counts."""
     found: dict[str, str] = {}
     closing = [match.start() for match in _CLOSING.finditer(header)]
     position = 0
@@ -58,7 +58,7 @@ def decode_extended(value: str) -> str | None:
 
 
 def form_filename(header: str) -> str | None:
-    """The file name in the Content-Disposition of a form part, decoded; None when the part is no file."""
+    """The file name in the Content-Disposition of a form part, decoded; None when the part is not a file."""
     parameters = disposition_parameters(header)
     extended = decode_extended(parameters["filename*"]) if "filename*" in parameters else None
     if extended is not None:
@@ -69,12 +69,12 @@ def form_filename(header: str) -> str | None:
 
 
 def decode_form_text(text: str) -> str:
-    """A name in a form part's header with the three escapes undone that browsers write, and no others."""
+    """A name in a form part's header, with the three escapes decoded that browsers write, and no others."""
     return _WIRE_ESCAPE.sub(lambda match: _WIRE_ESCAPES[match[0]], text)
 
 
 def checked_name(name: str) -> str:
-    """The name under which a file is kept: `name` after its last `/`, otherwise exactly as it came.
+    """The name under which a file is stored: `name` after its last `/`, otherwise unchanged.
 
     Raises InvalidName for an empty name, `.`, `..`, NUL, lone surrogates, or more than 1,024 bytes of UTF-8.
     """
@@ -98,13 +98,14 @@ def encode_extended(name: str) -> str:
 
 
 def header_value(name: str) -> str:
-    """`name` as the value of a header of its own: itself when it is plain ASCII, else an `ext-value`."""
+    """`name` as the value of a header of its own: itself when it is plain ASCII, otherwise an `ext-value`."""
     plain = _PLAIN.fullmatch(name) and name == name.strip() and not name.startswith("UTF-8''")
     return name if plain else encode_extended(name)
 
 
 def content_disposition(kind: str, name: str) -> str:
-    """A Content-Disposition of `kind` (`inline` or `attachment`) that gives every client `name` or its nearest."""
+    """A Content-Disposition of `kind` (`inline` or `attachment`) that gives every client `name` or the nearest name
+    that it can read."""
     fallback = name
     if "%" in name or not _PLAIN.fullmatch(name):
         fallback = "".join(c if _PLAIN.fullmatch(c) and c != "%" else "_" for c in name)

@@ -1,4 +1,5 @@
-"""Each request under an id: taken from the caller or made, in the answer, in the log, in calls to Elasticsearch."""
+"""Each request has an id, the caller's or a new one; it is in the response, in the log and in calls to
+Elasticsearch."""
 
 from __future__ import annotations
 
@@ -12,12 +13,13 @@ from app.telemetry.observation import KEY, Observation, observe
 
 HEADER = "X-Request-Id"
 _VARIABLE = "HTTP_X_REQUEST_ID"
-#: What an id may be that somebody else made; anything else would be text of a stranger in every log.
+#: The form of an id that a caller may give; anything else would be a stranger's text in every log.
 _WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 
 def install(app: Flask, dialect_name: Callable[[str], str]) -> None:
-    """Observe the requests to `app`, from before anything else looks at them. `dialect_name`: by path."""
+    """Observe the requests to `app`, before anything else handles them. `dialect_name`: the name of the dialect of a
+    path."""
 
     def begin() -> None:
         incoming = current()
@@ -38,17 +40,17 @@ def install(app: Flask, dialect_name: Callable[[str], str]) -> None:
 
 
 def current() -> Request:
-    """The request at hand itself: each look through Flask's stand-in for it costs as much as a call."""
+    """The current request itself: each access through Flask's proxy costs as much as a call."""
     found: Request = request._get_current_object()  # type: ignore[attr-defined]
     return found
 
 
 def observed() -> Observation:
-    """What is known of the request at hand."""
+    """The observation of the current request."""
     return observation_of(current())
 
 
 def observation_of(incoming: Request) -> Observation:
-    """What is known of a request."""
+    """The observation of a request."""
     observation: Observation = incoming.environ[KEY]
     return observation

@@ -1,4 +1,4 @@
-"""Query strings and JSON bodies: from text that anybody may have written to checked values."""
+"""Query strings and JSON bodies: turns text that anyone may have written into checked values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.nesting import is_deeper
 from app.settings import Settings
 from app.web.uploads import read_body, read_form, stage_nothing
 
-#: Deeper JSON than any request here needs.
+#: The depth of JSON that is accepted, more than any request needs.
 MAX_DEPTH = 32
 
 
@@ -31,7 +31,7 @@ def query_parameters(request: Request, known: set[str]) -> dict[str, str]:
 
 
 def repeatable_parameters(request: Request) -> dict[str, list[str]]:
-    """The query string with all values of each name, for those that look at the names themselves."""
+    """The query string with all values of each name, for callers that check the names themselves."""
     return dict(request.args.lists())
 
 
@@ -53,7 +53,7 @@ def json_object(request: Request, limit: int) -> dict[str, Any]:
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        # Programs differ in which of the two they believe.
+        # Programs differ in which of the two they use.
         raise InvalidRequest("the JSON body has a key twice")
     return found
 
@@ -73,11 +73,11 @@ def id_list(content: dict[str, Any], limit: int) -> list[str]:
 
 
 def body_fields(request: Request, settings: Settings, known: Collection[str]) -> dict[str, str]:
-    """The named texts in a small body that may be a multipart form, an urlencoded one or a JSON object; none when there
-    is no body.
+    """The fields of a small body, as text by name. It may be a multipart form, an urlencoded form or a JSON object;
+    there are none without a body.
 
-    A JSON null is as if it was not there. Raises InvalidParameter for one that is not in `known`, is given twice or is
-    no text; InvalidRequest or MalformedForm for any other body; RequestTooLarge.
+    A JSON null counts as a missing field. Raises InvalidParameter for a field that is not in `known`, is given twice or
+    is not a string; InvalidRequest or MalformedForm for any other body; RequestTooLarge.
     """
     found: dict[str, str] = {}
     for name, value in _body_pairs(request, settings):

@@ -1,4 +1,5 @@
-"""What goes out: conditions, ranges, safe types, and the server's own file wrapper (sendfile under gunicorn).
+"""Responses with files: conditional requests, ranges, safe types, and the server's own file wrapper (sendfile under
+gunicorn).
 
 Rejected: flask's `send_file` (looks the file up again, guesses a type from its name, and costs more than all the rest of
 a small download), and werkzeug's range wrapper (reads through Python what the kernel can send).
@@ -22,7 +23,7 @@ from app.web.names import content_disposition
 from app.web.services import services
 
 CHUNK = 256 * 1024
-#: Bytes up to which a file is read, so that it goes out with the head of the answer: for more, the kernel's way is cheaper.
+#: Bytes up to which a file is read, so that it is sent together with the head; for more, sendfile is cheaper.
 WHOLE = 128 * 1024
 
 #: The answers of `send`, for the description of routes that use it.
@@ -41,7 +42,7 @@ REQUEST_HEADERS = (
 _CONDITIONS = frozenset(("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE"))
 SANDBOX = "sandbox; default-src 'none'"
 
-# What a browser may show in place: none of these runs anything of the file's. Everything else is saved.
+# Types that a browser may show inline: none of these runs a script of the file. Everything else is saved.
 INLINE_TYPES = frozenset(
     {
         "image/png",
@@ -70,25 +71,25 @@ def etag(attachment: Attachment) -> str:
 
 
 def _tag(attachment: Attachment) -> str:
-    """The digest of the bytes; and when its record was changed, where it was: the answer has another type since, which no
-    cache takes over with a 304 (RFC 9110, 8.8.1)."""
+    """The digest of the bytes; and if the record was changed, when: the response has another type since, which a 304
+    would not give to a cache (RFC 9110, 8.8.1)."""
     if attachment.updated == attachment.created:
         return attachment.sha256
     return f"{attachment.sha256}-{microseconds(attachment.updated):x}"
 
 
 def _described(attachment: Attachment, disposition: str | None, status: int, *more: tuple[str, str]) -> Response:
-    """An answer about these bytes, with the headers that any such answer carries and no body yet; `disposition` overrides
-    inline or attachment."""
+    """A response about these bytes, with the headers that any such response has and no body yet; `disposition`
+    overrides inline or attachment."""
     kind = disposition or ("inline" if attachment.media_type in INLINE_TYPES else "attachment")
     fields = _fields(kind, attachment.name, attachment.media_type, etag(attachment), attachment.updated)
     response = Response(status=status, headers=[*fields, *more])
-    # The bodies below set the length themselves.
+    # The code that adds a body sets the length.
     response.automatically_set_content_length = False
     return response
 
 
-# Bounded by names of a kilobyte; what is asked for again and again is mostly little.
+# Its memory is bounded, because names have a kilobyte at most; few files are requested again and again.
 @functools.lru_cache(maxsize=512)
 def _fields(kind: str, name: str, media_type: str, tag: str, updated: datetime) -> tuple[tuple[str, str], ...]:
     return (
@@ -108,8 +109,8 @@ def _content_type(media_type: str) -> str:
 
 
 def send(request: Request, opened: Opened, *, disposition: str | None = None) -> Response:
-    """The answer to a GET or HEAD of an attachment: 200, 206, 304 or 416. Takes over closing `opened`, which
-    only a HEAD may have without its content."""
+    """The response to a GET or HEAD of an attachment: 200, 206, 304 or 416. It closes `opened`; only for a HEAD may
+    that have no content."""
     attachment, content = opened.attachment, opened.content
     describe = functools.partial(_described, attachment, disposition)
     status = None if _CONDITIONS.isdisjoint(request.environ) else _conditional_status(request, attachment)
@@ -143,7 +144,7 @@ def send(request: Request, opened: Opened, *, disposition: str | None = None) ->
         return response
     wrapper = request.environ.get("wsgi.file_wrapper")
     if wrapper is not None and content.file is not None:
-        # The wrapper sends from the file's position as many bytes as Content-Length says.
+        # The wrapper sends as many bytes as Content-Length says, from the file's position.
         content.file.seek(start)
         response.response = wrapper(content.file, CHUNK)
     else:
@@ -157,16 +158,16 @@ def _handed_over(response: Response, path: str) -> Response:
     """Leave the bytes to nginx, which looks at Range and If-Range by the ETag and Last-Modified that it is given."""
     response.headers["X-Accel-Redirect"] = path
     response.headers["Content-Length"] = "0"
-    # nginx says that itself; two of them would be two headers.
+    # nginx sends that header itself; otherwise there would be two.
     del response.headers["Accept-Ranges"]
     return response
 
 
 def _conditional_status(request: Request, attachment: Attachment) -> int | None:
-    """412 or 304 when that is what the caller's conditions come to, else None."""
+    """412 or 304 if the caller's conditions result in one of them, otherwise None."""
     if _precondition_fails(request, attachment):
         return 412
-    # Without If-Match, which is decided: werkzeug would take the `*` in it for an entity tag.
+    # Without If-Match, which was evaluated before: werkzeug would take the `*` in it for an entity tag.
     environ = {name: value for name, value in request.environ.items() if name != "HTTP_IF_MATCH"}
     modified = is_resource_modified(
         environ, etag=_tag(attachment), last_modified=attachment.updated, ignore_if_range=True
@@ -175,7 +176,7 @@ def _conditional_status(request: Request, attachment: Attachment) -> int | None:
 
 
 def _precondition_fails(request: Request, attachment: Attachment) -> bool:
-    """Whether the caller wants a version that this is not (RFC 9110, 13.2.2, steps 1 and 2)."""
+    """Whether the caller requires another version than this one (RFC 9110, 13.2.2, steps 1 and 2)."""
     if "If-Match" in request.headers:
         wanted = request.if_match
         return not (wanted.star_tag or wanted.is_strong(_tag(attachment)))
@@ -184,9 +185,10 @@ def _precondition_fails(request: Request, attachment: Attachment) -> bool:
 
 
 def _range(request: Request, attachment: Attachment) -> tuple[int, int] | str | None:
-    """The one range to send as (start, stop), `unsatisfiable`, or None for everything.
+    """The range to send as (start, stop), `unsatisfiable`, or None for everything.
 
-    Several ranges are answered whole (RFC 9110, 14.2 allows it): their framing would keep the kernel from sending.
+    A request for several ranges gets everything (RFC 9110, 14.2 allows it): with their framing, sendfile could not be
+    used.
     """
     header = request.headers.get("Range")
     if header is None or request.method != "GET" or not _if_range_holds(request, attachment):
@@ -210,6 +212,6 @@ def _if_range_holds(request: Request, attachment: Attachment) -> bool:
         return True
     condition = request.if_range
     if condition.etag is not None:
-        # Strong comparison: werkzeug drops a weak mark, so look at the header itself.
+        # Strong comparison: werkzeug drops the `W/` of a weak tag, so look at the header itself.
         return request.headers["If-Range"].strip() == etag(attachment)
     return condition.date is not None and condition.date == attachment.updated.replace(microsecond=0)

@@ -1,4 +1,4 @@
-"""What a request works with, one set for each process."""
+"""The services that requests use, one set for each process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ _KEY, _STORE = "attachment_store", "attachment_store_whole"
 
 @dataclass(frozen=True)
 class Services:
-    """What dialects call. They reach neither storage nor index: the store as a whole is `store_of`, for what watches it."""
+    """The services that dialects call. They give access to neither storage nor index; health and metrics get the whole
+    store from `store_of`."""
 
     settings: Settings
     records: Records
@@ -59,5 +60,5 @@ def store_of(app: Flask) -> Store:
 
 
 def services() -> Services:
-    """The services of the application that handles the request at hand."""
+    """The services of the application that handles the current request."""
     return services_of(current_app)

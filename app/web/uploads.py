@@ -1,7 +1,7 @@
 """Request bodies, streamed: from the socket into the store in constant memory, whatever their size.
 
 Rejected: werkzeug's form parser. It drops backslashes from file names, spools files into a temporary folder of its own
-(a second copy of every byte), and parses several times slower than `multipart`.
+(a second copy of every byte), and is several times slower than `multipart`.
 """
 
 from __future__ import annotations
@@ -39,27 +39,28 @@ from app.web.names import checked_name, decode_form_text, disposition_parameters
 from app.web.observed import current
 from app.web.services import services
 
-#: Bytes asked of the socket at once.
+#: How many bytes are read from the socket at once.
 READ_SIZE = 256 * 1024
-#: What a form of one file may cost beyond that file: boundaries, part headers, fields.
+#: Bytes that a form of one file may have beyond that file: boundaries, part headers, fields.
 FORM_OVERHEAD = 64 * 1024
 
-#: What a route that stores a body raises, whatever its dialect.
+#: The errors of a route that stores a body, in every dialect.
 STORING_ERRORS = (FileTooLarge, InvalidName, RequestTooLarge, StorageFull, StorageFailed, IndexUnavailable)
-#: The same for a route that takes a form.
+#: The same for a route that accepts a form.
 FORM_ERRORS = (*STORING_ERRORS, MalformedForm, TooManyFiles)
 
 Stage = Callable[[Iterable[bytes], int], Staged]
 
 
 def stage_nothing(chunks: Iterable[bytes], limit: int) -> Staged:
-    """The `stage` of a form that holds no files."""
+    """The `stage` for a form that has no files."""
     raise InvalidRequest("no file was expected")
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that came: in which field of a form, its checked name, the bytes. `media_type` None: what its content says."""
+    """A file that was received: the field of the form, its checked name, the bytes. `media_type` None: it is taken from
+    the content."""
 
     field: str
     name: str
@@ -69,7 +70,7 @@ class Upload:
 
 @dataclass
 class Form:
-    """What a multipart form held. Leaving it as a context discards the files that were not kept."""
+    """The contents of a multipart form. Leaving it as a context manager discards the files that were not kept."""
 
     fields: dict[str, list[str]] = field(default_factory=dict)
     files: list[Upload] = field(default_factory=list)
@@ -90,9 +91,9 @@ class Form:
 
 
 def check_length(request: Request, limit: int) -> int | None:
-    """The announced length of the body in bytes, None when it is sent in chunks.
+    """The Content-Length of the body in bytes; None when it is sent in chunks.
 
-    Raises RequestTooLarge before anything of the body is read.
+    Raises RequestTooLarge before any of the body is read.
     """
     length = request.content_length
     if length is not None and length > limit:
@@ -108,9 +109,9 @@ def check_announced(request: Request, limit: int) -> None:
 
 
 def check_single_file_length(request: Request, max_file_size: int) -> int | None:
-    """As `check_length`, for a form that holds one file of at most `max_file_size` bytes and little else.
+    """As `check_length`, for a form that has one file of at most `max_file_size` bytes and little else.
 
-    Raises FileTooLarge before anything of the body is read.
+    Raises FileTooLarge before any of the body is read.
     """
     length = request.content_length
     if length is not None and length > max_file_size + FORM_OVERHEAD:
@@ -121,8 +122,8 @@ def check_single_file_length(request: Request, max_file_size: int) -> int | None
 def body_chunks(request: Request, limit: int) -> Iterator[bytes]:
     """The body in pieces.
 
-    Raises RequestTooLarge past `limit` bytes, IncompleteBody when it ends early, and RequestTimeout when it was ended
-    because the client sent too slowly.
+    Raises RequestTooLarge past `limit` bytes, IncompleteBody when it ends early, and RequestTimeout when the server cut
+    it off because the client sent too slowly.
     """
     expected = check_length(request, limit)
     read = request.environ["wsgi.input"].read
@@ -143,7 +144,7 @@ def _read(request: Request, read: Callable[[int], bytes], size: int) -> bytes:
     try:
         return read(size)
     except Exception as error:
-        # A reset connection, or a chunked body that is none: each server has classes of its own for that.
+        # A reset connection, or a malformed chunked body: each server has exceptions of its own for these.
         raise _ended_early(request) from error
 
 
@@ -165,10 +166,11 @@ def read_form(
     max_file_size: int | None = None,
     single_file: Collection[str] | None = None,
 ) -> Iterator[Form]:
-    """The multipart form in the body, its files staged; what the block does not keep of them is discarded.
+    """The multipart form in the body, with its files staged. Files that the block does not keep are discarded.
 
-    With `single_file` the form may hold one file, in a field of one of these names (none at all when it is empty); any
-    other file is an InvalidRequest before a byte of it is stored. Without, any number of files in any field are taken.
+    With `single_file` the form may have one file, in a field of one of these names (no file at all when it is empty);
+    any other file raises InvalidRequest before a byte of it is stored. Without it, any number of files in any field are
+    accepted.
 
     Raises MalformedForm, IncompleteBody, RequestTooLarge, FileTooLarge, TooManyFiles, InvalidName, InvalidRequest (too
     many or too long fields), and what `stage` raises.
@@ -180,7 +182,7 @@ def read_form(
 
 @contextlib.contextmanager
 def received_form(request: Request, *, single_file: Collection[str] | None = None) -> Iterator[Form]:
-    """The form of an upload, as `read_form` has it, once its announced length and the room for it are checked."""
+    """The form of an upload, as `read_form` returns it, after a check of its Content-Length and of the room for it."""
     settings, uploads = services().settings, services().uploads
     if single_file is None:
         announced = check_length(request, settings.max_request_size)
@@ -194,7 +196,7 @@ def received_form(request: Request, *, single_file: Collection[str] | None = Non
 def keep(
     files: Sequence[Upload], ids: Sequence[str], *, session: str | None = None, fields: Mapping[str, str] | None = None
 ) -> list[Attachment]:
-    """Make attachments of files that came with the request at hand, all or none: of its caller, in its dialect.
+    """Turn files of the current request into attachments, all or none, for its caller and in its dialect.
 
     Raises the errors of `Uploads.upload`.
     """
@@ -240,7 +242,7 @@ class _Reader:
         self.form = form
         self.field_count = 0
         form_of_one = (max_file_size if single_file else 0) + FORM_OVERHEAD
-        # Otherwise the whole body, as `check_length` has it of a body that announces its length.
+        # Otherwise the limit is that of the whole body, as `check_length` has it for a body that announces its length.
         limit = settings.max_request_size if single_file is None else form_of_one
         self.events = self._events(body_chunks(request, limit), boundary)
 
@@ -292,7 +294,7 @@ class _Reader:
         self.form.fields.setdefault(name, []).append(text)
 
     def _payload(self) -> Iterator[bytes]:
-        """The bytes of the segment at hand, up to its end."""
+        """The bytes of the current segment, up to its end."""
         for event in self.events:
             if event is None:
                 return

@@ -1,4 +1,5 @@
-"""The dialects, in the order in which they are asked whose a path is. A new one is a module and a line here."""
+"""The dialects, in the order in which they are asked whether a path is theirs. A new one is a module and a line
+here."""
 
 from app.web.dialects import coco, coder, elasticsearch, kore, langdock
 

@@ -42,9 +42,9 @@ from app.web.uploads import FORM_ERRORS, keep, received_form
 
 blueprint = Blueprint("coco", __name__)
 
-#: What it costs to look at the files of an attachment, in steps of `app.processing`.
+#: The cost of looking at the files of an attachment, in steps of `app.processing`.
 STEPS_A_STATUS = 40
-#: And for each place of a page that is told of its text.
+#: And the cost of each position of a page that is returned for its text.
 STEPS_A_PART = 5
 
 _ACKNOWLEDGED = {
@@ -67,7 +67,7 @@ _IDS: Schema = {
 }
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _STATUS = obj(initial_parsing={"enum": ["pending", "completed", "failed"]})
-#: As docs/format.md says of the outcome of an extraction.
+#: As docs/format.md describes the outcome of an extraction.
 _PART: Schema = {
     "type": "object",
     "properties": {"at": _COUNT, "page": _COUNT, "title": TEXT, "file": array(TEXT)},
@@ -202,7 +202,7 @@ def search_by_ids() -> Response:
     query_parameters(request, set())
     settings = services().settings
     ids = id_list(json_object(request, settings.max_json_size), settings.max_ids)
-    # A text that is not in the form of an id names no attachment, and Elasticsearch would refuse some such texts.
+    # A text that does not have the form of an id names no attachment, and Elasticsearch would refuse some such texts.
     wanted = tuple(each for each in ids if is_id(each))
     return _search(params.SearchParams(ids=wanted, size=len(wanted)))
 
@@ -222,7 +222,7 @@ def _search(wanted: params.SearchParams) -> Response:
 def status(attachment_id: str) -> Response:
     state, known = services().steps.extraction_state(services().records.find(attachment_id, caller().tenant))
     response = jsonify(initial_parsing=state)
-    # The body is Coco's; what it has no word for is in headers.
+    # The body is Coco's; what Coco has no field for is in headers.
     if known is not None and known.reason is not None:
         response.headers["Extraction-Reason"] = known.reason
     if known is not None and known.cut:
@@ -320,14 +320,14 @@ def statuses_by_body() -> Response:
 
 
 def _status(attachment: Attachment) -> dict[str, str]:
-    """How far the text of an attachment is extracted."""
+    """How far the extraction of an attachment's text has come."""
     state, known = services().steps.extraction_state(attachment)
     processing.spend(STEPS_A_PART * len(known.parts or ()) if known is not None else 0)
     return {"initial_parsing": state}
 
 
 def _ids() -> list[str]:
-    """The ids that are asked for, in the address or in the body."""
+    """The ids that are requested, in the URL or in the body."""
     settings = services().settings
     values = query_parameters(request, {"attachments"})
     if "attachments" in values:
@@ -343,7 +343,7 @@ def _ids_of_body() -> list[str]:
 
 
 def _of_each(ids: list[str], tell: Callable[[Attachment], dict[str, str]]) -> Response:
-    """What there is to tell of each of the attachments, by its id; nothing of an unknown one."""
+    """What `tell` returns for each of the attachments, by its id; unknown ones are left out."""
     found: dict[str, dict[str, str]] = {}
     for each in dict.fromkeys(ids):
         processing.spend(STEPS_A_STATUS)
@@ -375,7 +375,7 @@ _ERROR: Schema = {
     ]
 }
 
-# Coco is the store's mother tongue: whatever no other dialect owns gets its errors.
+# Coco is the default: a path that no other dialect owns gets its errors.
 dialect = Dialect(
     name="coco",
     blueprint=blueprint,

@@ -1,4 +1,5 @@
-"""What a dialect is: where it lives, how a caller shows a token, how its errors look. Routes are its blueprint's."""
+"""What a dialect is: which paths it has, how a caller sends a token, what its errors look like. Its routes are in its
+blueprint."""
 
 from __future__ import annotations
 
@@ -13,19 +14,20 @@ from app.errors import StoreError
 
 @dataclass(frozen=True)
 class Dialect:
-    """One way to speak to the store."""
+    """One HTTP API over the store."""
 
     name: str
     blueprint: Blueprint
-    #: Whether a path is this dialect's, known routes and unknown ones alike; the first dialect that says yes has it.
+    #: Whether a path belongs to this dialect, whether its route is known or not; the first dialect that says yes has
+    #: it.
     owns: Callable[[str], bool]
-    #: The token that a request shows, None when it shows none.
+    #: The token that a request carries; None when it carries none.
     credentials: Callable[[Request], str | None]
-    #: An error in this dialect's shape. The status is the error's; headers such as Retry-After are added by the caller.
+    #: An error in this dialect's shape. The status is the error's; the caller adds headers such as Retry-After.
     render: Callable[[StoreError], Response]
-    #: Whether a browser's sign-in (app.web.page) stands for a token here. Elsewhere its cookie is not looked at.
+    #: Whether a browser's sign-in (app.web.page) counts as a token here. Other dialects do not look at its cookie.
     cookie: bool = False
-    #: Asked before authentication; raises the refusals that hold for every caller.
+    #: Called before authentication; raises the errors that hold for every caller.
     refuse: Callable[[Request], None] | None = None
     #: For the API's description: the JSON schema of `render`, and the OpenAPI security scheme of `credentials`.
     error_schema: Mapping[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Elasticsearch itself, read-only: what its official clients need to search the attachments of a tenant.
+"""Elasticsearch's own API, read-only: what its official clients need to search the attachments of a tenant.
 
 `POST|GET /coco_attachment/_search`, `/_count`, `/_msearch`; at the root `/_search` and `/_msearch`, which a point in time
 needs, `POST /coco_attachment/_pit`, `DELETE /_pit`, and `GET /`. Which clauses may be asked is in `app.search.language`.
@@ -38,7 +38,7 @@ from app.web.uploads import read_body
 blueprint = Blueprint("elasticsearch", __name__)
 
 INDEX = body.PUBLIC_INDEX
-#: The version whose language this is, for clients that ask.
+#: The version whose query language this is, for clients that ask.
 VERSION = "8.19.0"
 
 _ANY: Schema = {"type": "object"}
@@ -78,7 +78,7 @@ def banner() -> Response:
         },
         url,
     )
-    # Browsers are shown the way to the page instead (app.web.app).
+    # Browsers are redirected to the page instead (app.web.app).
     response.headers["Vary"] = "Accept"
     return response
 
@@ -119,7 +119,7 @@ def _search(*, named: bool) -> Response:
 
     def finish(answer: bytes) -> bytes:
         if plain and not has_stops(answer):
-            # Nothing of it is to be changed.
+            # Nothing in it needs a change.
             return answer
         return parameters.rendered(_finished(json.loads(answer), found, url), url)
 
@@ -130,8 +130,8 @@ def _search(*, named: bool) -> Response:
 
 
 def _finished(answer: dict[str, Any], found: body.Search, url: parameters.Url) -> dict[str, Any]:
-    """An answer with the sealed id of its point in time, the total as it was asked for, no position in the index in its
-    order, and no stops in its fragments."""
+    """An answer with the sealed id of its point in time, the total as it was requested, sort values without a position
+    in the index, and fragments without stops."""
     take_stops(answer)
     if found.point is not None:
         without_positions(answer, found.body)
@@ -251,7 +251,7 @@ def _read(*forms: str) -> bytes:
 
 
 def _object() -> dict[str, Any]:
-    """The JSON object in the body, empty without one."""
+    """The JSON object in the body; empty without a body."""
     content = _read("json")
     found = body.decoded(content) if content.strip() else {}
     if not isinstance(found, dict):
@@ -276,7 +276,7 @@ def _product(response: Response) -> Response:
 
 def _render(error: StoreError) -> Response:
     content = elastic.error_body(error, request.method, request.path, INDEX)
-    # The status of the one error that comes with another than its own.
+    # The status of the one error that has another status here.
     error.status = content["status"]
     try:
         content_type = elastic.answered_type(request)
@@ -294,7 +294,7 @@ _ELSEWHERE = re.compile(r"/(?!attachment/|chat/)[^/]+/_(?:search|count|msearch|p
 
 def _owns(path: str) -> bool:
     """The root, everything that begins with an underscore as Elasticsearch's own paths do, and the index; searches of
-    other indices too, so that clients read of them what Elasticsearch would say."""
+    other indices too, so that clients get the answer that Elasticsearch would give."""
     if path == "/" or path.startswith(("/_", f"/{INDEX}/")) or path == f"/{INDEX}":
         return True
     return _ELSEWHERE.fullmatch(path) is not None

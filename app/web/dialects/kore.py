@@ -6,13 +6,13 @@ Source: Kore.ai's documentation, page "Managing Uploads". What that page leaves 
 * The file comes in the field `file` or `File`, exactly once; a second file, or one in another field, is 400.
 * `userReference` is the attachment's session. Quotes that a client sends are part of it. At most 512 characters, as every
   session; `AppID` and `EnvName` at most 256. `uploadType` is exactly `runtime`.
-* The required fields are asked for in the page's order; a field that is empty is missing, one that is there twice is 400,
-  one that is not known is ignored.
+* The required fields are checked in the page's order. An empty field counts as missing, a repeated one is 400, an
+  unknown one is ignored.
 * `filePath` has no dot when the name has no extension.
 * A delete finds a file only under the app and environment it was uploaded to. `sessionId` and `sessionReference` narrow
-  it to a session, both where both are given; they come in a multipart, urlencoded or JSON body. As whatever narrows a
-  delete must not be overlooked, any other field, a query string, a value that is no text and a body of another type are
-  400, and an empty value matches no session; JSON `null` is like leaving the field out.
+  it to a session, both where both are given; they come in a multipart, urlencoded or JSON body. Nothing that narrows a
+  delete may be overlooked, so any other field, a query string, a value that is not a string and a body of another type
+  are 400. An empty value matches no session; JSON `null` means that the field is left out.
 * Errors are `{"errors":[{"msg","code"}]}` with one element; `code` is the HTTP status.
 """
 
@@ -48,7 +48,7 @@ blueprint = Blueprint("kore", __name__)
 _PREFIXES = ("/api/v2/apps", "/apps")
 _ATTACHMENTS = "<app_id>/environments/<environment>/attachments"
 
-#: Longest AppID and EnvName, in characters; they are keywords of the index.
+#: The longest AppID and EnvName, in characters; they are keywords in the index.
 MAX_SEGMENT = 256
 _SESSION_FIELDS = {"sessionId", "sessionReference"}
 
@@ -138,7 +138,7 @@ def _described(attachment: Attachment) -> dict[str, str | int]:
     body_required=False,
 )
 def delete(app_id: str, environment: str, file_id: str) -> Response:
-    """Delete a file of this app, environment and, where given, session; 404 when there is none, and nothing changes."""
+    """Delete a file of this app, environment and, if given, session; 404 when there is none, and nothing changes."""
     tenant = caller().tenant
     query_parameters(request, set())
     sessions = body_fields(request, services().settings, _SESSION_FIELDS)

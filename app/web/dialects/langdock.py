@@ -3,11 +3,11 @@
 Source: Langdock's documentation, page "Upload Attachment API". What that page leaves open is decided so:
 
 * `/api/public/attachment/v1/upload` is the same route; Langdock's dedicated deployments have it there.
-* The form holds exactly one file, in the field `file`; none, a second one, and one in another field are 400. Fields that
-  are no files are ignored.
-* Whatever a browser's page sends is refused: a request with an `Origin` header gets 403 before anything else is looked
-  at, and no answer has a CORS header, so a key that leaked into a page is of no use there.
-* Errors are `{"error"}` below status 500 and `{"message"}` from there on, as the page shows for 400, 401 and 500.
+* The form holds exactly one file, in the field `file`; no file, a second one, or one in another field are 400. Fields
+  that are not files are ignored.
+* Requests from a page in a browser are refused: one with an `Origin` header gets 403 before any other check, and no
+  response has a CORS header, so a key that leaked into a page is of no use there.
+* Errors are `{"error"}` below status 500 and `{"message"}` from 500 on, as the page shows for 400, 401 and 500.
 * An attachment belongs to no session.
 """
 

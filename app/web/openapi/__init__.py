@@ -1,4 +1,4 @@
-"""The API's description (OpenAPI 3.1), made from what the code knows, and a page to try it.
+"""The API's description (OpenAPI 3.1), derived from the code, and a page to try the API.
 
-It imports what all of `app.web` may. Read `document` first.
+It may import what all of `app.web` may. Read `document` first.
 """

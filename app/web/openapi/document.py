@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document: routes from the URL map, scopes and dialects from the views, errors from the error tree.
+"""The OpenAPI 3.1 document: routes from the URL map, scopes and dialects from the views, errors from the error classes.
 
 Source: https://spec.openapis.org/oas/v3.1.1
 """
@@ -30,7 +30,7 @@ from app.web.dialects.dialect import Dialect
 Json = dict[str, Any]
 
 _PATH_PARAMETER = re.compile(r"<(?:[a-z]+:)?([a-z_]+)>")
-#: Methods that werkzeug adds by itself: HEAD is described where it says something of its own.
+#: Methods that werkzeug adds by itself: HEAD is described only where it differs from GET.
 _IMPLIED = {"HEAD", "OPTIONS"}
 
 
@@ -148,7 +148,7 @@ def _parameter(parameter: Parameter) -> Json:
 
 
 def _without_content(operation: Json) -> Json:
-    # A HEAD answers what the GET would, less the body.
+    # A HEAD has the response of the GET, without the body.
     for answer in operation["responses"].values():
         answer.pop("content", None)
     return operation

@@ -1,4 +1,4 @@
-"""`/openapi.json` and, at `/openapi`, a page to try the API in a browser (Swagger UI, from the package that carries it).
+"""`/openapi.json` and, at `/openapi`, a page to try the API in a browser (Swagger UI, from its package).
 
 The page loads nothing from elsewhere and runs no inline script.
 """

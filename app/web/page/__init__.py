@@ -1,4 +1,4 @@
-"""The page in the browser: signing in with a token, the cookie that stands for it, and the page's own files.
+"""The page in the browser: signing in with a token, the cookie of a sign-in, and the page's own files.
 
-It imports what all of `app.web` may. Read `routes` first; docs/page.md is about what is in `static`.
+It may import what all of `app.web` may. Read `routes` first; docs/page.md is about what is in `static`.
 """

@@ -1,8 +1,8 @@
-"""The cookie of a sign-in, and which requests it may speak for.
+"""The cookie of a sign-in, and which requests it authenticates.
 
-The browser sends the cookie by itself, so a request that has it proves nothing about who made the browser send it. The
-cookie therefore counts only where a dialect takes it (`Dialect.cookie`), when the browser says that the request is this
-origin's own, and, for every method that changes something, beside a proof that only the page can read.
+The browser sends the cookie by itself, so a request that has it proves nothing about which site made the browser send
+it. Therefore the cookie counts only where a dialect accepts it (`Dialect.cookie`) and the browser says that the request
+is of the same origin; for every method that changes something, also only with a proof that only the page can read.
 
 Sources: RFC 6265bis (SameSite, the prefix `__Host-`), Fetch Metadata (Sec-Fetch-Site), RFC 6454 (Origin).
 """
@@ -30,7 +30,7 @@ def secret_of(request: Request, sign_ins: SignIns) -> str | None:
 
 
 def sign_in_of(request: Request, sign_ins: SignIns) -> SignIn:
-    """The sign-in that speaks for a request.
+    """The sign-in that authenticates a request.
 
     Raises Unauthenticated when there is none or another site made the request, Refused when it would change something
     and does not show the page's proof.
@@ -46,22 +46,22 @@ def sign_in_of(request: Request, sign_ins: SignIns) -> SignIn:
 
 
 def is_own(request: Request) -> bool:
-    """Whether a browser made this request for a page of this origin, or its user did. What names neither is believed:
-    browsers name at least one of the two wherever it matters."""
+    """Whether a page of this origin, or the browser's user, made this request. A request with neither Sec-Fetch-Site
+    nor Origin is believed: browsers send at least one of the two wherever it matters."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None and site not in _OWN_SITES:
         return False
     origin = request.headers.get("Origin")
-    # The scheme is left out: behind a proxy the server may not know its own.
+    # The scheme is not compared: behind a proxy the server may not know its own.
     return origin is None or origin.partition("://")[2] == request.host
 
 
 def check_connection(request: Request, proxies: str, plain: str) -> None:
     """Raises Refused where a sign-in would send the secret over the network in the clear.
 
-    `proxies`: those who are believed what they say of their clients. `plain`: addresses of clients whose requests cross no
-    network that others could listen to. Of a client on this machine Host has to be the machine's own as well: else it is
-    a proxy that says nothing of its clients.
+    `proxies`: those whose word about their clients is believed. `plain`: addresses of clients whose requests cross no
+    network on which others could listen. For a client on this machine, Host must be the machine's own as well:
+    otherwise the client is a proxy that says nothing about its own clients.
     """
     if request.is_secure:
         return
@@ -95,7 +95,8 @@ def _set(response: Response, request: Request, sign_ins: SignIns, value: str, ma
 
 
 def _name(request: Request, sign_ins: SignIns) -> str:
-    # With the prefix browsers see to it that no other host of the domain has set it, and never in the clear.
+    # With the prefix, browsers make sure that no other host of the domain has set it, and that it was never set without
+    # TLS.
     return f"{'__Host-' if request.is_secure else ''}attachments-{sign_ins.label}"
 
 

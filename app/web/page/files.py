@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-# By extension: what a browser must be told to take a file for. Nothing else of the folder is served.
+# By extension: the Content-Type of a file. Nothing else in the folder is served.
 _TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",

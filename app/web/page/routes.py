@@ -1,6 +1,7 @@
-"""The page's routes: itself, its files, and signing in and out. What it shows comes from the Coco routes, as for any client.
+"""The page's routes: the page, its files, and signing in and out. What it shows comes from the Coco routes, as for any
+client.
 
-Errors have the shape of Coco's, whose the paths are.
+Errors have Coco's shape, because the paths belong to that dialect.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ from app.web.services import services
 
 blueprint = Blueprint("page", __name__)
 
-#: Bytes of a sign-in's body: a token has 43 characters, one of API_TOKEN some hundreds.
+#: The most bytes of a sign-in's body: a token has 43 characters, one of API_TOKEN some hundreds.
 MAX_SIGN_IN_SIZE = 4096
 
-# Nothing inline, nothing from elsewhere, nothing evaluated; and no text ever becomes markup or a script's address
-# (trusted types), but for the address of the worker of pdf.js, through the one policy named here.
+# Nothing inline, nothing from elsewhere, nothing evaluated; and no text ever becomes markup or a script's URL (trusted
+# types), except the URL of pdf.js's worker, through the one policy named here.
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -76,20 +77,21 @@ _SIGN_IN = {"type": "object", "properties": {"token": TEXT}, "required": ["token
 
 
 def root() -> AnyResponse:
-    """The way from the root to the page, for browsers. Wiring asks: the root itself is Elasticsearch's clients'."""
+    """The redirect from the root to the page, for browsers. `app.web.app` calls it: for other clients the root is
+    Elasticsearch's."""
     answer = redirect("/page/")
     answer.headers["Vary"] = "Accept"
     return answer
 
 
-#: Characters of an Accept that are looked at: no browser's has a quarter of them.
+#: The most characters of an Accept that are read: no browser's has a quarter of them.
 MAX_ACCEPT = 2000
 
 
 def prefers_html() -> bool:
-    """Whether the request at hand is a browser's that wants a page: it names text/html, and before JSON."""
+    """Whether the current request is a browser's for a page: its Accept names text/html, and before JSON."""
     if len(request.headers.get("Accept", "")) > MAX_ACCEPT:
-        # What reads it takes time by the square of its blanks.
+        # Parsing it takes quadratic time in its blanks.
         return False
     accepted = request.accept_mimetypes
     named = any(value == "text/html" for value, _ in accepted)
@@ -144,7 +146,7 @@ def sign_in() -> Response:
     client = client_network(request, proxies)
     moment = found.attempts.begin(client)
     if request.mimetype != JSON:
-        # What a form of another site can send without asking is never JSON.
+        # A form of another site can't send JSON without a preflight.
         raise InvalidRequest(f"the Content-Type must be {JSON}")
     content = json_object(request, MAX_SIGN_IN_SIZE)
     for name in content:
@@ -170,7 +172,7 @@ def signed_in() -> Response:
     try:
         found = cookie.sign_in_of(request, services().sign_ins)
     except Unauthenticated:
-        # An answer like the other: the page asks before anybody has signed in, and browsers tell people of errors.
+        # A success, not an error: the page asks before anyone has signed in, and browsers show errors in their console.
         return Response(status=204)
     return _tell(found)
 

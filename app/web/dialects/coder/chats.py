@@ -1,4 +1,4 @@
-"""Chats, as much of them as files, archive and git watch need."""
+"""Chats, as far as files, archive and git watch need them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from app.web.parameters import json_object
 from app.web.services import services
 
 MAX_PARTS = 100
-#: What it costs to look whether a file is there, in steps of `app.processing`.
+#: The cost of checking whether a file is there, in steps of `app.processing`.
 STEPS_A_FILE = 40
 MAX_TITLE = 100
 
@@ -73,7 +73,8 @@ _ARCHIVED = re.compile(r"archived:(true|false)")
 
 
 def find_chat(chat: str) -> Chat:
-    """The chat of a path. Raises CoderError for what is no uuid, NotFound, and what `Chats.get` raises."""
+    """The chat that a path names. Raises CoderError for a text that is not a uuid, NotFound, and what `Chats.get`
+    raises."""
     return services().chats.get(_chat_id(chat), caller().tenant)
 
 
@@ -93,7 +94,7 @@ def _chat_id(text: str) -> str:
     body={JSON: _NEW_CHAT},
 )
 def create_chat() -> tuple[Response, int]:
-    """Make a chat that links uploaded files; 201 with its description."""
+    """Create a chat that links uploaded files; 201 with its description."""
     settings, token = services().settings, caller()
     try:
         body = json_object(request, settings.max_json_size)
@@ -201,7 +202,7 @@ def get_chat(chat: str) -> Response:
 @requires("search")
 @describes("List chats", _LISTED, errors=_ASKING, parameters=_QUERY)
 def list_chats() -> Response:
-    """Chats that are not archived, or those that are; as many of them as a page may have bytes, and then where to go on."""
+    """Chats that are not archived, or those that are: as many of them as fit into a page, and then where to go on."""
     settings = services().settings
     archived = _ARCHIVED.fullmatch(request.args.get("q", "archived:false").strip() or "archived:false")
     if archived is None:
@@ -239,7 +240,7 @@ def _number(name: str, default: int, least: int, most: int) -> int:
 @requires("write")
 @describes("Archive a chat", {204: ResponseSpec("Archived")}, errors=(*_ASKING, NotFound))
 def archive_chat(chat: str) -> tuple[str, int]:
-    """Archive; 204, or 400 when it is archived already."""
+    """Archive a chat; 204, or 400 when it is archived already."""
     return _set_archived(chat, True, "Chat is already archived.")
 
 
@@ -247,7 +248,7 @@ def archive_chat(chat: str) -> tuple[str, int]:
 @requires("write")
 @describes("Unarchive a chat", {204: ResponseSpec("Not archived any more")}, errors=(*_ASKING, NotFound))
 def unarchive_chat(chat: str) -> tuple[str, int]:
-    """Bring back; 204, or 400 when it is not archived."""
+    """Unarchive a chat; 204, or 400 when it is not archived."""
     return _set_archived(chat, False, "Chat is not archived.")
 
 
@@ -266,7 +267,7 @@ def _described(chat: Chat) -> dict[str, Any]:
         try:
             attachment = services().records.find(file_id, chat.tenant)
         except NotFound:
-            # Deleted since, through another dialect.
+            # It was deleted since, through another dialect.
             continue
         files.append(
             {
@@ -293,5 +294,5 @@ def _described(chat: Chat) -> dict[str, Any]:
 
 
 def rfc3339(moment: datetime) -> str:
-    """A time as Coder prints them: UTC, with `Z`."""
+    """A time as Coder writes it: UTC, with `Z`."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

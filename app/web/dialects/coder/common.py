@@ -1,4 +1,4 @@
-"""What every route of this dialect shares: the blueprint, its errors and their shape, uuids as Coder reads them."""
+"""What all routes of this dialect share: the blueprint, its errors and their shape, uuids as Coder reads them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ blueprint = Blueprint("coder", __name__)
 HEADER = "Coder-Session-Token"
 PREFIX = "/api/v2/chats"
 
-# The forms that Go's uuid.Parse takes, which is what the original reads ids with.
+# The forms that Go's uuid.Parse accepts, with which Coder reads ids.
 _HEX = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _UUID = re.compile(rf"(?:urn:uuid:)?{_HEX}|\{{{_HEX}\}}|[0-9a-f]{{32}}", re.IGNORECASE | re.ASCII)
 
@@ -60,7 +60,7 @@ class TooLarge(CoderError):
     status = 413
 
 
-# What the store says in its own words and Coder in others. The most special class comes first.
+# The store's errors for which Coder has words of its own. The most specific class comes first.
 _MESSAGES: tuple[tuple[type[StoreError], str], ...] = (
     (NotFound, "Resource not found or you do not have access to this resource"),
     (
@@ -74,7 +74,7 @@ _STATUS_MESSAGES = {404: "Route not found.", 405: "Method not allowed."}
 
 
 def parse_uuid(text: str) -> str | None:
-    """`text` as a canonical lower-case uuid; None when it is none."""
+    """`text` as a canonical lower-case uuid; None when it is not a uuid."""
     return str(uuid.UUID(text)) if _UUID.fullmatch(text) else None
 
 
@@ -102,5 +102,5 @@ def render(error: StoreError) -> Response:
 
 
 def credentials(incoming: Request) -> str | None:
-    """The token that a request shows."""
+    """The token that a request carries."""
     return incoming.headers.get(HEADER)

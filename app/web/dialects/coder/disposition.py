@@ -1,8 +1,8 @@
 """The file name in the Content-Disposition of a request whose body is the file.
 
-Unlike a form part's header this one follows the RFCs to the letter, as the original's parser does: quoted-pairs, extended
-values, continuations. So it is parsed strictly, and what is not well formed gives no name.
-Sources: RFC 6266, RFC 8187 (`filename*`), RFC 2231 section 3 (`filename*0`, `filename*1*`).
+Unlike a form part's header, this one follows the RFCs exactly, as Coder's parser does: quoted-pairs, extended values,
+continuations. So it is parsed strictly, and a malformed one gives no name. Sources: RFC 6266, RFC 8187 (`filename*`),
+RFC 2231 section 3 (`filename*0`, `filename*1*`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _KIND = re.compile(rf"\s*{_TOKEN}(?:/{_TOKEN})?\s*")
 _PARAMETER = re.compile(rf';\s*({_TOKEN})\s*=\s*(?:({_TOKEN})|"((?:[^"\\\r\n]|\\.)*)")\s*', re.DOTALL)
 _END = re.compile(r";?\s*")
-# A backslash escapes only what would otherwise mean something: so C:\dir\x.png stays what it is.
+# A backslash escapes only characters that have a meaning of their own: so C:\dir\x.png stays as it is.
 _QUOTED_PAIR = re.compile(r'\\([()<>@,;:\\"/\[\]?=])')
 _EXTENDED = re.compile(r"([A-Za-z0-9-]+)'[A-Za-z0-9-]*'(.*)", re.DOTALL)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -51,7 +51,7 @@ def _filename(header: str) -> str | None:
 
 
 def _as_text(header: str) -> str:
-    # Many clients put plain UTF-8 into the header; what is not UTF-8 is what it was before, Latin-1.
+    # Many clients put plain UTF-8 into the header; anything that is not UTF-8 stays Latin-1.
     try:
         return header.encode("latin-1").decode()
     except UnicodeError:
@@ -84,7 +84,7 @@ def _decode(value: str) -> str | None:
 
 
 def _continued(parameters: dict[str, str]) -> str | None:
-    """The name that is spread over `filename*0`, `filename*1` ...; a piece with a final `*` is percent-encoded."""
+    """The name that is divided over `filename*0`, `filename*1` ...; a piece with a final `*` is percent-encoded."""
     raw = b""
     charset = "utf-8"
     for number in range(len(parameters)):
@@ -111,5 +111,5 @@ def _continued(parameters: dict[str, str]) -> str | None:
 
 def _cut(name: str) -> str:
     raw = name.encode(errors="surrogateescape")
-    # What is left of a character that the cut went through is dropped with it.
+    # Drops the rest of a character that was cut in two.
     return name if len(raw) <= MAX_NAME_BYTES else raw[:MAX_NAME_BYTES].decode(errors="ignore")

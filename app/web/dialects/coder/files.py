@@ -98,7 +98,7 @@ def _unsupported() -> CoderError:
 
 
 def _head(chunks: Iterator[bytes]) -> bytes:
-    """At least as much of the body as its type is told from, unless it is shorter."""
+    """The beginning of the body, from which its type is told: at least that many bytes, unless the body is shorter."""
     head = b""
     for chunk in chunks:
         head += chunk
@@ -111,13 +111,13 @@ def _head(chunks: Iterator[bytes]) -> bytes:
 @requires("read")
 @describes("Get a chat file", _FOUND, errors=(BadRequest, NotFound, StorageFailed))
 def get_file(file: str) -> Response:
-    """The image, to be kept by the client: 200, 206, 304 or 416."""
+    """The image, which the client may cache: 200, 206, 304 or 416."""
     file_id = parse_uuid(file)
     if file_id is None:
         raise CoderError(400, "Invalid file ID.")
     opened = services().downloads.open(file_id, caller().tenant, read=request.method != "HEAD")
     if opened.attachment.dialect != blueprint.name:
-        # Another dialect's file may be of any type, and what is sent from here is shown in place.
+        # Another dialect's file may be of any type, and browsers show inline what is sent from here.
         opened.close()
         raise NotFound()
     response = sending.send(request, opened, disposition="inline")

@@ -1,8 +1,8 @@
-"""The four image types that a chat takes, and how their content is told.
+"""The four image types that a chat accepts, and how they are told by their content.
 
-Rejected: libmagic, which the other dialects use. It reads further into a file than its signature, so it refuses a truncated
-image that the original takes, and may call a polyglot by its other name.
-Source: the signature table of the commit that Coder's page names (the WHATWG's MIME sniffing, section 6.1).
+Rejected: libmagic, which the other dialects use. It reads further into a file than its signature, so it refuses a
+truncated image that Coder accepts, and may detect the other type of a polyglot. Source: the signature table of the
+commit that Coder's page names (the WHATWG's MIME sniffing, section 6.1).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _EXTENSIONS = {media_type: extension for media_type, _, extension in _TYPES}
 
 
 def detect(head: bytes) -> str | None:
-    """The media type that the first `SIGNATURE_SIZE` bytes show; None when it is none of the four."""
+    """The media type that the first `SIGNATURE_SIZE` bytes show; None when it is not one of the four."""
     return next((media_type for media_type, signature, _ in _TYPES if signature.match(head)), None)
 
 

@@ -1,4 +1,4 @@
-"""Git watch: everything is decided before the upgrade; then the socket goes to the process's watchers."""
+"""Git watch: everything is decided before the upgrade; then the process's watchers take over the socket."""
 
 from __future__ import annotations
 
@@ -74,14 +74,15 @@ def watch_git(chat: str) -> Response:
     connection = request.environ.get("gunicorn.socket")
     if not isinstance(connection, socket.socket) or isinstance(connection, ssl.SSLSocket):
         raise CoderError(500, "An internal server error occurred.", "This server can't take over the connection.")
-    # Last: nothing that is refused has taken it.
+    # Last, so that no refused request has taken it.
     place = held.watchers.places.take(tenant)
     response.call_on_close(lambda: held.watchers.add(take_over(connection), place, folder, locate, allowed))
     return response
 
 
 def _handshake() -> Response:
-    """The 101. Raises CoderError for what is no WebSocket handshake, or one that a foreign page's script began."""
+    """The 101 response. Raises CoderError for a request that is not a WebSocket handshake, or that another origin's
+    script made."""
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
         raise CoderError(403, "Forbidden.", "The request comes from a page of another origin.")
