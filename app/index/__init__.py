@@ -1,5 +1,5 @@
-"""Elasticsearch: the connection, who is admitted, the documents that are written, the index, its generations and mappings.
+"""Elasticsearch: the connection, admission, writing documents, the index, its generations and mappings.
 
-It imports coordination by its contract, the outcome of an extraction, the model and the search; no storage, no service, no
-request. Read `attachments` first.
+It imports the contract of coordination, the outcome of an extraction, the model and the search; no storage, no service,
+no request. Read `attachments` first.
 """

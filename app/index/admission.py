@@ -1,20 +1,20 @@
-"""How many requests wait for Elasticsearch at once, and for how long: a stalled node must not take every thread.
+"""How many requests may wait for Elasticsearch at once, and for how long: a stalled node must not block every thread.
 
 A request that waits for Elasticsearch holds one of the worker's threads, and downloads need those threads too. So only
-some may wait; the next wait at the gate, which costs nobody anything while Elasticsearch answers. When the oldest call
-has gone without an answer for `SLOW` seconds, those at the gate and all that come are refused at once. After a call
-that only its time limit ended, nothing is let through but a probe, one at a time, to see whether Elasticsearch is back:
+some may wait for Elasticsearch; the others wait at the gate, which costs nothing while Elasticsearch answers. When the
+oldest call has had no answer for `SLOW` seconds, those at the gate and all that come are refused at once. After a call
+that ended by its time limit, the gate lets through only a probe, one at a time, to see whether Elasticsearch is back:
 the reconciler sends one every `RECONCILE_INTERVAL`, so that no client waits for that. Where nobody probes, as in a
 command, the next caller is the probe after `UNATTENDED` seconds.
 
-Each process has one gate, and everything goes through it: attachments, chats, and work in the background. Calls that may be
-slow by themselves have another gate beside it: large texts, and searches that take long (with marks, with large pages, or
-written by callers). A small node searches with four threads; a caller that held all of them would stop everybody's searches.
-So few of these calls are let through, fewer of one tenant; they say nothing about the node; and while one of them is slow,
-only some wait for it, so that the other threads serve other requests.
+Each process has one gate, and every call passes it: attachments, chats, and work in the background. Calls that may be
+slow by themselves have another gate beside it: large texts, and searches that take long (with marks, with large pages,
+or written by callers). A small node searches with four threads; a caller that used all of them would stop everyone's
+searches. So that gate lets few calls through, and fewer of one tenant. A slow call there does not mean that the node is
+slow; while one is slow, only some requests wait for it, so that the other threads serve other requests.
 
-All time counts from the gate on: the time that a request waits there is taken off the time that its calls may take, so that
-the sum stays below the limit, whatever the request does in between.
+All time counts from the gate on: the time that a request waits there is subtracted from the time that its calls may
+take, so the sum stays below the limit, whatever the request does in between.
 
 Rejected: a fixed bound without waiting (refuses bursts that a healthy node would take), threads of their own for
 Elasticsearch (two thread switches for each request, and the request's thread waits all the same), and a breaker that
@@ -35,14 +35,15 @@ from app.errors import IndexUnavailable, SearchTimedOut
 #: Seconds without an answer after which Elasticsearch counts as slow. A healthy one answers in a hundredth of that.
 SLOW = 1.0
 
-#: Seconds without a probe after which any caller is one: more than a probe and the reconciler's pause take together.
+#: Seconds without a probe after which any caller becomes the probe: longer than a probe and the reconciler's pause
+#: together.
 UNATTENDED = 10.0
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
 def time_left(otherwise: float) -> float:
-    """Seconds that the work at hand may still wait for Elasticsearch; `otherwise` outside any gate.
+    """Seconds that the current work may still wait for Elasticsearch; `otherwise` outside any gate.
 
     Raises IndexUnavailable when the time is over.
     """
@@ -56,9 +57,10 @@ def time_left(otherwise: float) -> float:
 
 
 class Gate:
-    """Lets `at_once` threads through together, each for `seconds` in all. `unattended`: as UNATTENDED says.
-    `each`: how many of one tenant at once. `patient`: how many go on waiting when the oldest call is slow, of which one
-    tenant has at most all but one. `telling`: whether a call without an answer means that Elasticsearch stands still."""
+    """Lets `at_once` threads through at the same time, each for `seconds` in all. `unattended`: as UNATTENDED says.
+    `each`: how many of one tenant at once. `patient`: how many may go on waiting when the oldest call is slow; one
+    tenant has at most all but one of these. `telling`: whether a call without an answer means that Elasticsearch has
+    stalled."""
 
     def __init__(
         self,
@@ -79,7 +81,7 @@ class Gate:
         self._unattended = unattended
         self._changed = threading.Condition()
         self._begun: dict[object, float] = {}
-        #: By tenant: how many were let through, and how many go on waiting.
+        #: By tenant: how many have passed, and how many are waiting.
         self._inside: Counter[str] = Counter()
         self._before: Counter[str] = Counter()
         self._stalled = False
@@ -94,14 +96,14 @@ class Gate:
     def passage(self, seconds: float | None = None, *, probe: bool = False, tenant: str = "") -> Iterator[None]:
         """A block that calls Elasticsearch, within `seconds` instead of the gate's own if given.
 
-        `probe`: let through, alone, even while Elasticsearch stands still. `tenant`: whose call it is.
+        `probe`: whether the call may pass, alone, even while Elasticsearch is stalled. `tenant`: whose call it is.
 
-        Raises IndexUnavailable when the call is not let through; nothing was asked of Elasticsearch then.
+        Raises IndexUnavailable when the call may not pass; then nothing was sent to Elasticsearch.
         """
         began = time.monotonic()
         end = began + min(self._seconds, seconds or self._seconds)
         if _deadline.get() is not None:
-            # Within another passage: its time and its place count.
+            # Within another passage, which has a time and a place already.
             yield
             return
         key = object()
@@ -122,8 +124,7 @@ class Gate:
                 self._changed.notify_all()
 
     def hold(self, tenant: str) -> Callable[[], None]:
-        """Keep the place of a tenant that is within a passage, even after the passage, until the returned function is
-        called."""
+        """Keep the tenant's place after the end of the current passage, until the returned function is called."""
         with self._changed:
             self._inside[tenant] += 1
 
@@ -144,7 +145,7 @@ class Gate:
                     self._begun[key] = self._asked = now
                     self._inside[tenant] += 1
                     return
-                # Where places are only held, nobody is within: that counts as slow.
+                # Where all places are only held, no call is under way: that counts as slow.
                 slow = next(iter(self._begun.values()), now - self._slow) + self._slow
                 if self._stalled or now >= end or (now >= slow and self._crowded(tenant)):
                     raise IndexUnavailable()
@@ -162,7 +163,7 @@ class Gate:
 
 
 def _less(counts: Counter[str], tenant: str) -> None:
-    """One less of `tenant`; a tenant with none is not remembered."""
+    """Decrease the count of `tenant`; a count of zero is removed."""
     counts[tenant] -= 1
     if not counts[tenant]:
         del counts[tenant]

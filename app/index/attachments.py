@@ -1,11 +1,11 @@
-"""The index of attachments, as the rest of the application sees it: prepare, write, search, health.
+"""The index of attachments, as the other packages see it: prepare, write, search, health.
 
-Documents with large texts are written by themselves, one after the other, behind a gate of their own: Elasticsearch takes
-seconds for some (a mebibyte of nothing but different words: one second). Uploads must not wait for them, and their time-outs
-must not mean that Elasticsearch stands still. Small ones share the bulks of uploads.
+Documents with large texts are written by themselves, one after the other, behind a gate of their own: Elasticsearch
+takes seconds for some (a mebibyte of nothing but different words: one second). Uploads must not wait for them, and
+their time-outs must not mean that Elasticsearch has stalled. Documents with small texts share the bulks of uploads.
 
-Rejected: all documents with a text apart (each would cost a refresh beside those of the uploads), and one long time limit
-for all (then a stalled node is noticed late).
+Rejected: writing every document with a text by itself (each would cost a refresh beside those of the uploads), and one
+long time limit for all (then a stalled node is noticed late).
 """
 
 from __future__ import annotations
@@ -36,16 +36,18 @@ from app.telemetry.observation import request_id
 
 #: Characters (of a content and of its words) from which on a text is large: one that takes about as long as a refresh.
 LARGE = 256 * 1024
-#: How many times as long as a request a large text may take: nobody waits for it, and a busy node takes seconds for one.
+#: How many times the time limit of a request a large text has: no client waits for it, and a busy node takes seconds
+#: for one.
 LARGE_TIMES = 4
-#: Hits past which a page is heavy: Elasticsearch reads past the text of each, six to seven milliseconds for a large one.
+#: Hits past which a page is heavy: Elasticsearch has to read past the text of each, which takes milliseconds for a
+#: large one.
 HEAVY_PAGE = 100
 
 
-#: The share of the time that a request has left within which Elasticsearch is told to end a search.
+#: The fraction of a request's remaining time within which Elasticsearch is told to end a search.
 WITHIN = 0.9
 Made = TypeVar("Made")
-#: Turns the answer of Elasticsearch into what the caller is told, within the place and the time of the search.
+#: Turns the answer of Elasticsearch into the caller's answer, within the place and the time of the search.
 Finish = Callable[[bytes], Made]
 
 
@@ -55,8 +57,8 @@ def _as_it_is(answer: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class IndexHealth:
-    """`status` is Elasticsearch's word for the shards behind the alias: green, yellow or red. `blocks`: what else is true of
-    the index, as `Connection.blocks` tells."""
+    """`status`: Elasticsearch's health of the shards behind the alias: green, yellow or red. `blocks`: what blocks the
+    index, as `Connection.blocks` returns it."""
 
     status: str
     blocks: Sequence[str] = ()
@@ -64,7 +66,8 @@ class IndexHealth:
 
 @dataclass(frozen=True)
 class Refreshes:
-    """Refreshes of the primary shards since they were opened, and the seconds that these took together."""
+    """The number of refreshes of the primary shards since they were opened, and the seconds that these took
+    together."""
 
     count: int
     seconds: float
@@ -81,7 +84,7 @@ class AttachmentIndex:
         *,
         may_create: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`may_create`: whether an index that is missing may be made, empty; asked when one is."""
+        """`may_create`: whether a missing index may be created, empty; called when it is missing."""
         self.connection = Connection(settings)
         self.alias = settings.index
         self._store_id = store_id
@@ -90,30 +93,32 @@ class AttachmentIndex:
         bulk_lock = coordination.bulk_lock("documents")
         self._documents = Documents(self.connection, self.alias, self._seconds, bulk_lock)
         text_seconds = LARGE_TIMES * self._seconds
-        # Waits for a text of another process as long as leaves the same for its own.
+        # It waits for another process's text at most half of its time, which leaves the same for its own.
         bulk_lock = coordination.bulk_lock("texts", text_seconds / 2)
         self._texts = Documents(self.connection, self.alias, text_seconds, bulk_lock)
-        # For all who extract, and the reconciler.
+        # For all extractors, and the reconciler.
         self._text_gate = Gate(text_seconds, settings.extraction_workers + 1, unattended=0.0)
         # Searches that may be slow by themselves: with marks, with many hits of large texts, or written by callers.
         self._slow_gate = slow_gate(settings)
-        # Searches that may be slow by what is in the texts, as most that people type: apart from both, few of one tenant.
+        # Searches that may be slow because of what is in the texts, as most that people type: separate from both, and
+        # few of one tenant.
         self._doubtful_gate = slow_gate(settings, at_once=max(1, settings.web_threads // 4))
         self._envelope = Envelope(self.alias)
-        # Of the threads that a node on so many processors searches with, at least one is for what is quick.
+        # Of the threads with which a node on this many processors searches, at least one is left for quick searches.
         self._slots = coordination.search_slots(settings.worker_processes * 3 // 2)
         self._scored = without_statistics if settings.scores == "constant" else dict
-        #: Where documents are written to; None until it is known that the index is this store's.
+        #: The name to which documents are written; None until it is known that the index is this store's.
         self._target: str | None = None
         self._preparing = threading.Lock()
         self._may_create = may_create
 
     def prepare(self) -> str:
-        """Create the index when it is missing, check that it is this store's; once, until a write fails.
+        """Create the index when it is missing, and check that it is this store's. This is done once, until a write
+        fails.
 
         Returns the alias that documents are written to.
 
-        Raises IndexMissing when it may not be created; WrongIndex, IndexUnavailable or IndexOutcomeUnknown.
+        Raises IndexMissing when it must not be created; WrongIndex, IndexUnavailable or IndexOutcomeUnknown.
         """
         target = self._target
         if target is not None:
@@ -133,7 +138,8 @@ class AttachmentIndex:
                 self._preparing.release()
 
     def announced(self) -> contextlib.AbstractContextManager[None]:
-        """Announce a `put` that comes in a moment: a bulk that is about to be sent waits for it, if that may pay."""
+        """Announce a `put` that follows in a moment: a bulk that is about to be sent waits for it, if that may be worth
+        it."""
         return self._documents.announced()
 
     def put(self, attachments: Sequence[Attachment]) -> None:
@@ -141,9 +147,10 @@ class AttachmentIndex:
         self._write([Write(each.id, each.version, source_of(each)) for each in attachments])
 
     def put_documents(self, documents: Iterable[Write]) -> None:
-        """Write documents with their texts, taking each only when memory allows: those before it are written by then.
+        """Write documents with their texts. The next one is taken from `documents` only when memory allows: then those
+        before it are written.
 
-        Errors as in `Documents.write`, of the first that fails: those before it may be done.
+        Errors as in `Documents.write`, for the first one that fails: those before it may be written.
         """
         small: list[Write] = []
         letters = 0
@@ -160,9 +167,9 @@ class AttachmentIndex:
             self._write(small)
 
     def remove(self, ids: Sequence[str], *, seconds: float | None = None) -> None:
-        """Remove documents; on return no search finds them, and no write that is still under way brings them back.
+        """Remove documents; on return no search finds them, and no write that is still under way adds them again.
 
-        `seconds`: wait no longer than that. Errors as in `Documents.write`.
+        `seconds`: how long to wait at most. Errors as in `Documents.write`.
         """
         self._write([Write(each, REMOVAL_VERSION, None) for each in ids], seconds)
 
@@ -179,7 +186,7 @@ class AttachmentIndex:
             try:
                 documents.write(writes, self.prepare())
             except IndexMoved:
-                # Another generation has taken its place. The next one can't meanwhile: a change is under way.
+                # Another generation has taken its place. It can't be replaced again meanwhile: a change is under way.
                 self._target = None
                 documents.write(writes, self.prepare())
 
@@ -188,7 +195,7 @@ class AttachmentIndex:
         try:
             yield
         except kind:
-            # It may be the index that is gone, or another one in its place: look again before the next call.
+            # The index may be gone, or another one in its place: look again before the next call.
             self._target = None
             raise
 
@@ -203,8 +210,8 @@ class AttachmentIndex:
         doubtful: bool = False,
     ) -> bytes:
         """What `finish` makes of the answer to a search body, in the documented envelope. `tenant`: whose search it is.
-        `client`: the connection with whose end the search ends. `slow`: whether the query may take long by itself;
-        `doubtful`: whether it may by what is in the texts.
+        `client`: the connection; when it ends, the search ends. `slow`: whether the query may take long by itself;
+        `doubtful`: whether it may take long because of what is in the texts.
 
         Raises what Elasticsearch raises, AnswerTooLarge, and what `processing.spend` and `finish` raise.
         """
@@ -238,8 +245,8 @@ class AttachmentIndex:
     def _through(
         self, gate: Gate, tenant: str, waiting: contextlib.AbstractContextManager[contextlib.ExitStack]
     ) -> Iterator[None]:
-        """A passage whose place stays taken until Elasticsearch is done with the search, even when nobody waits for it any
-        more: a search can't be stopped in the middle of a phrase."""
+        """A passage whose place stays taken until Elasticsearch has finished the search, even when nobody waits for it
+        any more: Elasticsearch can't stop a search in the middle of a phrase."""
         with gate.passage(tenant=tenant), waiting as place:
             try:
                 yield
@@ -249,8 +256,8 @@ class AttachmentIndex:
                 raise
 
     def _timed(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """A body to send: with scores as the settings say, and the time after which Elasticsearch ends the search by itself,
-        a little before nobody waits for it any more."""
+        """The body to send, with scores as the settings say, and the time after which Elasticsearch ends the search by
+        itself, a little before the request's own time limit."""
         return {**self._scored(body), "timeout": _span(time_left(self._seconds) * WITHIN)}
 
     def ask(
@@ -285,7 +292,7 @@ class AttachmentIndex:
     ) -> Made:
         """What `finish` makes of the answers to several such bodies; each `error` in them is a StoreError instead of what
         Elasticsearch said. Errors as in `ask`."""
-        # One after the other: together they would take all of the few threads that a node searches with.
+        # One after the other: together they would use all of the few threads with which a node searches.
         path = f"/_msearch?max_concurrent_searches=1{_typed(typed_keys)}"
 
         def finished(answer: bytes) -> Made:
@@ -314,7 +321,7 @@ class AttachmentIndex:
         return self._asked("POST", f"/{self.alias}/_count", body, json.dumps(body), tenant, _as_it_is, client)
 
     def open_point(self, seconds: float, tenant: str = "") -> str:
-        """Open a point in time; Elasticsearch's id of it. Errors as in `ask`."""
+        """Open a point in time. Returns Elasticsearch's id of it. Errors as in `ask`."""
         path = f"/{self.alias}/_pit?keep_alive={_span(seconds)}"
         return self._asked("POST", path, {}, "", tenant, lambda answer: str(json.loads(answer)["id"]))
 
@@ -337,32 +344,32 @@ class AttachmentIndex:
 
     @contextlib.contextmanager
     def _asking(self, tenant: str) -> Iterator[None]:
-        """The block around a call whose body a caller wrote."""
+        """The block around a call with a body that a caller wrote."""
         with self._slowly(tenant), self._looking_again(IndexUnavailable):
             self.prepare()
             with measures.step("search"):
                 yield
 
     def _finished(self, answer: bytes, finish: Finish[Made]) -> Made:
-        """What `finish` makes of an answer, in what is left of the time of its search."""
+        """What `finish` makes of an answer, within the rest of its search's time."""
         left = 0.0
-        # Elasticsearch has answered in time: a time-out from here on does not count against it.
+        # Elasticsearch has answered in time: a later time-out does not mean that it has stalled.
         with contextlib.suppress(IndexUnavailable):
             left = time_left(self._seconds)
         with processing.within(left):
             return finish(answer)
 
     def health(self) -> IndexHealth:
-        """The state of the index. Raises the same errors as a write that could not be done."""
+        """The state of the index. Raises the errors of a write that can't be done."""
         with self.connection.gate.passage(probe=True), self._looking_again():
             self.prepare()
             with index_errors():
-                # Without `timeout` it waits half a minute for an index that is missing.
+                # Without `timeout`, Elasticsearch waits half a minute for a missing index.
                 answer = self.connection.client.cluster.health(index=self.alias, filter_path="status", timeout="1s")
             return IndexHealth(str(answer["status"]), self.connection.blocks(self.alias))
 
     def refreshes(self) -> Refreshes:
-        """What Elasticsearch counts of the refreshes of the index. Raises the same errors as `health`."""
+        """Elasticsearch's counts of the refreshes of the index. Raises the same errors as `health`."""
         with self.connection.gate.passage():
             self.prepare()
             with index_errors():
@@ -373,7 +380,7 @@ class AttachmentIndex:
         return Refreshes(int(found["external_total"]), int(found["external_total_time_in_millis"]) / 1000)
 
     def look_after_stall(self) -> None:
-        """Ask Elasticsearch for a sign of life if the last call had no answer, so that no client's request has to.
+        """Check whether Elasticsearch answers again if the last call had no answer, so that no client's request has to.
 
         Raises the errors of `health`.
         """

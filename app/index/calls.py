@@ -1,13 +1,14 @@
 """Calls to Elasticsearch, bytes out and bytes in: a node of Elastic's transport, over kept connections that httptools reads.
 
-Elastic's client has one pool of nodes, which every call goes through. Most go by the client's own methods
-(`Node.perform_request`). A search through these cost four times the processor time of the same bytes over a socket, which
-was most of a small request; so the calls that every upload and every search makes ask the same nodes without them
-(`Calls`). A call is one `send`, because otherwise Elasticsearch would wake up for the head alone.
+Elastic's client has one pool of nodes, which every call uses. Most calls use the client's own methods
+(`Node.perform_request`). A search through these took four times the processor time of the same bytes over a socket,
+which was most of a small request; so the calls that every upload and every search makes use the same nodes without
+these methods (`Calls`). A call is one `send`, because otherwise Elasticsearch would wake up for the head alone.
 
-Rejected: the transport's own node over urllib3 (three quarters of a call with the client), connections beside the pool (a
-node that is dead to one is alive to the other), `http.client` (it reads the head of an answer as a mail, in twelve times the
-time), and a parser of answers of our own (it would be ours to keep right). docs/performance.md has the figures.
+Rejected: the transport's own node over urllib3 (three quarters of a call with the client), connections outside the pool
+(a node that one counts as dead is alive for the other), `http.client` (it reads the head of an answer as a mail, in
+twelve times the time), and a parser of answers of our own (it would be ours to keep right). docs/performance.md has the
+figures.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ from app.settings import Settings
 #: Bytes that are read from a connection at once, and the most bytes of an answer's head, far more than Elasticsearch sends.
 PIECE = 256 * 1024
 MAX_HEAD = 64 * 1024
-#: Answers of a server that is fine but will not do it now; the request had no effect. 404: the index is missing.
+#: Statuses with which a healthy server refuses a request for now; it had no effect. 404: the index is missing.
 _REFUSED_FOR_NOW = {403, 408, 429}
 #: The answer to a search that Elasticsearch ended at the time limit that came with it.
 TIMED_OUT = 504
@@ -58,7 +59,7 @@ NOT_ELASTICSEARCH = "the server at ELASTICSEARCH_URL is not Elasticsearch"
 
 
 def error_from_status(status: int) -> StoreError:
-    """What an answer other than success means for the caller."""
+    """The error that an answer other than success means for the caller."""
     if status == 404:
         return IndexUnavailable("The index is missing")
     if status == 401:
@@ -71,8 +72,8 @@ def error_from_status(status: int) -> StoreError:
 
 
 class _Answer:
-    """An answer as it comes in; the parser calls the methods `on_...`. `most`: bytes that it may have. `bodiless`: whether
-    it has none whatever its head says, as that to HEAD."""
+    """An answer while it is received; the parser calls the methods `on_...`. `most`: the most bytes that it may have.
+    `bodiless`: whether it has no body whatever its head says, as the answer to HEAD."""
 
     def __init__(self, most: int, *, bodiless: bool = False) -> None:
         self._most, self._bodiless = most, bodiless
@@ -107,7 +108,7 @@ class _Answer:
         self.content = b"".join(self._pieces)
 
     def _ends_with_connection(self) -> bool:
-        """Whether the end of the connection is how the length of this answer is told (RFC 9112, 6.3, 8)."""
+        """Whether the end of the connection ends this answer (RFC 9112, 6.3, 8)."""
         return self._headed and self.fields.keys().isdisjoint((b"content-length", b"transfer-encoding"))
 
     def on_message_begin(self) -> None:
@@ -123,7 +124,7 @@ class _Answer:
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        # What comes before the answer (100, 103) is not an answer.
+        # An interim response (100, 103) is not the answer.
         if not self._whole and status >= 200:
             self._headed = True
             self.status = status
@@ -142,7 +143,7 @@ class _Answer:
 
 
 class NotSent(Exception):
-    """There is no connection: nothing was asked of Elasticsearch. The cause is the OSError."""
+    """There is no connection, so nothing was sent to Elasticsearch. The cause is the OSError."""
 
 
 class Node(BaseNode):
@@ -154,7 +155,7 @@ class Node(BaseNode):
         super().__init__(config)
         self._tls: ssl.SSLContext | None = None
         if config.scheme == "https":
-            # Without a bundle: the one that Elastic's client takes.
+            # Without a bundle: the one that Elastic's client uses.
             self._tls = ssl.create_default_context(cafile=config.ca_certs or certifi.where())
         own = {"host": _authority(config), "accept-encoding": "identity", **config.headers}
         self._head = "".join(f"{name}: {value}\r\n" for name, value in own.items())
@@ -171,10 +172,11 @@ class Node(BaseNode):
         left: Callable[[], float],
         client: socket.socket | None = None,
     ) -> _Answer:
-        """Send a request and return the whole answer to it. `target` and `fields` (lines of the head) are the store's own.
+        """Send a request and return the whole answer to it. The store itself makes `target` and `fields` (lines of the
+        head).
 
-        `left` says how many seconds connecting, and then each wait for bytes, may take. `client`: the caller's connection;
-        when it ends, the call is given up. Elasticsearch stops a search whose connection is closed.
+        `left` says how many seconds connecting, and then each wait for bytes, may take. `client`: the caller's
+        connection; when it ends, the call is ended. Elasticsearch stops a search whose connection is closed.
 
         Raises NotSent; OSError or HttpParserError when no whole answer came; ClientGone; AnswerTooLarge when the answer has
         more bytes than one may have: it is not read to its end.
@@ -230,7 +232,7 @@ class Node(BaseNode):
         return NodeApiResponse(meta, answer.content)
 
     def _connect(self, seconds: float) -> socket.socket:
-        """A connection that nobody else uses. Raises NotSent."""
+        """A connection for this call alone. Raises NotSent."""
         with contextlib.suppress(IndexError):
             while True:
                 kept = self._idle.pop()
@@ -250,8 +252,8 @@ class Node(BaseNode):
         return connection
 
     def _limit(self, connection: socket.socket, seconds: float) -> None:
-        """Let each wait for bytes take at most so long. The kernel counts, because Python would make one system call more
-        before each read. TLS goes on trying when the kernel gives up, so there Python counts."""
+        """Limit each wait for bytes to `seconds`. The kernel measures the time, because Python would need another
+        system call before each read. TLS tries again when the kernel's time is over, so there Python measures it."""
         if self._tls is not None:
             connection.settimeout(seconds)
             return
@@ -263,7 +265,7 @@ class Node(BaseNode):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
 
     def _drop_dead(self) -> None:
-        """Close the kept connections that have ended: when one has, mostly all have."""
+        """Close the idle connections that have ended: when one has, usually all have."""
         alive = []
         with contextlib.suppress(IndexError):
             while True:
@@ -298,8 +300,8 @@ class Calls:
         refused: Callable[[int, bytes], StoreError] = lambda status, _: error_from_status(status),
         client: socket.socket | None = None,
     ) -> bytes:
-        """Send `body` and return the bytes of a successful answer. `path` and the types are the store's own text; `left` and
-        `client` as of `Node.exchange`.
+        """Send `body` and return the bytes of a successful answer. The store itself makes `path` and the types; `left`
+        and `client` as in `Node.exchange`.
 
         Raises IndexUnavailable or IndexRejected when it certainly had no effect, IndexOutcomeUnknown when nobody knows,
         WrongIndex when something else answered, ClientGone, AnswerTooLarge. `refused` turns an answer other than success
@@ -339,7 +341,7 @@ def _await(connection: socket.socket, client: socket.socket, left: Callable[[], 
     poll = select.poll()
     poll.register(connection, select.POLLIN)
     with contextlib.suppress(ValueError):
-        # Only its end counts: what the client sends meanwhile is its next request.
+        # Only the end of its connection counts: what the client sends meanwhile is its next request.
         poll.register(client, select.POLLRDHUP)
     ready = dict(poll.poll(left() * 1000))
     if not ready:
@@ -349,14 +351,15 @@ def _await(connection: socket.socket, client: socket.socket, left: Callable[[], 
 
 
 def _dropped(connection: socket.socket) -> bool:
-    """Whether the other side has closed: nothing was asked, so anything to read can only be the end."""
+    """Whether the other side has closed the connection: no request is under way, so anything to read can only be the
+    end."""
     poll = select.poll()
     poll.register(connection, select.POLLIN)
     return bool(poll.poll(0))
 
 
 def _authority(config: NodeConfig) -> str:
-    """As in a URL: an IPv6 address stands in brackets."""
+    """Host and port as in a URL: an IPv6 address is in brackets."""
     host = f"[{config.host}]" if ":" in config.host else config.host
     return f"{host}:{config.port}"
 

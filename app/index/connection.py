@@ -1,7 +1,7 @@
-"""The connection to Elasticsearch, and what its refusals mean in the store's own errors.
+"""The connection to Elasticsearch, and the store's own errors for its refusals.
 
-Two questions decide what follows from a failed call: did Elasticsearch do it (certainly not, or nobody knows), and would
-it do it later. `index_errors` answers both, once, for every call.
+Two questions decide what follows from a failed call: whether Elasticsearch did it (certainly not, or it is unknown),
+and whether it would do it later. `index_errors` answers both, once, for every call.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ log = logging.getLogger(__name__)
 
 OLDEST_MAJOR = 8
 
-#: Of a search that nobody waits for any more, in seconds: between two looks whether it has ended; until one that can't be
-#: seen counts as ended; and until any counts as ended.
+#: Seconds, for a search that nobody waits for any more: between two checks whether it has ended; until one that can't
+#: be observed counts as ended; and until any counts as ended.
 LOOK, UNKNOWN, LONGEST = 0.25, 30.0, 600.0
 
 
@@ -61,7 +61,7 @@ def index_errors() -> Iterator[None]:
         never_sent = any(isinstance(cause, NotSent) for cause in (*error.errors, error.__cause__))
         raise (IndexUnavailable() if never_sent else IndexOutcomeUnknown()) from error
     except SerializationError as error:
-        # An answer came, so it was asked; but the answer is cut off or not JSON.
+        # An answer came, so the request was received; but the answer is cut off or not JSON.
         raise IndexOutcomeUnknown() from error
     except UnsupportedProductError as error:
         raise WrongIndex(NOT_ELASTICSEARCH) from error
@@ -80,7 +80,7 @@ def to_json(value: Mapping[str, Any]) -> bytes:
 
 
 def _block(description: str, levels: Sequence[str]) -> str:
-    """A block of `_cluster/state/blocks` in words."""
+    """A block of `_cluster/state/blocks`, in words."""
     if description == "index closed":
         return "closed"
     if "read" in levels or "metadata_read" in levels:
@@ -89,7 +89,7 @@ def _block(description: str, levels: Sequence[str]) -> str:
 
 
 def _not_trusted(error: BaseException | None) -> bool:
-    """Whether the connection ended at the server's certificate, before anything was sent."""
+    """Whether the connection failed because of the server's certificate, before anything was sent."""
     if error is None:
         return False
     inner = (*getattr(error, "errors", ()), *error.args, error.__cause__)
@@ -99,11 +99,11 @@ def _not_trusted(error: BaseException | None) -> bool:
 
 
 def slow_gate(settings: Settings, at_once: int | None = None) -> Gate:
-    """A gate of its own for calls that may be slow by themselves, in Elasticsearch or in what is made of its answers.
+    """A separate gate for calls that may be slow by themselves, in Elasticsearch or while their answers are processed.
 
-    Their time-outs do not mean that Elasticsearch stands still. With two workers, one for each processor, one tenant holds
-    two of the four threads that a node searches with; and even with slow ones, half of a worker's threads do other things.
-    `at_once`: how many at once of all tenants together, instead of an eighth of the threads.
+    Their time-outs do not mean that Elasticsearch has stalled. With two workers, one for each processor, one tenant
+    uses two of the four threads with which a node searches; and even while calls are slow, half of a worker's threads
+    serve other requests. `at_once`: how many at once of all tenants together, instead of an eighth of the threads.
     """
     threads = settings.web_threads
     return Gate(
@@ -121,12 +121,12 @@ class Connection:
     def __init__(self, settings: Settings) -> None:
         # A quarter of the threads never wait for Elasticsearch, so downloads always find one.
         self.gate = Gate(settings.elasticsearch_timeout, max(1, settings.web_threads * 3 // 4))
-        # Deprecation headers are for readers of Elasticsearch's own log, not for every request here.
+        # Deprecation warnings are for readers of Elasticsearch's own log, not for every request here.
         warnings.simplefilter("ignore", ElasticsearchWarning)
         options: dict[str, Any] = {
             "node_class": Node,
             "request_timeout": settings.elasticsearch_timeout,
-            # A repeated write is the store's decision, never the client's.
+            # The store decides whether to repeat a write, never the client.
             "max_retries": 0,
             "retry_on_timeout": False,
         }
@@ -137,12 +137,13 @@ class Connection:
 
     @property
     def client(self) -> Elasticsearch:
-        """The client, which says in `X-Opaque-Id` for which request it asks: its slow log and tasks show it."""
+        """The client. It sends the id of the current request in `X-Opaque-Id`, which Elasticsearch's slow log and tasks
+        show."""
         asking = request_id()
         return self._decoded if asking is None else self._decoded.options(opaque_id=asking)
 
     def major(self) -> int:
-        """The server's major version, asked once. WrongIndex when it is too old or no Elasticsearch."""
+        """The server's major version, asked for once. Raises WrongIndex when it is too old or not Elasticsearch."""
         if self._major is None:
             with index_errors():
                 text = self._version()
@@ -158,14 +159,15 @@ class Connection:
             nodes = self.client.nodes.info(node_id="_local", filter_path="nodes.*.version")["nodes"]
             return str(next(iter(nodes.values()))["version"])
         except ApiError as error:
-            # A key that may use the index but not monitor the cluster.
+            # This API key may use the index but not monitor the cluster.
             if error.meta.status != 403:
                 raise
             return str(self.client.info()["version"]["number"])
 
     def when_done(self, asking: str | None, then: Callable[[], None]) -> None:
-        """Call `then`, from a thread of its own, once Elasticsearch has no search under way for the request `asking`; after
-        `UNKNOWN` seconds where the user may not ask for that, and after `LONGEST` at most."""
+        """Call `then`, from a thread of its own, once Elasticsearch has no search under way for the request `asking`.
+        It is called after `UNKNOWN` seconds where the user may not ask for that, and after `LONGEST` seconds at
+        most."""
 
         def wait() -> None:
             end = time.monotonic() + (LONGEST if asking else UNKNOWN)
@@ -184,7 +186,7 @@ class Connection:
         threading.Thread(target=wait, name="when-done", daemon=True).start()
 
     def _is_asked(self, asking: str) -> bool:
-        # By its path, as the client warns of its own method for it.
+        # By its path, because the client's method for it warns.
         path = "/_tasks?actions=indices:data/read/*&filter_path=nodes.*.tasks.*.headers"
         answer: Any = self._decoded.perform_request("GET", path, headers={"Accept": "application/json"})
         return any(
@@ -194,9 +196,10 @@ class Connection:
         )
 
     def blocks(self, alias: str) -> list[str]:
-        """What keeps Elasticsearch from doing everything with the index behind `alias`, each as a predicate of that index.
+        """The blocks on the index behind `alias`, each as a predicate of that index.
 
-        Someone closed it or made it read-only, or Elasticsearch did because its disk is full: its health is still green.
+        Someone may have closed it or made it read-only, or Elasticsearch did because its disk is full: its health is
+        still green.
         """
         with index_errors():
             answer = self.client.cluster.state(
@@ -207,16 +210,16 @@ class Connection:
                 expand_wildcards="all",
             )
         found = answer.get("blocks", {})
-        # The blocks are those of all indices, whichever were asked for; the metadata are those of the ones asked for.
+        # The answer has the blocks of all indices, but the metadata of the requested ones only.
         own = answer.get("metadata", {}).get("indices", {})
         of_indices = (blocks for name, blocks in found.get("indices", {}).items() if name in own)
         blocks = [block for each in (found.get("global", {}), *of_indices) for block in each.values()]
         return sorted({_block(each.get("description", ""), each.get("levels", ())) for each in blocks})
 
     def undecoded(self, path: str, body: Mapping[str, Any], client: socket.socket | None = None) -> bytes:
-        """POST `body` as JSON to `path` and return the answer's bytes as they came.
+        """POST `body` as JSON to `path` and return the answer's bytes unchanged.
 
-        `path` is the store's own text, never a caller's. `client`: as in `Calls.ask`.
+        The store itself makes `path`, never a caller. `client`: as in `Calls.ask`.
         """
         return self._post(path, to_json(body), "application/json", "application/json", client)
 
@@ -237,7 +240,7 @@ class Connection:
     ) -> bytes:
         """The answer's bytes in the form of version 8, which 9 speaks too. A sequence: lines of several searches.
 
-        `path` is the store's own text. An error of Elasticsearch is raised as `refusals.error_from_answer` makes it for
+        The store itself makes `path`. An error of Elasticsearch is raised as `refusals.error_from_answer` makes it for
         `asked`.
         """
         self.major()

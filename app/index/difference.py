@@ -8,18 +8,20 @@ from typing import Any
 
 Json = dict[str, Any]
 
-#: What a difference needs, the least first. `newer` is an index of a newer version of this software: hands off.
+#: What a difference needs, the least first. `newer`: the index belongs to a newer version of this software and must not
+#: be changed.
 NOTHING, UPDATE, SETTINGS, MIGRATION, NEWER = "nothing", "update", "settings", "migration", "newer software"
 
-#: Settings that can't be changed: only a new index can have other values.
+#: Settings that can't be changed: other values need a new index.
 _FIXED_SETTINGS = {"number_of_shards"}
-#: Written by Elasticsearch when nothing was said.
+#: Settings that Elasticsearch adds by itself.
 _IMPLIED = {"type": "object"}
 
 
 @dataclass(frozen=True)
 class Difference:
-    """`field` is a dotted path; it begins with `mappings._meta` or `settings` for what is not a field. None: not there."""
+    """`field` is a dotted path; it begins with `mappings._meta` or `settings` if it is not a field of documents. None:
+    missing."""
 
     field: str
     file: Any
@@ -28,7 +30,7 @@ class Difference:
 
 
 def differences(definition: Json, mappings: Json, settings: Json) -> list[Difference]:
-    """Between a file's `definition` and an index's `mappings` and `settings` (those below `index`)."""
+    """The differences between a file's `definition` and an index's `mappings` and `settings` (those below `index`)."""
     return [
         *_fields("", definition["mappings"].get("properties", {}), mappings.get("properties", {})),
         *_root(definition["mappings"], mappings),
@@ -69,7 +71,7 @@ def _settings(wanted: Json, found: Json) -> Iterator[Difference]:
 
 
 def _text(value: Any) -> Any:
-    """`value` with its leaves as text: Elasticsearch answers settings, and some parameters, as text."""
+    """`value` with its leaves as text: Elasticsearch returns settings, and some parameters, as text."""
     if isinstance(value, dict):
         return {key: _text(each) for key, each in value.items()}
     return str(value).lower() if isinstance(value, bool | int) else value

@@ -1,28 +1,29 @@
 """Writing documents so that they are searchable on return: group commit.
 
-Whoever writes while nobody else does leads: it sends one `_bulk` with one refresh, at once and in its own thread. Those
-who come meanwhile wait, and the first of them leads the next bulk with everything that has gathered. So a lone upload
-waits for nobody and a hundred share one refresh. Leaders of several processes take turns too (`BulkLock`).
+A thread that writes while no other does becomes the leader: it sends one `_bulk` with one refresh, at once and in its
+own thread. Writers that come meanwhile wait, and the first of them leads the next bulk with all the writes that have
+gathered. So a lone upload does not wait, and a hundred share one refresh. Leaders of several processes take turns too
+(`BulkLock`).
 
 A bulk is bounded by its bytes as well as by its documents: Elasticsearch holds all of it in memory several times over
 while it indexes, and answers a bulk that is too large with 429, or runs out of memory.
 
 A refresh costs Elasticsearch as much as ninety documents in it, so a leader waits for the writes that are announced:
 those of uploads that have all their bytes and are making them durable. It waits no longer than the last bulk took, and
-a lone upload has nobody to wait for.
+a lone upload has no other to wait for.
 
 Rejected: waiting for uploads whose bytes are still coming (as slow as their clients), `refresh=wait_for` (a second for
-each upload), a refresh for each document (collapses under concurrency), and a committer thread (two thread switches for
-the lone upload, and one more thing to start, fork and stop).
+each upload), a refresh for each document (far too slow under concurrency), and a committer thread (two thread switches
+for the lone upload, and one more thread to start and stop around a fork).
 
-Every write carries an external version (microseconds of the change), accepted when it is not lower than what the index
-has. A repeated write is therefore harmless, and a write that arrives after the delete it lost against stays without
-effect: Elasticsearch remembers deleted versions for `index.gc_deletes`. All removals have one version, above any clock:
-an id is never used again, and of two removals of one document neither is older than the other.
+Every write has an external version (microseconds of the change), which is accepted when it is not lower than the
+document's. A repeated write is therefore harmless, and a write that arrives after the delete it lost against has no
+effect: Elasticsearch remembers deleted versions for `index.gc_deletes`. All removals have the same version, higher than
+any clock: an id is never used again, and of two removals of one document neither is older.
 
 Only the generation from which a document was deleted remembers the delete. So a document is written to that
-generation's own alias (`mappings.target`), which is removed when another one takes its place: what arrives after that
-is refused. A removal goes to the index in use, whichever that is, because it does no harm anywhere.
+generation's own alias (`mappings.target`), which is removed when another one takes its place: a write that arrives
+later is refused. A removal is sent to the index in use, whichever that is, because it does no harm in any.
 """
 
 from __future__ import annotations
@@ -49,8 +50,9 @@ from app.index.admission import time_left
 from app.index.connection import Connection, to_json
 from app.telemetry import measures
 
-#: Operations in one bulk, and bytes of them; more wait for the next one. What one caller writes is never divided, so that
-#: it is all done or none. Bytes: a hundredth of the smallest heap, as indexing takes twenty times a text and more.
+#: Operations in one bulk, and bytes of them; more wait for the next one. The writes of one caller are never divided, so
+#: that all of them are done or none. Bytes: a hundredth of the smallest heap, as indexing takes twenty times a text and
+#: more.
 MAX_BATCH = 1000
 MAX_BULK_BYTES = 4 * 1024 * 1024
 
@@ -58,11 +60,11 @@ REMOVAL_VERSION = 2**62
 
 _NO_INDEX = "index_not_found_exception"
 
-#: Precedes removals. `require_alias` holds for what is written, but for a removal with a version Elasticsearch would still
-#: make an index by that name; this one touches nothing, as no attachment has such an id.
+#: Sent before removals. `require_alias` holds for writes, but for a removal with a version Elasticsearch would still
+#: create an index by that name. This line has no effect, because no attachment has such an id.
 _DEMAND: tuple[dict[str, Any], dict[str, Any]] = ({"update": {"_id": "-"}}, {"doc": {}})
 
-#: Seconds: a writer with less time left does not lead, because the bulk carries the writes of others who have more.
+#: Seconds: a writer with less time left does not lead, because the bulk has the writes of others that have more.
 LEAST_TO_LEAD = 0.5
 
 #: Seconds that a leader waits at most for announced writes, however long the last bulk took.
@@ -78,8 +80,8 @@ class Write:
     source: dict[str, Any] | None
 
     def lines(self, target: str | None = None) -> tuple[bytes, bytes | None]:
-        """Its two lines of a bulk; the second is None for a removal. `target`: the index that a document is put into, None
-        where the path of the call names it; for a removal the path always does."""
+        """Its two lines in a bulk; the second is None for a removal. `target`: the index into which a document is put,
+        None where the path of the call names it; for a removal the path always does."""
         header = {"_id": self.id, "version": self.version, "version_type": "external_gte"}
         if self.source is None:
             return to_json({"delete": header}), None
@@ -87,15 +89,15 @@ class Write:
 
     @property
     def letters(self) -> int:
-        """How many characters the texts on its first level have together, as a measure of its size."""
+        """The number of characters in the texts on its first level, as a measure of its size."""
         return sum(len(each) for each in (self.source or {}).values() if isinstance(each, str))
 
 
-# Compared by identity: two removals of one document are equal in all they say.
+# Compared by identity: two removals of one document have equal values.
 @dataclass(eq=False)
 class _Waiting:
     writes: Sequence[Write]
-    #: What Elasticsearch is sent of them.
+    #: The lines that are sent to Elasticsearch.
     lines: Sequence[bytes]
     done: bool = False
     sent: bool = False
@@ -110,10 +112,11 @@ class Documents:
     """The documents behind one alias."""
 
     def __init__(self, connection: Connection, alias: str, timeout: float, bulk_lock: BulkLock) -> None:
-        """`timeout`: seconds that a write waits in all, in the queue and in flight, where no gate bounds it. `bulk_lock`:
-        that of all who write to these documents."""
+        """`timeout`: seconds that a write waits in all, in the queue and for the answer, where no gate bounds it.
+        `bulk_lock`: the lock that all who write these documents share."""
         self._connection = connection
-        # Without `require_alias` a write after the alias was lost would create an index by that name, with guessed fields.
+        # Without `require_alias`, a write after the alias was lost would create an index by that name, with guessed
+        # fields.
         kept = "items.*.status,items.*.error.type"
         self._path = f"/{alias}/_bulk?refresh=true&require_alias=true&filter_path={kept}"
         self._timeout = timeout
@@ -123,15 +126,16 @@ class Documents:
         self._turn = threading.Condition(lock)
         self._queue: list[_Waiting] = []
         self._leading = False
-        #: Told when the last of the announced writes has come.
+        #: Notified when the last of the announced writes has come.
         self._all_here = threading.Condition(lock)
         self._announced = 0
-        #: Seconds of the last bulk.
+        #: The duration of the last bulk in seconds.
         self._took = 0.0
 
     @contextlib.contextmanager
     def announced(self) -> Iterator[None]:
-        """Announce a write that comes in a moment: a bulk that is about to be sent waits for it, if that may pay."""
+        """Announce a write that follows in a moment: a bulk that is about to be sent waits for it, if that may be worth
+        it."""
         with self._turn:
             self._announced += 1
         try:
@@ -143,13 +147,13 @@ class Documents:
                     self._all_here.notify()
 
     def write(self, writes: Sequence[Write], target: str) -> None:
-        """Apply `writes`, to documents under the alias `target`; on return every search sees them.
+        """Apply `writes` to documents under the alias `target`; on return every search finds them.
 
         Raises IndexMoved when `target` is gone, and nothing was done; IndexUnavailable when certainly none of them was
         done and trying later makes sense; IndexRejected when certainly none was done and never will be; IndexIncomplete
-        when some were done and some refused; IndexOutcomeUnknown when nobody knows.
+        when some were done and some refused; IndexOutcomeUnknown when it is unknown.
         """
-        # Here, and not in the leader, for whom all others wait.
+        # Done here, and not in the leader, because all others wait for the leader.
         mine = _Waiting(writes, _lines(writes, target))
         deadline = time.monotonic() + time_left(self._timeout)
         with self._turn:
@@ -159,7 +163,7 @@ class Documents:
             while self._is_to_lead(mine, deadline):
                 self._lead()
         except BaseException:
-            # A writer that gives up withdraws what was not sent, and leaves the lead to the others.
+            # A writer whose time is over withdraws its unsent writes, and another one may lead.
             with self._turn:
                 if mine in self._queue:
                     self._queue.remove(mine)
@@ -169,7 +173,8 @@ class Documents:
             raise mine.error
 
     def _is_to_lead(self, mine: _Waiting, deadline: float) -> bool:
-        """Wait until `mine` is done (False) or nobody leads (True): then this thread is the leader and must call `_lead`."""
+        """Wait until `mine` is done (False) or there is no leader (True): then this thread is the leader and must call
+        `_lead`."""
         with self._turn:
             while self._leading and not mine.done:
                 left = deadline - time.monotonic()
@@ -207,7 +212,7 @@ class Documents:
     def _lead(self) -> None:
         batch: list[_Waiting] = []
         try:
-            # From here on whatever happens ends in `finally`, or nobody would ever lead again.
+            # From here on, whatever happens must end in `finally`: otherwise no thread would ever lead again.
             with self._bulk_lock.held():
                 self._gather()
                 with self._turn:
@@ -271,7 +276,7 @@ class _Result:
         return cls(int(item["status"]), item.get("error", {}).get("type"))
 
     def done(self, write: Write) -> bool:
-        # A delete of what is not there has the result that was asked for.
+        # The delete of a missing document has the result that was wanted.
         return 200 <= self.status < 300 or (write.source is None and self.status == 404 and self.error is None)
 
 

@@ -1,8 +1,8 @@
 """Generations of the index: the next one is filled beside the present one and put in its place in one step.
 
-`<alias>-000002` is made with `"building": {...}` in its `_meta`, filled, and put behind the alias only when it is whole, in
-one action that takes the alias from the index that has it. A build that was killed is found again by that mark. Nothing here
-ever touches an index whose `_meta` does not have this store's id.
+`<alias>-000002` is created with `"building": {...}` in its `_meta`, filled, and put behind the alias only when it is
+complete, in one action that also removes the alias from the index that has it. A killed build is found again by that
+mark. Nothing here ever changes an index whose `_meta` does not have this store's id.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from app.index.connection import Connection, index_errors
 from app.index.documents import Write
 from app.index.prefetch import Lines, ahead
 
-#: Seconds that one step of a long piece of work may take; far more than a request may.
+#: Seconds that one step of a long operation may take; far more than a request may.
 TIMEOUT = 120.0
-#: How often an operation that a node refuses as too much (429) is sent again, and the seconds before the first time, which
+#: How often an operation that a node refuses with 429 is sent again, and the seconds before the first time, which
 #: double each time.
 RETRIES = 5
 RETRY_SECONDS = 2.0
@@ -35,9 +35,9 @@ PAGE = 5000
 DOCUMENT_PAGE = 500
 
 _TOO_MUCH = 429
-#: What is read of the answer to a bulk: the rest would cost as much as the sending.
+#: The part of the answer to a bulk that is read: reading the rest would take as long as sending the bulk.
 _TOLD = "items.*._id,items.*.status,items.*.error.reason"
-#: The index has a newer version already, or what is to be removed was not there.
+#: Statuses that are no errors: the index has a newer version already, or the document to be removed was not there.
 _NOTHING_TO_DO = {404, 409}
 
 Json = dict[str, Any]
@@ -45,13 +45,13 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Generation:
-    """One index of the series. `building` is None when it is whole."""
+    """One index of the series. `building` is None when it is complete."""
 
     name: str
     store_id: str | None
     mapping_version: int
     aliased: bool
-    #: The aliases that documents are written to while it is in use.
+    #: The aliases to which documents are written while it is in use.
     targets: tuple[str, ...]
     building: Json | None
 
@@ -61,7 +61,7 @@ class Generation:
 
 
 class Generations:
-    """The generations of one store's index."""
+    """Manages the generations of one store's index."""
 
     def __init__(self, connection: Connection, alias: str, definition: Json, store_id: str) -> None:
         self.alias = alias
@@ -70,7 +70,7 @@ class Generations:
         self._store_id = store_id
 
     def all(self) -> list[Generation]:
-        """All indices that have this alias, or its name and a number, of this store or another, oldest first."""
+        """All indices that have this alias, or its name with a number, of this store or another, oldest first."""
         names = re.compile(re.escape(self.alias) + r"-\d{6}")
         with index_errors():
             found = self._client.indices.get(
@@ -93,7 +93,8 @@ class Generations:
         return sorted(generations, key=lambda each: each.number)
 
     def current(self) -> str | None:
-        """The name of the index behind the alias, None when there is none. Raises WrongIndex when it is not ours."""
+        """The name of the index behind the alias, None when there is none. Raises WrongIndex when it is not this
+        store's."""
         with index_errors():
             found = mappings.current(self._client, self.alias)
         if found is None:
@@ -110,15 +111,15 @@ class Generations:
         ]
 
     def fits(self, generation: Generation) -> bool:
-        """Whether it was made from the same definition, so that its build can be taken up."""
+        """Whether it was made from the same definition, so that its build can be continued."""
         return generation.building is not None and generation.building.get("definition") == self._digest()
 
     def _digest(self) -> str:
         return hashlib.sha256(json.dumps(self._definition, sort_keys=True).encode()).hexdigest()
 
     def create(self, building: Json) -> str:
-        """Make the next generation, empty and without the alias; its name."""
-        # Number 1 is left to the server, which makes it when it finds no index at all.
+        """Create the next generation, empty and without the alias. Returns its name."""
+        # Number 1 is left to the server, which creates it when it finds no index at all.
         number = max([1, *(each.number for each in self.all())]) + 1
         name = mappings.generation(self.alias, number)
         meta = {**self._definition["mappings"]["_meta"], "store_id": self._store_id}
@@ -132,7 +133,7 @@ class Generations:
         return name
 
     def mark(self, name: str, building: Json | None) -> None:
-        """Note how far the build is; None says that it is whole."""
+        """Note how far the build has come; None says that it is complete."""
         with index_errors():
             found = self._client.indices.get_mapping(index=name)[name]["mappings"].get("_meta", {})
             meta = self._marked(found, building)
@@ -151,12 +152,12 @@ class Generations:
         return done
 
     def pour(self, name: str, writes: Iterable[Write]) -> Iterator[int]:
-        """Apply `writes` to the index `name`, bulk by bulk. Yields, after each bulk, how many writes there were so far:
+        """Apply `writes` to the index `name`, bulk by bulk. Yields after each bulk how many writes there were so far:
         these, in their order, are all applied or not needed. They are searchable after `refresh`. Another thread reads
         `writes`, ahead of what is yielded.
 
-        Raises IndexRejected when a document is refused, IndexUnavailable when the node has too much to do for too long,
-        the errors of reading `writes`, and those of `index.connection`.
+        Raises IndexRejected when a document is refused, IndexUnavailable when the node is overloaded for too long, the
+        errors of reading `writes`, and those of `index.connection`.
         """
         done = 0
         with index_errors():
@@ -171,7 +172,8 @@ class Generations:
                 raise IndexUnavailable("Elasticsearch could not read all of the index") from error
 
     def _send(self, name: str, portion: list[Lines]) -> None:
-        # One call for each portion: within a call, the helper tells what was done before it sends again what was refused.
+        # One call for each portion: within a call, the helper reports what was done before it sends again what was
+        # refused.
         actions: Iterable[Any] = portion
         for ok, item in streaming_bulk(
             self._client,
@@ -198,7 +200,8 @@ class Generations:
             self._client.indices.refresh(index=name)
 
     def swap(self, name: str) -> None:
-        """Give the alias to the index `name` alone, in one step. Raises WrongIndex when an index that has it is not ours.
+        """Give the alias to the index `name` alone, in one step. Raises WrongIndex when an index that has it is not
+        this store's.
 
         Writes that are still on their way to another generation are refused from then on.
         """
@@ -214,7 +217,7 @@ class Generations:
             self._client.indices.update_aliases(actions=actions)
 
     def remove(self, name: str) -> None:
-        """Remove a generation of this store that the alias does not stand for. Raises WrongIndex for any other."""
+        """Remove a generation of this store that is not behind the alias. Raises WrongIndex for any other."""
         for each in self.all():
             if each.name == name:
                 self._check(name, each.store_id)
@@ -224,7 +227,7 @@ class Generations:
                     self._client.indices.delete(index=name)
 
     def old(self) -> list[str]:
-        """The generations of this store that the alias does not stand for."""
+        """The generations of this store that are not behind the alias."""
         return [each.name for each in self.all() if not each.aliased and each.store_id == self._store_id]
 
     def _check(self, name: str, store_id: str | None) -> None:
@@ -240,7 +243,8 @@ class Generations:
         return found["mappings"], found["settings"]["index"]
 
     def extend(self, name: str) -> None:
-        """Give the index `name` the fields and the mapping version of the definition. IndexRejected if it can't be."""
+        """Give the index `name` the fields and the mapping version of the definition. Raises IndexRejected if that is
+        impossible."""
         with index_errors():
             meta = self._client.indices.get_mapping(index=name)[name]["mappings"].get("_meta", {})
             wanted = self._definition["mappings"]
@@ -249,12 +253,13 @@ class Generations:
             )
 
     def configure(self, name: str, settings: Json) -> None:
-        """Change settings, those below `index`, of the index `name`. Raises IndexRejected when they can't be changed."""
+        """Change settings (those below `index`) of the index `name`. Raises IndexRejected when they can't be
+        changed."""
         with index_errors():
             self._client.indices.put_settings(index=name, settings={"index": settings})
 
     def carrying(self, name: str, fields: Iterable[str]) -> list[str]:
-        """The ones among `fields` in which a document of the index `name` has a value."""
+        """Those of `fields` in which a document of the index `name` has a value."""
         found = []
         with index_errors():
             for each in fields:
@@ -265,12 +270,13 @@ class Generations:
     # Reading
 
     def count(self, name: str) -> int:
-        """Documents in the index `name`."""
+        """The number of documents in the index `name`."""
         with index_errors():
             return int(self._client.count(index=name)["count"])
 
     def ids(self, name: str) -> Iterator[str]:
-        """The ids of all documents that were searchable in `name` when the walk began. Memory: one page."""
+        """The ids of all documents that were searchable in `name` when the walk began. It needs the memory of one
+        page."""
         with index_errors():
             point = self._client.open_point_in_time(index=name, keep_alive="5m")["id"]
         try:
@@ -295,7 +301,7 @@ class Generations:
                 self._client.close_point_in_time(id=point)
 
     def checkpoints(self, name: str) -> dict[int, int]:
-        """By shard: the number up to which every copy of it has all operations; -1 before the first one."""
+        """By shard: the sequence number up to which every copy of it has all operations; -1 before the first one."""
         with index_errors():
             shards = self._client.indices.stats(index=name, level="shards", filter_path="indices.*.shards.*.seq_no")
         copies = shards["indices"][name]["shards"] if shards.body else {}
@@ -307,7 +313,8 @@ class Generations:
         """The searchable documents of a shard that were written by operations above the number `after`, in that order,
         without the fields `without`.
 
-        Each is a hit with `_id`, `_version`, `_seq_no` and `_source`. Memory: one page. To be used within `fill`.
+        Each is a hit with `_id`, `_version`, `_seq_no` and `_source`. It needs the memory of one page. For use within
+        `fill`.
         """
         return iter(
             scan(
@@ -323,13 +330,13 @@ class Generations:
                 },
                 preserve_order=True,
                 size=DOCUMENT_PAGE,
-                # The helper's own default is that of a request.
+                # The helper's default is the time limit of a request.
                 request_timeout=TIMEOUT,
             )
         )
 
     def existing(self, name: str, ids: list[str]) -> set[str]:
-        """The ones among `ids` that have a document in `name`, refreshed or not."""
+        """Those of `ids` that have a document in `name`, refreshed or not."""
         if not ids:
             return set()
         with index_errors():
@@ -346,5 +353,5 @@ class Generations:
 
 
 def _as_it_is(lines: Any) -> Any:
-    """For the helper, which takes bytes for JSON that it need not write."""
+    """For the helper, which sends bytes as they are, without serializing them."""
     return lines

@@ -1,11 +1,11 @@
 """The index itself: a generation (`coco_attachment-000001`) behind the alias, made from a file in `mappings/`.
 
-Every generation carries in its `_meta` which store it belongs to and which version of the mapping it has. An index
-without this store's id is never written to, emptied or removed.
+The `_meta` of every generation says which store it belongs to and which version of the mapping it has. An index without
+this store's id is never written to, emptied or removed.
 
-While a generation is in use it has a second alias of its own (`coco_attachment-000001.1f2e3d4c`), its target, which
-documents are written to. The target is removed in the same step in which another generation takes the place of this one,
-and never comes back: a write that was delayed until then reaches neither.
+While a generation is in use it has a second alias of its own (`coco_attachment-000001.1f2e3d4c`), its target, to which
+documents are written. The target is removed in the same step in which another generation takes the place of this one,
+and is never used again: a write that was delayed until then reaches neither.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
 from app.errors import IndexMissing, WrongIndex
 from app.index.connection import index_errors
 
-#: The folder `mappings` of the project, which is a link here and a copy where the package is installed.
+#: The project's folder `mappings`: a link here, and a copy where the package is installed.
 MAPPINGS = Path(__file__).parents[1] / "mappings"
 
 Json = dict[str, Any]
@@ -31,7 +31,7 @@ Json = dict[str, Any]
 def load(path: Path) -> Json:
     """A mapping file: an object with `settings` and `mappings`, as the create-index API takes it.
 
-    Raises OSError, or ValueError for a file that is not one.
+    Raises OSError, or ValueError for a file that does not have this form.
     """
     content: Json = json.loads(path.read_text())
     try:
@@ -50,12 +50,12 @@ def generation(alias: str, number: int) -> str:
 
 
 def target(name: str) -> str:
-    """A new name for the alias that the documents of the generation `name` are written to while it is in use."""
+    """A new name for the alias to which documents are written while the generation `name` is in use."""
     return f"{name}.{secrets.token_hex(4)}"
 
 
 def targets(name: str, aliases: Iterable[str]) -> list[str]:
-    """The ones among `aliases` that `target` made."""
+    """Those of `aliases` that `target` made."""
     return sorted(each for each in aliases if each.startswith(f"{name}."))
 
 
@@ -71,7 +71,7 @@ class Current:
 def current(client: Elasticsearch, alias: str) -> Current | None:
     """The index behind `alias`, or None when there is no such alias.
 
-    Raises WrongIndex when `alias` is itself an index, or stands for several.
+    Raises WrongIndex when `alias` is itself an index, or has several.
     """
     try:
         found = client.indices.get(index=alias, filter_path="*.mappings._meta,*.aliases").body
@@ -93,14 +93,14 @@ def ensure(
     store_id: str,
     may_create: Callable[[], bool] = lambda: True,
 ) -> str:
-    """Make sure that `alias` stands for an index of this store; create the first generation when there is none.
+    """Make sure that `alias` names an index of this store; create the first generation when there is none.
 
     Returns the alias to write documents to, as long as no write says IndexMoved.
 
-    `may_create` is asked only when there is no index; IndexMissing is raised when it says no.
+    `may_create` is called only when there is no index; IndexMissing is raised when it returns False.
 
-    Raises WrongIndex when it belongs to another store, or to a newer or older version of this software, and the errors
-    of `index.connection`. Nothing is changed then.
+    Raises WrongIndex when the index belongs to another store, or to a newer or older version of this software, and the
+    errors of `index.connection`. Then nothing is changed.
     """
     with index_errors():
         found = current(client, alias)
@@ -108,7 +108,7 @@ def ensure(
             allowed = may_create()
             if allowed:
                 _create_first(client, alias, definition, store_id)
-            # When it is not allowed, the reason may be an index that another process has just made.
+            # When it is refused, the reason may be that another process has just created the index.
             found = current(client, alias)
             if found is None and not allowed:
                 raise IndexMissing()
@@ -135,7 +135,7 @@ def check(found: Current, definition: Json, store_id: str) -> None:
     if version > known:
         raise WrongIndex(f"the index [{name}] was made by a newer version (mapping {version} > {known})")
     if version < known:
-        # It lacks fields that every write has and every search asks for.
+        # The index lacks fields that every write has and every search uses.
         raise WrongIndex(
             f"the index [{name}] was made by an older version (mapping {version} < {known}): "
             "run `scripts/index migrate` once, then start again; nothing was changed"

@@ -1,13 +1,14 @@
-"""Writes as the lines of bulks, made while the bulk before them is sent.
+"""Turns writes into the lines of bulks, while the bulk before them is sent.
 
 Making the documents of a rebuild (reading records, deriving fields, writing them as JSON) takes about as much processor
-time as Elasticsearch takes to index them. One thread makes the next bulk's bytes while the caller sends one and waits, so
-that the longer of the two counts and not their sum. The caller hardly needs Python's lock then: when
-it wrote the JSON itself and read long answers, each of the two threads waited for the other's lock, and Elasticsearch for
-both (docs/performance.md).
+time as Elasticsearch takes to index them. One thread makes the next bulk's bytes while the caller sends one and waits,
+so the longer of the two counts and not their sum. The caller then hardly needs Python's global lock: when it wrote the
+JSON itself and read long answers, the two threads waited for each other's lock, and Elasticsearch for both
+(docs/performance.md).
 
-Rejected: the client's `parallel_bulk`, which has threads of its own but does not send again what was refused as too much
-(429); and a separate process that reads, which would have to exchange with this one all that it knows of the folders.
+Rejected: the client's `parallel_bulk`, which has threads of its own but does not send again what was refused as too
+much (429); and a separate process that reads, which would have to exchange with this one all that it knows about the
+folders.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from app.index.documents import Write
 
-#: Writes in one bulk, and the bytes from which on a bulk is full: texts can be long, up to three portions are in memory at
-#: once, and Elasticsearch takes twenty times the size of each in its own memory while it indexes.
+#: Writes in one bulk, and the bytes from which on a bulk is full: texts can be long, up to three portions are in memory
+#: at once, and Elasticsearch needs twenty times the size of each in its own memory while it indexes.
 PORTION = 1000
 PORTION_BYTES = 2 * 1024 * 1024
-#: Writes in the first bulk: until it comes, Elasticsearch has nothing to do.
+#: Writes in the first bulk: until it is sent, Elasticsearch has nothing to do.
 FIRST = 100
 
 #: What `Write.lines` makes.
@@ -29,10 +30,10 @@ Lines = tuple[bytes, bytes | None]
 
 
 def ahead(writes: Iterable[Write]) -> Generator[list[Lines], None, None]:
-    """`writes` as lines of bulks, in their order and in portions. Another thread takes them, one portion ahead.
-    An error of taking one is raised after all writes before it were yielded. No portion is empty.
+    """`writes` as lines of bulks, in their order and in portions. Another thread iterates over them, one portion ahead.
+    An error of the iteration is raised after all writes before it were yielded. No portion is empty.
 
-    Closed early, it returns when the portion that is being made has been made; `writes` is not closed.
+    If it is closed early, it returns once the current portion has been made; `writes` is not closed.
     """
     remaining = iter(writes)
 

@@ -1,8 +1,8 @@
-"""What Elasticsearch says when it refuses a search, reduced to what a caller may read. Pure.
+"""The errors of Elasticsearch for a refused search, reduced to what a caller may read. Without side effects.
 
-Its sentences name the index behind the alias, nodes and shards, and may quote values. A caller gets the kind of the error
-and its sentence, in which dots replace everything in brackets or quotes that the caller did not write: what is left is
-Elasticsearch's own fixed text.
+Its sentences name the index behind the alias, nodes and shards, and may quote values. A caller gets the type of the
+error and its sentence, in which dots replace everything in brackets or quotes that the caller did not write: the rest
+is Elasticsearch's own fixed text.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from app.errors import (
 
 _QUOTED = re.compile(r"\[([^\[\]]*)\]|\"([^\"]*)\"|'([^']*)'")
 _KIND = re.compile(r"[a-z_]{3,60}")
-#: What no sentence may hold anywhere: names of classes, nodes and addresses are of no use to a caller, and a number may be
-#: the place of a document among those of all tenants.
+#: What no sentence may contain: names of classes, nodes and addresses are of no use to a caller, and a number may be
+#: the position of a document among those of all tenants.
 _INTERNAL = re.compile(r"\b(?:[a-z]+\.){2,}\w+|\b\d+\.\d+\.\d+\.\d+\b|\{[^{}]*\}|\b\d+\b")
 _LONGEST = 500
-#: The most characters of a sentence that are looked at, not counting what is left out.
+#: The most characters of a sentence that are read, not counting what is left out.
 _MOST = 4 * _LONGEST
 #: Sentences that contain no name, and say what to do.
 _KNOWN = {"index.highlight.max_analyzed_offset", "search.max_buckets", "10000", "65536"}
@@ -38,7 +38,8 @@ _GENERIC = "Elasticsearch refused this search"
 
 
 def error_from_answer(status: int, answer: bytes, asked: str) -> StoreError:
-    """The error that an answer of Elasticsearch with this HTTP status means to the caller who asked `asked` (JSON)."""
+    """The error that an answer of Elasticsearch with this HTTP status means for the caller whose body was `asked`
+    (JSON)."""
     if status == 404 and b'"num_freed"' in answer:
         # The answer to closing a point that is not open does not have the shape of an error.
         return PointMissing()
@@ -55,7 +56,7 @@ def of_error(status: int, error: Any, asked: str) -> StoreError:
     if kind == "search_context_missing_exception":
         return PointMissing()
     if status in (401, 403, 408, 429) or kind == "task_cancelled_exception":
-        # The last one comes as 400, although nothing is wrong with the search.
+        # The last one has status 400, although nothing is wrong with the search.
         return IndexUnavailable()
     if status == 404:
         # The index behind the alias, or behind a point in time, is gone.
@@ -70,7 +71,7 @@ def of_error(status: int, error: Any, asked: str) -> StoreError:
 
 
 def _innermost(error: Any) -> tuple[str, str]:
-    """Kind and sentence of the cause that says most."""
+    """Type and sentence of the most specific cause."""
     if not isinstance(error, dict):
         return "", str(error or "")
     causes = [*(error.get("root_cause") or []), error.get("caused_by"), error]
@@ -96,8 +97,8 @@ def readable(sentence: str, asked: str) -> str:
 
 
 def _first(pattern: re.Pattern[str], replaced: Callable[[re.Match[str]], str], sentence: str) -> str:
-    """The beginning of `sentence`, far longer than what is shown, with each match replaced. A sentence may quote the whole
-    question, and looking for each of its words in the question would take quadratic time."""
+    """The beginning of `sentence`, far longer than what is shown, with each match replaced. A sentence may quote the
+    whole search, and looking for each of its words in the search would take quadratic time."""
     made, position = "", 0
     for match in pattern.finditer(sentence):
         made += sentence[position : match.start()] + replaced(match)

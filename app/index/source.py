@@ -1,7 +1,7 @@
 """The `_source` of an attachment's document, without its text.
 
-It is made of the attachment alone, so that an upload, a repair and a rebuild agree. The table of fields says which of its
-attributes are there; what is made of its name is made by `app.search.words`.
+It is made from the attachment alone, so that an upload, a repair and a rebuild agree. The table of fields says which of
+the attachment's attributes it has; `app.search.words` makes the fields that are derived from the name.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ATTRIBUTES = [(each.name, attrgetter(each.name)) for each in FIELDS if each.ori
 
 
 def source_of(attachment: Attachment) -> Json:
-    """The documented eight first and in their order, then what searches need."""
+    """The eight documented fields first and in their order, then those that searches need."""
     source = {name: _json(value(attachment)) for name, value in _ATTRIBUTES}
     if attachment.unread is not None:
         source[EXTRACTION] = Extraction(attachment.updated, 0, attachment.unread).to_source()
