@@ -1,4 +1,5 @@
-"""What keeps files and index together: what settles by itself, and what people run (check, repair, rebuild, migrate).
+"""Keeps files and index in agreement: what is settled automatically, and what people run (check, repair, rebuild,
+migrate).
 
-It imports services, index, storage and coordination by their contracts; no request. Read `verify` first.
+It imports services, the index and the contracts of storage and coordination; no request. Read `verify` first.
 """

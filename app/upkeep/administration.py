@@ -1,4 +1,5 @@
-"""What people do with one of the store's indices: compare it with its file, extend it, move it, go back, clean up.
+"""What people do with one of the store's indices: compare it with its mapping file, extend it, migrate it, roll it
+back, remove old generations.
 
 A method with `dry` changes nothing and returns what it would do. Each returns what `scripts/index --json` prints:
 docs/commands.md.
@@ -26,7 +27,7 @@ from app.upkeep.partitions import Partitions
 
 Json = dict[str, Any]
 
-#: Reports progress: documents done, documents in all.
+#: Reports progress: documents done, and documents in all.
 Progress = Callable[[int, int], None]
 
 _WORST = (NOTHING, SETTINGS, UPDATE, MIGRATION, NEWER)
@@ -34,8 +35,8 @@ _WORST = (NOTHING, SETTINGS, UPDATE, MIGRATION, NEWER)
 
 @dataclass(frozen=True)
 class Administration:
-    """One index of one store. `change_lock`: as of `Exchange`. `from_records`: whether its documents are made from
-    records, and go with them."""
+    """One index of one store. `change_lock`: as in `Exchange`. `from_records`: whether its documents are made from
+    records, and removed with them."""
 
     alias: str
     definition: Json
@@ -83,7 +84,7 @@ class Administration:
         return name
 
     def _known(self, name: str) -> list[Difference]:
-        """The differences of an index that no newer version has made."""
+        """The differences of an index; raises when a newer version has made it."""
         found = self._differences(name)
         if any(each.needs == NEWER for each in found):
             raise WrongIndex(f"the index [{name}] was made by a newer version: nothing was changed")
@@ -92,7 +93,7 @@ class Administration:
     # Changing
 
     def create(self, dry: bool) -> Json:
-        """Make the first generation when there is no index."""
+        """Create the first generation when there is no index."""
         name = self.generations.current()
         missing = name is None
         if missing and not dry:
@@ -121,9 +122,10 @@ class Administration:
         drop: Collection[str] = (),
         progress: Progress = lambda done, total: None,
     ) -> Json:
-        """Carry everything over to a new generation that is as the file says. `force`: even when nothing needs it.
+        """Copy everything to a new generation that is as the file says. `force`: even when no difference needs it.
 
-        `refused`: fields that documents have, the file does not have and the caller does not drop; then nothing is done.
+        `refused`: fields with values in documents that the file does not have and the caller does not drop; then
+        nothing is done.
         """
         name = self._current()
         found = self._known(name)
@@ -146,7 +148,7 @@ class Administration:
         drop: Collection[str] = (),
         progress: Progress = lambda done, total: None,
     ) -> Json:
-        """Go back to an older generation, or to the whole one named `to`, with everything that was written since.
+        """Go back to an older generation, or to the complete one named `to`, with everything that was written since.
 
         Raises NotFound when there is none. `refused` as in `migrate`.
         """
@@ -182,7 +184,7 @@ class Administration:
     ) -> Json:
         began = time.monotonic()
         partitions = Partitions(self.storage) if self.from_records else None
-        # An older generation does not have all fields that are derived by now.
+        # An older generation does not have all fields that are derived today.
         target = (self.definition["mappings"] if into is None else generations.described(into)[0])["properties"]
         left_out = {*drop, *(each for each in self._derived if each not in target)}
         derive = partial(carried_over, self.storage) if self.from_records else _unchanged
@@ -199,7 +201,7 @@ class Administration:
         }
 
     def configure(self, dry: bool, settings: Json | None) -> Json:
-        """Change settings of the index in use; None: to what the file says."""
+        """Change settings of the index in use; None: to those of the file."""
         name = self._current()
         wanted = settings
         if wanted is None:

@@ -1,11 +1,12 @@
-"""The documents of one generation, carried over to another while the store goes on (app/upkeep/exchange.py).
+"""Copies the documents of one generation to another while the store goes on (app/upkeep/exchange.py).
 
-They are carried with their versions, so that chats, which have no files, move too. Fields that are derived from the name
-and the text (those that differ between mapping versions) are made again by the function that an upload uses. The text comes
-from its file: extraction, the expensive part, is not repeated, and Elasticsearch does not have to send pages of texts.
-Elasticsearch numbers every operation on a shard (`_seq_no`), and a checkpoint tells up to which number all are done: a
-document with a higher one is new or has changed since. Removals leave no document to look for: of attachments the partitions
-of the storage tell them (app/upkeep/partitions.py), and in the end the documents are counted on both sides.
+They keep their versions, and are read from the index, so that chats, which have no files, are copied too. The function
+that an upload uses makes the fields that are derived from the name and the text again (those that differ between
+mapping versions). The text is read from its file: extraction, the expensive part, is not repeated, and Elasticsearch
+does not have to send pages of texts. Elasticsearch numbers every operation on a shard (`_seq_no`), and a checkpoint
+tells up to which number all are done: a document with a higher one is new or has changed since. Removals leave no
+document: the partitions of the storage show those of attachments (app/upkeep/partitions.py), and in the end the
+documents are counted on both sides.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from app.upkeep.partitions import Partitions
 
 #: Documents between two notes of progress.
 NOTE_EVERY = 5000
-#: Ids asked for at once.
+#: Ids in one request.
 _PAGE = 1000
 
-#: Reports progress: documents copied, documents in all.
+#: Reports progress: documents copied, and documents in all.
 Progress = Callable[[int, int], None]
 
 
 class Copy:
-    """The documents of the index `origin` as the source of an exchange. `copied`: how many were carried over."""
+    """The documents of the index `origin` as the source of an exchange. `copied`: how many were copied."""
 
     kind = "copy"
 
@@ -53,7 +54,7 @@ class Copy:
         self._derived = derived
         self._derive = derive
         self._progress = progress
-        #: By shard: all operations up to this number are in the index that is filled.
+        #: By shard: all operations up to this sequence number are in the index that is filled.
         self._marks: dict[int, int] = {}
         self._followed = False
 
@@ -71,7 +72,8 @@ class Copy:
             while page := self._write(name, islice(changes, NOTE_EVERY)):
                 count, last = page
                 done += count
-                # A number may be taken and not yet visible while higher ones are; up to the checkpoint all are visible.
+                # A number may be assigned and not yet visible while higher ones are; up to the checkpoint all are
+                # visible.
                 self._marks[shard] = max(self._marks.get(shard, -1), min(last, checkpoint))
                 yield self._state()
                 self._progress(min(done, total), total)
@@ -85,7 +87,7 @@ class Copy:
         return {"origin": self._origin, "marks": {str(shard): mark for shard, mark in self._marks.items()}}
 
     def _checkpoints(self) -> dict[int, int]:
-        # Asked before the refresh, so that everything up to them is visible after it.
+        # Read before the refresh, so that everything up to them is visible after it.
         checkpoints = self._generations.checkpoints(self._origin)
         self._generations.refresh(self._origin)
         return checkpoints
@@ -100,7 +102,7 @@ class Copy:
             for hit in hits:
                 last = hit["_seq_no"]
                 if known is not None:
-                    # It may come and go between two looks at its folder.
+                    # A record may be added and removed between two checks of its folder.
                     known.add([hit["_id"]])
                 source = self._derive(hit["_source"])
                 source = {key: value for key, value in source.items() if key not in self._drop}
@@ -145,7 +147,7 @@ class Copy:
         self._generations.refresh(name)
         if self._equal(name):
             return
-        # Documents that were removed without the removal of a record, as chats could be.
+        # Documents that were removed without the removal of a record, as may happen with chats.
         left = set(self._generations.ids(self._origin))
         self._remove(name, [each for each in self._generations.ids(name) if each not in left])
         self._generations.refresh(name)

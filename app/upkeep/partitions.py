@@ -1,6 +1,7 @@
-"""Which records came, changed and went: a partition of the storage is read again only when something in it has changed.
+"""Which records were added, changed and removed: a partition of the storage is read again only when something in it has
+changed.
 
-Memory: the ids that were read, about 21 bytes each.
+It keeps in memory the ids that were read, about 21 bytes each.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from app.storage.contract import PARTITIONS, Storage, partition_of
 
 @dataclass(frozen=True)
 class Change:
-    """The changes of a partition: ids whose record is gone, ids whose record is new or changed, and ids that have the
+    """The changes of a partition: ids whose record is gone, ids whose record is new or changed, and ids that have an
     outcome of an extraction."""
 
     gone: set[str]
@@ -32,7 +33,7 @@ class Partitions:
         self._ids = [""] * PARTITIONS
 
     def assume(self, ids: Iterable[str], moment: float, partitions: int = PARTITIONS) -> None:
-        """Assume that the first `partitions` were read at `moment`, and that these ids are what they all hold together."""
+        """Assume that the first `partitions` were read at `moment`, and that these are all ids in them."""
         found: list[list[str]] = [[] for _ in range(PARTITIONS)]
         for attachment_id in ids:
             found[partition_of(attachment_id)].append(attachment_id)
@@ -53,7 +54,7 @@ class Partitions:
         before = set(self._ids[number].split())
         since = self._read_at[number]
         self._read_at[number] = time.time()
-        # An extracted text changes the document as the record does. An id that was not there is new in any case.
+        # An extracted text changes the document as the record does. An id that was not there is new in either case.
         found = self._storage.changes(number, since, before)
         self._ids[number] = "\n".join(found.records)
         new = [each for each in found.records if each not in before or each in found.modified]

@@ -1,4 +1,5 @@
-"""The index, made again from the records while the store goes on (see `exchange`). Memory: the ids that were read."""
+"""Makes the index again from the records while the store goes on (see `exchange`). It keeps in memory the ids that were
+read."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from app.storage.contract import PARTITIONS, Storage
 from app.upkeep.exchange import Exchange, Json
 from app.upkeep.partitions import Partitions
 
-#: Reports progress: partitions done, partitions in all, documents written so far.
+#: Reports progress: partitions done, partitions in all, and documents written so far.
 Progress = Callable[[int, int, int], None]
 
 
@@ -26,7 +27,7 @@ class Rebuild:
     kind = "records"
 
     def __init__(self, storage: Storage, generations: Generations, change_lock: ChangeLock) -> None:
-        """`change_lock`: as of `Exchange`."""
+        """`change_lock`: as in `Exchange`."""
         self.damaged: set[str] = set()
         self.written = 0
         self.resumed_from = 0
@@ -37,7 +38,7 @@ class Rebuild:
         self._progress: Progress = lambda done, total, documents: None
 
     def run(self, progress: Progress | None = None) -> str:
-        """Fill the next generation from the records and put it behind the alias; returns its name. Errors as in
+        """Fill the next generation from the records and put it behind the alias. Returns its name. Errors as in
         `Exchange.run`."""
         self._progress = progress or self._progress
         return Exchange(self._generations, self._change_lock).run(self)
@@ -47,12 +48,13 @@ class Rebuild:
         if state and "folders" in state:
             began, done = float(state["began"]), int(state["folders"])
             self.resumed_from = done
-            # Also when no partition is done: there may be documents of the one that was being read.
-            # What the index holds counts as read when the build began: everything that changed since is read again.
+            # Also when no partition is done: there may be documents of the one that was being read. What the index has
+            # counts as read when the build began: everything that changed since is read again.
             self._generations.refresh(name)
             self._partitions.assume(self._generations.ids(name), began, done)
         yield {"began": began, "folders": done}
-        # Partitions that have been read, with the number of writes by then: one is done when these writes are.
+        # Partitions that have been read, each with the number of writes until then: it is done when these writes are
+        # done.
         read: deque[tuple[int, int]] = deque()
 
         def writes() -> Iterator[Write]:
@@ -83,8 +85,7 @@ class Rebuild:
         self._generations.refresh(name)
 
     def _bring(self, name: str, partitions: Iterable[int]) -> int:
-        """Bring the documents of these partitions up to date with their records; returns how many were written or
-        removed."""
+        """Update the documents of these partitions from their records. Returns how many were written or removed."""
         return self._generations.fill(name, (write for each in partitions for write in self._read(each)))
 
     def _read(self, number: int) -> Iterator[Write]:

@@ -1,6 +1,6 @@
-"""The thread that settles what is undecided: at start, when Elasticsearch is back, and after a process was killed.
+"""The thread that settles what is undecided: at the start, when Elasticsearch is back, and after a process was killed.
 
-Every worker process runs one; entries are locked one by one, so they share the work and never do it twice.
+Every worker process runs one. Entries are locked one by one, so the processes share the work and never do it twice.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class Reconciler:
-    """Looks at the journal every `reconcile_interval` seconds; costs one directory listing when it is empty."""
+    """Checks the journal every `reconcile_interval` seconds, which needs one directory listing when it is empty."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
@@ -29,7 +29,7 @@ class Reconciler:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop after the work at hand, and wait for that."""
+        """Stop after the current work, and wait for that."""
         self._stop.set()
         self._thread.join()
 
@@ -42,7 +42,7 @@ class Reconciler:
                     log.info("settled %d journal entries", decided)
                 self._store.settling.sweep(self._grace)
             except IndexUnavailable:
-                # Every request and /health say it; here it only means: later.
+                # Every request and /health report it; here it only means that it is done later.
                 pass
             except Exception:
                 log.exception("reconciling failed; it goes on")

@@ -1,4 +1,4 @@
-"""Repairs of findings. Damaged data is never removed: it is reported, and stays."""
+"""Repairs findings. Damaged data is never removed: it is reported, and stays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.services.store import Store
 from app.storage.contract import Storage
 from app.upkeep.verify import Checker, Finding
 
-#: The repair of each finding, in words; a finding that is not here is only reported.
+#: The repair of each finding, in words; a finding without one is only reported.
 ACTIONS = {
     "record-without-document": "index",
     "differing-document": "index",
@@ -31,10 +31,10 @@ ACTIONS = {
 
 
 class Repair:
-    """Repairs one store; every finding is looked at again right before."""
+    """Repairs one store; every finding is checked again right before its repair."""
 
     def __init__(self, store: Store, checker: Checker, *, grace: float) -> None:
-        """`grace`: as of `Checker`."""
+        """`grace`: as in `Checker`."""
         self._store = store
         self._checker = checker
         self._grace = grace
@@ -48,7 +48,7 @@ class Repair:
         }
 
     def repair(self, finding: Finding) -> bool:
-        """Whether the finding is gone now. Raises the errors of the index and of the storage."""
+        """Repair a finding. Returns whether it is gone now. Raises the errors of the index and of the storage."""
         action = ACTIONS.get(finding.code)
         if action is None:
             return False
@@ -58,7 +58,7 @@ class Repair:
     def _still(self, finding: Finding) -> bool:
         if finding.path is not None and finding.code in ("stale-temporary", "undecided-entry"):
             return self._keeper(finding).holds(finding.path)
-        # Of a file without a record too: the record may have come since, as while a backup is copied back.
+        # Also for a file without a record: the record may have been added since, as while a backup is restored.
         return finding.id is not None and any(
             (each.code, each.path) == (finding.code, finding.path) for each in self._checker.examine([finding.id])
         )
@@ -73,8 +73,8 @@ class Repair:
             record = self._store.storage.record(finding.id) if finding.id else None
             if record is None:
                 return
-            # The present as the version: another change of the document has an earlier one, and the removal that a
-            # delete leaves has a later one, so a refusal means that a delete was faster.
+            # The version is the present time: another change of the document has an earlier version, and a delete
+            # leaves a higher one, so a refusal means that a delete came first.
             try:
                 document = document_of(self._store.storage, Attachment.from_record(record))
                 present = max(document.version, time.time_ns() // 1000)
@@ -83,7 +83,7 @@ class Repair:
                 return
 
     def _remove_document(self, finding: Finding) -> None:
-        # The index refuses writes to another store's index by itself.
+        # `AttachmentIndex` itself refuses to write to another store's index.
         if finding.id is not None and self._certain(finding):
             self._store.index.remove([finding.id])
 
@@ -96,14 +96,14 @@ class Repair:
         return self._store.storage if finding.stored else self._store.coordination
 
     def _extract(self, finding: Finding) -> None:
-        # A running server does it, or the next one that runs.
+        # A running server does it, or the next one that is started.
         if finding.id is not None and self._certain(finding):
             self._store.storage.remove_text(finding.id)
-            # Its thumbnails are in order, or another finding.
+            # Its thumbnails are in order, or have another finding.
             self._store.queue.add(finding.id, left=self._left(finding.id, ("text", "recognition")))
 
     def _draw(self, finding: Finding) -> None:
-        # The same. Where drawing is off they are gone, and `scripts/store extract --thumbnails` makes them.
+        # The same. Where drawing is off they are removed, and `scripts/store extract --thumbnails` makes them again.
         if finding.id is not None and self._certain(finding):
             self._store.storage.remove_thumbnail(finding.id)
             if left := self._left(finding.id, ("thumbnail",)):

@@ -1,5 +1,5 @@
-"""Stored media types that differ from what the content says: an earlier version knew fewer types and took the files for
-something else."""
+"""Finds stored media types that differ from the content: an earlier version knew fewer types and detected other
+ones."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from app.services.store import Store
 
 log = logging.getLogger(__name__)
 
-#: Dialects that declare the type of a file, and take no other.
+#: Dialects in which the caller declares the type of a file, and no other is accepted.
 OWN_TYPES = frozenset({"coder"})
-#: Records that are changed at once: uploads and deletes wait meanwhile, about a tenth of a second.
+#: How many records are changed at once: uploads and deletes wait meanwhile, about a tenth of a second.
 BATCH = 25
 
 
 @dataclass(frozen=True)
 class Difference:
-    """An attachment whose record says another type than its content."""
+    """An attachment whose record has another type than its content."""
 
     id: str
     stored: str
@@ -30,7 +30,7 @@ class Difference:
 
 
 class Types:
-    """Looks through one store. `attachments`: how many were looked at; `unread`: those whose bytes could not be read."""
+    """Checks one store. `attachments`: how many were checked; `unread`: those whose bytes could not be read."""
 
     def __init__(self, store: Store, tenant: str | None = None) -> None:
         self.attachments = 0

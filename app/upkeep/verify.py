@@ -1,7 +1,7 @@
-"""Whether files and index are what they should be: a checker that changes nothing and yields typed findings.
+"""Checks whether files and index are as they should be: it changes nothing and yields typed findings.
 
-Uploads and deletes may go on meanwhile. What looks wrong is looked at again after a moment, twice. An id that the journal
-holds is undecided: it is no finding, except as the entry itself when nobody works on that.
+Uploads and deletes may go on meanwhile. What looks wrong is checked again after a moment, twice. An id in the journal
+is undecided: it is not a finding, except for the entry itself when no process works on it.
 
 Memory does not grow with the store: records are read partition by partition, documents page by page.
 """
@@ -47,7 +47,7 @@ CODES = (
     "thumbnail-without-record",
 )
 
-#: Findings that an extraction or a drawing that is still to come explains.
+#: Findings that a pending extraction or drawing explains.
 EXTRACTED = (
     "damaged-text",
     "text-without-record",
@@ -56,19 +56,19 @@ EXTRACTED = (
     "thumbnail-without-record",
 )
 
-#: Ids asked for at once; and seconds between two looks at what seems wrong.
+#: Ids in one request to the index; and seconds between two checks of what seems wrong.
 BATCH = 500
 MOMENT = 1.0
 LOOKS = 2
 
-#: Told what goes on: the stage (folders or documents), done, of all.
+#: Reports progress: the stage (folders or documents), how many are done, and how many there are.
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`path` is relative to the data folder, None for a document; `id` is None for what belongs to no attachment. `stored`:
-    the path is a name of the storage, else of the coordination."""
+    """`path` is relative to the data folder, None for a document; `id` is None if it belongs to no attachment.
+    `stored`: whether the path is a name of the storage, otherwise of the coordination."""
 
     code: str
     path: str | None
@@ -78,7 +78,7 @@ class Finding:
 
 
 class Checker:
-    """Checks one store. `attachments` and `documents` count those that were looked at."""
+    """Checks one store. `attachments` and `documents` count those that were checked."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class Checker:
     def run(
         self, part: int = 1, parts: int = 1, progress: Progress = lambda stage, done, total: None
     ) -> Iterator[Finding]:
-        """Findings of the `part`-th (from 1) of `parts`: each attachment is in exactly one of them.
+        """The findings in the `part`-th (from 1) of `parts`: each attachment is in exactly one of them.
 
         Raises WrongIndex, IndexUnavailable or IndexOutcomeUnknown when the index can't be compared, StorageFailed.
         """
@@ -123,8 +123,8 @@ class Checker:
     # Attachments
 
     def _folders(self, numbers: range, progress: Progress) -> Iterator[Finding]:
-        # Gathered over the partitions: most hold few ids, and each question to the index and each moment of waiting for
-        # suspects costs the same for one id as for hundreds.
+        # Collected over several partitions: most have few ids, and a request to the index and a wait before the next
+        # check take the same time for one id as for hundreds.
         ids: list[str] = []
         suspects: list[str] = []
         for done, number in enumerate(numbers, 1):
@@ -147,18 +147,18 @@ class Checker:
         return list(dict.fromkeys(finding.id for finding in self.examine(ids, self._read_data) if finding.id))
 
     def _confirmed(self, ids: list[str]) -> Iterator[Finding]:
-        """The findings of `ids` that persist through all looks; none for an id that is under way."""
+        """The findings of `ids` that persist through all checks; none for an id with a change under way."""
         found: list[Finding] = []
         for _ in range(LOOKS if ids else 0):
             time.sleep(MOMENT)
-            # Asked before and after: a change that begins or ends during the look is in one of the two.
+            # Read before and after: a change that begins or ends during the check is in one of the two.
             under_way = self._journal.ids()
             found = list(self.examine(ids, self._read_data))
             under_way |= self._journal.ids()
             found = [
                 each
                 for each in found
-                # What waits for extraction gets its text, its document or its removal by that.
+                # Extraction will give text, document or removal to an id that waits for it.
                 if each.id not in under_way and not self._awaited(each)
             ]
             ids = list(dict.fromkeys(each.id for each in found if each.id))
@@ -167,13 +167,13 @@ class Checker:
         yield from found
 
     def _awaited(self, finding: Finding) -> bool:
-        """Whether an entry in the queue will put it right. Thumbnails that are still to be drawn leave a text as it is."""
+        """Whether an entry in the queue will repair it. Pending thumbnails leave a text as it is."""
         if finding.id is None or finding.code not in EXTRACTED:
             return False
         return self._queue.reads(finding.id) if finding.code == "damaged-text" else self._queue.has(finding.id)
 
     def examine(self, ids: list[str], read_data: bool = False) -> Iterator[Finding]:
-        """What is wrong with these ids at this moment; a change under way may look like it."""
+        """What is wrong with these ids at this moment; a change under way may look like a finding."""
         sources = self._generations.sources(self._index, ids) if self._index is not None else {}
         for attachment_id in ids:
             yield from self._examine(attachment_id, sources, read_data)
@@ -192,7 +192,7 @@ class Checker:
             if record is None:
                 has_bytes = self._storage.size(attachment_id) is not None
                 if source is not None and has_bytes:
-                    # No upload or delete leaves this, however it ends: there was a record, and it is lost.
+                    # No upload or delete leaves this, however it ends: there was a record, which is lost.
                     yield finding("missing-record", Artefact.RECORD)
                     return
                 if source is not None:
@@ -274,13 +274,13 @@ class Checker:
         yield from self._orphans(suspects)
 
     def _orphans(self, ids: list[str]) -> Iterator[Finding]:
-        # Their files, if any, were found in their folder, and these findings were left to this place.
+        # Their files, if any, were found in their folder, and their findings are reported here.
         yield from (each for each in self._confirmed(ids) if each.code == "document-without-record")
 
     # Files
 
     def _known(self) -> Iterator[Finding]:
-        """What does not belong where it is, and temporary files that nobody needs; the embedded node's data is its own."""
+        """Files in the wrong place, and temporary files that nobody needs, but not the embedded node's data."""
         for each in self._coordination.strays(self._grace):
             yield Finding("stale-temporary" if each.temporary else "unknown-file", each.name)
         for stray in self._storage.strays(self._grace):
@@ -290,7 +290,7 @@ class Checker:
         abandoned = self._journal.undecided()
         if not abandoned:
             return
-        # A running server settles them by itself, in a few seconds when Elasticsearch answers.
+        # A running server settles them by itself, within seconds when Elasticsearch answers.
         time.sleep(LOOKS * MOMENT + 2)
         still = set(self._journal.undecided())
         yield from (Finding("undecided-entry", name) for name in abandoned if name in still)
@@ -308,6 +308,6 @@ def _digest(content: Content) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """The system's words for a failed read."""
+    """The system's message for a failed read."""
     cause = error if isinstance(error, OSError) else error.__cause__
     return str(cause.strerror if isinstance(cause, OSError) else cause)
