@@ -39,23 +39,23 @@ _in_force = _settings()
 worker_class = "app.server.worker.Worker"
 workers = _in_force.worker_processes
 threads = _in_force.web_threads
-# Above what app.server.worker makes room at, so that a new connection can always be taken to make it.
+# More than the number at which app.server.worker makes room, so that it can always accept a new connection.
 worker_connections = _in_force.max_connections + _in_force.web_threads
-# None of its own, as it can't be told more than 8190 bytes: a query in any script, percent-encoded, needs up to twelve times
-# MAX_QUERY_LENGTH. MAX_HEAD_SIZE is the limit, of all of the head (app.server.worker).
+# No limit of its own, because gunicorn accepts at most 8190 here: a query in any script, percent-encoded, needs up to
+# twelve times MAX_QUERY_LENGTH. MAX_HEAD_SIZE limits the whole head (app.server.worker).
 limit_request_line = 0
-# Long uploads are bounded by their own limits; this only finds a worker that hangs as a whole.
+# Long uploads have limits of their own; this only finds a worker that hangs as a whole.
 timeout = 60
 graceful_timeout = 30
 keepalive = 30
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
 accesslog = None
-# Signals are enough to steer it, and two servers of one user would share the socket.
+# Signals are enough to control it, and two servers of one user would share the socket.
 control_socket_disable = True
 errorlog = "-"
 forwarded_allow_ips = _in_force.forwarded_allow_ips
-# Nothing of what a request says becomes the server's own words but the scheme, and that from a named proxy alone: no
-# SCRIPT_NAME and PATH_INFO (which gunicorn takes by default), one header for the scheme, no PROXY line.
+# A request sets nothing of the WSGI environment but the scheme, and that only through a named proxy: no SCRIPT_NAME and
+# PATH_INFO (which gunicorn accepts by default), one header for the scheme, no PROXY line.
 forwarder_headers = ""
 secure_scheme_headers = {"X-FORWARDED-PROTO": "https"}
 header_map = "drop"
@@ -73,13 +73,13 @@ def _share_numbers() -> None:
         _numbers = SharedFolder.create(_in_force.metrics_folder)
     except OSError as error:
         raise InvalidSetting("METRICS_FOLDER", f"can't be used: {error.strerror}") from error
-    # prometheus-client takes the folder from nowhere else, and looks when it is imported: in the workers, after this.
+    # prometheus-client reads the folder only from there, when it is imported: in the workers, after this.
     os.environ[metrics.VARIABLE] = str(_numbers.path)
     measures.share(_numbers.path)
 
 
 def on_starting(server: Any) -> None:
-    """Before any worker: refuse to start on settings, data or an index that can't be right."""
+    """Before any worker starts: refuse to start with settings, data or an index that can't be right."""
     try:
         for sentence in confined.check(_in_force):
             server.log.warning("processes that read strangers' files: %s", sentence)
@@ -88,11 +88,11 @@ def on_starting(server: Any) -> None:
         store = open_store(_in_force)
         index = store.index
         if _in_force.extraction == "off":
-            # What comes in from now on is in no queue.
+            # Uploads from now on are in no queue.
             store.queue.forget_scan()
         try:
             index.prepare()
-            # Made only when there is a chat, but never somebody else's.
+            # It is created only when there is a chat, but it must not be another store's.
             Chats(_in_force, store.id, index.connection, store.coordination.change_lock).check()
         except WrongIndex:
             raise
@@ -100,14 +100,14 @@ def on_starting(server: Any) -> None:
             server.log.warning("%s; downloads work, the rest follows when it is there", error)
         finally:
             index.close()
-        # Last: a server that does not start leaves nothing behind.
+        # Last, so that a server that does not start leaves nothing behind.
         _share_numbers()
     except StoreError as error:
         _refuse(error)
 
 
 def when_ready(server: Any) -> None:
-    """In the master, once it listens: say what that opens to others."""
+    """In the master, once it listens: warn about what is open to others."""
     names = (each.sock.getsockname() for each in server.LISTENERS)
     for sentence in sentences(_in_force, [name[0] for name in names if isinstance(name, tuple)]):
         server.log.warning("%s", sentence)
@@ -119,7 +119,7 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """In each worker: begin to settle what is undecided."""
+    """In each worker: start its background threads."""
     store, settings = store_of(worker.wsgi), services_of(worker.wsgi).settings
     Reconciler(store, settings).start()
     if store.steps.extracts:
@@ -127,13 +127,13 @@ def post_worker_init(worker: Any) -> None:
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """In each worker, when it ends in order: no watcher is left to guess why."""
+    """In each worker, when it ends normally: tell the clients of git watches."""
     if getattr(worker, "wsgi", None) is not None:
         services_of(worker.wsgi).watchers.close()
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """In the master, when a worker has ended: what it counted stays counted."""
+    """In the master, when a worker has ended: keep its counts."""
     if _numbers is not None:
         _numbers.retire(worker.pid)
 

@@ -1,4 +1,4 @@
-"""A client's connection, and where it stands. `app.server.worker` has all that are open."""
+"""A client's connection and its phase. `app.server.worker` has all that are open."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from app.server.security import refusal_response
 from app.server.serving import Serving
 from app.server.slow_clients import Transfer
 
-#: Bytes that are taken from a connection at once.
+#: How many bytes are read from a connection at once.
 PIECE = 64 * 1024
-#: Seconds that a closed connection is kept for the client to take the last answer, and bytes that it may still send.
+#: Seconds for which a closing connection is kept until the client has received the last answer, and bytes that it may
+#: still send.
 CLOSING_SECONDS = 2.0
 CLOSING_SIZE = 1024 * 1024
-#: The same where it still sends a body that nobody wants, and the seconds that it may pause meanwhile. A client that sends
-#: when the server closes gets a reset, which throws the answer away (RFC 9112, 9.6).
+#: The same where it still sends a body that no route reads, and the seconds for which it may pause meanwhile. A client
+#: that sends when the server closes gets a reset, which discards the answer (RFC 9112, 9.6).
 LINGERING_SECONDS = 30.0
 LINGERING_PAUSE = 5.0
 LINGERING_SIZE = 2 * 1024**3
 
-#: Whose a request is of which nobody knows that (yet); what `admits` says of one whose route is for everybody.
+#: The tenant of a request whose tenant is not known (yet), and what `admits` returns for one whose route is public.
 NOBODY = ""
 
 _HEAD_END = re.compile(rb"\n\r?\n")
@@ -34,31 +35,31 @@ _LAST_CHUNK = b"0\r\n\r\n"
 
 
 class Phase(IntEnum):
-    """Where a connection stands while no thread has it."""
+    """What a connection waits for while no thread has it."""
 
-    #: Its next head has not come, or not all of it.
+    #: Its next head has not arrived, or not all of it.
     ARRIVING = 0
-    #: A small body has not come, or not all of it.
+    #: A small body has not arrived, or not all of it.
     COLLECTING = 1
-    #: As many threads as may wait for bodies do.
+    #: All threads that may wait for bodies are waiting for one.
     QUEUED = 2
     #: Between two requests.
     KEPT = 3
-    #: The client has not taken all of an answer.
+    #: The client has not received all of an answer.
     SENDING = 4
-    #: Answered for the last time.
+    #: The last answer was sent; it is closing.
     CLOSING = 5
 
 
 class Refused:
-    """The socket of what is no request, for gunicorn's answer to it: of that the first line goes out, and no page, which
-    would quote the client."""
+    """The socket for gunicorn's answer to something that is not a request. It sends the first line of that answer, and
+    not the page, which would quote the client."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
 
     def gettimeout(self) -> float:
-        # As of a socket that does not wait: then nothing else is asked of it.
+        # As for a non-blocking socket: then gunicorn calls nothing else of it.
         return 0.0
 
     def sendall(self, data: bytes) -> None:
@@ -73,31 +74,33 @@ class ClientConnection(TConn):  # type: ignore[misc]
         self.sock.setblocking(True)
         self.descriptor: int = self.sock.fileno()
         self.phase = Phase.ARRIVING
-        #: Since when it is in its phase, and when it is closed if nothing comes, by the monotonic clock.
+        #: When its phase began, and when it is closed if nothing arrives, by the monotonic clock.
         self.since = 0.0
         self.timeout = 0.0
-        #: What came of the next request's head, and perhaps more.
+        #: What has arrived of the next request's head, and perhaps more.
         self.head = bytearray()
-        #: The request at hand, its answer once it is made, and how fast its bytes move.
+        #: The current request, its answer once it is made, and how fast its bytes move.
         self.request: Head | None = None
         self.serving: Serving | None = None
         self.transfer: Transfer | None = None
-        #: Whose request is at hand, once that is known of one with a body.
+        #: The tenant of the current request, once that is known for one with a body.
         self.tenant = NOBODY
-        #: Whether its thread may wait for its body: it is one of so many.
+        #: Whether its thread may wait for its body: only a limited number may.
         self.has_place = False
-        #: Bytes that the client may still send while it is closing, and those of its body among them; None: not known.
+        #: Bytes that the client may still send while it is closing, and how many of these are its body's; None: not
+        #: known.
         self.left = CLOSING_SIZE
         self.owed: int | None = 0
 
     def enter(self, phase: Phase, seconds: float = float("inf")) -> None:
-        """Be in `phase` for at most `seconds`."""
+        """Enter `phase` for at most `seconds`."""
         self.phase = phase
         self.since = time.monotonic()
         self.timeout = self.since + seconds
 
     def received(self) -> bytes | None:
-        """What is there; empty at the end or when it is broken, None when there is nothing now."""
+        """The bytes that have arrived; empty at the end or when the connection is broken, None when there are none
+        now."""
         try:
             return bytes(self.sock.recv(PIECE, socket.MSG_DONTWAIT))
         except BlockingIOError:
@@ -106,13 +109,13 @@ class ClientConnection(TConn):  # type: ignore[misc]
             return b""
 
     def whole_head(self, data: bytes) -> re.Match[bytes] | None:
-        """Add `data` to the head; where the head ends, None while it does not."""
+        """Add `data` to the head. Returns where the head ends; None while it is incomplete."""
         searched = max(0, len(self.head) - 2)
         self.head += data
         return _HEAD_END.search(self.head, searched)
 
     def linger(self) -> None:
-        """Be closing. Raises OSError when the client is gone."""
+        """Begin to close. Raises OSError when the client is gone."""
         self.owed = self.request.owed() if self.request is not None else 0
         if self.owed == 0:
             self._half_close()
@@ -121,21 +124,22 @@ class ClientConnection(TConn):  # type: ignore[misc]
             self.left = LINGERING_SIZE
 
     def dropped(self, data: bytes) -> bool:
-        """`data` came while it is closing; whether it is worth waiting for more. Raises OSError when the client is gone."""
+        """Drop `data`, which arrived while it is closing. Returns whether to wait for more. Raises OSError when the
+        client is gone."""
         self.left -= len(data)
         if not data or self.left <= 0:
             return False
         if self.owed != 0:
             self.owed = max(0, self.owed - len(data)) if self.owed is not None else None
             if self.owed == 0 or self.owed is None and data.endswith(_LAST_CHUNK):
-                # It has sent all, and may be waiting for the end.
+                # The client has sent everything, and may be waiting for the end.
                 self._half_close()
             else:
                 self.timeout = min(time.monotonic() + LINGERING_PAUSE, self.since + LINGERING_SECONDS)
         return True
 
     def _half_close(self) -> None:
-        """Say that nothing more comes, and close once the client has taken it (RFC 9112, 9.6)."""
+        """Shut down the sending side, and close once the client has received everything (RFC 9112, 9.6)."""
         self.owed, self.left = 0, CLOSING_SIZE
         self.sock.shutdown(socket.SHUT_WR)
         self.enter(Phase.CLOSING, CLOSING_SECONDS)

@@ -1,7 +1,7 @@
-"""How a worker process's file descriptors are shared out, so that connections never take those of downloads and uploads.
+"""How a worker process divides its file descriptors, so that connections never take those of downloads and uploads.
 
-A connection costs one whatever it does, and its client decides how many there are. So what requests need is set aside first,
-for as many as there are threads; connections, and WebSockets beside them, get what is left.
+Every connection needs one, and clients decide how many connections there are. So the descriptors that requests need are
+reserved first, for as many requests as there are threads; connections and WebSockets get the rest.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from dataclasses import dataclass
 
 from app.settings import Settings
 
-#: What a process has open besides: its listeners, log, libraries, locks, file events, and the pipes of what it starts.
+#: Other descriptors of a process: its listeners, log, libraries, locks, file events, and the pipes of its child
+#: processes.
 BASE = 128
-#: What a request has open besides the files of its form: the attachment, its folder, journal and locks.
+#: Descriptors of a request besides the files of its form: the attachment, its folder, journal and locks.
 OF_REQUEST = 6
 
 
 @dataclass(frozen=True)
 class Shares:
-    """Connections and WebSockets of one process. `wanted` is what the settings would take, `there` what the system gives."""
+    """Connections and WebSockets of one process. `wanted`: how many the settings need; `there`: how many the system
+    allows."""
 
     connections: int
     websockets: int
@@ -28,7 +30,7 @@ class Shares:
 
     @property
     def sentence(self) -> str | None:
-        """What to say where there is less than wanted."""
+        """The warning where there are fewer than wanted."""
         if self.there >= self.wanted:
             return None
         return (
@@ -38,14 +40,14 @@ class Shares:
 
 
 def shares(settings: Settings, there: int) -> Shares:
-    """What is given to whom where a process may have `there` descriptors."""
+    """The shares of a process that may have `there` descriptors."""
     reserved = BASE + settings.elasticsearch_connections + settings.web_threads * (settings.max_files + OF_REQUEST)
-    # A worker takes one more before it makes room, each thread at worst.
+    # A worker accepts one more before it makes room; in the worst case each thread does.
     connections = settings.max_connections + settings.web_threads
     wanted = reserved + connections + settings.max_websockets
     if there >= wanted:
         return Shares(settings.max_connections, settings.max_websockets, wanted, there)
-    # Uploads of as many files as may be in all threads at once are rare: they are promised half at most.
+    # Uploads of as many files as are allowed, in all threads at once, are rare: at most half is reserved for them.
     left = there - min(reserved, there // 2)
     connections = max(1, min(settings.max_connections, left * 3 // 4 - settings.web_threads))
     websockets = max(1, min(settings.max_websockets, left - connections - settings.web_threads))
@@ -53,14 +55,15 @@ def shares(settings: Settings, there: int) -> Shares:
 
 
 def in_force(settings: Settings) -> Shares:
-    """The shares under this process's limit."""
+    """The shares with this process's limit."""
     return shares(settings, _number(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
 
 
 def raise_limit(settings: Settings) -> Shares:
-    """Raise this process's limit, and so that of its children, to what `settings` want, or as far as the system allows.
+    """Raise this process's limit, and with it that of its children, to what `settings` need, or as far as the system
+    allows.
 
-    The shares under it.
+    Returns the shares with the new limit.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     more = min(in_force(settings).wanted, _number(hard))

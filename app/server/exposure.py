@@ -1,4 +1,5 @@
-"""What a server is open to by the way it was started, in sentences for who starts it. Pure."""
+"""To whom a server is open because of the way it was started, in sentences for the person who starts it. Without side
+effects."""
 
 from __future__ import annotations
 
@@ -9,10 +10,10 @@ from app.settings import Settings
 
 
 def sentences(settings: Settings, hosts: Iterable[str]) -> list[str]:
-    """What to say at a start on `settings` that listens on these IP addresses.
+    """The warnings at a start with `settings`, for a server that listens on these IP addresses.
 
-    Whether something in front ends TLS can't be seen from here. Where there is a proxy on another machine, or in another
-    container, FORWARDED_ALLOW_IPS names it; one on this machine reaches a loopback address.
+    The server can't see whether a proxy in front of it terminates TLS. FORWARDED_ALLOW_IPS names a proxy on another
+    machine or in another container; a proxy on this machine uses a loopback address.
     """
     said = []
     beyond = sorted({host for host in hosts if not ipaddress.ip_address(host.partition("%")[0]).is_loopback})
@@ -29,5 +30,5 @@ def sentences(settings: Settings, hosts: Iterable[str]) -> list[str]:
 
 
 def _loopback(text: str) -> bool:
-    """Whether an entry of FORWARDED_ALLOW_IPS names this machine alone, or nobody."""
+    """Whether an entry of FORWARDED_ALLOW_IPS names only this machine, or no address."""
     return not text.strip() or (text.strip() != "*" and ipaddress.ip_network(text.strip()).is_loopback)

@@ -1,12 +1,12 @@
-"""gunicorn's answer to a request, with fewer calls to the kernel: each costs as much as a good part of the routing.
+"""gunicorn's response, with fewer system calls: each takes as long as a good part of the routing.
 
-The head waits for the first bytes of the body and goes out with them, or with the end of an answer that has no body;
-before a file it goes with the word that more comes. What gunicorn checks of status and headers is checked as before.
+The head is sent together with the first bytes of the body, or at the end of a response that has no body; before a file
+it is sent with MSG_MORE. Status and headers are checked as gunicorn does it.
 
-Nothing here waits for the client: what the kernel does not take now is kept, and `flush` sends on when it takes more.
+Nothing here waits for the client: bytes that the kernel does not accept now are kept, and `flush` sends them later.
 
-Rejected: the head and the body of a small answer each on its own, as gunicorn sends them (two calls, and the client
-wakes up twice), and TCP_CORK around both (two calls more).
+Rejected: sending head and body of a small response separately, as gunicorn does (two calls, and the client wakes up
+twice), and TCP_CORK around both (two more calls).
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ _NOTHING = memoryview(b"")
 
 
 class BufferedResponse(Response):  # type: ignore[misc]
-    """What `app.server.worker` writes answers with."""
+    """The response object that `app.server.worker` uses."""
 
     def __init__(self, request: Any, connection: socket.socket, configuration: Any) -> None:
         super().__init__(request, connection, configuration)
-        #: The head, while it is made and not sent.
+        #: The head, if it is made and not sent.
         self._held = b""
         self.headers_sent: bool = False
-        #: What the kernel did not take yet: bytes, then so many bytes of a file from an offset on.
+        #: What the kernel has not accepted yet: bytes, then a number of bytes of a file from an offset on.
         self._rest = _NOTHING
         self._file: tuple[int, int, int] | None = None
 
     @property
     def begun(self) -> bool:
-        """Whether the client has got anything."""
+        """Whether anything was sent to the client."""
         return self.headers_sent and not self._held
 
     def process_headers(self, headers: list[tuple[str, str]]) -> None:
-        """gunicorn's own, which looks at every name anew: few are ever used here, and all are the store's."""
+        """gunicorn's own method checks every name again; here there are few, and all are the store's own."""
         for name, value in headers:
             if type(value) is str and _passes(name) and HEADER_VALUE_RE.fullmatch(value):
                 self.headers.append((name, value.strip(" \t")))
@@ -50,11 +50,11 @@ class BufferedResponse(Response):  # type: ignore[misc]
                 super().process_headers([(name, value)])
 
     def send_headers(self) -> None:
-        """Make the head; whatever comes next sends it."""
+        """Make the head; the next call that sends includes it."""
         if self.headers_sent:
             return
         if not self.req.finished():
-            # What the client still sends of its body is no next request.
+            # The rest of the client's body must not be read as the next request.
             self.force_close()
         major, minor = self.req.version
         connection = "upgrade" if self.upgrade else "close" if self.should_close() else "keep-alive"
@@ -89,7 +89,7 @@ class BufferedResponse(Response):  # type: ignore[misc]
         self._rest = memoryview(data)[sent:] if sent < len(data) else _NOTHING
 
     def flush(self) -> bool:
-        """Send what was kept, as far as the kernel takes it now; whether nothing is left. Raises OSError."""
+        """Send what was kept, as far as the kernel accepts it now. Returns whether nothing is left. Raises OSError."""
         if self._rest:
             self._send_now(self._rest)
             if self._rest:
@@ -102,10 +102,10 @@ class BufferedResponse(Response):  # type: ignore[misc]
         except BlockingIOError:
             return False
         if not sent:
-            # The file ended early: what comes next must not be taken for the rest of it.
+            # The file ended early: the next response must not be taken for the rest of it.
             self.force_close()
         elif sent < count:
-            # The kernel has no more room, as one more call would only say.
+            # The kernel has no more room; another call would only say that.
             self._file = (descriptor, offset + sent, count - sent)
             return False
         self._file = None
@@ -113,8 +113,8 @@ class BufferedResponse(Response):  # type: ignore[misc]
         return True
 
     def sendfile(self, respiter: FileWrapper) -> bool:
-        """Let the kernel send the file, from where it stands as many bytes as Content-Length says, as `flush` is called;
-        False when it can't."""
+        """Let the kernel send the file: from its position, as many bytes as Content-Length says, each time `flush` is
+        called. Returns False when the kernel can't."""
         if self.response_length is None or self._omits_body or not self.can_sendfile():
             return False
         if not util.has_fileno(respiter.filelike):
@@ -123,7 +123,7 @@ class BufferedResponse(Response):  # type: ignore[misc]
         self._send(flags=socket.MSG_MORE)
         file, count = respiter.filelike, self.response_length
         if count:
-            # The kernel has no flag for this call alone.
+            # sendfile has no flag that keeps this one call from waiting.
             self.sock.setblocking(False)
             self._file = (file.fileno(), file.tell(), count)
         return True
@@ -135,7 +135,7 @@ class BufferedResponse(Response):  # type: ignore[misc]
 
 @functools.lru_cache(maxsize=256)
 def _passes(name: str) -> bool:
-    """Whether a header of this name may go out as it is, and says nothing to gunicorn."""
+    """Whether a header of this name may be sent as it is, and has no meaning for gunicorn."""
     return TOKEN_RE.fullmatch(name) is not None and name.lower() != "content-length" and not util.is_hoppish(name)
 
 

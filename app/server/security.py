@@ -1,18 +1,19 @@
-"""The header fields that keep browsers from making more of an answer than it is; every answer has them."""
+"""The header fields that keep browsers from interpreting a response as something else; every response has them."""
 
 from __future__ import annotations
 
-#: What an answer carries unless its route says something else.
+#: The header fields of a response unless its route sets others.
 FIELDS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
     ("Referrer-Policy", "no-referrer"),
 )
-#: `Cache-Control` of a refusal, and of what is no refusal: it is somebody's, and asked for again each time.
+#: `Cache-Control` of an error, and of other responses: these belong to a caller, and caches must ask again each time.
 REFUSED, KEPT = "no-store", "private, no-cache"
 
 
 def refusal_response(status: bytes) -> bytes:
-    """A whole answer without a body to what is no request, and so reaches no route. `status`: its first line."""
+    """A complete response without a body, for input that is not a request and so reaches no route. `status`: its first
+    line."""
     fields = (*FIELDS, ("Cache-Control", REFUSED), ("Connection", "close"), ("Content-Length", "0"))
     return b"".join([status, *(f"\r\n{name}: {value}".encode() for name, value in fields), b"\r\n\r\n"])

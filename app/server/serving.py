@@ -1,4 +1,5 @@
-"""One request and its answer: made by the application in one go, sent as the client takes it, by one thread or another."""
+"""One request and its response. The application makes it in one call; any thread sends it, as fast as the client
+receives it."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from app.server.response import BufferedResponse
 
 
 class Serving:
-    """What becomes of `request`. Whoever calls these has the connection alone."""
+    """Serves `request`. Only the thread that has the connection may call these methods."""
 
     def __init__(self, request: Head, connection: socket.socket, client: Any, server: Any, settings: Config) -> None:
         self.began = datetime.now()
@@ -32,13 +33,13 @@ class Serving:
         self._over = False
 
     def begin(self, application: Any) -> None:
-        """Have the answer made."""
+        """Let the application make the response."""
         self._body = body = application(self.environ, self.answer.start_response)
         if not (isinstance(body, FileWrapper) and self.answer.sendfile(body)):
             self._pieces = iter(body)
 
     def send(self) -> bool:
-        """Send as much as the client takes now; whether that was all."""
+        """Send as much as the client accepts now. Returns whether that was everything."""
         answer = self.answer
         while answer.flush():
             piece = next(self._pieces, None)
@@ -52,7 +53,7 @@ class Serving:
         return False
 
     def end(self, log: Any) -> None:
-        """Once it is sent, or given up."""
+        """End it, after it was sent or aborted."""
         if self._over or self._body is None:
             return
         self._over = True

@@ -1,13 +1,14 @@
-"""How slow a client may be: a thread serves one request at a time, and a byte a second would hold it for days.
+"""How slow a client may be: a thread serves one request at a time, and a client that sends a byte a second would occupy
+it for days.
 
-A watch looks at the connections that threads serve. Where a thread waits for the client, to send its body or to take the
-answer, and less than `MIN_TRANSFER_RATE` has moved for `TRANSFER_WINDOW` seconds, the connection is shut down: the
-waiting thread comes free at once. A body that was cut this way is answered with 408. Time in which the server itself
-works does not count.
+A watch checks the connections that threads serve. Where a thread waits for the client to send its body or to receive
+the response, and the rate has been below `MIN_TRANSFER_RATE` for `TRANSFER_WINDOW` seconds, the connection is shut
+down: the waiting thread is free at once. A request whose body was cut off this way gets 408. Time in which the server
+itself works does not count.
 
-Rejected: a socket time-out (a byte now and then renews it), a limit for the whole request (a large file over a slow line
-is no attack; and whoever is cut off just connects again, so it frees no thread for long), and threads without number
-(memory without bound).
+Rejected: a socket time-out (a byte now and then renews it), a limit for the whole request (a large file over a slow
+line is no attack; and a client that is cut off just connects again, so it frees no thread for long), and an unlimited
+number of threads (unbounded memory).
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
-#: Seconds between two looks.
+#: Seconds between two checks.
 INTERVAL = 1.0
 
-# struct tcp_info of Linux since 4.1: where the count of bytes that the other side has taken lies in it.
+# struct tcp_info of Linux since 4.1: the offset of the count of bytes that the other side has acknowledged.
 _ACKED = 120
 _INFO_SIZE = 128
 
@@ -46,15 +47,15 @@ class Transfer:
     socket: socket.socket
     #: Whether the thread waits for the client to send.
     waiting: bool = False
-    #: Bytes that came from the client.
+    #: Bytes that were received from the client.
     received: int = 0
-    # Since when nothing else than this was seen, and how much had moved then.
+    # The last observation: its time, and how much had been transferred.
     _direction: str = ""
     _since: float = 0.0
     _moved: int = 0
 
     def too_slow(self, now: float, least_rate: int, window: float) -> str:
-        """`in` or `out` when the client was slower than allowed for the whole window, else empty.
+        """`in` or `out` when the client was slower than allowed for the whole window, otherwise empty.
 
         `now`: seconds of the monotonic clock; `least_rate`: bytes a second on average over `window` seconds.
         """
@@ -78,7 +79,7 @@ class Watch:
     """The watch over one worker's connections: a thread of its own."""
 
     def __init__(self, least_rate: int, window: float) -> None:
-        """Clients that move less than `least_rate` bytes a second over `window` seconds are cut off."""
+        """Clients that transfer less than `least_rate` bytes a second over `window` seconds are cut off."""
         self._least_rate = least_rate
         self._window = window
         self._transfers: set[Transfer] = set()
@@ -104,7 +105,8 @@ class Watch:
             time.sleep(INTERVAL)
             now = time.monotonic()
             with self._lock:
-                # Under the lock: a socket that is not watched any more may be closed, and its number another's.
+                # Under the lock: a socket that is no longer watched may be closed, and its descriptor may belong to
+                # another file.
                 for transfer in self._transfers:
                     with contextlib.suppress(OSError):
                         _stop(transfer, transfer.too_slow(now, self._least_rate, self._window))
@@ -113,19 +115,19 @@ class Watch:
 def _stop(transfer: Transfer, direction: str) -> None:
     if direction == "in":
         _cut.add(transfer.socket)
-        # The answer can still be sent.
+        # The response can still be sent.
         transfer.socket.shutdown(socket.SHUT_RD)
     elif direction == "out":
         transfer.socket.shutdown(socket.SHUT_RDWR)
 
 
 def _unsent(connection: socket.socket) -> int:
-    """Bytes that the kernel keeps for the client, sent and not confirmed or not sent yet."""
+    """Bytes in the kernel's send buffer, sent and not acknowledged or not sent yet."""
     (count,) = struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))
     return int(count)
 
 
 def _taken(connection: socket.socket) -> int:
-    """Bytes that the client has confirmed; 0 where the kernel does not say."""
+    """Bytes that the client has acknowledged; 0 where the kernel does not say."""
     info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_SIZE)
     return int(struct.unpack_from("Q", info, _ACKED)[0]) if len(info) >= _INFO_SIZE else 0

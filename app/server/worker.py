@@ -1,24 +1,25 @@
-"""gunicorn's threaded worker, less what lets a few slow clients stop it, and less its ways between threads.
+"""A threaded worker for gunicorn that a few slow clients can't stop, and that does not pass requests between threads.
 
-Its own worker hands a new connection to a thread at once, which then waits for the head of the request for as long as the
-client likes, and it closes connections on its only event loop, up to two seconds each. Each request of its goes from the
-loop to a thread and back by a future, a queue and a pipe. Here every thread waits for whatever connection says something
-next, in one epoll that tells each event to one thread; that one takes what has come of a head, serves the request once it
-is whole, and gives the connection back. So connections that stay silent, or are closing, cost a descriptor and no thread;
-the oldest of them makes room when there are too many; and a worker whose threads are all taken accepts no connection, as
-nobody is there to do it. The main thread keeps the time, and `slow_clients` sees to it that bodies and answers move.
+gunicorn's own threaded worker hands a new connection to a thread at once, which then waits for the head of the request
+for as long as the client likes. It closes connections on its only event loop, up to two seconds each. Each request is
+passed from the loop to a thread and back by a future, a queue and a pipe. Here every thread waits for the next event of
+any connection, in one epoll that gives each event to one thread. That thread receives what has arrived of a head,
+serves the request once the head is complete, and gives the connection back. So connections that are idle or closing
+need a descriptor and no thread; the oldest of them is closed when there are too many; and a worker whose threads are
+all busy accepts no connection, because no thread is free to do it. The main thread closes connections whose time is
+over, and `slow_clients` cuts off bodies and responses that are too slow.
 
-A thread waits for a client in one place alone: where a route reads a body that is large or comes in chunks, after its token
-was looked at. Three quarters of the threads may, half of these for one tenant, and tenants take turns (`app.turns`).
-Whatever else a client is slow with is waited for in the epoll: the head, a small body, the end of a body that nobody wants,
-the room for an answer. A request whose body has not come is shown to the application first (`admits`), which says whose it
-is: one that is refused, or whose route reads no body, is answered at once, its connection is closed, and the rest of the
-body is dropped within bounds (`ClientConnection.linger`).
+A thread waits for a client in one place only: where a route reads a body that is large or comes in chunks, after its
+token was checked. Three quarters of the threads may wait there, half of these for one tenant, and tenants take turns
+(`app.turns`). The epoll waits for everything else with which a client may be slow: the head, a small body, the end of
+an unwanted body, room for a response. The application is asked first about a request whose body has not arrived
+(`admits`), and says whose it is. A request that is refused, or whose route reads no body, is answered at once; its
+connection is closed, and the rest of the body is dropped within bounds (`ClientConnection.linger`).
 
 Rejected: an event loop for everything (files are read and written by blocking calls); a loop beside the threads, as
-gunicorn has it (a third of the time of a small request went into the handing over); and leaving it to nginx alone: who
-runs the server without it must not be stopped by one script. Rejected: a route that raises where it would wait for its
-body, and is run again once that has come (what it did before that would be done twice).
+gunicorn has it (passing requests took a third of the time of a small one); and leaving it to nginx: one script must not
+be able to stop a server that runs without nginx. Rejected: a route that raises where it would wait for its body, and is
+run again once that has come (what it did before that would be done twice).
 """
 
 from __future__ import annotations
@@ -49,22 +50,22 @@ from app.server.slow_clients import Watch
 from app.settings import Settings
 from app.turns import Turns
 
-#: Seconds between two looks at what is over its time, and between two while the worker stops.
+#: Seconds between two checks for connections whose time is over, and between two while the worker stops.
 INTERVAL = 1.0
 STOPPING_INTERVAL = 0.05
 
-#: Seconds that a worker leaves a new connection to the others, for each connection that it has: whoever has fewest takes
-#: it. Above so many they spread by themselves, and nobody waits.
+#: Seconds for which a worker leaves a new connection to the others, for each connection that it has: the worker with
+#: the fewest accepts it. Above a number of connections they spread by themselves, and no worker waits.
 TURN = 0.0002
 FEW = 16
 
-#: Seconds that a connection waits for a place among those whose bodies are waited for.
+#: Seconds that a connection waits for one of the places for requests whose thread waits for the body.
 QUEUED_SECONDS = 60.0
-#: Of so many connections that may be open one may be closing, at least `LEAST_CLOSING`; with more the oldest goes.
+#: One of this many possible connections may be closing, and at least `LEAST_CLOSING`; the oldest above that is closed.
 CLOSING_SHARE = 4
 LEAST_CLOSING = 16
 
-# Told to one thread, and to nobody again before that says so.
+# Each event is given to one thread, and the next one only after that thread has asked for it.
 _ONCE = select.EPOLLIN | select.EPOLLONESHOT
 _ONCE_WRITABLE = select.EPOLLOUT | select.EPOLLONESHOT
 _TOO_LARGE = refusal_response(b"HTTP/1.1 431 Request Header Fields Too Large")
@@ -72,11 +73,11 @@ _NO_PLACE = refusal_response(b"HTTP/1.1 503 Service Unavailable")
 
 
 class Next(Enum):
-    """What becomes of a connection after a step."""
+    """What happens to a connection after a step."""
 
     #: Its next request.
     REQUEST = 0
-    #: It was given back, or is gone.
+    #: Nothing: it was given back, or is gone.
     NOTHING = 1
     CLOSE = 2
 
@@ -88,25 +89,26 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().__init__(*arguments, **options)
         #: All that are open, by descriptor.
         self.connections: dict[int, ClientConnection] = {}
-        #: Those that no thread has. Whoever removes one from here, which only one can, has it.
+        #: Those that no thread has. The thread that removes one from here, which only one can, has it.
         self.waiting: set[ClientConnection] = set()
         #: Those that are closing, the oldest first.
         self.closing: dict[ClientConnection, None] = {}
 
     def limit(self, settings: Settings) -> None:
-        """Take from `settings` how many, how slow and how large clients may be. Called once, before `init_process`."""
+        """Read from `settings` how many and how slow clients may be, and how large their requests. Called once, before
+        `init_process`."""
         self.head_seconds = settings.head_timeout
         self.head_size = settings.max_head_size
         self.most_connections = descriptors.in_force(settings).connections
         self.most_closing = max(LEAST_CLOSING, self.most_connections // CLOSING_SHARE)
         self.watch = Watch(settings.min_transfer_rate, settings.transfer_window)
-        # Never all threads, and of several places never all for one tenant, however slowly it sends.
+        # Never all threads, and never all of several places for one tenant, however slowly it sends.
         places = max(1, settings.web_threads * 3 // 4)
         #: Those whose thread may wait for a body.
         self.senders: Turns[ClientConnection] = Turns(places, max(1, places // 2))
 
     def init_process(self) -> None:
-        # As attributes: gunicorn looks each of its settings up by a fall-back, some twenty times a request.
+        # As attributes: gunicorn finds each of its settings through `__getattr__`, some twenty times a request.
         self.cfg.__dict__.update(
             {name: each.get() for name, each in self.cfg.settings.items() if name not in dir(Config)}
         )
@@ -114,7 +116,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.watch.start()
         super().init_process()
 
-    # The main thread: keeps time
+    # The main thread: closes what is overdue
 
     def run(self) -> None:
         self.listeners = {each.fileno(): each for each in self.sockets}
@@ -130,13 +132,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._stop()
 
     def _stop(self) -> None:
-        """Accept nothing more, and let what is under way come to its end."""
+        """Accept no more connections, and finish the requests that are under way."""
         self.alive = False
         for descriptor in self.listeners:
             self.ready.unregister(descriptor)
         for conn in list(self.waiting):
             if conn.phase is Phase.KEPT:
-                # A request may be on its way already; it is answered with `Connection: close`.
+                # A request may have been sent already; it is answered with `Connection: close`.
                 conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
         end = time.monotonic() + self.cfg.graceful_timeout
         while self.connections and time.monotonic() < end:
@@ -147,7 +149,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             each.close()
 
     def _sleep(self, seconds: float) -> None:
-        """Until a signal comes, at most so long."""
+        """Sleep until a signal comes, for at most `seconds`."""
         if select.select([self.PIPE[0]], [], [], seconds)[0]:
             os.read(self.PIPE[0], PIECE)
 
@@ -156,7 +158,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.alive = False
 
     def _close_overdue(self) -> None:
-        """Close what is over its time; a worker that stops waits for no head of which nothing has come."""
+        """Close connections whose time is over; a worker that stops does not wait for a head of which nothing has
+        arrived."""
         now = time.monotonic()
         for conn in list(self.waiting):
             unwanted = not self.alive and conn.phase is Phase.ARRIVING and not conn.head
@@ -167,21 +170,21 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                     self._drop(conn)
 
     def _claim(self, conn: ClientConnection) -> bool:
-        """Whether the caller has this connection from here on, alone."""
+        """Take this connection; returns whether the caller now has it, alone."""
         try:
             self.waiting.remove(conn)
         except KeyError:
             return False
         return True
 
-    # The threads: wait for a connection to say something, and do what it wants
+    # The threads: wait for an event of a connection, and handle it
 
     def _serve(self) -> None:
         while True:
             for descriptor, _ in self.ready.poll(maxevents=1):
                 listener = self.listeners.get(descriptor)
                 conn = self._accept(listener) if listener is not None else self.connections.get(descriptor)
-                # Else it was closed since, and its number may be another's by now.
+                # Otherwise it was closed since, and its descriptor may belong to another one by now.
                 if conn is not None and (listener is not None or self._claim(conn)):
                     try:
                         self._go_on(conn)
@@ -209,13 +212,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             if len(self.connections) > self.most_connections:
                 self._make_room()
         with contextlib.suppress(OSError, ValueError):
-            # Unless the worker stops and has closed it.
+            # Unless the stopping worker has closed it.
             self.ready.modify(listener, _ONCE)
         return conn
 
     def _make_room(self) -> None:
-        """Close the connection that has been in its phase longest, of the phase that most are in, and of the tenant that has
-        most of these: whoever opens many of a kind makes room for them."""
+        """Close one connection: of the phase that has most, of the tenant that has most of these, the one that has been
+        in it longest. So a client that opens many of a kind makes room with its own."""
         while idle := [(conn.phase, conn.tenant, conn) for conn in list(self.waiting)]:
             ((most, _),) = Counter(phase for phase, _, _ in idle).most_common(1)
             ((whose, _),) = Counter(tenant for phase, tenant, _ in idle if phase is most).most_common(1)
@@ -225,7 +228,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 return
 
     def _wait(self, conn: ClientConnection) -> None:
-        """Give it back until something comes, or the client takes something."""
+        """Give it back until bytes arrive, or the client accepts more."""
         wanted = _ONCE_WRITABLE if conn.phase is Phase.SENDING else _ONCE
         self.waiting.add(conn)
         self._wake(conn, wanted)
@@ -234,7 +237,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         try:
             self.ready.modify(conn.descriptor, wanted)
         except OSError:
-            # It was taken over, as that of a watcher is.
+            # It was taken over, for example by a watcher.
             if self._claim(conn):
                 self._drop(conn)
 
@@ -258,9 +261,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 self._drain(conn)
 
     def _follow(self, conn: ClientConnection, step: Next) -> None:
-        """Do what a step leaves to do, and serve the requests behind whose heads are whole."""
+        """Do what follows from a step, and serve the next requests whose heads are complete."""
         while step is Next.REQUEST:
-            # Of the next request, if the client did not wait for the answer.
+            # Bytes of the next request, if the client did not wait for the answer.
             data = conn.parser.unreader.take_buffered()
             if not data:
                 conn.enter(Phase.KEPT, self.cfg.keepalive if self.alive else STOP_KEEPALIVE_LINGER)
@@ -272,7 +275,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._leave(conn)
 
     def _arrive(self, conn: ClientConnection, data: bytes) -> Next:
-        """More of a head has come: serve its request once it is whole."""
+        """More of a head has arrived: serve its request once it is complete."""
         whole = conn.whole_head(data)
         if (whole.end() if whole else len(conn.head)) > self.head_size:
             self._refuse(conn, _TOO_LARGE)
@@ -287,7 +290,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     # One request
 
     def _try(self, conn: ClientConnection, step: Callable[[ClientConnection], Next]) -> Next:
-        """Take a step with a request; one that fails is the connection's last."""
+        """Take a step with a request; if the step fails, it is the connection's last."""
         try:
             return step(conn)
         except (NoMoreData, StopIteration) as error:
@@ -297,7 +300,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 self.log.exception("Socket error processing request.")
         except Exception as error:
             if conn.serving is not None and conn.serving.answer.begun:
-                # An error in the middle of an answer would be taken for a part of it.
+                # An error in the middle of a response would be taken for a part of it.
                 self.log.exception("Error handling request")
             else:
                 self.handle_error(conn.request, Refused(conn.sock), conn.client, error)
@@ -305,7 +308,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return Next.CLOSE
 
     def _begin(self, conn: ClientConnection) -> Next:
-        """The head of a request is whole."""
+        """The head of a request is complete."""
         if conn.parser is None:
             conn.parser = Requests(self.cfg, conn.sock, conn.client)
         unreader = conn.parser.unreader
@@ -332,14 +335,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if not self.senders.take(tenant, conn):
             return Next.NOTHING
         if not self._claim(conn):
-            # It went to make room meanwhile.
+            # It was closed to make room meanwhile.
             self._give_place_back(tenant)
             return Next.NOTHING
         conn.has_place = True
         return self._answer(conn)
 
     def _gather(self, conn: ClientConnection) -> Next:
-        """More of a small body has come."""
+        """More of a small body has arrived."""
         assert conn.request is not None
         assert conn.transfer is not None
         if not conn.request.gather():
@@ -349,7 +352,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return self._answer(conn)
 
     def _answer(self, conn: ClientConnection) -> Next:
-        """Have the request answered, and begin to send."""
+        """Let the application answer the request, and begin to send."""
         assert conn.request is not None
         if conn.serving is None:
             conn.serving = Serving(conn.request, conn.sock, conn.client, conn.server, self.cfg)
@@ -364,7 +367,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return self._send(conn)
 
     def _send(self, conn: ClientConnection) -> Next:
-        """Send what the client takes."""
+        """Send what the client accepts."""
         assert conn.serving is not None
         if not conn.serving.send():
             conn.enter(Phase.SENDING)
@@ -375,7 +378,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return Next.REQUEST if keep else Next.CLOSE
 
     def _end(self, conn: ClientConnection) -> None:
-        """The request at hand is over, however it ended."""
+        """The current request is over, however it ended."""
         serving, conn.serving = conn.serving, None
         transfer, conn.transfer = conn.transfer, None
         conn.tenant = NOBODY
@@ -387,7 +390,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 self.watch.end(transfer)
 
     def _leave_place(self, conn: ClientConnection) -> None:
-        """Its body is here, or nobody reads it any more."""
+        """Its body is here, or is not read any more."""
         if conn.has_place:
             conn.has_place = conn.parser.unreader.patient = False
             self._give_place_back(conn.tenant)
@@ -400,24 +403,24 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._leave(conn)
 
     def _give_place_back(self, tenant: str) -> None:
-        """Let the next one who waits for it have a thread."""
+        """Give the place to the next connection that waits for one."""
         while (following := self.senders.give_back(tenant)) is not None:
             tenant, conn = following
             if self._claim(conn):
                 conn.has_place = True
                 self.waiting.add(conn)
-                # At once, as there is room for an answer.
+                # Its event comes at once, because there is room for a response.
                 self._wake(conn, _ONCE_WRITABLE)
                 return
 
-    # Leaving
+    # Closing
 
     def _refuse(self, conn: ClientConnection, answer: bytes) -> None:
         with contextlib.suppress(OSError):
             conn.sock.send(answer, socket.MSG_DONTWAIT)
 
     def _leave(self, conn: ClientConnection) -> None:
-        """Close it once the client has taken the answer."""
+        """Close it once the client has received the response."""
         try:
             conn.linger()
         except OSError:
@@ -435,7 +438,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 self._drop(oldest)
 
     def _drain(self, conn: ClientConnection) -> None:
-        """Something came that nobody wants."""
+        """Unwanted bytes have arrived."""
         data = conn.received()
         with contextlib.suppress(OSError):
             if data is None or conn.dropped(data):
@@ -445,7 +448,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _drop(self, conn: ClientConnection) -> None:
         self.closing.pop(conn, None)
-        # Before it is closed: then its number is another's at once.
+        # Before it is closed: afterwards its descriptor may belong to another one at once.
         self.connections.pop(conn.descriptor, None)
         self.senders.leave(conn.tenant, conn)
         self._leave_place(conn)
