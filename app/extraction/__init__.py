@@ -1,5 +1,6 @@
-"""The text inside files, and thumbnails of them: kinds, readers in the sandbox, the queue, and the threads that work it off.
+"""The text inside files, and thumbnails of them: kinds, readers in the sandbox, the queue, and the threads that process
+it.
 
-It imports coordination by its contract, contents and the model, and knows no store. Read docs/adr/0006-extraction.md, then
-`kinds` and `lanes`.
+It imports the contract of coordination, contents and the model, and knows no store. Read docs/adr/0006-extraction.md,
+then `kinds` and `lanes`.
 """

@@ -1,21 +1,22 @@
-"""The process that reads one document, started by app/extraction/sandbox.py; it loads only the readers of the application.
+"""The process that reads one document, started by app/extraction/sandbox.py. Of the application it loads only the
+readers.
 
     python -I start.py KIND MEDIA_TYPE LIMIT MEMORY SECONDS PARENT RESULT UNFIT INNER FOLDER LANGUAGES PAGE BYTES FILES
         BATCH PICTURES
 
-The document is standard input, the text goes to standard output in UTF-8, at most LIMIT bytes of it, a JSON object to the
-descriptor RESULT, and the files inside the document to INNER (`app.extraction.inner` says how), at most FILES of them
-with BYTES together; a KIND that draws writes no text, and these files are thumbnails. PAGE: the page to read, 0 for all.
-With BATCH, standard input is several small documents of one kind in that form, and so are their texts in INNER, each after a
-line with its result. PICTURES: whether pictures that the document shows are among its files, to be recognized.
-Everything that it loads lies in the environment that it was started from, and in FOLDER, which holds the data of recognition
-('' for none) in its LANGUAGES ('' for all): no library is unpacked or searched anywhere else, and nothing is written but the
-text and those files.
+The document is standard input, the text goes to standard output in UTF-8, at most LIMIT bytes of it, a JSON object to
+the descriptor RESULT, and the files inside the document to INNER (`app.extraction.inner` says how), at most FILES of
+them with BYTES together. A KIND that draws writes no text; then these files are thumbnails. PAGE: the page to read, 0
+for all. With BATCH, standard input has several small documents of one kind in the form of INNER, and INNER has their
+texts in the same form, each after a line with its result. PICTURES: whether pictures that the document shows are among
+its files, to be recognized. It loads everything from the environment that it was started from, and from FOLDER, which
+has the data of recognition ('' for none) in its LANGUAGES ('' for all). It unpacks and searches no library anywhere
+else, and writes nothing but the text and those files.
 
-Before it looks at the document it gives up everything but memory, processor time and what is open: by then it has loaded its
-libraries and read a small document of the same kind, so that whatever a library loads or starts with its first document is
-there. A failure until then is caused by the machine and goes to the descriptor UNFIT, which is closed afterwards: nothing
-that a document causes can be reported there.
+Before it reads the document it gives up everything but memory, processor time and its open descriptors. By then it has
+loaded its libraries and read a small document of the same kind, so that everything that a library loads or starts with
+its first document is there. A failure until then is caused by the machine and is written to the descriptor UNFIT, which
+is closed afterwards: nothing that a document causes can be reported there.
 """
 
 from __future__ import annotations
@@ -41,15 +42,15 @@ from app.extraction.readers.reader import Inner, Omitted, Options, Page, Unfit, 
 NOBODY = 65534
 #: The most characters that a cut goes back so as not to end within a word.
 BACK = 200
-#: The most characters of text that are put together, whatever a document may unfold to; or as many as are kept, if that is
-#: more.
+#: The most characters of text that are collected, however many a document expands to; or as many as are kept, if that
+#: is more.
 MOST_CHARACTERS = 16 * 1024 * 1024
 #: The most bytes of the result.
 MOST_TOLD = 1024 * 1024
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
-# Characters that no text has and that would only disturb its display.
+# Characters that no text has, and that would only disturb its display.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]+")
 # The same in UTF-8 without the last one; no other character has these bytes.
 _CONTROL_BYTES, _MARK = bytes({*range(0x20), 0x7F} - {0x09, 0x0A, 0x0D}), "\ufeff"
@@ -63,9 +64,9 @@ def give_up(
     read: Iterable[str] = (),
     last: Callable[[], object] = lambda: None,
 ) -> None:
-    """Take this process's rights away for good. `written`: the most bytes of a file. `read`: folders that `last` needs.
+    """Drop this process's rights for good. `written`: the most bytes of a file. `read`: folders that `last` needs.
     `last` is called when the network is gone, files are confined and the user has changed, but before system calls are
-    confined: what it loads and the threads that it starts are all that this process has from then on."""
+    confined: afterwards this process can load nothing more and start no further thread."""
     libc = ctypes.CDLL(None, use_errno=True)
     root = os.geteuid() == 0
     # A further defence, where one of the two is allowed.
@@ -107,7 +108,7 @@ def without_controls(text: str) -> str:
 
 def as_it_is(content: bytes, limit: int) -> tuple[str, bool] | None:
     """`content` as a text, although it is named as a document of another form, and whether that is the whole text; None
-    when it is no text. So a damaged document is told from a text."""
+    when it is not a text. This tells a damaged document from a text."""
     most = 4 * limit + 4
     kept = content[:most]
     try:
@@ -128,7 +129,7 @@ def extracted(kind: str, media_type: str, reader: Any, options: Options, files: 
 def text_of(
     kind: str, media_type: str, reader: Any, content: bytes, limit: int, files: inner.Writer | None = None
 ) -> Assembly:
-    """The text in a document, or the document as a text in spite of its name. Raises Unreadable, MemoryError."""
+    """The text in a document, or the document itself as a text in spite of its name. Raises Unreadable, MemoryError."""
     try:
         return form_read(reader, media_type, content, files, max(limit, MOST_CHARACTERS))
     except Unreadable as error:
@@ -166,7 +167,7 @@ def taken(most: int) -> bytes:
 
 
 class Assembly:
-    """A text as it is put together. `whole`: whether nothing was left out."""
+    """A text while it is collected. `whole`: whether nothing was left out."""
 
     def __init__(self, content: str = "", whole: bool = True) -> None:
         self.whole = whole
@@ -194,7 +195,7 @@ class Assembly:
         self._length += len(characters)
 
     def full(self, most: int) -> bool:
-        """Whether it has more than so many characters, and so is not whole."""
+        """Whether it has more than `most` characters, and so is not whole."""
         if self._length <= most:
             return False
         self.whole = False
@@ -211,7 +212,7 @@ class Assembly:
         before = len(joined) - len(joined.lstrip())
         parts, end, at, place = [], len(content.decode()), 0, 0
         for number, (begins, title) in enumerate(self._pages[:MOST_PARTS], 1):
-            # A last page may consist of nothing but what is stripped at the end.
+            # A last page may consist only of what is stripped at the end.
             begins = min(max(0, begins - before), len(found))
             if begins > end or (begins == end and more):
                 break
@@ -232,8 +233,8 @@ def form_read(
     files: inner.Writer | inner.Collector | None = None,
     most: int = MOST_CHARACTERS,
 ) -> Assembly:
-    """The text in a document of this form, up to where it had more than `most` characters; the files in it go to `files`.
-    Raises Unreadable, MemoryError."""
+    """The text in a document of this form, until it has more than `most` characters; the files in it are written to
+    `files`. Raises Unreadable, MemoryError."""
     assembly = Assembly()
     for piece in reader.read(content, media_type):
         if isinstance(piece, Inner):
@@ -260,19 +261,19 @@ def cut(whole: str, limit: int) -> tuple[bytes, bool]:
 
 
 def rehearse(kind: kinds.Kind, reader: Any, media_type: str, content: bytes) -> None:
-    """Read the small document of the reader's kind. Raises Unfit when its word is not found."""
+    """Read the small document of the reader's kind. Raises Unfit when the word in it is not found."""
     inside = inner.Collector()
     found = form_read(reader, media_type, content, inside).text()
     if not samples.found(kind, found, inside.files):
         raise Unfit("a small known document was read, and what it has in it was not found")
     for more in getattr(reader, "rehearsals", list)():
-        # Its result does not matter: what it starts or loads is there from here on.
+        # Its result does not matter: what it starts or loads is there afterwards.
         with contextlib.suppress(Unreadable):
             form_read(reader, *more)
 
 
 def result_of(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The result to report: what `reading` returns, or why it failed."""
+    """The result to report: what `read` returns, or why it failed."""
     try:
         return read()
     except Unreadable as error:
@@ -325,5 +326,5 @@ def main() -> None:
         os.close(unfit)
         result = result_of(read)
     os.write(told, json.dumps(result).encode())
-    # The library's threads have nothing more to do, and an orderly exit might wait for them.
+    # The library's threads have nothing more to do, and a normal exit might wait for them.
     os._exit(0)

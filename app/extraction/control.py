@@ -1,10 +1,11 @@
-"""Whether this machine can read documents at all: a small known document of each kind is read as any other is.
+"""Whether this machine can read documents at all: a small known document of each kind is read like any other.
 
 A library that is missing, a disk without space or a folder without permission makes every document fail, and each of them
 looks as if it were damaged. So when a document could not be read, a known one is read in the same way: when that fails too,
 the machine is the reason, and the document is tried again when the machine is mended.
 
-Rejected: telling the two apart by the messages of libraries. Each library has its own, and the next version has others.
+Rejected: distinguishing the two by the messages of libraries. Each library has its own, and the next version has
+others.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ from app.extraction.kinds import Kind, Way
 from app.extraction.samples import found, sample
 from app.extraction.sandbox import Limits, memory_file
 
-#: Seconds for which an answer holds, so that only one of many documents that fail at once asks.
+#: Seconds for which an answer is valid, so that of many documents that fail at once only one leads to a check.
 HOLDS = 15.0
-#: The least seconds for one of these documents, whatever the limit for others: the machine may be busy.
+#: The least time limit in seconds for one of these documents, whatever the limit for others: the machine may be busy.
 SECONDS = 60.0
 
-#: By kind: how it is read, and the document. One document of a kind stands for all that the same library reads.
+#: By kind: how it is read, and the document. One document of a kind represents all that the same library reads.
 DOCUMENTS: dict[Kind, tuple[Way, bytes]] = {
     kind: (Way(kind, media_type), content) for kind in get_args(Kind) for media_type, content in [sample(kind)]
 }
 
 
 def read(kind: Kind, limits: Limits, stopping: Callable[[], bool] = lambda: False) -> str | None:
-    """What keeps this machine from reading the document of this kind within `limits`; None when its word was found. Raises
-    Stopped."""
+    """What keeps this machine from reading the document of this kind within `limits`; None when the word in it was
+    found. Raises Stopped."""
     way, content = DOCUMENTS[kind]
     try:
         # In memory: a full disk does not prevent reading.

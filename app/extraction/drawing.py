@@ -1,9 +1,9 @@
-"""Thumbnails of one document, drawn by a process of its own, just as another reads its text. Whatever that process does, the
-server gets a verdict, and either checked pictures (app/extraction/thumbnail.py) or none.
+"""Thumbnails of one document, drawn by a process of its own, as another process reads its text. Whatever that process
+does, the server gets a verdict, and either checked pictures (app/extraction/thumbnail.py) or none.
 
-Rejected: drawing in the process that reads the text (a picture that crashes its decoder would cost the text, and each PDF
-would load the libraries of both before its text is found), and pictures in the stream of the text (bytes of pictures would
-have to be told from text).
+Rejected: drawing in the process that reads the text (a picture that crashes its decoder would cost the text, and each
+PDF would load the libraries of both before its text is found), and pictures in the stream of the text (pictures would
+have to be separated from text).
 """
 
 from __future__ import annotations
@@ -50,6 +50,6 @@ def draw(
 
 
 def _has_preview(content: Content) -> bool:
-    """Whether a process may find a preview. Most office files have none, and a process takes longer than a look at
-    their list of parts."""
+    """Whether a process may find a preview. Most office files have none, and starting a process takes longer than
+    reading their list of parts."""
     return package.holds(Window(content), _PREVIEWS)

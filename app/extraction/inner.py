@@ -1,8 +1,8 @@
 """Files inside a document (attachments of a mail, files of an archive, objects in office files): how the process that
-reads the document hands them over, to be read by processes of their own.
+reads the document passes them on, to be read by processes of their own.
 
-They lie one after the other in a file in memory: a line of JSON with `name`, `media_type`, `size` and `page`, then so many
-bytes. The content is not trusted: `files` returns what is well formed, within the same bounds.
+They are one after the other in a file in memory: a line of JSON with `name`, `media_type`, `size` and `page`, then
+`size` bytes. The content is not trusted: `files` returns only well-formed ones, within the same bounds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 class Writer:
-    """Writes files to the descriptor, at most so many bytes and files. `full`: whether something was left out."""
+    """Writes files to the descriptor, up to a number of bytes and files. `full`: whether something was left out."""
 
     def __init__(self, descriptor: int, most_bytes: int = MOST_BYTES, most_files: int = MOST_FILES) -> None:
         self._descriptor = descriptor
@@ -36,7 +36,7 @@ class Writer:
         self.full = False
 
     def write(self, file: Inner) -> None:
-        """Hand `file` over, or leave it out when there are too many files or bytes. Raises OSError."""
+        """Write `file`, or leave it out when there are too many files or bytes. Raises OSError."""
         said = {
             "name": file.name[-_NAME:],
             "media_type": file.media_type[:_NAME],
@@ -56,7 +56,7 @@ class Writer:
 
 
 class Collector:
-    """Takes the place of a writer within this process."""
+    """The same as a writer, for use within this process."""
 
     def __init__(self) -> None:
         self.files: list[Inner] = []
@@ -68,7 +68,7 @@ class Collector:
 
 def files(descriptor: int, size: int | None = None) -> Iterator[Inner]:
     """The files that were written to it, as far as they are well formed. `size`: its size, where the process can no
-    longer ask for that."""
+    longer determine it."""
     place, end = 0, min(os.fstat(descriptor).st_size if size is None else size, MOST_BYTES)
     for _ in range(MOST_FILES):
         head, newline, _ = os.pread(descriptor, MOST_HEAD, place).partition(b"\n")
@@ -88,5 +88,5 @@ def files(descriptor: int, size: int | None = None) -> Iterator[Inner]:
 
 
 def _shown(name: str) -> str:
-    """A name as texts and answers show it: one line, with blanks in place of characters that no text contains."""
+    """A name as texts and answers show it: one line, with blanks instead of characters that no text contains."""
     return _NO_TEXT.sub(" ", name)

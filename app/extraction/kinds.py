@@ -1,4 +1,4 @@
-"""Which files have text to extract, and how. Pure; the child process gets the answer as arguments."""
+"""Which files have text to extract, and how. Without side effects; the child process gets the answer as arguments."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HOLDERS: frozenset[Kind] = frozenset((
     "office", "opendocument", "pdf", "mail", "msg", "tnef", "signed", "archive", "sevenzip", "rar", "doc", "xls", "ppt",
     "rtf",
 ))  # fmt: skip
-#: Kinds that draw, and what each of them draws.
+#: Kinds that draw, and from what.
 DRAWERS: dict[Kind, frozenset[Kind]] = {
     "thumbnail_image": frozenset({"image"}),
     "thumbnail_pdf": frozenset({"pdf"}),
@@ -42,11 +42,11 @@ PREVIEWS = (
     *("preview.jpg", "preview-web.jpg", "preview-micro.jpg"),
     *(f"QuickLook/{name}.{each}" for name in ("Preview", "Thumbnail") for each in ("jpg", "png")),
 )
-#: Kinds whose process hands files over.
+#: Kinds whose process passes on files.
 GIVERS: frozenset[Kind] = HOLDERS | DRAWERS.keys()
 #: Kinds whose text is recognized, for which the data of recognition has to be there.
 RECOGNIZED: frozenset[Kind] = frozenset({"image", "scan"})
-#: Kinds whose pictures are handed over, so that text is recognized in them.
+#: Kinds whose pictures are passed on, so that text is recognized in them.
 PICTURED: frozenset[Kind] = frozenset({"office", "opendocument"})
 #: Kinds that are read so quickly that starting a process takes most of the time: small files of these kinds in one archive
 #: or mail are read together.
@@ -180,13 +180,13 @@ _SCRIPTS = {"sh", "bat", "py", "rb", "php", "pl", "sql"}
 _SOURCES = {"js", "ts", "tsx", "jsx", "css", "vue", "c", "h", "cpp", "hpp", "cs", "java", "go", "rs"}
 _PLAIN = frozenset(_NOTES | _VALUES | _SCRIPTS | _SOURCES)
 _NAMES |= dict.fromkeys(_PLAIN, "text/plain")
-# Text formats in which not every character is written as itself.
+# Text formats that escape some characters.
 _NAMES |= dict.fromkeys(("json", "geojson", "ipynb", "har", "boxnote", "webmanifest"), "application/json")
 _NAMES |= {"jsonl": "application/x-ndjson", "ndjson": "application/x-ndjson", "properties": "text/x-java-properties"}
 _NAMES |= {"ics": "text/calendar", "vcs": "text/x-vcalendar", "vcf": "text/vcard", "ldif": "text/x-ldif"}
 #: By the suffix of the media type, for types that are not listed.
 _SUFFIXES: dict[str, Kind] = {"json": "json", "xml": "xml"}
-#: Types whose content tells no more than the outer form, so that the extension decides: text in an unknown encoding, damaged
+#: Types that say only what the outer form is, so that the extension decides: text in an unknown encoding, damaged
 #: containers. (Earlier versions stored the last two for all compound files over 16 KiB.)
 _OUTER: dict[str, dict[str, str]] = {
     "application/octet-stream": PACKED | _NAMES,
@@ -222,7 +222,7 @@ def way_of(media_type: str, extension: str, *, recognition: bool) -> Way | None:
     if kind == "image" and not recognition:
         kind = None
     if kind is None and extension in _PLAIN:
-        # It begins like a picture or a program, and is named as a text: the child process finds out whether it is one.
+        # It begins like a picture or a program, but is named as a text: the child process finds out whether it is one.
         kind = "text"
     return None if kind is None else Way(kind, media_type)
 
@@ -235,7 +235,7 @@ def drawing_of(media_type: str, extension: str) -> Way | None:
 
 
 def forms() -> str:
-    """A digest of the types and extensions that are read: it changes whenever they do."""
+    """A digest of the types and extensions that are read: it changes when they do."""
     # Imported here, not above: this module is loaded for each document, and that import takes milliseconds.
     import hashlib
 

@@ -1,8 +1,8 @@
 """The threads that work through the queue: in every worker process of the server, sharing the work through its locks.
 
-There are three stages, each with a lane of its own, which has slots and turns of its own: documents are read, thumbnails
-are drawn, and the text in pictures is recognized, which takes seconds for each. So photos keep no text waiting, and scans
-keep no thumbnail waiting. What is done with an entry is given (`Work`).
+There are three stages: documents are read, thumbnails are drawn, and the text in pictures is recognized, which takes
+seconds for each. Each stage has a lane with slots and turns of its own, so no text waits for photos, and no thumbnail
+waits for scans. The caller says what is done with an entry (`Work`).
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ log = logging.getLogger(__name__)
 
 #: Seconds before a document that failed is tried again, multiplied by the number of tries.
 RETRY_SECONDS = 2.0
-#: Seconds between two tries at most, which double each time.
+#: The most seconds between two tries; the pause doubles each time.
 MOST_SECONDS = 300.0
-#: Seconds between two looks for a free slot.
+#: Seconds between two attempts to get a free slot.
 SLOT_SECONDS = 0.05
-#: The part of their names by which the files of a stage's lane differ.
+#: The part of the file names that distinguishes the lanes of the stages.
 _LANES: dict[Stage, str] = {"text": "", "thumbnail": "thumbnails", "recognition": "pictures"}
 
-#: Does what is next with an entry of this stage, and returns whether the entry is gone; raises sandbox.Stopped when the
-#: function that it is given says so.
+#: Does the next step with an entry of this stage. Returns whether the entry is gone; raises sandbox.Stopped when the
+#: function that it is given returns True.
 Work = Callable[[QueueEntry, Stage, Callable[[], bool]], bool]
 
 
 @dataclass(frozen=True)
 class Lane:
-    """A queue of documents that wait for each other. `fresh`: those that this process knows without reading the folder, with
+    """The queue of documents of one stage. `fresh`: those that this process knows without reading the folder, with
     their tenants."""
 
     name: str
@@ -51,7 +51,7 @@ class Lane:
     fresh: queue.Queue[tuple[str, str | None]]
 
     def hear(self) -> bool:
-        """Take up the fresh ones; returns whether there were any."""
+        """Add the fresh ones to the turns. Returns whether there were any."""
         found = False
         with contextlib.suppress(queue.Empty):
             while True:
@@ -72,8 +72,8 @@ class Lanes:
         tenant_of: Callable[[str], str],
         first: Mapping[Stage, Callable[[], None]],
     ) -> None:
-        """`tenant_of`: whose an attachment is, empty where nobody knows. `first`: what one thread of a stage's lane does
-        before all else."""
+        """`tenant_of`: the tenant of an attachment, empty if unknown. `first`: what one thread of a stage's lane does
+        before everything else."""
         self._queue = entries
         self._coordination = coordination
         self._interval = settings.reconcile_interval
@@ -99,13 +99,13 @@ class Lanes:
             thread.start()
 
     def stop(self) -> None:
-        """Stop and wait for the end; a document at hand stays in the queue."""
+        """Stop and wait for the threads to end; a document that is being read stays in the queue."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
 
     def work(self) -> int:
-        """Do what can be done of the queue now, in this thread; returns how many were done."""
+        """Do what can be done of the queue now, in this thread. Returns how many entries were done."""
         return sum(self._work(lane) for lane in self._lanes)
 
     def _work(self, lane: Lane) -> int:
@@ -126,7 +126,7 @@ class Lanes:
         return done
 
     def stopped(self) -> bool:
-        """Whether all is to end."""
+        """Whether the lanes are stopping."""
         return self._stop.is_set()
 
     def _run(self, lane: Lane, first: bool) -> None:
@@ -137,7 +137,7 @@ class Lanes:
                 first = False
                 self._work(lane)
             except IndexUnavailable:
-                # Every request and /health say it; here it only means: later.
+                # Every request and /health report it; here it only means that it is done later.
                 pass
             except sandbox.Stopped:
                 return
@@ -148,7 +148,7 @@ class Lanes:
                 lane.turns.add(*lane.fresh.get(timeout=self._interval))
 
     def _one(self, entry: QueueEntry, tenant: str, lane: Lane, slot: Slot) -> bool:
-        """Extract one attachment unless it has to give way to others; returns whether its entry is gone."""
+        """Extract one attachment, unless it has to give way to others. Returns whether its entry is gone."""
         began = looked = time.monotonic()
 
         def stopping() -> bool:
@@ -177,8 +177,8 @@ class Lanes:
 
 
 def _too_soon(entry: QueueEntry, began: float) -> bool:
-    """Whether it failed just now and is to be left alone for a while. `began`: when this process started; the machine may
-    have been mended since."""
+    """Whether it failed recently and has to wait before the next try. `began`: when this process started; the machine
+    may have been mended since."""
     doubled = min(max(entry.tried, entry.refused, entry.unfit), 10)
     if doubled == 0:
         return False

@@ -1,8 +1,8 @@
 """Where the pages of a document, and the files inside it, begin in its text.
 
-These places are kept with the outcome of an extraction, in the order of the text, each as an offset in bytes. Everything
-between the beginnings of two files belongs to the first of them, its pages included; everything before the first file
-belongs to the document itself.
+These positions are stored with the outcome of an extraction, in the order of the text, each as an offset in bytes.
+Everything between the beginnings of two files belongs to the first of them, its pages included; everything before the
+first file belongs to the document itself.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Part(NamedTuple):
 
     @property
     def told(self) -> int:
-        """How many characters its title and names have."""
+        """The number of characters in its title and names."""
         return len(self.title) + sum(map(len, self.file))
 
     def to_record(self) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class Part(NamedTuple):
 
     @classmethod
     def from_record(cls, record: Any) -> Part:
-        """The part whose record this is. Raises ValueError for anything else."""
+        """The part of a record. Raises ValueError for anything else."""
         if not isinstance(record, dict) or not _number(record.get("at")):
             raise ValueError("not a part of a text")
         if "file" in record:
@@ -78,8 +78,8 @@ def from_records(records: Any) -> tuple[Part, ...]:
 
 
 def files_of(records: Sequence[Any]) -> list[tuple[int, list[str]]]:
-    """Where each file inside begins, with the names that lead to it, from the parts of a document as JSON: in a tenth of the
-    time that it takes to make all parts. Raises ValueError, TypeError or KeyError for a malformed part."""
+    """Where each file inside begins, with the names that lead to it, from the parts of a document as JSON. This takes a
+    tenth of the time that it takes to make all parts. Raises ValueError, TypeError or KeyError for a malformed part."""
     found = [(each["at"], each["file"]) for each in records if "file" in each]
     for at, names in found:
         if not (type(at) is int and at >= 0 and type(names) is list and names and all(map(_short, names))):
@@ -88,7 +88,7 @@ def files_of(records: Sequence[Any]) -> list[tuple[int, list[str]]]:
 
 
 def bounded(parts: Iterable[Part]) -> tuple[Part, ...]:
-    """The first parts, as many as may be kept of one document."""
+    """The first of these parts, as many as may be stored of one document."""
     found: list[Part] = []
     told = 0
     for each in parts:

@@ -1,14 +1,14 @@
-"""What is still to be extracted: a claim for each attachment, so that nobody has to look through all records.
+"""What is still to be extracted: a claim for each attachment, so that no process has to read all records.
 
     <id>           {"tenant": ..., "left": [stage, ...], "begun": n, "tried": n, "refused": n, "unfit": n, "put_back": n,
                    "again": bool}; an earlier version wrote `pictures` (bool) for `left`, or no tenant, or nothing
-    scanned        in which epoch, and for which files, all records were looked through
-    readers        which readers do what was found then
-    unfit-<kind>   what keeps this machine from reading such documents; not there when it reads them
+    scanned        in which epoch, and for which files, all records were checked
+    readers        which readers have tried what was found then
+    unfit-<kind>   what keeps this machine from reading such documents; missing when it can read them
 
-An entry is made before its upload is acknowledged and removed when the text is in the index. It is held by whoever works
-on it. Nothing is synced for it: a killed process loses none, and after a power cut, which may, all names are looked
-through once (the truth is that an extractable attachment has no `.extraction` file).
+An entry is made before its upload is acknowledged and removed when the text is in the index. The process that works on
+it holds it. Nothing is synced for it: a killed process loses no entry; after a power cut, which may lose some, all
+names are checked once (an extractable attachment without an `.extraction` file is still to be extracted).
 
 The work on an attachment has stages, each with a lane of its own (app/extraction/extractor.py): its text is extracted, its
 thumbnails are drawn, the text in its pictures is recognized. An entry says which stages are left, the next one first, and
@@ -28,9 +28,9 @@ from app.coordination.contract import Claim, Claims
 from app.errors import StoreError
 from app.extraction.kinds import Kind
 
-#: The most fresh uploads of this process that are remembered and taken first; the others are found in the folder.
+#: The most new uploads of this process that are remembered and taken first; the others are found in the folder.
 FRESH = 10_000
-#: What is written down of an entry.
+#: The keys of an entry's JSON.
 _SAID = ("tenant", "left", "begun", "tried", "refused", "unfit", "put_back", "again")
 
 Stage = Literal["text", "thumbnail", "recognition"]
@@ -43,27 +43,27 @@ class QueueEntry:
     """One attachment to extract, locked by this object until `close` or `done`."""
 
     id: str
-    #: None where it was only looked at.
+    #: The claim; None where the entry was only read.
     claim: Claim | None
     #: How often work on it began, and how often it came to an end without success.
     begun: int = 0
     tried: int = 0
-    #: How often Elasticsearch did not take its text.
+    #: How often Elasticsearch did not accept its text.
     refused: int = 0
     #: How often it could not be read because of this machine.
     unfit: int = 0
-    #: How often reading it was stopped in favour of others' documents.
+    #: How often reading it was stopped in favour of other documents.
     put_back: int = 0
-    #: Whether it is to be done again although it was done before.
+    #: Whether it has to be done again although it was done before.
     again: bool = False
-    #: The stages that are left, the next one first; empty when the entry, of an earlier version, does not tell.
+    #: The stages that are left, the next one first; empty in an entry of an earlier version that does not say it.
     left: tuple[Stage, ...] = ()
-    #: The tenant of the attachment; None when the entry does not tell.
+    #: The tenant of the attachment; None when the entry does not say it.
     tenant: str | None = None
 
     @property
     def late(self) -> bool:
-        """Whether it failed or was stopped before, and so waits behind documents that may be quick."""
+        """Whether it failed or was stopped before, so that it waits behind documents that may be quick."""
         return max(self.tried, self.refused, self.unfit, self.put_back) > 0
 
     @property
@@ -77,7 +77,7 @@ class QueueEntry:
         return not self.left or set(self.left) != {"thumbnail"}
 
     def go_on(self) -> bool:
-        """Go on to the next stage, with counts at zero: the one at hand is done. Returns whether none was left. Raises
+        """The current stage is done: go on to the next one, with counts at zero. Returns whether none is left. Raises
         StorageFull or StorageFailed."""
         self.left = self.left[1:]
         if not self.left:
@@ -88,24 +88,24 @@ class QueueEntry:
         return False
 
     def save(self) -> None:
-        """Write down what this object says. Raises StorageFull or StorageFailed."""
+        """Save the attributes of this object. Raises StorageFull or StorageFailed."""
         self._held.save(self._content())
 
     def secure(self) -> None:
-        """Make the entry survive a power cut: from here on there may be a text that the index does not know."""
+        """Make the entry survive a power cut: afterwards there may be a text that the index does not have."""
         self._held.secure()
 
     def done(self) -> None:
-        """Nothing is left to do. A failure to remove the entry is no error: it is looked at once more."""
+        """Nothing is left to do. A failure to remove the entry is no error: it is checked once more."""
         self._held.done()
 
     def close(self) -> None:
-        """Let go of the entry, done or not."""
+        """Release the entry, done or not."""
         if self.claim is not None:
             self.claim.close()
 
     def saved(self) -> float:
-        """When it was written down last, in seconds since 1970. Raises StorageFailed."""
+        """When it was saved last, in seconds since 1970. Raises StorageFailed."""
         return self._held.saved()
 
     @property
@@ -128,16 +128,16 @@ class Queue:
     def add(
         self, attachment_id: str, tenant: str | None = None, *, left: tuple[Stage, ...] = (), again: bool = False
     ) -> None:
-        """Have an attachment extracted. `tenant`: its tenant; None: the one in its record. `left`: the stages to do, in
-        order; empty: those that follow from its record. `again`: even if it was done before. Raises StorageFull or
-        StorageFailed."""
+        """Queue an attachment for extraction. `tenant`: its tenant; None: the one in its record. `left`: the stages to
+        do, in order; empty: those that follow from its record. `again`: even if it was done before. Raises StorageFull
+        or StorageFailed."""
         made = QueueEntry(attachment_id, None, tenant=tenant, left=left, again=again)
         if not self._claims.add(attachment_id, made._content()):
             self._add_to(attachment_id, tenant, left, again)
         self.hand_over(attachment_id, tenant, left[0] if left else "text")
 
     def _add_to(self, attachment_id: str, tenant: str | None, left: tuple[Stage, ...], again: bool) -> None:
-        # An entry that is locked is being worked on.
+        # A process works on an entry that is locked.
         entry = self.take(attachment_id)
         if entry is None:
             return
@@ -151,7 +151,7 @@ class Queue:
                 entry.save()
 
     def hand_over(self, attachment_id: str, tenant: str | None, stage: Stage) -> None:
-        """Tell the threads of this process that do the entry's stage; otherwise they would find it after a while."""
+        """Tell the threads of this process that do the entry's stage; otherwise they would find it later."""
         with contextlib.suppress(queue.Full):
             self.fresh[stage].put_nowait((attachment_id, tenant))
 
@@ -160,7 +160,7 @@ class Queue:
         return self._claims.has(attachment_id)
 
     def reads(self, attachment_id: str) -> bool:
-        """Whether something of its text is left to do. Raises StorageFailed."""
+        """Whether a stage of its text is left to do. Raises StorageFailed."""
         said = self._peeked(attachment_id)
         return said is not None and said.reads
 
@@ -170,7 +170,7 @@ class Queue:
         return said is not None and "thumbnail" in said.left
 
     def ids(self) -> Iterator[str]:
-        """The ids of all entries, read as they are asked for; in no order. Raises StorageFailed."""
+        """The ids of all entries, read as the caller asks for them; in no order. Raises StorageFailed."""
         yield from self._claims.names()
 
     def count(self) -> int:
@@ -178,12 +178,12 @@ class Queue:
         return sum(1 for _ in self.ids())
 
     def take(self, attachment_id: str) -> QueueEntry | None:
-        """The entry, locked for the caller; None when there is none or somebody has it. Raises StorageFailed."""
+        """The entry, locked for the caller; None when there is none or it is held already. Raises StorageFailed."""
         claim = self._claims.take(attachment_id)
         return None if claim is None else _read(QueueEntry(attachment_id, claim), claim.content)
 
     def peek(self, attachment_id: str) -> QueueEntry:
-        """What the entry says, whoever works on it; one that is gone says nothing. Raises StorageFailed."""
+        """The entry without its lock, held or not; an empty one if it is gone. Raises StorageFailed."""
         return self._peeked(attachment_id) or QueueEntry(attachment_id, None)
 
     def _peeked(self, attachment_id: str) -> QueueEntry | None:
@@ -193,8 +193,8 @@ class Queue:
     # What this machine can't read, whatever the document: for all processes, and for /health
 
     def note_unfit(self, kind: str, detail: str | None) -> None:
-        """Write down what keeps this machine from reading documents of a kind; None: nothing does. A failure to write it
-        is no error: it is what is wrong with the machine."""
+        """Note what keeps this machine from reading documents of a kind; None: nothing does. A failure to write the
+        note is no error: it has the same cause."""
         with contextlib.suppress(StoreError):
             self._claims.note(f"unfit-{kind}", None if detail is None else detail.encode())
 
@@ -206,9 +206,9 @@ class Queue:
 
     @contextlib.contextmanager
     def scan(self, condition: str, readers: str) -> Iterator[Literal["missing", "failed"] | None]:
-        """What to look for in all records now: None when that was done in this epoch, under the same `condition`
-        and for these `readers`, or when another process is at it; what is missing; or also what failed, which other readers
-        did. Noted as done when the block ends without error."""
+        """What to look for in all records now: None when that was done in this epoch, under the same `condition` and
+        for these `readers`, or when another process is doing it; what is missing; or also what failed, if other readers
+        tried it. Noted as done when the block ends without error."""
         scanned = self._claims.take_note("scanned")
         if scanned is None:
             yield None
@@ -224,7 +224,7 @@ class Queue:
             scanned.save(wanted)
 
     def forget_scan(self) -> None:
-        """Have all records looked through at the next start: something may have been left out. Raises StorageFailed."""
+        """Have all records checked at the next start: something may have been left out. Raises StorageFailed."""
         self._claims.note("scanned", None)
 
 
@@ -238,7 +238,7 @@ def _read(entry: QueueEntry, said: bytes) -> QueueEntry:
         entry.left = _left(content)
         entry.tenant = None if content.get("tenant") is None else str(content["tenant"])
     except (ValueError, KeyError, TypeError):
-        # New, or its writer was killed: the counts start at zero.
+        # It is new, or its writer was killed: the counts start at zero.
         entry.begun = entry.tried = 0
         entry.left = ()
     return entry
@@ -247,6 +247,6 @@ def _read(entry: QueueEntry, said: bytes) -> QueueEntry:
 def _left(content: dict[str, Any]) -> tuple[Stage, ...]:
     """The stages that an entry names. Raises ValueError, TypeError."""
     if "left" not in content:
-        # An entry of an earlier version, which drew nothing.
+        # An entry of an earlier version, which did not draw.
         return ("recognition", "thumbnail") if content.get("pictures", False) else ()
     return tuple(STAGES[STAGES.index(each)] for each in content["left"])

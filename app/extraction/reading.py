@@ -1,20 +1,20 @@
-"""A document with everything inside it: the files in it are read as the document is, each in a process of its own.
+"""Reads a document with everything inside it: the files in it are read like the document, each in a process of its own.
 
-So an attachment of a mail can do no more than an attachment of the store, and the same reader reads both. After the
-text of the document come, one after the other, the name of each file and its text. A file that can't be read, or that
-no reader knows, has only its name; when this machine is the reason, that is the reason for the whole document. A file
-without a name is the document's own text in another form, or a picture that the document shows: its text comes last,
-under the page that shows it, which is listed once more then.
+So an attachment of a mail can do no more than an attachment of the store, and the same reader reads both. The name and
+the text of each file follow the text of the document. A file that can't be read, or that no reader knows, has only its
+name; when this machine is the reason, it is the reason for the whole document. A file without a name is the document's
+own text in another form, or a picture that the document shows: its text comes last, under the page that shows it, which
+is then listed once more.
 
 Bounds hold for the whole tree of documents within documents: its depth, the number of files that are read, their bytes
-together, and the time. When a bound is reached, what was read is kept, with the names of what was not; one file never takes
-all the time that is left for others. The same holds for pages that are pictures (app/extraction/scans.py).
+together, and the time. When a bound is reached, what was read is kept, with the names of what was not; one file never
+takes all the time that is left for others. The same applies to pages that are pictures (app/extraction/scans.py).
 
-A thousand small files would take a thousand processes, of a tenth of a second each. So one process reads many small files of
-the kinds that are read most quickly (`kinds.BATCHED`). It knows no other document: a hostile file could only change the text
-of another file of the same attachment, and to a search these are one text. When the process does not get through, each file
-is read on its own. Rejected: reading such files in the process that unpacks them (it would need every reader), and processes
-that outlive a document (one could reach the next tenant's).
+A thousand small files would need a thousand processes, of a tenth of a second each. So one process reads many small
+files of the kinds that are read most quickly (`kinds.BATCHED`). It knows no other document: a hostile file could only
+change the text of another file of the same attachment, and to a search these are one text. When the process fails, each
+file is read on its own. Rejected: reading such files in the process that unpacks them (it would need every reader), and
+processes that outlive a document (one could reach the next tenant's).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def read(
 
 
 class _Tree:
-    """A document, and what is left of the bounds for everything inside it."""
+    """A document, and the remaining bounds for everything inside it."""
 
     def __init__(self, output: BinaryIO, limits: Limits, stopping: Callable[[], bool], recognizes: bool) -> None:
         self.waits = self.pictured = False
@@ -93,7 +93,7 @@ class _Tree:
             verdict = scans.recognize(verdict, way, document, self._output, began, limits, self._stopping, end)
         if verdict.reason is not None or not verdict.files:
             return replace(verdict, files=())
-        # Counted at once: what is inside the first must not take the place of the second.
+        # Counted at once: files inside the first one must not take the place of the second.
         self._files -= len(verdict.files)
         self._bytes -= sum(len(each.content) for each in verdict.files)
         return self._inside(replace(verdict, files=()), list(verdict.files), began, depth)
@@ -106,7 +106,7 @@ class _Tree:
         known: dict[int, tuple[Verdict, bytes]] = {}
         for number, file in enumerate(files):
             if not file.name and not self._recognizes and self._is_picture(number, files, ways):
-                # Nothing of it yet, not even a line.
+                # Nothing of it was written yet, not even a line.
                 self.waits = True
                 continue
             began_at = self._output.tell()
@@ -131,7 +131,7 @@ class _Tree:
             else:
                 if number not in known and way.kind in BATCHED:
                     known |= self._batch(number, files, ways)
-                # Of the files that were read together, those without a final verdict are read once more.
+                # Files that were read together and have no final verdict are read once more.
                 if number in known and known[number][0].final:
                     found = self._kept(*known.pop(number))
                 else:
@@ -153,7 +153,7 @@ class _Tree:
             if file.name:
                 found_parts += parts.within(found.parts, file.name, named_at, text_at)
             elif self._is_picture(number, files, ways):
-                # It is not a page but on one, and the text of that page goes on here.
+                # It is not a page but on a page, whose text continues here.
                 found_parts += [parts.Part(text_at, file.page)] if file.page else []
             else:
                 found_parts += (each._replace(at=each.at + text_at) for each in found.parts)
@@ -175,7 +175,7 @@ class _Tree:
         return way is not None and way.kind == "image"
 
     def _way(self, number: int, files: list[Inner], ways: dict[int, Way | None]) -> Way | None:
-        """How a file is read. `ways`: those that are known already, because each takes milliseconds to find out. Raises
+        """How a file is read. `ways`: those that are known already, because determining one takes milliseconds. Raises
         Stopped."""
         if number not in ways:
             if self._stopping():
@@ -209,9 +209,9 @@ class _Tree:
         try:
             found = sandbox.run_batch(kind, list(given.values()), self._within(seconds), self._stopping)
         except OSError:
-            # The process of a single file, which is started next, tells it.
+            # The process of a single file, which is started next, reports it.
             found = []
-        # If it did not get so far, none of these is tried together again.
+        # If it did not get that far, these files are not read together again.
         return dict.fromkeys(given, (Verdict("crashed"), b"")) | dict(zip(given, found, strict=False))
 
     def _kept(self, verdict: Verdict, content: bytes) -> Verdict:

@@ -1,13 +1,13 @@
-"""The data by which text in pictures is recognized, as installed on this machine."""
+"""The data with which text in pictures is recognized, as installed on this machine."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-#: Data of recognition: of the language that is always there, and of the orientation of pages.
+#: Data of recognition: for the language that is always there, and for the orientation of pages.
 ENGLISH, TURNS = "eng", "osd"
-#: Data of no language: orientation, and formulas.
+#: Data that is not for a language: orientation, and formulas.
 _NO_LANGUAGES = {TURNS, "equ"}
 #: The suffix of data for vertical writing, which belongs to its language and is loaded with it; and that of data for
 #: blackletter, which the library refuses to load by such a name.
@@ -36,9 +36,9 @@ def recognition_languages(folder: Path) -> tuple[str, ...]:
 
 
 def recognition_used(folder: Path | None, chosen: Sequence[str] = ()) -> tuple[str, ...]:
-    """The data in `folder` by which text is recognized: that of the installed languages among `chosen` (empty: of all), of
-    English, which comes last when it is not chosen, because the small document that shows whether recognition works is in
-    English; and `osd`, which tells how a page is turned, where installed. Empty: nothing is recognized."""
+    """The data in `folder` with which text is recognized: for the installed languages among `chosen` (empty: for all),
+    and for English, which comes last when it is not chosen: the small document that shows whether recognition works is
+    in English. Also `osd`, which detects how a page is turned, if installed. Empty: nothing is recognized."""
     if folder is None:
         return ()
     there = recognition_languages(folder)

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from app.extraction import parts
 from app.extraction.parts import Part
 
-#: Format 1 did not tell where the pages begin.
+#: Format 1 did not say where the pages begin.
 EXTRACTION_FORMAT = 2
 _FORMATS = (1, 2)
 
@@ -80,7 +80,7 @@ class Extraction:
 
     @classmethod
     def from_record(cls, record: Json) -> Extraction:
-        """The outcome in the content of a file. Raises ValueError when it is not of a known format."""
+        """The outcome in the content of a file. Raises ValueError when it does not have a known format."""
         try:
             if record["format"] not in _FORMATS:
                 raise ValueError(f"extraction format {record['format']!r} is not known to this version")
@@ -102,7 +102,7 @@ class Extraction:
             raise ValueError(f"not an extraction: {error!r}") from None
 
     def to_source(self) -> Json:
-        """Its fields in the document of the index. The digest lets a check see whether the document has this text."""
+        """Its fields in the index's document. With the digest a check can see whether the document has this text."""
         source: Json = {"state": self.state, "size": self.size, "cut": self.cut}
         if self.reason is not None:
             source["reason"] = self.reason

@@ -1,7 +1,7 @@
 """A small document of each kind, with one known word: a machine that can read documents finds the word in each.
 
-The process that reads documents reads them too: this module imports no library, and makes and loads only what the kind at
-hand needs, because it is loaded for each document.
+The process that reads documents reads these too: this module imports no library, and makes and loads only what the
+current kind needs, because it is loaded for each document.
 """
 
 from __future__ import annotations

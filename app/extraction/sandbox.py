@@ -1,7 +1,7 @@
-"""Runs one document through a process of its own, within limits; whatever it does, the server gets a verdict.
+"""Reads one document in a process of its own, within limits. Whatever the process does, the server gets a verdict.
 
-Each document has a process of its own (0.03 to 0.2 s of processor time, most of it the start of the process and its
-libraries) rather than one of a pool: a hostile document can't reach the next one, and no process grows over time.
+Each document has a process of its own (mostly, its time is the start of the process and its libraries) rather than one
+of a pool: a hostile document can't reach the next one, and no process grows over time.
 """
 
 from __future__ import annotations
@@ -34,15 +34,16 @@ _CHILD = Path(__file__).with_name("start.py")
 _POLL = 0.1
 _TOLD = 2 * 1024 * 1024
 _PIECE = 1 << 20
-#: Characters of a detail that are kept.
+#: The most characters of a detail that are kept.
 _DETAIL = 300
 
-# Nothing of the server's own environment, which contains keys. One thread for each library: otherwise their stacks take the
-# memory. tokio has two: one is busy with a document, and the other has a task too (app/extraction/readers/document.py).
+# Nothing is taken from the server's own environment, which contains keys. One thread for each library: otherwise their
+# stacks take the memory. tokio has two: one is busy with a document, and the other has a task too
+# (app/extraction/readers/document.py).
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "/nonexistent",
-    # Nothing is unpacked, and nothing that lies in a shared folder is taken for the library.
+    # Nothing is unpacked, and nothing in a shared folder is taken for the library.
     "TMPDIR": "/nonexistent",
     "LANG": "C.UTF-8",
     "MALLOC_ARENA_MAX": "2",
@@ -54,8 +55,8 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Limits:
-    """`seconds` of wall clock and of processor time, `memory` of address space and `text` of output in bytes. `languages`:
-    those in which text is recognized; empty: all that are installed."""
+    """`seconds` of wall clock and of processor time, `memory` of address space and `text` of output in bytes.
+    `languages`: those in which text is recognized; empty: all installed ones."""
 
     seconds: float
     memory: int
@@ -104,9 +105,9 @@ def run(
 ) -> Verdict:
     """Write the text of `document` to `output`, both open files. Raises Stopped.
 
-    The process is gone on return, and with it everything that it started. A process that could not be started, and a
-    text that can't be written, are verdicts too. The process itself can only write to memory: errors of a disk are seen
-    here, and the process can't report them.
+    On return the process has ended, and everything that it started. A process that could not be started, and a text
+    that can't be written, are verdicts too. The process itself can only write to memory: errors of a disk occur here,
+    and the process can't report them.
     """
     try:
         with memory_file("text") as text:
@@ -123,9 +124,9 @@ def run_batch(
     kind: Kind, documents: Sequence[tuple[str, bytes]], limits: Limits, stopping: Callable[[], bool]
 ) -> list[tuple[Verdict, bytes]]:
     """The texts of several small documents of one kind, which one process reads: each as `run` would return and write
-    it, from the first one on, as far as the process got. `documents`: media type and content. Raises Stopped, OSError.
+    it, from the first one on, as far as the process came. `documents`: media type and content. Raises Stopped, OSError.
 
-    A hostile one can change the results of the others, so all of them have to be parts of one document.
+    A hostile document can change the results of the others, so all of them must be parts of one document.
     """
     size = limits.text + sum(inner.MOST_HEAD + len(content) for _, content in documents)
     limits = replace(limits, inner_bytes=size, inner_files=len(documents))
@@ -161,7 +162,7 @@ def _believed(verdict: Verdict, content: bytes) -> tuple[Verdict, bytes]:
 def _run(
     way: Way, document: BinaryIO, text: BinaryIO, limits: Limits, stopping: Callable[[], bool], *, batch: bool = False
 ) -> Verdict:
-    # The kernel kills at the end of the processor time: a second more, so that the wall clock ends first when both run out.
+    # The kernel kills the process at the end of its processor time: one second more, so that the wall clock ends first.
     numbers = (limits.text, limits.memory, math.ceil(limits.seconds) + 1, os.getpid())
     folder = recognition_folder() if way.kind in RECOGNIZED else None
     with (
@@ -191,7 +192,7 @@ def _run(
         try:
             ended = _wait(process, limits.seconds, stopping)
         finally:
-            # Its process group outlives it when it has started something.
+            # Its process group outlives it if it has started something.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -208,8 +209,8 @@ def _run(
 
 
 def _checked(verdict: Verdict, document: BinaryIO) -> Verdict:
-    """A verdict about the machine from a process that was reading: the document may have made it say so. It can only be true
-    when the document's bytes can't be read, which is checked here. Raises the OSError of that."""
+    """A verdict about the machine, from a process that was reading the document: the document may have forged it. It
+    can only be true when the document's bytes can't be read, which is checked here. Raises the OSError of that."""
     place = 0
     while piece := os.pread(document.fileno(), _PIECE, place):
         place += len(piece)
@@ -217,7 +218,7 @@ def _checked(verdict: Verdict, document: BinaryIO) -> Verdict:
 
 
 def memory_file(name: str) -> BinaryIO:
-    """An open file in memory: a writer that fills it gets an error, and nobody has to read meanwhile as with a pipe."""
+    """An open file in memory: a writer that fills it gets an error, and unlike a pipe it needs no reader meanwhile."""
     return os.fdopen(os.memfd_create(name, os.MFD_CLOEXEC), "w+b")
 
 
@@ -237,13 +238,13 @@ def _wait(process: subprocess.Popen[bytes], seconds: float, stopping: Callable[[
 
 @contextlib.contextmanager
 def _end_of(process: subprocess.Popen[bytes]) -> Iterator[Callable[[float], bool]]:
-    """A function that waits for its end, so many seconds at most, and returns whether it ended. A descriptor of the
-    process tells that at once: `Popen.wait` with a time limit polls at growing intervals, so that a small text took
-    twice the time."""
+    """A function that waits for the end of the process, for at most the given seconds, and returns whether it ended. A
+    descriptor of the process reports that at once: `Popen.wait` with a time limit polls at growing intervals, so that a
+    small text took twice the time."""
     try:
         descriptor = os.pidfd_open(process.pid)
     except OSError:
-        # A kernel before Linux 5.3, or a container engine that allows only the calls that it knows.
+        # A kernel before Linux 5.3, or a container engine that does not allow this system call.
         yield lambda seconds: _waited(process, seconds)
         return
     try:
@@ -262,7 +263,7 @@ def _waited(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 def _verdict(status: int, told: bytes, said: bytes) -> Verdict:
-    # A panic of the library is reported as a result too; only its last words say that it ran out of memory.
+    # A panic of the library is reported as a result too; only its message says that it ran out of memory.
     if b"memory allocation" in said or b"MemoryError" in said or b"bad_alloc" in said:
         return Verdict("memory")
     if status == -signal.SIGXCPU or status == -signal.SIGKILL:

@@ -1,11 +1,11 @@
-"""The pages of a document that are pictures: a process of its own recognizes each, and the text that it finds belongs to
-its page in the text of the document.
+"""The pages of a document that are pictures: a process of its own recognizes the text of each, which is added to that
+page in the text of the document.
 
-A page has a process of its own as a document has: a page that takes too long, or that crashes the program that draws it,
-costs only its own text, and what was recognized by the end of the time is kept.
+Each page has a process of its own, like a document: a page that takes too long, or that crashes the program that draws
+it, loses only its own text, and what was recognized by the end of the time is kept.
 
-Rejected: handing the pages over as pictures (a scanner's are of megabytes each, and drawing all of them takes the time in
-which some could have been recognized), and one process for all of them (its text would have to be taken page by page).
+Rejected: passing on the pages as pictures (a scanner's have megabytes each, and drawing all of them takes the time in
+which some could have been recognized), and one process for all of them (its text would have to be divided into pages).
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ def recognize(
     stopping: Callable[[], bool],
     end: float,
 ) -> Verdict:
-    """Put the text that is recognized on the `pictures` of `document` into its text, which is in `output` from `began` on.
-    `end`: by the monotonic clock. A text from which something was left out counts as cut. Raises Stopped, OSError."""
+    """Insert the text that is recognized on the `pictures` of `document` into its text, which is in `output` from
+    `began` on. `end`: by the monotonic clock. A text from which something was left out counts as cut. Raises Stopped,
+    OSError."""
     output.seek(began)
     text = output.read()
     places = [each.at for each in verdict.parts] + [len(text)]
@@ -61,7 +62,7 @@ def recognize(
                     reason = reason or found.reason
                 whole = whole and not found.cut and found.reason in (None, "damaged")
         if content:
-            # The last pages begin where the text ends, as its trailing blanks are gone.
+            # The last pages begin where the text ends, because its trailing blanks were removed.
             written += _BETWEEN if written and not written.endswith(b"\n") else b""
             own = own.rstrip() + (b"\n" if own.strip() else b"") + content + _BETWEEN
         found_parts.append(part._replace(at=len(written)))
@@ -83,7 +84,7 @@ def _page(
     number: int, way: Way, document: BinaryIO, limits: Limits, stopping: Callable[[], bool]
 ) -> tuple[Verdict, bytes]:
     with memory_file("page") as found:
-        # All processes share one open file, and each begins where the one before left off.
+        # All processes share one open file, and each would begin at the position where the one before stopped.
         os.lseek(document.fileno(), 0, os.SEEK_SET)
         kind: Kind = "scan" if way.kind == "pdf" else way.kind
         verdict = sandbox.run(Way(kind, way.media_type, number), document, found, limits, stopping)

@@ -1,7 +1,8 @@
-"""The slots in which documents are read, so many for a store: what is said in each, and what tenants used of them.
+"""The slots in which documents are read, a fixed number for a store: what is read in each, and how long tenants used
+them.
 
-What was used fades by half every `HALF_LIFE` seconds, so that nobody pays for long. Documents of another sort that must not
-hold up these (those in whose pictures text is recognized) have slots of their own, with another name.
+The time that was used is halved every `HALF_LIFE` seconds, so that a tenant is not held back for long. Other documents
+that must not delay these (those in whose pictures text is recognized) have slots of their own, with another name.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from dataclasses import asdict, dataclass
 from app.coordination.contract import Json, WorkSlot, WorkSlots
 
 HALF_LIFE = 60.0
-#: Seconds of use that are forgotten.
+#: Seconds of use below which a tenant is forgotten.
 LEAST = 0.01
 
 
 @dataclass(frozen=True)
 class Held:
-    """A slot that somebody has. `tenant`: whose document is read in it, None while none was chosen. `late`: whether that
-    one was stopped or failed before. `leaves`: whether it is about to be stopped for others."""
+    """A slot that is held. `tenant`: whose document is read in it, None while none was chosen. `late`: whether that
+    document was stopped or failed before. `leaves`: whether it is about to be stopped in favour of others."""
 
     tenant: str | None = None
     late: bool = False
@@ -29,7 +30,7 @@ class Held:
 
 
 class Slot:
-    """A slot that this object has."""
+    """A slot that this object holds."""
 
     def __init__(self, slot: WorkSlot) -> None:
         self._slot = slot
@@ -41,7 +42,7 @@ class Slot:
 
 
 class Slots:
-    """The slots of one store for documents of one sort."""
+    """The slots of one store for documents of one stage."""
 
     def __init__(self, slots: WorkSlots) -> None:
         self.count = slots.count
@@ -49,19 +50,19 @@ class Slots:
 
     @contextlib.contextmanager
     def free(self) -> Iterator[Slot | None]:
-        """One of them, had within the block; None when others have all. Raises StorageFull or StorageFailed."""
+        """A free slot, held within the block; None when others hold all. Raises StorageFull or StorageFailed."""
         with self._slots.free() as slot:
             yield None if slot is None else Slot(slot)
 
     def held(self, besides: Slot | None = None) -> list[Held]:
-        """What is read in the slots that somebody has. Raises StorageFailed."""
+        """What is read in the slots that are held. Raises StorageFailed."""
         found = self._slots.said(None if besides is None else besides.number)
         return [Held(said.get("tenant"), bool(said.get("late")), bool(said.get("leaves"))) for said in found]
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[dict[str, float]]:
-        """Be the only one, within the block, who decides what is read next; seconds of slots that each tenant used lately,
-        kept as they are at its end. Raises StorageFull or StorageFailed."""
+        """Be the only one within the block that decides what is read next. Yields the seconds of slots that each tenant
+        has used lately; they are kept as they are at the end of the block. Raises StorageFull or StorageFailed."""
         with self._slots.turn() as said:
             used = _faded(said, time.time())
             before = dict(used)
@@ -73,7 +74,7 @@ class Slots:
 
 
 def _faded(said: Json, now: float) -> dict[str, float]:
-    """What is left of what was used. A time to come is one of a clock that was put back since."""
+    """What is left of the used time. A time in the future is from a clock that was put back since."""
     found = {}
     with contextlib.suppress(ValueError, TypeError):
         for tenant, (seconds, at) in said.items():

@@ -1,15 +1,15 @@
-"""The thumbnails of one attachment, as a value and as the one file that holds them: `<id>.thumbnail`, beside the bytes.
+"""The thumbnails of one attachment, as a value and as the one file that has them: `<id>.thumbnail`, beside the bytes.
 
 The file is a line of JSON, followed by the pictures in the order in which the line lists them. It exists once drawing has
 ended, even when nothing could be drawn: then it says why, and drawing is not tried again.
 
-One file for all sizes and the outcome: there is no order in which two could be written, none that could stay behind, and
-one rename and one removal for each attachment. Rejected: a file for each size (three files to keep in step, and one more
-for the outcome), and the outcome within `<id>.extraction` (a picture has none where text is not recognized).
+One file has all sizes and the outcome: there is no order of several writes, no file that could be left behind, and one
+rename and one removal for each attachment. Rejected: a file for each size (three files to keep consistent, and one more
+for the outcome), and the outcome within `<id>.extraction` (a picture has no such file where text is not recognized).
 
-The process that draws is not trusted. Each picture must be a WebP of the simplest form (RFC 9649, 2.5): one lossy frame, no
-metadata, no profile, no animation, as large as its frame says and within its size. Its first thirty bytes tell that; it is
-not decoded here.
+The process that draws is not trusted. Each picture must be a WebP of the simplest form (RFC 9649, 2.5): one lossy
+frame, no metadata, no profile, no animation, as large as its frame says and within its size. Its first thirty bytes say
+that; it is not decoded here.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Json = dict[str, Any]
 
 
 def dimensions(content: bytes) -> tuple[int, int]:
-    """Width and height of a picture in the kept form. Raises ValueError for any other form."""
+    """Width and height of a picture in the stored form. Raises ValueError for any other form."""
     if not _WEBP.size < len(content) <= MOST_BYTES:
         raise ValueError(f"{len(content)} bytes are no thumbnail")
     riff, whole, webp, chunk, size, tag, mark, width, height = _WEBP.unpack_from(content)
@@ -78,7 +78,7 @@ def _checked(size: int, content: bytes) -> tuple[int, int]:
 
 
 def drawn(files: Iterable[Inner]) -> tuple[bytes, ...]:
-    """The pictures that a process handed over. Raises ValueError unless there is one of each size."""
+    """The pictures that a process wrote. Raises ValueError unless there is one of each size."""
     found = [(each.name, each.content) for each in files]
     if [name for name, _ in found] != [str(each) for each in SIZES]:
         raise ValueError("not a thumbnail of each size")

@@ -1,13 +1,13 @@
 """Which document is read next: tenants take turns, and slow documents wait behind those that may be quick.
 
-The next turn has the tenant whose documents have the fewest slots now, and among several the one that used the least of them
-lately. Its new documents come first, then those that failed or were stopped before (late ones). One slot is always free of
-late ones: those of all tenants together have one slot less than there are. A document that has been read for `QUICK` seconds
-is stopped when all slots are taken and another tenant, with fewer of them, waits with a new document; it is late then. So
-a new document waits some seconds at most for those of one tenant, whatever they are, and a tenant that is alone has
-everything. With one slot only, a late document can be stopped as well, `PATIENCE` times.
+The next turn is that of the tenant whose documents have the fewest slots now, and among several the one that has used
+slots least lately. Its new documents come first, then those that failed or were stopped before (late ones). One slot is
+always free of late ones: those of all tenants together have one slot less than there are. A document that has been read
+for `QUICK` seconds is stopped when all slots are taken and another tenant, with fewer of them, waits with a new
+document; it is late then. So a new document waits at most some seconds for those of one tenant, whatever they are, and
+a tenant that is alone has all slots. With one slot only, a late document can be stopped as well, `PATIENCE` times.
 
-The names in the queue's folder, and one look at each entry, tell who waits; records are not read.
+The names in the queue's folder, and one read of each entry, show which documents wait; records are not read.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from app.extraction.slots import Held, Slot, Slots
 QUICK = 3.0
 #: How often a document is stopped in favour of others.
 PATIENCE = 3
-#: Seconds between two looks at the queue while documents are read.
+#: Seconds between two reads of the queue while documents are read.
 LOOK = 0.5
-#: The same in the later lanes, which look at the entries of the earlier ones too, as they may come over.
+#: The same in the later lanes, which also check the entries of the earlier ones, because these may have moved to a
+#: later lane.
 LATER_LOOK = 5.0
 
 
@@ -35,7 +36,7 @@ class Turns:
     """The waiting documents, as this process knows them. For any number of threads."""
 
     def __init__(self, queue: Queue, slots: Slots, tenant_of: Callable[[str], str], stage: Stage = "text") -> None:
-        """`tenant_of`: the tenant of an attachment whose entry, of an earlier version, does not tell it. `stage`: the
+        """`tenant_of`: the tenant of an attachment whose entry, of an earlier version, does not say it. `stage`: the
         stage of this lane."""
         self._queue = queue
         self._stage = stage
@@ -45,13 +46,13 @@ class Turns:
         self._lock = threading.Lock()
         self._new: dict[str, dict[str, None]] = {}
         self._late: dict[str, dict[str, None]] = {}
-        #: By entry in the folder: its tenant, and whether it was chosen since all were looked at.
+        #: By entry in the folder: its tenant, and whether it was chosen since all were read.
         self._tenants: dict[str, str] = {}
         self._chosen: set[str] = set()
         self._looked = 0.0
 
     def add(self, attachment_id: str, tenant: str | None) -> None:
-        """A new entry, which needs no look at the folder."""
+        """Add a new entry, without reading the folder."""
         tenant = self._tenant_of(attachment_id) if tenant is None else tenant
         with self._lock:
             self._tenants[attachment_id] = tenant
@@ -67,12 +68,12 @@ class Turns:
             self._chosen &= names
             self._tenants = {each: tenant for each, tenant in self._tenants.items() if each in names}
             waiting = {each for lane in (self._new, self._late) for ids in lane.values() for each in ids}
-            # In the order of their making, as far as their ids tell that.
+            # In the order in which they were made, as far as their ids say that.
             for each in sorted(names - waiting - self._chosen):
                 said = self._queue.peek(each)
                 if said.stage != self._stage:
                     if STAGES.index(said.stage) > STAGES.index(self._stage):
-                        # It hardly comes back by itself; the other way round it does.
+                        # An entry hardly comes back to this lane; in the other direction it does.
                         self._chosen.add(each)
                     continue
                 tenant = self._tenants.get(each, said.tenant)
@@ -87,8 +88,8 @@ class Turns:
             return any(self._new.values()) or any(self._late.values())
 
     def begin(self, slot: Slot, ready: Callable[[QueueEntry], bool]) -> tuple[QueueEntry, str] | None:
-        """Take the entry whose turn it is, for that slot; returns it with its tenant, None when no entry is `ready`. Raises
-        StorageFull or StorageFailed."""
+        """Take the entry whose turn it is, for that slot. Returns it with its tenant; None when no entry is `ready`.
+        Raises StorageFull or StorageFailed."""
         if time.monotonic() - self._looked > self._pause:
             self.look()
         with self._slots.turn() as used:
@@ -122,8 +123,8 @@ class Turns:
             used[tenant] = used.get(tenant, 0.0) + seconds
 
     def gives_way(self, entry: QueueEntry, tenant: str, slot: Slot) -> bool:
-        """Whether the document that is read in `slot`, for `QUICK` seconds by now, is to be stopped in favour of
-        others. Raises StorageFailed."""
+        """Whether the document that has been read in `slot` for `QUICK` seconds has to be stopped in favour of others.
+        Raises StorageFailed."""
         if entry.put_back >= PATIENCE or (entry.late and self._slots.count > 1):
             return False
         if time.monotonic() - self._looked > self._pause:
@@ -137,7 +138,7 @@ class Turns:
             if len(held) < self._slots.count - 1 or any(each.leaves for each in held):
                 return False
             counts = Counter(each.tenant for each in held)
-            # Some of the entries there are read in a slot by another process.
+            # Another process is reading some of these entries, in a slot.
             if not any(counts[each] <= counts[tenant] and waiting > counts[each] for each, waiting in others.items()):
                 return False
             slot.say(replace(Held(tenant, entry.late), leaves=True))
@@ -145,6 +146,6 @@ class Turns:
 
 
 def whose(tenants: list[str], held: list[Held], used: dict[str, float]) -> str | None:
-    """The tenant whose turn it is among those who wait, given in the order in which they came; None when nobody waits."""
+    """The tenant whose turn it is among those that wait, in the order of `tenants`; None when none waits."""
     counts = Counter(each.tenant for each in held)
     return min(tenants, key=lambda tenant: (counts[tenant], used.get(tenant, 0.0)), default=None)

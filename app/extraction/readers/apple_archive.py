@@ -1,7 +1,7 @@
 """The archives (`.iwa`) of Pages, Numbers and Keynote since 2013: messages of Google's protocol buffers, compressed with
 Snappy. Apple documents neither; the numbers of messages have been the same in all versions of its programs.
 
-Rejected: cramjam or python-snappy with protobuf, two libraries more for a hundred lines.
+Rejected: cramjam or python-snappy with protobuf, two more libraries instead of a hundred lines.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Archives: zip, tar, and data compressed by gzip, bzip2, xz and Zstandard, which is a tar or one file.
 
-Each file in an archive is handed over; a file that can't be (there are too many, it is too large, encrypted, broken) gives
-its name. No more is unpacked than is handed over or has to be skipped, whatever sizes the archive declares.
+Each file in an archive is passed on; for a file that can't be (there are too many, it is too large, encrypted, broken)
+only its name is. No more is unpacked than is passed on or has to be skipped, whatever sizes the archive declares.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from app.extraction.readers.reader import Inner, Omitted, Options, Piece, Unread
 
 #: The most entries of an archive that are read.
 MOST_ENTRIES = 50_000
-#: The most bytes of a stream that are unpacked just to skip files that are not handed over.
+#: The most bytes of a stream that are unpacked just to skip files that are not passed on.
 MOST_UNPACKED = 512 * 1024 * 1024
 _PIECE = 1024 * 1024
 
@@ -68,7 +68,7 @@ def rehearsals() -> list[tuple[str, bytes]]:
 
 
 def read(content: bytes, media_type: str) -> Iterator[Piece]:
-    """The format is detected by the first bytes: the media type says no more."""
+    """The format is detected from the first bytes: the media type adds nothing."""
     given = Given()
     try:
         if content[:2] == b"PK" or zipfile.is_zipfile(io.BytesIO(content)):
@@ -82,7 +82,7 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
 
 
 class Given:
-    """Counts what was handed over of an archive, and what still may be."""
+    """Counts what was passed on of an archive, and what still may be."""
 
     def __init__(self) -> None:
         self.files = 0
@@ -90,7 +90,7 @@ class Given:
         self.left_out = False
 
     def reserve(self, size: int) -> bool:
-        """Whether one more file of `size` bytes may be handed over; if so, it is counted."""
+        """Whether one more file of `size` bytes may be passed on; if so, it is counted."""
         if self.files >= inner.MOST_FILES or not 0 <= size <= inner.MOST_BYTES - self.bytes - inner.MOST_HEAD:
             self.left_out = True
             return False
@@ -106,7 +106,7 @@ def path(name: str) -> str:
 
 
 def _zip(content: bytes, given: Given) -> Iterator[Piece]:
-    # Checked before the directory is read, as that takes some 500 bytes of memory for each entry.
+    # Checked before the directory is read, because that takes some 500 bytes of memory for each entry.
     if content.count(_DIRECTORY) > MOST_ENTRIES:
         raise Unreadable(f"an archive of more than {MOST_ENTRIES} files", "unsupported")
     try:
@@ -121,7 +121,8 @@ def _zip(content: bytes, given: Given) -> Iterator[Piece]:
         if not entry.flag_bits & _ENCRYPTED and given.reserve(entry.file_size):
             try:
                 with archive.open(entry) as opened:
-                    # One byte more than declared: the library stops there by itself, and tells whether that was all.
+                    # One byte more than declared: the library stops there by itself, and this shows whether that was
+                    # all.
                     found = opened.read(entry.file_size + 1)
             except _BROKEN:
                 given.left_out = True
@@ -142,7 +143,8 @@ def _names(entries: list[zipfile.ZipInfo]) -> list[str]:
 
 
 class _Bounded(io.RawIOBase):
-    """The unpacked data of `source`, up to so many bytes; it ends at the first damage, unless that is at its beginning."""
+    """The unpacked data of `source`, up to a number of bytes; it ends at the first damage, unless that is at its
+    beginning."""
 
     def __init__(self, source: Any, given: Given) -> None:
         self._source = source

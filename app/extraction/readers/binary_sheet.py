@@ -1,5 +1,5 @@
-"""Parts of workbooks in binary SpreadsheetML (`.xlsb`, [MS-XLSB]): the handler is told the elements that the records
-stand for.
+"""Parts of workbooks in binary SpreadsheetML (`.xlsb`, [MS-XLSB]): the handler gets the XML elements that correspond to
+the records.
 
 The package, its relationships and its drawings are the same as in the XML form. The library that reads such cells returns
 numbers, but not as they are shown, and neither comments nor headers; so the records with text are read here.
@@ -16,7 +16,7 @@ from app.extraction.readers.reader import Piece
 
 #: The most bytes of a record: a text has 32,767 characters at most.
 MOST_RECORD = 16 * 1024 * 1024
-#: The number of records after which the text so far is handed on.
+#: The number of records after which the text so far is yielded.
 _MANY = 10_000
 
 _ERRORS = {0: "#NULL!", 7: "#DIV/0!", 15: "#VALUE!", 23: "#REF!", 29: "#NAME?", 36: "#NUM!", 42: "#N/A"}
@@ -57,7 +57,7 @@ def records(pieces: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 def _varying(held: bytes, place: int, most: int) -> tuple[int, int]:
-    """A number with seven bits in each of at most so many bytes, and where it ends; -1 when it is cut off."""
+    """A number with seven bits in each of at most `most` bytes, and where it ends; -1 when it is cut off."""
     value = 0
     for index in range(most):
         if place < 0 or place >= len(held):

@@ -77,8 +77,8 @@ class Compound:
             yield from _properties(self.stream("\x05SummaryInformation") or b"")
 
     def objects(self, *storages: str) -> Iterator[Inner | Omitted]:
-        """The objects in storages whose names begin so: each becomes a compound file of its own with everything below it, or
-        the file that it holds. An object that can't be read is left out."""
+        """The objects in storages whose names have one of these beginnings: each becomes a compound file of its own
+        with everything below it, or the file in it. An object that can't be read is left out."""
         left = MOST_BYTES
         found: dict[tuple[str, ...], list[list[str]]] = {}
         for path in self.names:
@@ -140,7 +140,7 @@ def _own(streams: dict[tuple[str, ...], bytes]) -> dict[str, bytes]:
 
 
 def _extension(own: dict[str, bytes]) -> str | None:
-    """The extension of the file that these streams make; None when they make none but may hold one."""
+    """The extension of the file that these streams make; None when they make none but may contain one."""
     if "\x01Ole10Native" in own:
         return None
     return next((extension for each, extension in _FORMS.items() if each in own), None)

@@ -3,9 +3,9 @@
 Only the native module of the library is used: creating the hundreds of Python classes around it takes longer than most
 documents to be read (0.1 to 0.2 s of processor time; the native module takes 0.02 s).
 
-It reads in a thread, and goes on in another one, which its pool lets go after ten idle seconds; there can't be a new one by
-then. So that thread is given something little to do now and again, by a worker of the pool that is free for it: there are
-two (`TOKIO_WORKER_THREADS`).
+It reads in a thread, and goes on in another one, which its pool ends after ten idle seconds; by then no new one can be
+started. So that thread is given a small task from time to time, by a free worker of the pool: there are two
+(`TOKIO_WORKER_THREADS`).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def read(content: bytes, media_type: str, **more: Any) -> Iterator[Piece]:
 
 
 def _reason(said: str) -> Any:
-    """The reason for an error; only its message tells it from others."""
+    """The reason for an error; only its message distinguishes it from others."""
     if "password" in said or "encrypted" in said.lower():
         return "encrypted"
     return "unsupported" if "Unsupported format" in said else "damaged"

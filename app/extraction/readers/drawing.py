@@ -1,8 +1,8 @@
-"""Thumbnails as they are handed over: a picture as a person sees it (oriented, on white, in the colours of screens), in each
+"""Thumbnails as they are stored: a picture as a person sees it (oriented, on white, in the colours of screens), in each
 size, as WebP.
 
-The picture is made smaller first, because profiles, turning and transparency cost by the pixel. A picture that is smaller
-than a thumbnail keeps its size.
+The picture is made smaller first, because profiles, turning and transparency take time for each pixel. A picture that
+is smaller than a thumbnail keeps its size.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The encoding of a text, told from its bytes.
+"""The encoding of a text, detected from its bytes.
 
-It is told, in this order, by a byte order mark, by the NULs of UTF-16 and UTF-32, by the escapes of ISO 2022, as UTF-8,
-by the letters that all encodings of Latin letters share (`app.extraction.readers.latin`), and finally by
+It is detected, in this order, by a byte order mark, by the NULs of UTF-16 and UTF-32, by the escapes of ISO 2022, as
+UTF-8, by the letters that all encodings of Latin letters share (`app.extraction.readers.latin`), and finally by
 `app.extraction.readers.guess`, which is only loaded for the remaining texts.
 """
 
@@ -79,7 +79,7 @@ def _seen(most: int) -> tuple[bool, bool]:
 
 
 def wide(sample: bytes) -> str | None:
-    """The UTF-16 or UTF-32 encoding of `sample`, as its NULs tell; None when it is another encoding.
+    """The UTF-16 or UTF-32 encoding of `sample`, as its NULs show; None when it is another encoding.
 
     NULs in a quarter of the places are enough: Chinese text has them only in blanks and punctuation.
     """
@@ -92,7 +92,7 @@ def wide(sample: bytes) -> str | None:
 
 
 def _by_mark(sample: bytes) -> str | None:
-    """The encoding that a byte order mark or NULs in the first bytes tell; None when they tell none."""
+    """The encoding that a byte order mark or NULs in the first bytes show; None when they show none."""
     marked = (encoding for mark, encoding in _MARKS if sample.startswith(mark))
     return next(marked, None) or wide(sample)
 
@@ -103,8 +103,8 @@ def beginning(content: bytes, encoding: str = "utf-8") -> str:
 
 
 def decoded(content: bytes, claimed: str = "") -> str:
-    """The decoded text. `claimed`: an encoding that was named elsewhere; it counts like a declaration in the text. Raises
-    Unreadable when it is no text."""
+    """The decoded text. `claimed`: an encoding that was named elsewhere; it counts like a declaration in the text.
+    Raises Unreadable when it is not text."""
     if (found := _by_mark(content[:SAMPLE])) is not None:
         return content.decode(found, errors="replace")
     if (escaped := _with_escapes(content)) is not None:

@@ -1,6 +1,6 @@
 """EPUB books (2, 3): the chapters in reading order, each with its title from the table of contents.
 
-xberg reads such books too, but does not tell where chapters end. A chapter is HTML, and read as such.
+xberg reads such books too, but does not say where chapters end. A chapter is HTML, and read as such.
 """
 
 from __future__ import annotations

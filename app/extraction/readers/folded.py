@@ -80,7 +80,7 @@ def _text(content: bytes, charset: str) -> str:
 
 
 def _in_base64(written: str) -> str:
-    """A value of LDIF that is not in ASCII, or no text at all."""
+    """A value of LDIF that is not in ASCII, or not text at all."""
     try:
         return binascii.a2b_base64(written.strip()).decode()
     except (binascii.Error, ValueError):

@@ -1,6 +1,6 @@
 """The encoding of a text that is not in UTF-8 and has no byte order mark.
 
-Chardet lists the possible encodings. Among these the one that the text itself declares is taken, or else the one in
+Chardet lists the possible encodings. Of these, the one that the text itself declares is used, or otherwise the one in
 which the characters make plausible words: a table of names is too short for chardet's statistics, but nobody writes
 `£ukasz`.
 
@@ -21,14 +21,15 @@ from chardet import EncodingEra
 from app.extraction.readers import encoding
 from app.extraction.readers.reader import Unreadable
 
-#: Bytes that are looked at, from the first character beyond ASCII on; and bytes by which possible encodings are compared.
+#: Bytes that are checked, from the first character beyond ASCII on; and bytes with which possible encodings are
+#: compared.
 _TOLD = 32 * 1024
 _COMPARED = 4 * 1024
 #: Declarations in XML, HTML, CSS, PO files, editors' lines (PEP 263) and headers of mails.
 _DECLARATION = re.compile(rb"(?:encoding|charset|coding)\s{0,9}[=: ]\s{0,9}[\"']?([\w.:-]{2,40})", re.IGNORECASE)
 _DECLARED_WITHIN = 2048
 _BEYOND = re.compile(rb"[\x80-\xff]")
-#: Bytes before the first character beyond ASCII that are looked at too.
+#: Bytes before the first character beyond ASCII that are checked too.
 _BEFORE = 1024
 #: What some names mean: https://encoding.spec.whatwg.org/#names-and-labels, and supersets of encodings.
 _MEANT = {
@@ -36,7 +37,7 @@ _MEANT = {
     "tis_620": "cp874", "gb2312": "gb18030", "gbk": "gb18030", "x_gbk": "gb18030", "euc_kr": "cp949",
     "ks_c_5601_1987": "cp949", "shift_jis": "cp932", "x_sjis": "cp932", "windows_31j": "cp932", "macintosh": "mac_roman",
 }  # fmt: skip
-#: Codecs of Python that are no encodings of texts.
+#: Codecs of Python that are not encodings of texts.
 _NO_ENCODINGS = frozenset((
     "utf_7", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "mbcs", "oem", "base64_codec", "bz2_codec",
     "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec",

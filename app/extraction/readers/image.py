@@ -12,7 +12,7 @@ from app.extraction.readers.reader import Options, Page, Piece
 #: The most pages of one file.
 MOST_PAGES = 500
 
-# The page that is asked for, from 1; 0: none.
+# The requested page, from 1; 0: none.
 _wanted = 0
 
 
@@ -24,8 +24,8 @@ def load(options: Options) -> None:
 
 
 def read(content: bytes, media_type: str) -> Iterator[Piece]:
-    """Its text; of a TIFF with several pages that they are there, unless one of them is asked for. Of a picture that breaks
-    off what there is."""
+    """Its text. For a TIFF with several pages it yields these pages without text, unless one of them is requested. For
+    a truncated picture it is the text in the existing part."""
     with picture.opened(content) as opened:
         count = min(getattr(opened, "n_frames", 1), MOST_PAGES) if opened.format == "TIFF" else 1
     if count > 1 and not _wanted:
@@ -36,9 +36,9 @@ def read(content: bytes, media_type: str) -> Iterator[Piece]:
 
 
 def _text(content: bytes, number: int) -> str:
-    """What is recognized in a page, counted from 0. Raises Unreadable, MemoryError."""
+    """The text that is recognized in a page, counted from 0. Raises Unreadable, MemoryError."""
     with picture.opened(content) as opened:
-        # Where it begins it is already, which in some forms is no place to go to.
+        # The picture is at its first page already; in some formats a seek to it fails.
         if number:
             opened.seek(number)
         if opened.format in ("JPEG", "MPO"):

@@ -14,14 +14,15 @@ import re
 
 #: The superset by which such texts are decoded.
 ENCODING = "cp1252"
-#: The most bytes of a text that is looked through.
+#: The most bytes of a text that is checked.
 MOST = 16 * 1024 * 1024
 
 _SMALL, _LARGE, _SHARP = b"\xe4\xe9\xf6\xfc", b"\xc4\xc9\xd6\xdc", b"\xdf"
 _ALL = _SMALL + _LARGE + _SHARP
 _KNOWN = bytes(range(0x80)) + _ALL
-# Begins with the letter, so that what is between them is passed over quickly; in their order: a large one behind a small
-# one, a small one before a large one, two beside each other but for `öß`, one beside no other letter, ß where a word begins.
+# Each pattern begins with the letter, so that everything in between is skipped quickly. In this order: a capital letter
+# after a small one, a small one before a capital one, two beside each other except `öß`, one beside no other letter, ß
+# at the beginning of a word.
 _ODD = re.compile(
     rb"[%(all)b](?:(?<=[a-z][%(large)b])|(?<=[%(small)b])(?=[A-Z])|(?=[\x80-\xde\xe0-\xff])"
     rb"|(?<!\xdf)(?<![A-Za-z][%(small)b%(large)b])(?![A-Za-z])|(?<=\xdf)(?<![A-Za-z%(small)b]\xdf))"

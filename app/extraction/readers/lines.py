@@ -6,7 +6,7 @@ import urllib.parse
 
 from app.extraction.readers.package import Broken
 
-#: The most characters of a line before it is handed on unfinished.
+#: The most characters of a line before it is yielded unfinished.
 MOST_LINE = 1024 * 1024
 #: The deepest nesting of boxes: the text of each is copied once for each level.
 MOST_APART = 100
@@ -24,7 +24,7 @@ class Lines:
         self._size = 0
 
     def add(self, text: str) -> None:
-        """Add text. Soft hyphens are dropped, as they are no part of a word."""
+        """Add text. Soft hyphens are dropped, because they are not part of a word."""
         text = text.replace("\xad", "")
         if text:
             if self._begun and self._between:
@@ -112,7 +112,7 @@ class Flow:
         self._put()
 
     def begin_apart(self) -> None:
-        """From here until `end_apart` the text is no part of the paragraph. Raises Broken when that is nested too deeply."""
+        """The text until `end_apart` is not part of the paragraph. Raises Broken when that is nested too deeply."""
         if len(self._outer) >= MOST_APART:
             raise Broken(f"texts in more than {MOST_APART} texts")
         self._outer.append((self._lines, self._beside, self._paragraphs))

@@ -4,7 +4,7 @@ Python's own loops wait for sockets and are woken up by a pair of them: with `so
 which the process that reads documents may not call (`app.systemcalls`). Only the results of the library's threads are waited
 for here, so a queue is enough.
 
-It implements what such a library uses of a loop: no timers (`call_later`), no sockets, no processes.
+It implements the part of a loop that such a library uses: no timers (`call_later`), no sockets, no processes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Loop:
     """Runs callbacks in the thread that calls `run_until_complete`."""
 
     def __init__(self, meanwhile: Callable[[], Coroutine[Any, Any, object]], seconds: float) -> None:
-        """`meanwhile` is started whenever nothing has happened for so many seconds."""
+        """`meanwhile` is started whenever nothing has happened for `seconds`."""
         self._ready: queue.SimpleQueue[asyncio.Handle] = queue.SimpleQueue()
         self._meanwhile, self._seconds = meanwhile, seconds
         #: Tasks that nothing else refers to would be collected.
@@ -65,4 +65,4 @@ class Loop:
         return False
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Ignore errors of callbacks and results that nobody asked for."""
+        """Ignore errors of callbacks and of results that nothing awaits."""

@@ -1,8 +1,8 @@
-"""Mails: one (RFC 5322, also as Apple Mail keeps it), or a mailbox of many (mbox).
+"""Mails: one (RFC 5322, also as Apple Mail stores it), or a mailbox of many (mbox).
 
-A mail gives the headers that a person sees, then its texts in their order. A text that exists in plain and in HTML is given
-once (`mailtext.merged`). Forwarded mails are read in place; every other file is handed over. A signature is no file, and a
-file that lies elsewhere (message/external-body) is not included.
+A mail gives the headers that a person sees, then its texts in their order. A text that exists in plain and in HTML is
+given once (`mailtext.merged`). Forwarded mails are read in place; every other file is passed on. A signature does not
+count as a file, and an external file (message/external-body) is not included.
 
 The library parses by the older of its policies: the newer one reads headers by a grammar, which takes quadratic time, raises
 errors of its own on broken headers, and decodes each encoded word alone, although programs often cut East Asian text within

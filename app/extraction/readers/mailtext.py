@@ -20,7 +20,7 @@ from app.extraction.readers.reader import Unreadable
 MOST_HEADER = 64 * 1024
 _MOST_LINE = 2000
 
-# Codecs that are no charset of a text, or that take quadratic time.
+# Codecs that are not the charset of a text, or that take quadratic time.
 _NO_CHARSET = {"base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec", "mbcs"}
 # Programs name the older charset and write the one that contains it.
 _WIDER = {
@@ -189,7 +189,7 @@ def words(text: str) -> set[str]:
 
 def merged(plain: str, markup: str) -> str:
     """One text made of the plain form of a mail and the text of its HTML: the one that has all words of the other, or
-    else the plain one followed by the lines of the HTML that have further words."""
+    otherwise the plain one followed by the lines of the HTML that have further words."""
     first, second = words(plain), words(markup)
     if second <= first:
         return plain

@@ -32,7 +32,7 @@ def charset(codepage: int | None) -> str | None:
 
 
 def shown_time(value: int) -> str:
-    """A time in tenths of microseconds since 1601, in UTC; '' when it is none."""
+    """A time in tenths of microseconds since 1601, in UTC; '' when it is not one."""
     try:
         return f"{datetime(1601, 1, 1, tzinfo=UTC) + timedelta(microseconds=value // 10):%a, %d %b %Y %H:%M:%S %z}"
     except (OverflowError, ValueError):

@@ -1,8 +1,8 @@
 """Office Open XML: documents, workbooks and presentations, also with macros, as templates, and in the strict form.
 
-The relationships between parts, beginning with the package's own, tell which parts belong to it and in which order they are
-read: the properties that a person sees in the file's dialogue, then the document, then related parts (headers, notes,
-comments, charts, diagrams), part by part. The first element of the main part tells what it is, not its name.
+The relationships between parts, beginning with the package's own, say which parts belong to it and in which order they
+are read: the properties that a person sees in the file's dialogue, then the document, then related parts (headers,
+notes, comments, charts, diagrams), part by part. The first element of the main part says what it is, not its name.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from app.extraction.readers.reader import Inner, Options, Page, Piece, Unreadabl
 from app.extraction.readers.sheet import Book, Sheet, Workbook, merged
 from app.extraction.readers.story import NAMES, Story
 
-#: The usual names of the main part, for packages that do not tell it.
+#: The usual names of the main part, for packages that do not say it.
 _MAIN = ("word/document.xml", "xl/workbook.xml", "xl/workbook.bin", "ppt/presentation.xml")
 #: The related parts that are read, in this order, by the last word of the relationship's type.
 _FOLLOWED = (
@@ -41,7 +41,7 @@ _PROPERTIES = {
 }
 _NUMBER = re.compile(r"\d+")
 
-# Whether the pictures that are shown are handed over.
+# Whether the pictures that are shown are passed on.
 _pictures = False
 
 
@@ -186,7 +186,7 @@ class Office:
                 self._broken.append(str(error))
 
     def _content(self, part: str) -> Iterator[bytes]:
-        """The bytes of a part that is handed over. Raises Broken."""
+        """The bytes of a part that is passed on. Raises Broken."""
         return self._parts.pieces(part, inner.MOST_BYTES)
 
     def _read(self, part: str, handler: Handler, most: int = package.MOST_BYTES) -> Iterator[Piece]:

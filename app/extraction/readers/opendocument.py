@@ -18,7 +18,7 @@ from app.extraction.readers.reader import Options, Page, Piece, Unreadable
 
 #: Drawings of what an object shows; the text of the object itself is read.
 _DRAWN = "ObjectReplacements/"
-# Whether the pictures that are shown are handed over.
+# Whether the pictures that are shown are passed on.
 _pictures = False
 
 

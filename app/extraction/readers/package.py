@@ -17,7 +17,7 @@ from app.extraction.readers.reader import Unreadable
 #: The most bytes that are unpacked of one document, all reads together, and the most parts that it may have.
 MOST_BYTES = 512 * 1024 * 1024
 MOST_PARTS = 100_000
-#: Bytes at once. Expat scans an unfinished token again with each piece.
+#: Bytes in one piece. Expat scans an unfinished token again with each piece.
 PIECE = 1024 * 1024
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -45,7 +45,7 @@ def _plain(name: str) -> str:
 
 
 class Package:
-    """Raises Unreadable when it is no archive, or when it is encrypted as a whole and so an OLE file."""
+    """Raises Unreadable when it is not an archive, or when it is encrypted as a whole and so an OLE file."""
 
     def __init__(self, content: bytes) -> None:
         if content.startswith(OLE):
@@ -92,7 +92,7 @@ class Package:
 
 
 def _of_ole(content: bytes) -> Unreadable:
-    """The reason why a document that is an OLE file is no package."""
+    """The reason why a document that is an OLE file is not a package."""
     import olefile
 
     try:

@@ -18,7 +18,7 @@ _EAST_ASIAN = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]{2,}")
 # The library's mark for a hyphen at the end of a line whose word goes on in the next (U+0002 in earlier versions).
 _LINE_END = re.compile("[\ufffe\x02](?=\\w)")
-#: The most objects of a page that are looked at.
+#: The most objects of a page that are checked.
 MOST_OBJECTS = 20_000
 # A rotation so small (in radians) that nothing else changes.
 _TURN = 0.001

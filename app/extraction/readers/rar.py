@@ -1,7 +1,7 @@
 """RAR archives of all versions, read as `archive` reads others.
 
-The library is written in Rust, with bounds for what it unpacks. In a solid archive it unpacks everything before a file
-to get at it: so such files are asked for together, and when one is broken, only those before it are.
+The library is written in Rust, with bounds for what it unpacks. In a solid archive it has to unpack everything before a
+file: so such files are requested together, and when one is broken, only those before it are.
 
 One volume of a multi-volume archive gives all its names, and the files that are whole in it.
 """
@@ -97,7 +97,7 @@ def _unpacked(archive: Any, entries: list[Any], given: Given) -> Iterator[bytes 
 
 
 def _many(archive: Any, entries: list[Any]) -> list[bytes] | None:
-    """The contents; None when one of them is broken or has not the length that it declares."""
+    """The contents; None when one of them is broken or does not have its declared length."""
     import rars
 
     try:

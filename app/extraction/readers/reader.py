@@ -21,8 +21,8 @@ class Unfit(Exception):
 class Options(NamedTuple):
     """`limit`: bytes of text that are kept. `size`: bytes of the document. `folder`: the folder with the data of
     recognition, or ''; `languages`: those in which text is recognized, empty: all that it has data for. `page`: the
-    page to read, from 1, when only one is. `pictures`: whether pictures that the document shows are handed over,
-    because text can be recognized."""
+    page to read, from 1, when only one is. `pictures`: whether pictures that the document shows are passed on, because
+    text can be recognized."""
 
     limit: int
     size: int

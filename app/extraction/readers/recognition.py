@@ -45,8 +45,8 @@ def text(pixels: bytes, width: int, height: int) -> str:
         try:
             return "\n".join(str(each) for each in document.read(picture, "image/x-portable-graymap", ocr=_asked()))
         except Unreadable as error:
-            # Data under a name that the library takes for no language is found out with the small document. Told by its
-            # words, as it has no list of those that it takes.
+            # The small document reveals data under a name that the library does not accept as a language. Only the
+            # error's message shows it, because the library has no list of accepted names.
             refused = [each for each in _settings["languages"] if f"language code '{each}'" in str(error)]
             if not refused or refused == _settings["languages"]:
                 raise

@@ -1,7 +1,7 @@
 """RTF (Microsoft's specification 1.9.1): everything that a person sees, each character in the encoding of its font.
 
-xberg leaves out comments, boxes and headers, takes the first encoding for all, and takes time by the square of the length.
-striprtf keeps neither notes nor encodings of fonts apart. So the control words are read here, in time by the length.
+xberg leaves out comments, boxes and headers, uses the first encoding for everything, and takes quadratic time. striprtf
+distinguishes neither notes nor the encodings of fonts. So the control words are read here, in linear time.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """Pictures that office files show: which of them may contain text, so that recognition is worthwhile.
 
-Recognition takes about a second for each picture, and most pictures in documents are icons, logos and lines. The first bytes
-tell the size of a picture. A small picture, or one in a format that no screenshot or scan has, is left out, and a picture
-that occurs several times (on each slide) is handed over once.
+Recognition takes about a second for each picture, and most pictures in documents are icons, logos and lines. The first
+bytes show the size of a picture. A small picture, or one in a format that no screenshot or scan has, is left out, and a
+picture that occurs several times (on each slide) is passed on once.
 
-They are handed over as files without a name, after everything else of the document: `image1.png` means nothing to a person,
-and the document's own text comes first and is whole whatever their result (app/extraction/reading.py). Without recognition
-they are not unpacked.
+They are passed on as files without a name, after everything else of the document: `image1.png` means nothing to a
+person, and the document's own text comes first and is whole whatever their result (app/extraction/reading.py). Without
+recognition they are not unpacked.
 
-Rejected: pillow for measuring them (0.1 s for each office file, although few have pictures), and putting the recognized text
-at the place of the picture (the text would have to be split again).
+Rejected: pillow for measuring them (loading it takes longer than reading most office files, of which few have
+pictures), and putting the recognized text at the place of the picture (the text would have to be split again).
 """
 
 from __future__ import annotations

@@ -186,7 +186,7 @@ class Story:
         return False
 
     def _symbol(self, code: str) -> None:
-        """Add a character of a symbol font as it is; only the font tells what it shows."""
+        """Add a character of a symbol font as it is; only the font says what it shows."""
         try:
             character = chr(int(code, 16))
         except (ValueError, OverflowError):

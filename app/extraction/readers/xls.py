@@ -165,7 +165,7 @@ def _around(content: bytes) -> tuple[list[Sheet], dict[int, list[str]]]:
 
 
 def _string(data: bytes, size: int, *, wide: bool) -> str:
-    """A string with its length before it, in so many bytes. `wide`: in the format since Excel 97."""
+    """A string with its length before it, in `size` bytes. `wide`: in the format since Excel 97."""
     length = int.from_bytes(data[:size], "little")
     data = data[size:]
     if not wide:
