@@ -1,4 +1,4 @@
-"""Who asks: tokens with their tenants and scopes, sign-ins of browsers, attempts that failed.
+"""Authentication: tokens with their tenants and scopes, sign-ins of browsers, failed attempts.
 
-It imports coordination by its contract, the model and the errors; no request. Read `tokens` first.
+It imports the contract of coordination, the model and the errors; no request. Read `tokens` first.
 """

@@ -1,15 +1,15 @@
 """How often a client may try to sign in.
 
-A token is 256 random bits, so guessing is hopeless at any rate; the limit keeps a script from making noise and work. An
-attempt counts from when it begins, so that many at once are no way around it; one that succeeds is taken back. What is
-refused does not count.
+A token is 256 random bits, so guessing is hopeless at any rate; the limit keeps a script from causing load and log
+lines. An attempt counts from its beginning, so that many at once can't evade the limit; one that succeeds is removed
+again. Refused attempts do not count.
 
-What is kept are the moments of the last attempts, over all worker processes, in bounded room: nobody's count goes to
-make room for another's, and who uses many addresses shuts out others by chance alone.
+The moments of the last attempts are kept for all worker processes together, in bounded space. No client's count is
+removed to make room for another's, and a client with many addresses can shut out others only by chance.
 
-Rejected: a count in each process (a client had as many attempts for each); a file for each address, or a list of them
-that forgets the oldest (who has many addresses would make as many files, or have their own count forgotten); and a
-count at the end of an attempt (all that are under way at once pass).
+Rejected: a count in each process (a client had as many attempts for each); a file for each address, or a list that
+forgets the oldest (a client with many addresses would make as many files, or have its own count forgotten); and
+counting at the end of an attempt (all that are under way at once would pass).
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ class TooManyFailures(StoreError):
 
 
 class Attempts:
-    """Attempts of clients: as many in a window as `moments` has of each, over all processes of the store."""
+    """Attempts of clients: in a window as many as `moments` keeps for each, over all processes of the store."""
 
     def __init__(self, moments: Moments, clock: Callable[[], float] = time.time) -> None:
         self._moments = moments
         self._clock = clock
 
     def begin(self, client: str) -> float:
-        """Count an attempt; its moment, for `succeeded`. Raises TooManyFailures when `client` has had its number,
-        StorageFull or StorageFailed."""
+        """Count an attempt. Returns its moment, for `succeeded`. Raises TooManyFailures when `client` has used up its
+        attempts, StorageFull or StorageFailed."""
         present = 0.0
 
         def count(kept: Sequence[float]) -> Sequence[float]:
@@ -57,7 +57,7 @@ class Attempts:
         return present
 
     def succeeded(self, client: str, moment: float) -> None:
-        """Take back the attempt that began at `moment`. Raises StorageFull or StorageFailed."""
+        """Remove the attempt that began at `moment`. Raises StorageFull or StorageFailed."""
 
         def take_back(kept: Sequence[float]) -> Sequence[float] | None:
             moments = _past(kept, self._clock())
@@ -67,7 +67,7 @@ class Attempts:
 
 
 def _past(moments: Sequence[float], present: float) -> list[float]:
-    # What is still to come is of a clock that was put back, which must not shut anybody out; zero was never written.
+    # A time in the future is from a clock that was put back, which must not shut anyone out; zero was never written.
     return [each if 0 < each <= present else NEVER for each in moments]
 
 

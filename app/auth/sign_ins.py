@@ -1,12 +1,12 @@
-"""Sign-ins: a browser shows its token once and from then on a secret that stands for it.
+"""Sign-ins: a browser sends its token once, and from then on a secret instead of it.
 
-A record under the SHA-256 of the secret names the token by its digest and says when the sign-in ends. The records are what
-all workers share, and hold neither secret nor token: who reads them can't sign in with them. A sign-in is
-as good as its token is at that moment: revoked, rotated or expired, it ends every sign-in with the next request. A sign-out
-removes the record, so a cookie that somebody copied is worth nothing afterwards.
+A record under the SHA-256 of the secret has the digest of the token and says when the sign-in ends. All workers share
+the records, which contain neither secret nor token: anyone who reads them can't sign in with them. A sign-in is valid
+only as long as its token: when the token is revoked, rotated or expired, all of its sign-ins end with their next
+request. A sign-out removes the record, so a copied cookie is worthless afterwards.
 
-Rejected: the token sealed in the cookie, or a signed cookie. Neither can be ended by signing out, and both need one more
-key to keep. Rejected: the token itself in the cookie, which would carry it over the wire with every picture.
+Rejected: the token sealed in the cookie, or a signed cookie. Neither can be ended by signing out, and both need one
+more secret key. Rejected: the token itself in the cookie, which would send it with the request of every picture.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ from app.coordination.contract import SignIns as Records
 from app.errors import StorageFailed, Unauthenticated
 from app.model.attachment import now
 
-#: Sign-ins that are kept: more browsers than a team has. With more, the oldest of the token that has most of them goes:
-#: a script with one token can neither fill the disk nor sign others out.
+#: The most sign-ins that are kept: more browsers than a team has. Above that, the oldest one of the token that has most
+#: is removed: a script with one token can neither fill the disk nor sign others out.
 MAX_SIGN_INS = 1000
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True)
 class SignIn:
-    """A browser that is signed in: as which token, until when, and what its page must show to change anything."""
+    """A browser that is signed in: with which token, until when, and the proof that its page must send to change
+    anything."""
 
     token: Token
     expires: datetime
@@ -47,11 +48,12 @@ class SignIns:
         self._records = records
         self._tokens = tokens
         self._lifetime = lifetime
-        #: Tells the cookies of several stores on one machine apart: browsers don't look at the port.
+        #: Distinguishes the cookies of several stores on one machine: for browsers a cookie does not depend on the
+        #: port.
         self.label = hashlib.sha256(store_id.encode()).hexdigest()[:8]
 
     def begin(self, text: str) -> tuple[str, SignIn]:
-        """Sign in with the token `text`: the secret for the cookie, and what it stands for.
+        """Sign in with the token `text`. Returns the secret for the cookie, and the sign-in.
 
         Raises Unauthenticated, StorageFailed or StorageFull.
         """
@@ -77,12 +79,12 @@ class SignIns:
         return SignIn(self._tokens.of_digest(digest), expires, _proof(secret))
 
     def end(self, secret: str) -> None:
-        """Sign out. One that is not there is no error. Raises StorageFailed."""
+        """Sign out. A missing sign-in is no error. Raises StorageFailed."""
         if _SECRET.fullmatch(secret):
             self._records.remove(_name(secret))
 
     def _make_room(self) -> None:
-        """Remove all that have ended by their age, and more when there would be too many."""
+        """Remove all that have expired, and more when there would be too many."""
         oldest = now().timestamp() - self._lifetime
         found = []
         for name, written in self._records.written().items():
@@ -99,7 +101,7 @@ class SignIns:
             self._records.remove(max(by_token.values(), key=len).pop(0))
 
     def _token_of(self, name: str) -> str:
-        """The digest of the token that a sign-in stands for; empty where that can't be read."""
+        """The digest of a sign-in's token; empty where it can't be read."""
         try:
             return str(json.loads(self._records.read(name) or b"")["token"])
         except (StorageFailed, ValueError, KeyError, TypeError):
@@ -107,10 +109,10 @@ class SignIns:
 
 
 def _name(secret: str) -> str:
-    """What a sign-in is kept under."""
+    """The name of a sign-in's record."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def _proof(secret: str) -> str:
-    """What the page shows beside the cookie; nobody without the secret can make it, and it does not tell the secret."""
+    """What the page sends beside the cookie. It can't be made without the secret, and does not reveal it."""
     return hmac.new(secret.encode(), b"proof of the page", hashlib.sha256).hexdigest()

@@ -1,9 +1,8 @@
-"""Tokens: who may do what. One set for all dialects; each dialect reads its own header.
+"""Tokens: who may do what. All dialects share one set of tokens; each dialect reads its own header.
 
-What is kept of each token (`tokens.json`, docs/format.md) is a name, scopes, tenant, expiry and the SHA-256 of the
-token, never the token itself. A token is 256 random bits, so a plain digest can't be reversed and no slow hash is
-needed. Changes are in force with the next request: the version is looked at each time, the content only when that
-changed.
+`tokens.json` (docs/format.md) has the name, scopes, tenant, expiry and SHA-256 of each token, never the token itself. A
+token is 256 random bits, so a plain digest can't be reversed and no slow hash is needed. Changes are in force with the
+next request: each request checks the version, and reads the content only when that has changed.
 """
 
 from __future__ import annotations
@@ -24,17 +23,17 @@ from app.model.attachment import now
 
 SCOPES = ("read", "search", "write", "delete", "admin")
 DEFAULT_TENANT = "default"
-#: Stands where a tenant does, for all requests that show no token together; no tenant has this name.
+#: Used as the tenant of all requests without a token together; no tenant has this name.
 NOBODY = ""
 _TENANT = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-#: Characters of a token's name: it is a line in a list, and a term in the index as the owner of what is uploaded.
+#: The most characters of a token's name: it is a line in a list, and a term in the index as the owner of uploads.
 MAX_NAME = 100
 _FORMAT = 1
 
 
 @dataclass(frozen=True)
 class Token:
-    """What a token allows. `digest` is the SHA-256 of its text in hex; `expires` None is never."""
+    """What a token allows. `digest` is the SHA-256 of its text in hex; `expires` None: never."""
 
     name: str
     digest: str
@@ -66,18 +65,18 @@ class Tokens:
     """The tokens of one store; safe to use from several processes at once."""
 
     def __init__(self, shared: Shared, fixed: str | None = None) -> None:
-        """`fixed`: a token that is valid besides those that are kept, with every scope for the default tenant."""
+        """`fixed`: a token that is valid beside the stored ones, with every scope for the default tenant."""
         self._shared = shared
-        #: The version of the content that was read last, and what it held. One value: of two threads that read
-        #: different ones none may leave the tokens of one under the version of the other, or a revoked one would stay
-        #: valid.
+        #: The version of the content that was read last, and its tokens. It is one value: when two threads read
+        #: different versions, the tokens of one must not be stored under the version of the other. Otherwise a revoked
+        #: one would stay valid.
         self._read: tuple[Version | None, dict[str, Token]] = (None, {})
         self._fixed = None
         if fixed is not None:
             self._fixed = Token("API_TOKEN", digest(fixed), SCOPES, DEFAULT_TENANT, now())
 
     def authenticate(self, text: str | None) -> Token:
-        """The token that `text` is. Raises Unauthenticated for none, an unknown or an expired one."""
+        """The token with this text. Raises Unauthenticated for none, an unknown or an expired one."""
         if text:
             # The look-up is by a digest the caller can't steer towards a stored one, and the comparison takes the same
             # time for every guess.
@@ -88,7 +87,7 @@ class Tokens:
         raise Unauthenticated()
 
     def of_digest(self, known: str) -> Token:
-        """The token with this digest, which the server itself has kept. Raises Unauthenticated when it is not valid
+        """The token with this digest, which the server itself has stored. Raises Unauthenticated when it is not valid
         now."""
         found = self._current().get(known)
         if found is None and self._fixed is not None and self._fixed.digest == known:
@@ -98,7 +97,7 @@ class Tokens:
         return found
 
     def all(self) -> list[Token]:
-        """All tokens that are kept, expired ones included, by name."""
+        """All stored tokens, expired ones included, by name."""
         return sorted(self._current().values(), key=lambda token: token.name)
 
     def create(
@@ -109,7 +108,7 @@ class Tokens:
         tenant: str = DEFAULT_TENANT,
         expires: datetime | None = None,
     ) -> str:
-        """Make a token and return its text, which is stored nowhere.
+        """Create a token and return its text, which is stored nowhere.
 
         Raises Conflict when the name is taken, and ValueError for a name or a tenant that `is_name` or `is_tenant`
         refuses.
@@ -130,7 +129,7 @@ class Tokens:
         return text
 
     def create_first(self) -> str | None:
-        """The text of a new token when the store never had one, else None."""
+        """The text of a new token if the store never had one, otherwise None."""
         text: str | None = None
 
         def add(content: bytes | None) -> bytes | None:
@@ -192,13 +191,14 @@ class Tokens:
 
 
 def _tokens(content: bytes | None) -> dict[str, Token]:
-    """Those that are in a content, by their digests. Raises StorageFailed for a damaged one."""
+    """The tokens in a content, by their digests. Raises StorageFailed for a damaged one."""
     if content is None:
         return {}
     try:
         found = json.loads(content)
         if found["format"] != _FORMAT:
-            # What it adds, such as a reason to refuse a token, would be passed over, and lost with the next change.
+            # What a newer version adds, such as a reason to refuse a token, would be ignored, and lost with the next
+            # change.
             raise StorageFailed(f"The tokens have format {found['format']!r}, which this version does not know")
         tokens = [_from_json(each) for each in found["tokens"]]
     except (ValueError, KeyError, TypeError) as error:
