@@ -1,4 +1,4 @@
-"""The command line, behind the doors in scripts/. docs/commands.md is its interface.
+"""The command line, which the programs in scripts/ call. docs/commands.md describes its interface.
 
-It imports everything but `app.web`, and chooses storage and coordination. Read `main` and `common` first.
+It imports everything except `app.web`, and chooses storage and coordination. Read `main` and `common` first.
 """

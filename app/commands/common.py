@@ -40,10 +40,10 @@ def settings_of(arguments: argparse.Namespace, url: str | None = None) -> Settin
     if url is not None:
         environment["ELASTICSEARCH_URL"] = url
     settings = Settings.from_environ(environment)
-    # A command must not make a store of a folder that was named by mistake.
+    # A command must not turn a folder that was named by mistake into a store.
     if not is_store(settings.data):
         raise WrongStore(f"there is no store in {settings.data}")
-    # Nobody who started a server without naming an Elasticsearch has to find out which one it has.
+    # Anyone who started a server without naming an Elasticsearch need not find out which one it uses.
     if "ELASTICSEARCH_URL" not in environment and (own := node_url(settings.data)) is not None:
         settings = Settings.from_environ(reaching(own, environment))
     return settings
@@ -56,7 +56,7 @@ def generations_of(store: Store, settings: Settings) -> Generations:
 
 
 def confirmed(word: str, yes: bool) -> bool:
-    """Whether to do what was shown: `yes`, or `word` typed at a terminal."""
+    """Whether to do what was shown: with `yes`, or if `word` is typed at a terminal."""
     if yes:
         return True
     if sys.stdin.isatty():
@@ -67,7 +67,7 @@ def confirmed(word: str, yes: bool) -> bool:
 
 
 class Bar:
-    """A progress bar on stderr when that is a terminal and the run takes more than a second."""
+    """A progress bar on stderr, if that is a terminal and the run takes more than a second."""
 
     def __init__(self) -> None:
         self._bar: tqdm | None = None
@@ -90,7 +90,8 @@ def run(command: Callable[[argparse.Namespace], int], arguments: argparse.Namesp
     _open_streams()
     try:
         code = command(arguments)
-        # Here and not when the interpreter ends, which would say it in its own words and with a code of its own.
+        # Flushed here and not when the interpreter ends, which would report it with a message and an exit code of its
+        # own.
         sys.stdout.flush()
         return code
     except StoreError as error:
@@ -100,12 +101,12 @@ def run(command: Callable[[argparse.Namespace], int], arguments: argparse.Namesp
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
-        # A folder that may not be read, or output that nobody takes: a pipe whose reader has gone, a full disk.
+        # A folder that may not be read, or output that can't be written: a pipe without a reader, a full disk.
         _say(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
         _give_up_stdout()
         return FAILED
     except Exception:
-        # A bug. Python's own code for it is 1, which says here that something was found.
+        # A bug. Python's own exit code for it is 1, which here means that something was found.
         traceback.print_exc()
         return FAILED
 
@@ -116,13 +117,15 @@ def _say(text: str) -> None:
 
 
 def _open_streams() -> None:
-    """What was closed by the caller is /dev/null: there would else be none to ask for an answer, or to write to."""
+    """Streams that the caller has closed are opened as /dev/null: otherwise there would be none to read from or write
+    to."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r" if name == "stdin" else "w"))
 
 
 def _give_up_stdout() -> None:
-    """What was not written is not tried again at the end (https://docs.python.org/3/library/signal.html#note-on-sigpipe)."""
+    """The rest of the output is not written again at the end
+    (https://docs.python.org/3/library/signal.html#note-on-sigpipe)."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

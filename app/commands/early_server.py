@@ -1,11 +1,11 @@
-"""The server's process, begun before it is known where its Elasticsearch is.
+"""The server's process, started before the address of its Elasticsearch is known.
 
     python -m app.commands.early_server ARGUMENTS-OF-GUNICORN
 
-Most of what the server does until it answers is importing, and the node beside it takes seconds of one core to start. So
-this process imports while the node starts, waits for the node's address (with the login to it) as a line on its standard
-input, and becomes gunicorn, whose workers find everything imported. Where no line comes, because who started it has ended,
-it ends too.
+Most of what the server does until it answers is importing, and the node beside it takes seconds of one core to start.
+So this process imports while the node starts, waits for the node's address (with the login to it) as a line on its
+standard input, and becomes gunicorn, whose workers find everything imported. If no line comes, because its parent has
+ended, it ends too.
 
 Rejected: gunicorn forked from `scripts/serve` itself, which would have imported everything (the child inherits the pipe
 whose end ends the node, so that the node outlives `scripts/serve`), and gunicorn's `preload_app` (one application, with

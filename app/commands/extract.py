@@ -1,4 +1,4 @@
-"""`scripts/store extract`: take the text out of files again, or out of those where it was not done."""
+"""`scripts/store extract`: extract the text of files again, or of those where it was not done."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.opening import open_store
 from app.services.extracting import Extractor
 from app.services.store import Store
 
-#: Seconds between two looks at what others work on.
+#: Seconds between two checks of what others work on.
 _PAUSE = 0.2
 
 
@@ -72,7 +72,7 @@ def _chosen(store: Store, arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def extract(arguments: argparse.Namespace) -> int:
-    """Queue what was chosen, and work through it beside any server; the exit code."""
+    """Queue what was chosen, and work through it beside any server. Returns the exit code."""
     options = (arguments.all, arguments.failed, arguments.missing, arguments.outdated, arguments.thumbnails)
     if arguments.ids and any(options):
         print("ids exclude --all, --failed, --missing, --outdated and --thumbnails", file=sys.stderr)
@@ -82,13 +82,13 @@ def extract(arguments: argparse.Namespace) -> int:
     with closing(store.index):
         ids = list(_chosen(store, arguments))
         for each in ids:
-            # With no stages said, those that its record says.
+            # Without stages, those that follow from its record are done.
             store.queue.add(each, left=("thumbnail",) if arguments.thumbnails else (), again=not arguments.thumbnails)
         left = set(ids)
         worker = Extractor(store, settings)
         while left and not arguments.no_wait:
             worker.work()
-            # What waits for the machine to be put right is not waited for.
+            # It does not wait for entries that wait until the machine is mended.
             left = {each for each in left if store.queue.has(each) and not store.queue.peek(each).unfit}
             if left:
                 time.sleep(_PAUSE)

@@ -1,4 +1,4 @@
-"""`scripts/index`: the indices of a store, and the mapping files they are made from."""
+"""`scripts/index`: the indices of a store, and the mapping files from which they are made."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _opened(file: str, folder: Path, settings: Settings, connection: Connection)
     return Administration(alias(settings), definition, store_id, connection, storage, change_lock, from_records)
 
 
-# Each command takes one index, and answers what it did.
+# Each command has one index as its argument, and returns what it did.
 
 
 def _status(index: Administration, arguments: argparse.Namespace, bar: Bar) -> Json:
@@ -117,7 +117,7 @@ def _found_something(result: Json) -> bool:
 
 
 def _shown(result: Json) -> str:
-    """A result for people: a line, and one for each difference or generation."""
+    """A result as text for people: a line, and one for each difference or generation."""
     details = ("differences", "refused", "generations")
     parts = [f"{key} {value}" for key, value in result.items() if key not in ("index", *details) and value is not None]
     lines = [f"{result['index']}: {', '.join(parts)}"]
@@ -141,7 +141,7 @@ def _shown(result: Json) -> str:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    """Do it for each index that was named; the exit code."""
+    """Do it for each index that was named. Returns the exit code."""
     settings = settings_of(arguments, arguments.url)
     found = False
     with contextlib.ExitStack() as stack:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-#: By what they are called: the module, what comes before the arguments, and what it does.
+#: By the name of a command: the module, what comes before the arguments, and what it does.
 COMMANDS = {
     "serve": ("serve", (), "start the server, and an Elasticsearch node unless ELASTICSEARCH_URL names one"),
     "store": ("store", (), "check a store, make its index again, or take the text out of its files again"),
@@ -20,7 +20,7 @@ USAGE = 2
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; its exit status, 2 where there is none of that name."""
+    """Run a command. Returns its exit status, 2 when there is none of that name."""
     from app import __version__
 
     given = sys.argv[1:] if argv is None else argv
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         said = "\n".join(("usage: attachment-store COMMAND ...", "", *lines, "", "COMMAND --help says more."))
         print(said, file=sys.stdout if asked else sys.stderr)
         return 0 if asked else USAGE
-    # Only the one that runs: the server's needs other libraries than the others.
+    # Only the command that runs is imported: the server's needs other libraries than the others.
     module, before, _ = COMMANDS[given[0]]
     command = importlib.import_module(f"app.commands.{module}")
     status: int = command.main([*before, *given[1:]], prog=f"attachment-store {given[0]}")

@@ -1,4 +1,4 @@
-"""The product on one machine: an Elasticsearch node when none is named, the server, one process that watches both."""
+"""The product on one machine: an Elasticsearch node if none is named, the server, and one process that watches both."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from app.extraction.recognition_data import recognition_folder, recognition_lang
 from app.settings import Settings, in_force
 
 ROOT = Path(__file__).parents[2]
-# Seconds that the server may take until it answers, and to finish what it has at hand when it is stopped.
+# Seconds that the server may take until it answers, and to finish its requests when it is stopped.
 START_LIMIT = 60.0
 STOP_LIMIT = 40.0
-# Seconds between two looks at the processes, and before a node that ended is started again.
+# Seconds between two checks of the processes, and before a node that ended is started again.
 WATCH_INTERVAL = 0.5
 RESTART_DELAY = 1.0
-# Seconds until a signal that was not heeded is raised again.
+# Seconds until a signal whose exception was lost is raised again.
 REPEAT_INTERVAL = 0.5
 PR_SET_PDEATHSIG = 1
 
@@ -44,16 +44,16 @@ def say(text: str) -> None:
 
 
 class Stopped(Exception):
-    """SIGTERM or Ctrl-C came."""
+    """SIGTERM or Ctrl-C was received."""
 
 
 @contextlib.contextmanager
 def raising_stopped() -> Iterator[None]:
-    """SIGTERM and SIGINT raise Stopped in here, in the main thread: once, and not into the orderly end that it begins.
-    After it they are ignored.
+    """Within the block, SIGTERM and SIGINT raise Stopped in the main thread: once, and not during the shutdown that
+    follows. After the block they are ignored.
 
-    Python drops an exception that is raised where no caller can catch it, as in a finalizer or in the callback of a weak
-    reference, which each import has. So an alarm raises it again, until it is seen to be on its way.
+    Python drops an exception that is raised where no caller can catch it, as in a finalizer or in the callback of a
+    weak reference, which each import has. So an alarm raises it again, until it is known to propagate.
     """
 
     def stop(signum: int, frame: FrameType | None) -> None:
@@ -84,16 +84,16 @@ def _die_with_parent() -> None:
 
 
 def _authority(host: str, port: int) -> str:
-    """As in a URL: an IPv6 address stands in brackets."""
+    """Host and port as in a URL: an IPv6 address is in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _start_server(host: str, port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """The server's process, which waits for `_tell_server`."""
-    # -P: nothing of the folder that this was called in.
+    # -P: nothing is imported from the current folder.
     command = [sys.executable, "-P", "-m", "app.commands.early_server"]
     command += ["-c", "python:app.server.config", "--bind", _authority(host, port), "app.web.app:create_app()"]
-    # A session of its own: a Ctrl-C at the terminal is for this process, which stops the server in order.
+    # A session of its own: a Ctrl-C at the terminal is for this process, which shuts down the server.
     return subprocess.Popen(
         command,
         cwd=ROOT,
@@ -105,14 +105,15 @@ def _start_server(host: str, port: int, environment: dict[str, str]) -> subproce
 
 
 def _tell_server(server: subprocess.Popen[bytes], elasticsearch_url: str) -> None:
-    """Let it begin, with this Elasticsearch. One that has ended is found out by who waits for its answer."""
+    """Let the server begin, with this Elasticsearch. If it has ended, `_await_answer` notices that."""
     assert server.stdin is not None
     with contextlib.suppress(BrokenPipeError), server.stdin:
         server.stdin.write(f"{elasticsearch_url}\n".encode())
 
 
 def _await_answer(url: str, server: subprocess.Popen[bytes]) -> bool:
-    """Wait until the server answers; whether it does so as healthy. SystemExit when it ends or stays silent."""
+    """Wait until the server answers. Returns whether it is healthy. Raises SystemExit when it ends or does not
+    answer."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + START_LIMIT
     while time.monotonic() < deadline:
@@ -177,8 +178,8 @@ def _arguments(argv: list[str] | None, prog: str) -> argparse.Namespace:
 
 
 def check(data: Path) -> int:
-    """Print every setting as NAME=value, with `default` or `set` and secrets masked; 0 when the server could start on
-    them, 1 when not."""
+    """Print every setting as NAME=value, with `default` or `set` and with secrets masked. Returns 0 when the server
+    could start with them, otherwise 1."""
     try:
         found = in_force(_environment(data))
     except StoreError as error:
@@ -186,7 +187,7 @@ def check(data: Path) -> int:
         return 1
     width = max(len(f"{each.name}={each.value}") for each in found)
     for each in found:
-        # The default is that of a server which is started otherwise.
+        # The default applies to a server that is started in another way.
         own_node = each.name == "ELASTICSEARCH_URL" and not each.is_set
         text = f"{each.name}={'' if own_node else each.value}"
         say(f"{text:{width}}  {'default: a node of its own' if own_node else 'set' if each.is_set else 'default'}")
@@ -196,13 +197,13 @@ def check(data: Path) -> int:
 def _environment(data: Path) -> dict[str, str]:
     environment = {**os.environ, "DATA": str(data)}
     if sys.stderr.isatty():
-        # Somebody reads along.
+        # A person reads the output.
         environment.setdefault("LOG_FORMAT", "text")
     return environment
 
 
 def _recognition(settings: Settings) -> str:
-    """What is said of recognition: in which languages, and how there are more."""
+    """What is printed about recognition: in which languages, and how to install more."""
     folder = recognition_folder()
     more = "apt-get install tesseract-ocr-"
     if folder is None:
@@ -218,18 +219,18 @@ def _recognition(settings: Settings) -> str:
 
 
 def compile_application() -> None:
-    """Compile the application's modules beside their sources, where that was not done since they were changed.
+    """Compile the application's modules beside their sources, if that was not done since they were changed.
 
-    The server would do so with what it imports. But what reads documents has a process for each, which writes nothing
-    (`python -B`), and would compile the same modules for each of them: a fifth of its time. It is no error where the folder
-    can't be written, and what is changed while the server runs each process compiles by itself.
+    The server would do so with the modules that it imports. But each document is read by a process that writes nothing
+    (`python -B`), which would compile the same modules every time: a fifth of its time. A folder that can't be written
+    is no error; each process itself compiles modules that are changed while the server runs.
     """
     if not sys.dont_write_bytecode:
         compileall.compile_dir(ROOT / "app", quiet=2)
 
 
 def run(host: str, port: int, data: Path, heap: str) -> int:
-    """Serve until stopped; the exit status."""
+    """Serve until stopped. Returns the exit status."""
     environment = _environment(data)
     settings = Settings.from_environ(environment)
     open_data_folder(data)
@@ -240,7 +241,7 @@ def run(host: str, port: int, data: Path, heap: str) -> int:
         elasticsearch_url = environment.get("ELASTICSEARCH_URL", "")
         if "ELASTICSEARCH_URL" not in environment:
             node = EmbeddedNode(data / "elasticsearch", heap=heap)
-            # Before the server's: it ends after it.
+            # Entered before the server's: it ends after it.
             stack.callback(node.stop)
         server = _start_server(host, port, environment)
         stack.callback(_end_server, server)
@@ -262,7 +263,7 @@ def run(host: str, port: int, data: Path, heap: str) -> int:
 
 
 def main(argv: list[str] | None = None, prog: str = "scripts/serve") -> int:
-    """The exit status."""
+    """Run the server. Returns the exit status."""
     arguments = _arguments(argv, prog)
     if arguments.check:
         return check(arguments.data.absolute())
@@ -273,7 +274,7 @@ def main(argv: list[str] | None = None, prog: str = "scripts/serve") -> int:
         say("Stopped.")
         status = 0
     except (StoreError, NodeError, ArtifactError, LookupError) as error:
-        # Of an OSError, the path; the other causes have said what they are.
+        # For an OSError, the path; the other causes have reported themselves.
         cause = f" ({error.__cause__})" if isinstance(error.__cause__, OSError) else ""
         print(f"The attachment store can't start: {error}{cause}", file=sys.stderr)
         status = 1

@@ -50,7 +50,7 @@ def _show(finding: Finding, as_json: bool) -> None:
 
 
 def verify(arguments: argparse.Namespace) -> int:
-    """Check, show, and repair when told to; the exit code."""
+    """Check, show, and repair if requested. Returns the exit code."""
     settings = settings_of(arguments)
     store = open_store(settings)
     generations = generations_of(store, settings)
@@ -86,14 +86,14 @@ def verify(arguments: argparse.Namespace) -> int:
 
 
 def _told(findings: list[Finding], arguments: argparse.Namespace) -> bool:
-    """Show what would be done; whether to do it."""
+    """Show what would be done. Returns whether to do it."""
     for each in findings:
         print(f"would {ACTIONS[each.code]}: {each.path or each.id}", file=sys.stderr)
     return confirmed("repair", arguments.yes)
 
 
 def rebuild(arguments: argparse.Namespace) -> int:
-    """Rebuild the index; the exit code."""
+    """Rebuild the index. Returns the exit code."""
     settings = settings_of(arguments)
     store = open_store(settings)
     generations = generations_of(store, settings)

@@ -18,7 +18,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def _expiry(text: str) -> datetime:
-    """`30d`, `12h`, `5m` from now, or an ISO 8601 time (in UTC unless it says otherwise)."""
+    """The time that is `30d`, `12h` or `5m` from now, or an ISO 8601 time (in UTC unless it says otherwise)."""
     match = re.fullmatch(r"([1-9]\d{0,5})([mhd])", text)
     if match:
         return now() + timedelta(**{_UNITS[match[2]]: int(match[1])})
@@ -106,7 +106,7 @@ def main(argv: list[str] | None = None, prog: str = "scripts/token") -> int:
         add_data(each)
         each.set_defaults(command=command)
         if name != "list":
-            # One of an earlier version may be any text: it can be revoked.
+            # A name from an earlier version may be any text: it must be possible to revoke it.
             each.add_argument("name", type=_name if name == "create" else str)
         if name == "create":
             each.add_argument("--scope", action="append", choices=SCOPES, help="may be repeated (default: all)")

@@ -1,4 +1,4 @@
-"""`scripts/store types`: put right the media types that are not what the contents say."""
+"""`scripts/store types`: correct media types that differ from the contents."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def types(arguments: argparse.Namespace) -> int:
-    """Look through the store, show, and change when told to; the exit code."""
+    """Check the store, show the differences, and change them if requested. Returns the exit code."""
     store = open_store(settings_of(arguments))
     work = Types(store, arguments.tenant)
     wrong = changed = 0
