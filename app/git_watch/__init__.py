@@ -1,4 +1,5 @@
-"""The git changes in a workspace, followed: file events, scans by the git program, WebSockets on one thread a process.
+"""Follows the git changes in a workspace: file events, scans by the git program, WebSockets on one thread for each
+process.
 
 It imports errors, and the confinement of its reader. Read `watchers` first.
 """

@@ -1,6 +1,6 @@
-"""One watcher's WebSocket after its handshake: frames in and out, pings, and the states that it was told so far.
+"""One watcher's WebSocket after its handshake: frames in and out, pings, and the states that it was sent so far.
 
-Protocol: RFC 6455, by the implementation without I/O of websockets; messages as in Coder's git watch.
+Protocol: RFC 6455, by the sans-I/O implementation of websockets; messages as in Coder's git watch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from websockets.protocol import Protocol, Side, State
 from app.git_watch.repository import Repository
 from app.git_watch.unread import Unread
 
-#: Seconds between pings; a client that lets two go unanswered, or does not read for so long, is gone.
+#: Seconds between pings; a client that does not answer two of them, or does not read for that long, counts as gone.
 PING_INTERVAL = 15.0
 #: The longest message of a client, in bytes.
 MAX_MESSAGE = 64 * 1024
@@ -27,8 +27,8 @@ _UNKNOWN = {"type": "error", "message": "unknown message type"}
 
 
 class WatcherConnection(asyncio.Protocol):
-    """`refresh` is called when the client asks for a refresh; `allowed` tells whether the watcher still may watch; `gone` is
-    called when the connection has ended."""
+    """`refresh` is called when the client asks for a refresh; `allowed` returns whether the watcher may still watch;
+    `gone` is called when the connection has ended."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class WatcherConnection(asyncio.Protocol):
         self._gone(self)
 
     def pause_writing(self) -> None:
-        # A client that does not read gets nothing to answer either.
+        # A client that does not read gets no more answers to its messages either.
         self._paused = True
         if self._transport is not None:
             self._transport.pause_reading()
@@ -92,12 +92,12 @@ class WatcherConnection(asyncio.Protocol):
     # Called by the watchers
 
     def show(self, scanned_at: str, repositories: Mapping[str, Repository]) -> None:
-        """Send what is new since the last time; while the client does not read, only the latest state is kept."""
+        """Send what is new since the last call; while the client does not read, only the latest state is kept."""
         self._latest = (scanned_at, repositories)
         self._tell()
 
     def close(self, code: CloseCode) -> None:
-        """Begin the closing handshake; the connection ends at the latest `CLOSE_SECONDS` later."""
+        """Begin the closing handshake; the connection ends `CLOSE_SECONDS` later at the latest."""
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(code)
             self._flush()

@@ -1,6 +1,7 @@
-"""File events of many workspaces on one thread and one notifier: notifiers are limited, watchers may be many.
+"""File events of many workspaces on one thread and one notifier: the system limits notifiers, and there may be many
+watchers.
 
-Folders are watched one by one, not recursively: the notifier's own recursion follows links, wherever they lead.
+Folders are watched one by one, not recursively: the notifier's own recursion follows links to anywhere.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class FileEvents:
         self._thread.start()
 
     def watch(self, key: Path, folders: Iterable[str]) -> None:
-        """From now on these are the folders of `key`; without folders it is forgotten."""
+        """Watch these folders for `key`, instead of earlier ones; without folders, `key` is no longer watched."""
         wanted = frozenset(folders)
         with self._lock:
             if self._folders.get(key, frozenset()) == wanted:
@@ -73,7 +74,7 @@ class FileEvents:
         try:
             return RustNotify(folders, False, False, 0, False, True)
         except FileNotFoundError:
-            # A folder was removed at this moment; the scan that this causes finds out which.
+            # A folder was just removed; the scan that this causes finds out which.
             return None
         except (OSError, RuntimeError) as error:
             log.warning("no file events (%s): changes are found by the regular scans only", type(error).__name__)

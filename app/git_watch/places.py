@@ -10,7 +10,7 @@ from app.errors import TooManyWebSockets, WebSocketsFull
 
 
 class Place:
-    """One WebSocket's place. It is free again after `give_back`, or when nothing refers to it any more."""
+    """One WebSocket's place. It is free again after `give_back`, or when it is garbage collected."""
 
     def __init__(self, places: Places, tenant: str) -> None:
         self.tenant = tenant

@@ -12,7 +12,7 @@ _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class MalformedFile(ValueError):
-    """The file is not a plain one, is too large, or is no text where one is expected."""
+    """The file is not a regular one, is too large, or is not text where text is expected."""
 
 
 def copy(source: Path, target: Path, limit: int) -> int:

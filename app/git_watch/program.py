@@ -1,4 +1,4 @@
-"""The git program, run on repositories that nobody trusts: no system or user configuration, no network, bounded.
+"""Runs the git program on untrusted repositories: no system or user configuration, no network, bounded.
 
 A repository's own configuration is the dangerous part (filters, drivers, hooks, monitors are commands). It never takes
 effect: app.git_watch.repository gives git a private git directory instead. The switches here are a second defence.
@@ -34,7 +34,7 @@ _ENVIRONMENT = {
     "GIT_CONFIG_SYSTEM": "/dev/null",
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_ATTR_NOSYSTEM": "1",
-    # Nothing in the repository is written, not even to refresh its index.
+    # git writes nothing in the repository, not even to refresh its index.
     "GIT_OPTIONAL_LOCKS": "0",
     # No transport at all; this overrides every `protocol.*` that a repository configures.
     "GIT_ALLOW_PROTOCOL": ":",
@@ -50,11 +50,12 @@ _OPTIONS = (
     "-c", "core.preloadIndex=false", "-c", "index.threads=1", "-c", "pack.threads=1",
     # Packs are mapped, by default without a limit.
     "-c", "core.packedGitWindowSize=32m", "-c", "core.packedGitLimit=256m",
-    # A file of so many bytes or more is not loaded for comparison, but shown as binary.
+    # A file of this many bytes or more is not loaded for comparison, but shown as binary.
     "-c", "core.bigFileThreshold=32m",
 )  # fmt: skip
 _PIECE = 256 * 1024
-#: Seconds for which git may neither print anything nor use the processor; then it waits for something, such as a named pipe.
+#: Seconds for which git may neither print anything nor use the processor; after that it is assumed to wait for
+#: something, such as a named pipe.
 MAX_WAIT = 3.0
 _LOOK = 0.5
 
@@ -162,7 +163,8 @@ def _processor_time(pid: int) -> float:
 
 @functools.cache
 def libraries() -> tuple[str, ...]:
-    """The libraries that git loads at its start, and the loader, as absolute paths; folders when that can't be found out.
+    """The libraries that git loads at its start, and the loader, as absolute paths; folders when that can't be
+    determined.
 
     Source: ld.so(8), LD_TRACE_LOADED_OBJECTS, which glibc's loader knows and others ignore.
     """

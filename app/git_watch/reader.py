@@ -32,7 +32,7 @@ _OPEN_FILES = 1024
 
 
 def main() -> None:
-    """Carry out the order on standard input."""
+    """Execute the order on standard input."""
     order: dict[str, Any] = json.load(sys.stdin)
     _limit(order["memory"])
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -53,7 +53,7 @@ def _limit(memory: int) -> None:
     os.nice(10)
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
-        # For each process; the wall clock ends them earlier, unless it is kept from that.
+        # For each process; the time limit normally ends them earlier.
         (resource.RLIMIT_CPU, int(MAX_SECONDS) + 1),
         (resource.RLIMIT_DATA, memory),
         (resource.RLIMIT_AS, memory + _MAPPED),

@@ -18,7 +18,7 @@ def without_credentials(address: str) -> str:
         head, scheme, authority, path = match.groups()
         user, at, host = authority.rpartition("@")
         found = _HOST.fullmatch(host)
-        # A password with a slash in it looks like a port and a path.
+        # A password with a slash looks like a port and a path.
         before = path.rpartition("@")[0]
         if found is None or (before and (found[1] or ":" in before)):
             return ""

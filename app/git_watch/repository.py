@@ -1,13 +1,14 @@
 """One repository's state: branch, origin, and everything that differs from the last commit, untracked files included.
 
-git reads it under a private git directory, made anew for each scan: its configuration is ours; HEAD, the refs that it
-names and the index are copies; its objects are a folder of its own with the repository's as an alternate. So no filter,
-driver, hook, monitor or included file of the repository is defined at all, whatever its attributes name, and nothing of
-the repository is written.
+git reads it with a private git directory, which is made for each scan: this module writes its configuration; HEAD, the
+refs that it names and the index are copies; its objects are a folder of its own with the repository's as an alternate.
+So no filter, driver, hook, monitor or included file of the repository is defined, whatever its attributes name, and git
+writes nothing in the repository.
 
-A repository that leads out of the workspace (by its git directory, common directory, objects, alternates, or any link among
-them) is answered with a sentence instead of a diff. `core.worktree` has no effect: the work tree is the folder that `.git`
-is in. This is the second defence: app.git_watch.reader runs all of it where the kernel opens nothing outside the workspace.
+For a repository that leads out of the workspace (by its git directory, common directory, objects, alternates, or any
+link among them) there is a message instead of a diff. `core.worktree` has no effect: the work tree is the folder that
+`.git` is in. This is the second defence: app.git_watch.reader runs all of it in a process for which the kernel opens
+nothing outside the workspace.
 
 Rejected: overriding each dangerous setting by `-c` (a new git brings new ones), and a Git library (it chooses itself what it
 runs and reads, and is harder to confine than a program whose environment is ours).
@@ -35,7 +36,7 @@ from app.git_watch.tree import inside, lead_out
 MAX_DIFF = 3 * 1024**2
 MAX_SECONDS = 15.0
 _MAX_INDEX = 256 * 1024**2
-#: Bytes of the largest file that is written meanwhile: a new index, with the untracked files.
+#: The most bytes of a file that is written meanwhile: a new index, with the untracked files.
 MAX_FILE = 2 * _MAX_INDEX
 _MAX_UNTRACKED = 16 * 1024**2
 #: The most bytes of a file that names a path, and of a file of settings or patterns.
@@ -53,7 +54,7 @@ _EMPTY_BLOB = {
     "sha1": "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
     "sha256": "473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813",
 }
-# The settings of a repository that tell how its files are written; none of them names a command.
+# The settings of a repository that say how its files are written; none of them names a command.
 _KEPT = {"core.autocrlf", "core.eol", "core.filemode", "core.symlinks", "core.ignorecase"}
 _WANTED = (
     r"^(core\.(autocrlf|eol|filemode|symlinks|ignorecase)|extensions\.(objectformat|refstorage)|remote\.origin\.url)$"
@@ -69,7 +70,7 @@ UNREADABLE = "This repository is not shown: git could not read it."
 
 @dataclass(frozen=True)
 class Repository:
-    """The state of a repository as watchers are told; two are equal when there is nothing new to tell."""
+    """The state of a repository as watchers are sent it; two are equal when there is nothing new to send."""
 
     repo_root: str
     branch: str = ""
@@ -80,7 +81,7 @@ class Repository:
 
     @functools.cached_property
     def digest(self) -> bytes:
-        """The same for equal states, and for no others."""
+        """A digest that is the same for equal states, and for no others."""
         told = (self.repo_root, self.branch, self.remote_origin, self.unified_diff)
         return hashlib.sha256("\0".join(told).encode(errors="surrogatepass")).digest()
 
@@ -132,7 +133,7 @@ def scan(root: Path, workspace: Path, refused: Collection[str]) -> Repository | 
             _add_untracked(root, object_format, environment, deadline)
             below = any(Path(each).is_relative_to(root) for each in refused)
             diff = _diff(root, commit or _EMPTY_TREE[object_format], environment, deadline, below)
-        # Folders may have been replaced by links while git read them; then nothing is told.
+        # Folders may have been replaced by links while git read them; then nothing is returned.
         if root.resolve() != root or _places(root, workspace) != places or not places.are_within(workspace):
             return outside
         return Repository(str(root), branch or commit[:12], origin, diff)
@@ -166,7 +167,7 @@ def _head(places: _Places) -> str | None:
     if not (places.objects.is_dir() and (places.common / "refs").is_dir()):
         return None
     head = places.git / "HEAD"
-    # Old versions of git made it a link.
+    # Old versions of git made HEAD a link.
     text = f"ref: {os.readlink(head)}" if head.is_symlink() else text_of(head, _MAX_POINTER)
     return text if _HEAD.match(text) else None
 
@@ -182,7 +183,7 @@ def _ask(root: Path, environment: dict[str, str], deadline: float, *question: st
 
 
 def _settings(root: Path, folder: Path, environment: dict[str, str], deadline: float) -> dict[str, str]:
-    """The few settings that are taken over from the copied file; files that it includes are not read."""
+    """The few settings that are adopted from the copied file; files that it includes are not read."""
     found: dict[str, str] = {}
     question = ("config", "--file", str(folder / _THEIRS), "--no-includes", "-z", "--get-regexp", _WANTED)
     with contextlib.suppress(GitRefused):
@@ -194,7 +195,7 @@ def _settings(root: Path, folder: Path, environment: dict[str, str], deadline: f
 
 
 def _private(folder: Path, root: Path, places: _Places, head: str) -> dict[str, str]:
-    """Make a git directory of our own in `folder`; the environment in which git uses it."""
+    """Create a private git directory in `folder`. Returns the environment in which git uses it."""
     for each in ("objects", "info", "refs", "reftable"):
         (folder / each).mkdir()
     (folder / "HEAD").write_bytes(os.fsencode(head))
@@ -234,7 +235,7 @@ def _copy_ref(folder: Path, common: Path, head: str) -> None:
 
 
 def _configure(folder: Path, object_format: str, environment: dict[str, str], settings: dict[str, str]) -> None:
-    """Apply the settings that are taken over. Raises ValueError for objects of an unknown format."""
+    """Apply the settings that are adopted. Raises ValueError for objects of an unknown format."""
     if object_format not in _EMPTY_TREE:
         raise ValueError(object_format)
     lines = ["[core]", "repositoryformatversion = 1", "bare = false", "[extensions]", f"objectformat = {object_format}"]
@@ -267,7 +268,7 @@ def _add_untracked(root: Path, object_format: str, environment: dict[str, str], 
     listed = run(*question, cwd=root, environment=environment, deadline=deadline, keep=_MAX_UNTRACKED)
     if listed.size > _MAX_UNTRACKED:
         raise ValueError("too many untracked files")
-    # A repository below is listed with a slash at the end; it is scanned on its own.
+    # A nested repository is listed with a slash at the end; it is scanned on its own.
     paths = [path for path in listed.text.split(b"\0") if path and not path.endswith(b"/")]
     if paths:
         entry = f"100644 {_EMPTY_BLOB[object_format]}\t".encode()
@@ -289,5 +290,5 @@ def _diff(root: Path, base: str, environment: dict[str, str], deadline: float, l
 
 
 def too_large(size: int) -> str:
-    """The sentence that is told instead of a diff of `size` bytes."""
+    """The message instead of a diff of `size` bytes."""
     return f"Total diff too large to show. Size: {size / 1024**2:.1f} MiB ({size} bytes)."

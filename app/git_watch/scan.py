@@ -1,9 +1,9 @@
-"""One turn at a workspace: the process that reads it (app/git_watch/reader.py) is started, told what to do, and ended.
+"""One turn at a workspace: the process that reads it (app/git_watch/reader.py) is started, given its order, and ended.
 
-Each turn has one process, confined to the workspace, rather than one for each call of git or one for everything: Python's
-own reading is confined too, its start is paid once for all calls of git, and whatever a workspace did to the process is gone
-before the next one. A turn ends after `SECONDS`, with the repository at hand; the next turn goes on after that. The output
-of the process is not trusted: it has read what strangers wrote.
+Each turn has one process, confined to the workspace, rather than one for each call of git or one for everything:
+Python's own reading is confined too, the process is started once for all calls of git, and whatever a workspace did to
+the process is gone before the next one. A turn ends after `SECONDS`, once the current repository is done; the next turn
+goes on after that one. The output of the process is not trusted: it has read what strangers wrote.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from app.git_watch.repository import UNREADABLE, Repository
 
 #: Seconds after which a turn begins no further repository.
 SECONDS = 5.0
-#: The most bytes of all diffs of a workspace together; a diff beyond that is told as too large.
+#: The most bytes of all diffs of a workspace together; a diff beyond that is reported as too large.
 MAX_DIFFS = 32 * 1024**2
 # The most bytes that the process may print: folders and diffs, up to six bytes for each character.
 _MAX_SAID = 6 * (tree.MAX_NAMES + MAX_DIFFS)
@@ -44,7 +44,7 @@ _BOOTSTRAP = "import sys; sys.path.insert(0, sys.argv[1]); from app.git_watch.re
 _ENVIRONMENT = {"PATH": os.defpath, "HOME": "/nonexistent", "LANG": "C.UTF-8"}
 
 
-#: The real folder of a workspace, looked up for each turn; None when there is none any more.
+#: The real folder of a workspace, determined for each turn; None when there is none any more.
 Locate = Callable[[], Path | None]
 
 
@@ -74,7 +74,7 @@ class Scan:
         return {root: each for root, each in self._found.items() if each is not None}
 
     def stop(self) -> None:
-        """End the turn at hand, from another thread: it raises ScanFailed."""
+        """End the current turn, from another thread: it raises ScanFailed."""
         self._stopped.set()
 
     def turn(self) -> bool:
@@ -114,7 +114,7 @@ class Scan:
         if not surveyed:
             raise ScanFailed(f"the process ended with {status}")
         if status != 0 and self._left:
-            # Whatever this workspace did to the process, only this scan suffers.
+            # Whatever this workspace did to the process, it affects only this scan.
             root = self._left.pop(0)
             self._found[root] = Repository(root, unified_diff=UNREADABLE)
         return not self._left
@@ -135,7 +135,8 @@ class Scan:
         }
 
     def _listen(self, process: subprocess.Popen[bytes]) -> bool:
-        """Take in the output of the process until it ends or its time is over; returns whether it found the repositories."""
+        """Read the output of the process until it ends or its time is over. Returns whether it found the
+        repositories."""
         assert process.stdout is not None
         end = time.monotonic() + _GRACE + tree.MAX_SECONDS + SECONDS + repository.MAX_SECONDS
         surveyed = False
@@ -163,7 +164,7 @@ class Scan:
 
     def _repository(self, said: dict[str, Any]) -> None:
         root, told = said["root"], said["repository"]
-        # The process tells them in the order of its first line.
+        # The process reports them in the order of its first line.
         if not self._left or root != self._left[0]:
             raise ValueError("another repository")
         del self._left[0]
@@ -187,7 +188,7 @@ def _repository_of(root: str, told: dict[str, Any]) -> Repository:
 
 
 def _lines(stream: IO[bytes], end: float, stopped: threading.Event) -> Iterator[bytes]:
-    """Whole lines, as they come. Ends at the stream's end, at `end` (of time.monotonic()), or when there are too many
+    """Whole lines, as they arrive. Ends at the stream's end, at `end` (of time.monotonic()), or when there are too many
     bytes."""
     kept = bytearray()
     size = 0

@@ -28,7 +28,7 @@ class Survey:
 
 
 def survey(workspace: str) -> Survey:
-    """Look through `workspace`; what can't be read, or not be reached within `MAX_SECONDS`, is left out."""
+    """Walk through `workspace`; what can't be read, or not be reached within `MAX_SECONDS`, is left out."""
     deadline = time.monotonic() + MAX_SECONDS
     found = Survey()
     waiting = [(workspace, False)]

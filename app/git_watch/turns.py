@@ -15,7 +15,7 @@ class AwaitedTurns:
         self._turns: Turns[asyncio.Future[None]] = Turns(places, of_one)
 
     async def take(self, tenant: str) -> Callable[[], None]:
-        """Wait for a place; the returned function gives it back, and is to be called once."""
+        """Wait for a place. The returned function gives it back, and must be called once."""
         turn = asyncio.get_running_loop().create_future()
         if not self._turns.take(tenant, turn):
             try:
@@ -24,7 +24,7 @@ class AwaitedTurns:
                 if turn.cancelled():
                     self._turns.leave(tenant, turn)
                 else:
-                    # The place came at the moment when nobody wanted it any more.
+                    # The place was given at the moment when the wait was cancelled.
                     self._give_back(tenant)
                 raise
         return lambda: self._give_back(tenant)

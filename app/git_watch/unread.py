@@ -1,5 +1,5 @@
-"""Bytes that were sent to a tenant's watchers and not read yet: bounded, so that a client that does not read fills no
-memory."""
+"""Bytes that were sent to a tenant's watchers and not read yet. They are bounded, so that a client that does not read
+can't fill the memory."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Unread:
         self._waiting: dict[object, Callable[[], None]] = {}
 
     def admits(self, who: object, then: Callable[[], None]) -> bool:
-        """Whether something may be sent to `who` now; if not, `then` is called when it may."""
+        """Whether something may be sent to `who` now; if not, `then` is called once it may."""
         if self._held.total() < MAX_UNREAD:
             return True
         self._waiting[who] = then
         return False
 
     def hold(self, who: object, size: int) -> None:
-        """`size` bytes more are on their way to `who`."""
+        """`size` more bytes are being sent to `who`."""
         self._held[who] += size
 
     def release(self, who: object) -> None:

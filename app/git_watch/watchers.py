@@ -1,6 +1,6 @@
-"""All watchers of one process: their sockets on one event loop in one thread, their workspaces scanned when it is time.
+"""All watchers of one process: their sockets on one event loop in one thread, and the scans of their workspaces.
 
-A hundred idle watchers cost a hundred sockets and no thread. Watchers of the same workspace share its scans.
+A hundred idle watchers need a hundred sockets and no thread. Watchers of the same workspace share its scans.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class _Workspace:
 
 
 class Watchers:
-    """Nothing starts until the first watcher comes, so it may be created before a fork."""
+    """The watchers of one process. Nothing starts until the first watcher comes, so it may be created before a fork."""
 
     def __init__(self, memory: int, places: Places) -> None:
         self.places = places
@@ -69,7 +69,7 @@ class Watchers:
     def add(
         self, connected: socket.socket, place: Place, folder: Path, locate: Locate, allowed: Callable[[], bool]
     ) -> None:
-        """Take over a socket whose handshake is done, and its place. `folder` is what `locate` returns now."""
+        """Take over a socket whose handshake is done, and its place. `folder`: what `locate` returns now."""
         with self._lock:
             if self._closing:
                 connected.close()
@@ -79,7 +79,7 @@ class Watchers:
         asyncio.run_coroutine_threadsafe(self._add(connected, place, folder, locate, allowed), loop)
 
     def close(self) -> None:
-        """Tell all watchers that the server goes away, and wait a few seconds for their sockets to end."""
+        """Tell all watchers that the server is going away, and wait a few seconds for their sockets to end."""
         with self._lock:
             self._closing = True
             loop, thread = self._loop, self._thread
@@ -147,7 +147,7 @@ class Watchers:
                 self._events.watch(folder, ())
 
     async def _follow(self, folder: Path, workspace: _Workspace) -> None:
-        """Scan whenever something changed or a scan was asked for, and at the latest after `MAX_PAUSE`; forever."""
+        """Scan whenever something changed or a scan was requested, and after `MAX_PAUSE` at the latest; forever."""
         last = -MAX_PAUSE
         while True:
             with contextlib.suppress(TimeoutError):
@@ -169,8 +169,8 @@ class Watchers:
                 connection.show(*workspace.state)
 
     async def _turn(self, tenant: str, scan: Scan) -> bool:
-        """One turn of `scan`, when it is its tenant's turn; returns whether it was the last."""
-        # The place is free once the process has ended, not once nobody waits for it any more.
+        """One turn of `scan`, when it is its tenant's turn. Returns whether it was the last."""
+        # The place is free once the process has ended, not when this task is cancelled.
         give_back = await self._turns.take(tenant)
         loop = asyncio.get_running_loop()
         assert self._pool is not None
