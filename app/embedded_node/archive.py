@@ -1,7 +1,7 @@
 """A class data sharing archive: the server's classes, already parsed and laid out, so that a start takes half the time.
 
-It is made once for each home, Java runtime and bridge, beside the home's other files. It is only ever a help: where it
-cannot be made, the node runs without; where the JVM finds that it does not fit, the JVM ignores it.
+It is made once for each home, Java runtime and bridge, beside the home's other files. It is optional: where it can't be
+made, the node runs without it; where it does not fit, the JVM ignores it.
 """
 
 import hashlib
@@ -19,20 +19,20 @@ from app.embedded_node.artifacts import Home, say, workshop
 DUMP_LIMIT = 180.0
 
 # Characters. The JVM gives up on a class list with a longer line (4096 is its limit); Elasticsearch 9 has lambdas that
-# take fifty arguments. What such a line names is merely loaded the slow way.
+# take fifty arguments. A class that such a line names is loaded the slow way.
 LINE_LIMIT = 4000
 
 
 class TrainingError(Exception):
-    """The node that was to write down what it loads did not run."""
+    """The node whose loaded classes are recorded did not run."""
 
 
 def ensure(home: Home, train: Callable[[Home, str], None]) -> list[str]:
     """Return the JVM options that let a node of `home` start from its archive, making that archive first when needed.
 
-    `train(home, option)` runs a node with that JVM option in addition and uses it a little, so that the JVM writes
-    down what it loads; it raises TrainingError when that node does not run. An empty list means that there is no archive: a
-    dump that failed is not tried again, a training that failed is.
+    `train(home, option)` runs a node with that additional JVM option and uses it a little, so that the JVM records what
+    it loads; it raises TrainingError when that node does not run. An empty list means that there is no archive: a dump
+    that failed is not tried again, a training that failed is.
     """
     path = home.path / f"classes-{_key()}.jsa"
     if not path.exists():
@@ -77,15 +77,16 @@ def _make(home: Home, train: Callable[[Home, str], None], folder: Path, path: Pa
         )
     except subprocess.SubprocessError:
         say("  could not; it will start as it is.")
-        # The empty file says that it was tried.
+        # The empty file says that a dump was tried.
         archive.unlink(missing_ok=True)
         archive.touch()
     os.replace(archive, path)
 
 
 def _bridge_jar() -> Path:
-    """The jar that JPype puts at the end of the class path: the archive holds for exactly that class path."""
-    # Not by importing it: it registers a function for the end of the process, which fails where the import was interrupted.
+    """The jar that JPype puts at the end of the class path: the archive is valid for exactly that class path."""
+    # Found without importing it: it registers a function for the end of the process, which fails after an interrupted
+    # import.
     found = importlib.util.find_spec("jpype")
     if found is None or found.origin is None:
         raise ModuleNotFoundError("jpype")

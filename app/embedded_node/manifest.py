@@ -24,7 +24,7 @@ MANIFESTS = Path(__file__).parent / "manifests"
 LIB = "lib"
 HTTP_MODULE = "transport-netty4"
 
-# What each place in the home is resolved from, in the order in which a jar that both need is given to the first. Before
+# The coordinates from which each place in the home is resolved; a jar that both need belongs to the first. Before
 # version 8 the HTTP module was published for clients, without a descriptor: there it is part of the class path.
 SERVER = "org.elasticsearch:elasticsearch:{version}"
 ROOTS = {

