@@ -1,4 +1,4 @@
-"""What the server says about itself: numbers, and lines in a log.
+"""Telemetry: metrics, and lines in a log.
 
-It imports nothing else of `app`, and no Flask. Read `measures` first.
+It imports no other package of `app`, and no Flask. Read `measures` first.
 """

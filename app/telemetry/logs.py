@@ -1,10 +1,10 @@
-"""What the server says about itself: one line for each event on stderr, as a JSON object or as text for people.
+"""The log: one line for each event on stderr, as a JSON object or as text for people.
 
-No line carries a secret, a file name or anything else that a client sent: requests are named by their route, failures by
-their type and place. Only LOG_LEVEL=debug adds the messages of failures, which may quote what Elasticsearch was asked.
+No line contains a secret, a file name or anything else that a client sent: requests are named by their route, failures
+by their type and place. Only LOG_LEVEL=debug adds the messages of failures, which may quote a request to Elasticsearch.
 
 Rejected: a logging library (the standard one with a formatter does all of this), and gunicorn's access log (it prints
-paths, which hold ids and search words).
+paths, which contain ids and search words).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gunicorn.glogging import Logger as GunicornLogger
 from app.telemetry import measures
 from app.telemetry.observation import KEY, Observation, request_id
 
-#: Attributes that a line may carry beyond time, level, logger and event; given as `extra=`.
+#: Attributes that a line may have beyond time, level, logger and event; given as `extra=`.
 FIELDS = ("method", "route", "status", "seconds", "received", "sent", "dialect", "error")
 
 _MODULE_HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -31,7 +31,7 @@ _QUOTING = ("Invalid request from ip=", "Error handling request")
 
 log = logging.getLogger("app.requests")
 
-# No line names its thread, or which of multiprocessing's processes it is; a record would look for them anyway
+# No line names its thread, or its process of multiprocessing; a record would look them up anyway
 # (https://docs.python.org/3/howto/logging.html#optimization).
 logging.logThreads = logging.logMultiprocessing = False
 
@@ -45,7 +45,7 @@ def settings_for(form: str, level: str) -> dict[str, Any]:
         "loggers": {
             "gunicorn.error": {"level": level.upper(), "handlers": [], "propagate": True},
             "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
-            # Below WARNING they print a line for each call; the transport's has the address of the call in it.
+            # Below WARNING they print a line for each call; the transport's contains the URL of the call.
             "elastic_transport": {"level": "ERROR"},
             "urllib3": {"level": "ERROR"},
         },
@@ -98,7 +98,7 @@ def _as_text(line: dict[str, Any]) -> str:
 
 
 def _failure(error: BaseException, quotes: bool) -> Iterator[str]:
-    """An exception and its causes, each with the places it passed: enough to find a bug, without the values."""
+    """An exception and its causes, each with the places in its traceback: enough to find a bug, without the values."""
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
@@ -118,10 +118,10 @@ def _reason(error: BaseException, quotes: bool) -> str:
 
 
 class Logger(GunicornLogger):  # type: ignore[misc]
-    """gunicorn's logger; it makes a request's line and numbers, as only the server knows when the last byte is out."""
+    """gunicorn's logger. It logs and counts requests, because only the server knows when the last byte was sent."""
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any) -> None:
-        """Called once for each request, after its answer was sent or given up."""
+        """Called once for each request, after its response was sent or aborted."""
         observation = environ.get(KEY) or Observation("")
         method = str(environ.get("REQUEST_METHOD", ""))
         status = int(str(resp.status).split()[0])
@@ -129,7 +129,7 @@ class Logger(GunicornLogger):  # type: ignore[misc]
         measures.answered(observation.route, method, status, seconds)
         if not log.isEnabledFor(logging.INFO):
             return
-        # gunicorn does not count what the kernel sends of a file, but the length is announced.
+        # gunicorn does not count the bytes of a file that the kernel sends, but Content-Length is known.
         sent = 0 if method == "HEAD" else resp.response_length if resp.response_length is not None else resp.sent
         log.info(
             "request",

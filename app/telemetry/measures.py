@@ -1,8 +1,9 @@
-"""The numbers that are counted while serving. Each has one function or context manager here, for the place that knows it.
+"""The metrics that are counted while serving. Each has one function or context manager here, which the code that knows
+the value calls.
 
-Under several worker processes every process adds up in files of its own (prometheus-client's multiprocess mode), and
-`/metrics` adds those. The library decides between files and memory when it is imported, by a variable of the environment
-that app.server.config sets; that is why it is imported on first use and not above.
+With several worker processes, each counts in files of its own (prometheus-client's multiprocess mode), and `/metrics`
+adds these up. The library decides between files and memory when it is imported, by a variable of the environment that
+app.server.config sets; that is why it is imported on first use and not above.
 
 Labels are routes, dialects, codes: never an id, a name or a tenant.
 """
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 Step = Literal["receive", "fsync", "index", "bulk", "search", "extract", "draw"]
 
-#: Seconds: from a small file on a fast disk to a large one over a slow line.
+#: Buckets in seconds: from a small file on a fast disk to a large one over a slow line.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0)
 _WRITES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -96,7 +97,7 @@ _folder: Path | None = None
 
 
 def share(folder: Path) -> None:
-    """From here on this process and those forked from it share their numbers in `folder`."""
+    """Share the numbers of this process, and of those forked from it, in `folder`."""
     global _folder
     _folder = folder
 
@@ -144,7 +145,7 @@ def deleted() -> None:
 
 
 def queued(requests: int) -> None:
-    """So many requests of this process wait for the next bulk."""
+    """This number of requests of this process waits for the next bulk."""
     _instruments().queued_writes.set(requests)
 
 
@@ -169,12 +170,13 @@ def failed(code: str) -> None:
 
 
 def method_label(method: str) -> str:
-    """`method` if it is a known one, otherwise `other`: clients may invent methods, and each would be a series for ever."""
+    """`method` if it is a known one, otherwise `other`: clients may invent methods, and each would stay a series for
+    ever."""
     return method if method in _METHODS else "other"
 
 
 def answered(route: str, method: str, status: int, seconds: float) -> None:
-    """A request was answered to the last byte. `route` is the rule that matched, empty for none."""
+    """The response to a request was sent to the last byte. `route` is the rule that matched, empty for none."""
     requests, request_seconds = _of_requests(route or "unknown", method_label(method), status)
     requests.inc()
     request_seconds.observe(seconds)

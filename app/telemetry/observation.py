@@ -1,4 +1,4 @@
-"""What is known about the request at hand, for its line in the log, the metrics and the calls to Elasticsearch."""
+"""What is known about the current request, for its line in the log, the metrics and the calls to Elasticsearch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KEY = "attachment_store.observation"
 
 @dataclass
 class Observation:
-    """The id is the only thing of the client's in it, and was checked; never the path."""
+    """What is known about one request. Of the client's data it has only the id, which was checked; never the path."""
 
     request_id: str
     dialect: str = ""
@@ -25,11 +25,11 @@ _current: ContextVar[Observation | None] = ContextVar("observation", default=Non
 
 
 def observe(observation: Observation | None) -> None:
-    """From here on this thread handles the request of `observation`; None: it handles none."""
+    """Set the request that this thread handles to that of `observation`; None: it handles none."""
     _current.set(observation)
 
 
 def request_id() -> str | None:
-    """The id of the request at hand, None outside any request."""
+    """The id of the current request; None outside any request."""
     observation = _current.get()
     return observation.request_id if observation is not None else None
