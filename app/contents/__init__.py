@@ -1,4 +1,4 @@
-"""What a file is, told from its content: `mediatype` asks the modules here, one for each structure.
+"""The type of a file, detected from its content: `mediatype` asks the other modules, one for each structure.
 
-It imports nothing else of `app` but the errors. Read `mediatype` first.
+Of `app` it imports only the errors. Read `mediatype` first.
 """

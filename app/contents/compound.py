@@ -1,11 +1,11 @@
-"""Compound files (OLE, MS-CFB): the streams in the root, which the directory lists, tell what a file is.
+"""Compound files (OLE, MS-CFB): the streams in the root, which the directory lists, show the type of a file.
 
-The directory may lie anywhere, in pieces that a sector table chains. Only what leads to the root's own entries is read,
-and each step costs a read of the window, so that circular chains end when the window is used up.
+The directory may be anywhere, in pieces that a sector table chains. Only what leads to the root's own entries is read,
+and each step is a read of the window, so that circular chains end when the window is used up.
 
-Rejected: olefile, which reads all of the sector table and of the directory before it answers (0.1 s for a file of 200 MB,
-0.3 ms here), and ends in a RecursionError where names refer to each other one by one.
-Source: [MS-CFB] 2.2 to 2.6.
+Rejected: olefile, which reads all of the sector table and of the directory before it answers (for a large file this
+takes hundreds of times as long), and ends in a RecursionError where names refer to each other one by one. Source:
+[MS-CFB] 2.2 to 2.6.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from app.contents.window import TooMuch, Window
 SIGNATURE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 #: A compound file of unknown content.
 UNKNOWN = "application/x-ole-storage"
-#: An office file of the newer kind that needs a password. Its name alone tells which kind.
+#: An office file of the newer kind that needs a password. Only its name says which kind it is.
 ENCRYPTED = "application/encrypted"
 
-#: Entries of a root that are looked at: an Outlook message has some hundred, a Word document ten.
+#: The most entries of a root that are read: an Outlook message has some hundred, a Word document ten.
 MOST_ENTRIES = 2000
 _HEADER = 512
 _ENTRY = 128
-_NOTHING = 0xFFFFFFFA  # From here on, numbers are no sectors.
+_NOTHING = 0xFFFFFFFA  # From this number on, numbers are not sectors.
 _FIRST_TABLES = 109
 
 # The first of these that exists decides: a presentation of 1995 may have one of 1997 beside it.
@@ -49,7 +49,7 @@ _STREAMS = {
     "stardrawdocument3": "application/vnd.stardivision.draw",
     "starmathdocument": "application/vnd.stardivision.math",
 }
-# By the program that the root names, for files whose streams do not tell.
+# By the program that the root names, for files whose streams do not show it.
 _PROGRAMS = {
     "00020900-0000-0000-c000-000000000046": "application/msword",
     "00020906-0000-0000-c000-000000000046": "application/msword",
@@ -65,11 +65,11 @@ _PROGRAMS = {
 
 
 class _Broken(Exception):
-    """The file ends, or a chain is circular, before what is looked for."""
+    """The file ends, or a chain is circular, before the wanted entry."""
 
 
 def media_type(window: Window) -> str:
-    """The type of the compound file; UNKNOWN when its directory can't be read or tells nothing. Raises the errors of
+    """The type of the compound file; UNKNOWN when its directory can't be read or does not show it. Raises the errors of
     reading."""
     try:
         names, program = _Directory(window).root()
@@ -91,7 +91,7 @@ class _Directory:
             raise _Broken
         self._sector = 1 << shift
         first, more = struct.unpack_from("<I", header, 48)[0], struct.unpack_from("<I", header, 68)[0]
-        #: The sectors of the directory that were followed so far, and those of the table that were looked up so far.
+        #: The sectors of the directory that were followed so far, and those of the table that were read so far.
         self._chain = [first]
         self._tables = list(struct.unpack_from(f"<{_FIRST_TABLES}I", header, 76))
         self._more = more

@@ -1,9 +1,8 @@
-"""Zip archives: their members tell whether one is an office file, a book or an archive, in whatever order they lie.
+"""Zip archives: their members show whether one is an office file, a book or an archive, in whatever order they are.
 
-The list at the end of the archive is read within bounds, in a loop of its own, and of the members only the one or two that
-tell what the whole is. Rejected: zipfile, which makes an object of each entry before it answers: six seconds and 800 MB
-for a million entries.
-Source: APPNOTE.TXT 4.3; ECMA-376 part 2; OpenDocument 1.3 part 2; EPUB 3.3, 4.2.
+The list at the end of the archive is read within bounds, in a loop of its own, and of the members only the one or two
+that show the type of the whole. Rejected: zipfile, which makes an object of each entry before it answers: six seconds
+and 800 MB for a million entries. Source: APPNOTE.TXT 4.3; ECMA-376 part 2; OpenDocument 1.3 part 2; EPUB 3.3, 4.2.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from app.contents.window import TooMuch, Window
 SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
 ARCHIVE = "application/zip"
 
-#: Bytes and entries of the list that are looked at, and bytes of a member.
+#: Bytes and entries of the list that are read, and bytes of a member.
 MOST_LIST = 1024 * 1024
 MOST_ENTRIES = 10_000
 MOST_MEMBER = 1024 * 1024
 _PACKED = 256 * 1024
 _PIECE = 64 * 1024
 _END, _END_SIZE, _COMMENT = b"PK\x05\x06", 22, 65535
-#: Ends of an archive that are tried: what looks like one may be part of the comment of the real one.
+#: Ends of an archive that are tried: something that looks like one may be part of the real one's comment.
 _ENDS = 8
 
 _OFFICE = "application/vnd.openxmlformats-officedocument"
@@ -83,7 +82,7 @@ _CLAIMS = {
     "image/openraster",
 }
 _IWORK = {f"application/vnd.apple.{each}" for each in ("pages", "numbers", "keynote")}
-# By a member, where nothing else tells the type; the first member that is there decides.
+# By a member, where nothing else shows the type; the first member that exists decides.
 _MEMBERS = {
     "word/document.xml": WORD,
     "xl/workbook.xml": EXCEL,
@@ -126,13 +125,13 @@ def media_type(window: Window, head: bytes, equals: str | None) -> str:
     try:
         return _of(_Archive(window), equals)
     except (_Broken, TooMuch):
-        # Cut off, or still being written when it was sent: the beginning may be enough.
+        # It was cut off, or sent while it was still being written: the beginning may be enough.
         return _told_by(_first_names(head), equals) or ARCHIVE
 
 
 def holds(window: Window, names: Collection[bytes]) -> bool:
-    """Whether the archive has a member with one of these names, which are in lower case; True where that can't be told.
-    Raises the errors of reading."""
+    """Whether the archive has a member with one of these names, which are in lower case; True where that can't be
+    determined. Raises the errors of reading."""
     try:
         return _Archive(window).holds(names)
     except (_Broken, TooMuch):
@@ -259,11 +258,11 @@ class _Archive:
         raise _Broken
 
     def _large(self, size: int, start: int, end: int) -> tuple[int, int, int]:
-        """The same for an archive in the 64-bit form (ZIP64), where it is one."""
+        """The same for an archive in the 64-bit form (ZIP64), if it has that."""
         locator = self._window.read(end - 20, 20) if end >= 20 else b""
         if locator.startswith(b"PK\x06\x07"):
             (place,) = struct.unpack_from("<Q", locator, 8)
-            # It ends where its locator begins, whatever lies before the archive.
+            # It ends where its locator begins, whatever is before the archive.
             for each in (place, end - 20 - 56):
                 record = self._window.read(each, 56) if 0 <= each < self._window.size else b""
                 if len(record) == 56 and record.startswith(b"PK\x06\x06"):
@@ -289,7 +288,7 @@ class _Archive:
 
 
 def _large_offset(extra: bytes, before: int) -> int:
-    """Where a member begins, in the 64-bit form, after so many other numbers in its field."""
+    """Where a member begins, in the 64-bit form, after `before` other numbers in its field."""
     at = 0
     while at + 4 <= len(extra):
         form, length = struct.unpack_from("<HH", extra, at)

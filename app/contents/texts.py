@@ -1,4 +1,4 @@
-"""Textual formats: mails, structured text, and files whose first line tells what they are.
+"""Textual formats: mails, structured text, and files whose first line says what they are.
 
 Each format is recognized by the beginning of the text. That is enough for all of them but a mail whose header does not end
 there: its header is read further.
@@ -18,10 +18,10 @@ MAIL, MAILBOX, APPLE_MAIL = "message/rfc822", "application/mbox", "message/x-eml
 JSON, JSON_LINES, NOTEBOOK = "application/json", "application/x-ndjson", "application/x-ipynb+json"
 HTML, XHTML, SVG, XML = "text/html", "application/xhtml+xml", "image/svg+xml", "text/xml"
 
-#: Bytes that are looked at of a mail's header, and of the end of a notebook.
+#: Bytes of a mail's header, and of the end of a notebook, that are read.
 MOST_HEADER = 256 * 1024
 _END = 4096
-#: Lines of a header that are looked at, and how many of them may be no header fields, as broken programs write.
+#: Lines of a header that are read, and how many of them may not be header fields, as broken programs write them.
 _MOST_LINES = 2000
 _ODD_LINES = 2
 
@@ -31,11 +31,11 @@ _BOMS = (
 )
 _FIELD = re.compile(r"([!-9;-~]{1,77}):")
 _POSTMARK = re.compile(r">?From \S.{0,300}\d\d:\d\d.{0,40}\d{4}")
-# Fields of which a header must have some: a mail says from whom it is, or which way it came, and one thing more.
+# Fields of which a header must have some: a mail says who sent it, or which way it came, and one thing more.
 _FROM = {"from", "sender", "return-path", "received", "delivered-to", "x-sender", "message-id"}
 _MORE = {*_FROM, "to", "cc", "bcc", "subject", "date", "reply-to", "mime-version", "x-mailer", "content-type"}
 _SHAPE = {"content-type", "content-transfer-encoding"}
-#: Fields that only programs on a mail's way write: no note begins with one by chance.
+#: Fields that only mail programs write: no note begins with one by chance.
 _TRACES = {"received", "message-id"}
 _CUE = re.compile(r"\d{1,9}[ \t]{0,9}\r?\n[ \t]{0,9}\d{1,3}:\d\d:\d\d[,.]\d{1,3}[ \t]{1,9}-->")
 _CELLS = re.compile(r'"cell_type"\s{0,9}:')
@@ -116,7 +116,7 @@ def _names(text: str) -> tuple[set[str], bool]:
 
 
 def structured(window: Window, head: bytes) -> str | None:
-    """The type of a text whose beginning tells it; None otherwise. Raises TooMuch, and the errors of reading."""
+    """The type of a text whose beginning shows it; None otherwise. Raises TooMuch, and the errors of reading."""
     text = decoded(head).lstrip("\ufeff")
     begin = text.lstrip()
     if begin[:1] in ("{", "["):

@@ -1,24 +1,25 @@
 """Bounded reading of a file that somebody sent.
 
-Whatever the file says of itself (tables, chains, sizes), only so many bytes of it are read, in so many reads. They are
-parsed in Python alone, where no length that a file claims can lead outside the bytes that were read.
+Whatever the file says about itself (tables, chains, sizes), only a limited number of its bytes are read, in a limited
+number of reads. They are parsed in Python alone, where no length that a file claims can lead outside the bytes that
+were read.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
-#: Bytes and reads that one file may cost. An office file of 200 MB takes some 200 KB of it.
+#: The most bytes and reads for one file. An office file of 200 MB needs some 200 KB.
 MOST_BYTES = 4 * 1024 * 1024
 MOST_READS = 5000
 
 
 class TooMuch(Exception):
-    """Reading further would exceed what one file may cost."""
+    """Reading further would exceed the bounds for one file."""
 
 
 class Readable(Protocol):
-    """Bytes that can be read at any place; `size` of them."""
+    """`size` bytes that can be read at any position."""
 
     @property
     def size(self) -> int: ...
