@@ -1,6 +1,8 @@
-"""The Attachment: what the store knows of one file, as a value, and its record (the sidecar on disk, the truth).
+"""The Attachment: what the store knows about one file, as a value, and its record (the JSON file beside the bytes, the
+truth).
 
-Its document in Elasticsearch is made of it by `app.index.source`, and so of the record alone: a rebuild gives the same one.
+`app.index.source` makes its document in Elasticsearch from it, and so from the record alone: a rebuild makes the same
+one.
 """
 
 from __future__ import annotations
@@ -12,14 +14,14 @@ from typing import Any, Literal
 
 from app.model.schema import DIALECT_FIELDS
 
-#: Longest session, in characters; it is a keyword of the index.
+#: The longest session, in characters; it is a keyword in the index.
 MAX_SESSION = 512
 
 #: Version of the record's form; docs/format.md says what each version holds.
 RECORD_FORMAT = 1
 
 Json = dict[str, Any]
-#: Why nobody reads the text of an attachment, as far as that was known when its record was written.
+#: Why the text of an attachment is not read, as far as that was known when its record was written.
 Unread = Literal["unsupported", "empty"]
 
 
@@ -40,7 +42,7 @@ def microseconds(moment: datetime) -> int:
 
 
 def written(moment: datetime) -> str:
-    """`moment` as records and documents have it: ISO 8601, to the microsecond."""
+    """`moment` as records and documents contain it: ISO 8601, to the microsecond."""
     return moment.isoformat(timespec="microseconds")
 
 
@@ -60,7 +62,7 @@ class Attachment:
     dialect: str
     session: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
-    #: None: it is read, or nobody has said so (earlier versions, and where nothing is read at all).
+    #: None: the text is read, or it is not known (earlier versions, and where extraction is off).
     unread: Unread | None = None
 
     def __post_init__(self) -> None:
@@ -80,12 +82,12 @@ class Attachment:
     def version(self) -> int:
         """The document's external version in Elasticsearch: microseconds since 1970.
 
-        Every later write or delete of the same id has a higher one, so that a write which arrives late loses.
+        Every later write or delete of the same id has a higher one, so a write that arrives late has no effect.
         """
         return microseconds(self.updated)
 
     def to_record(self) -> Json:
-        """The sidecar's content."""
+        """The record's content."""
         return {
             "format": RECORD_FORMAT,
             "id": self.id,
@@ -105,7 +107,7 @@ class Attachment:
 
     @classmethod
     def from_record(cls, record: Json) -> Attachment:
-        """The attachment of a sidecar. Raises ValueError when it is not a record of a known format."""
+        """The attachment of a record. Raises ValueError when it does not have a known format."""
         try:
             if record["format"] != RECORD_FORMAT:
                 raise ValueError(f"record format {record['format']!r} is not known to this version")

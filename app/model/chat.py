@@ -1,4 +1,4 @@
-"""The Chat: which files belong together, as a value, and its document in Elasticsearch, which is where it lives."""
+"""The Chat: which files belong together, as a value, and its document in Elasticsearch, where alone it is stored."""
 
 from __future__ import annotations
 

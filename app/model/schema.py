@@ -1,13 +1,14 @@
-"""The fields of the documents in the index: one row for each field, and what it may be used for.
+"""The fields of the documents in the index: one row for each field, with its uses.
 
 Everything that lists fields reads it here: the parameters of a search and their description, its facets, what
 Elasticsearch's own language may name, the document that is written, and the tables of docs/search.md. `mappings/*.json`
-stay files that people read and edit; `scripts/fields` brings them and the page up to the table, and tests say where they
-differ. docs/adr/0021-table-of-fields.md says why it is so, and what was rejected.
+stay files that people read and edit; `scripts/fields` updates them and the page from the table, and tests find
+differences. docs/adr/0021-table-of-fields.md gives the reasons, and what was rejected.
 
-A new field of an attachment is one row of `FIELDS`, and its value. Where that comes from is its `origin`: `attachment` needs
-an attribute of that name, `dialect` nothing more, as a dialect gives values by name. As mappings are strict, an index that
-is in use has to get it too: `mapping_version` one higher, and `scripts/index migrate`.
+A new field of an attachment is one row of `FIELDS`, and its value. Its `origin` says where the value comes from:
+`attachment` needs an attribute of that name, `dialect` nothing more, because a dialect gives values by name. Mappings
+are strict, so an index in use has to get the field too: increase `mapping_version` by one, and run `scripts/index
+migrate`.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from typing import Any, Literal, TypeVar
 
 #: A type of Elasticsearch.
 Type = Literal["keyword", "date", "long", "boolean", "text", "object"]
-#: What Elasticsearch's own language takes a field for: its type, or `shown` where it is in `_source` and nowhere else.
+#: How Elasticsearch's own language may use a field: as its type, or `shown` if it is only in `_source`.
 Kind = Literal["keyword", "date", "long", "boolean", "text", "shown", "object"]
-#: What a value is made of: the attribute of an attachment that is called so, what a dialect adds to it, its name, the text
-#: in it, or the outcome of the extraction of that.
+#: From what a value is made: the attachment's attribute of that name, what a dialect adds, its name, its text, or the
+#: outcome of the text's extraction.
 Origin = Literal["attachment", "dialect", "name", "text", "extraction"]
 #: How a facet counts: by value, the most frequent or those with the latest attachment; by time back from now; by size.
 Counted = Literal["values", "latest", "ages", "sizes"]
-#: Which words are made of a text: all words and their parts, or the words in their order (`app.search.words`).
+#: Which words are made from a text: all words and their parts, or the words in their order (`app.search.words`).
 Words = Literal["parts", "running"]
 
 _LAST = 1000
@@ -33,23 +34,23 @@ _LAST = 1000
 
 @dataclass(frozen=True)
 class Use:
-    """That a field may be used in some way. `at`: its place in the lists of messages and descriptions; without one it is
-    behind those that have one, in the order of the table."""
+    """A use of a field. `at`: its place in the lists of messages and descriptions; a field without one comes after
+    those that have one, in the order of the table."""
 
     at: int = field(default=_LAST, kw_only=True)
 
 
 @dataclass(frozen=True)
 class Shown(Use):
-    """In the `_source` of a hit: by `default`, or when it is asked for."""
+    """In the `_source` of a hit: by `default`, or when it is requested."""
 
     default: bool = False
 
 
 @dataclass(frozen=True)
 class Filter(Use):
-    """Narrowed to exact values, any of which will do. `what`: for the description of the interface. `suffix`: a value is
-    compared in lower case and without a dot before it. `scored`: a single value takes part in the score."""
+    """Filters by exact values, any of which may match. `what`: for the API's description. `suffix`: a value is compared
+    in lower case and without a leading dot. `scored`: a single value contributes to the score."""
 
     what: str
     suffix: bool = False
@@ -58,8 +59,8 @@ class Filter(Use):
 
 @dataclass(frozen=True)
 class Range(Use):
-    """Narrowed to a range, each end by a parameter of its own: its name, and what it is for the description. Times are from
-    the first to before the second; numbers include both, and are of a `unit`."""
+    """Filters by a range, with a parameter for each end: its name, and its text for the description. Times are from the
+    first to before the second; numbers include both, and have a `unit`."""
 
     low: tuple[str, str]
     high: tuple[str, str]
@@ -73,7 +74,7 @@ class Range(Use):
 
 @dataclass(frozen=True)
 class Facet(Use):
-    """Counted; `name` where the facet is not called like the field."""
+    """Counted in a facet; `name` if the facet does not have the name of the field."""
 
     counted: Counted = "values"
     name: str = ""
@@ -81,7 +82,8 @@ class Facet(Use):
 
 @dataclass(frozen=True)
 class FullText(Use):
-    """Searched by words: in which field those are, and in which those of a phrase. `default`: also where none is named."""
+    """Searched by words: the field with the words, and the field for phrases. `default`: also searched when no field is
+    named."""
 
     words: str
     phrases: str
@@ -92,11 +94,11 @@ class FullText(Use):
 class Field:
     """One field. `name`: dotted below an object. `what`: for people. `options`: of the mapping beside the type.
 
-    `origin`: what its values are made of. `always`: every document has one, whichever version wrote it. `stored`: part of
-    the `_source` that Elasticsearch keeps. `unique`: no two documents have the same. `shown`, `filter`, `range`, `sort`,
-    `facet`: what a search does with it. `nameable`: in Elasticsearch's own language, whose highlights may mark it (`marked`)
-    and whose full-text queries may look into it (`full_text`). `made_of`: which words it holds, where it holds words.
-    `note`: beside its name in the table of that language.
+    `origin`: from what its values are made. `always`: every document has one, whichever version wrote it. `stored`:
+    part of the `_source` that Elasticsearch keeps. `unique`: no two documents have the same. `shown`, `filter`,
+    `range`, `sort`, `facet`: what a search does with it. `nameable`: in Elasticsearch's own language, whose highlights
+    may mark it (`marked`) and whose full-text queries may look into it (`full_text`). `made_of`: which words it has, if
+    it has words. `note`: beside its name in the table of that language.
     """
 
     name: str
@@ -124,12 +126,12 @@ class Field:
 
     @property
     def facet_name(self) -> str:
-        """What its facet is called. It need not have one."""
+        """The name of its facet, if it had one."""
         return (self.facet and self.facet.name) or self.name
 
     @property
     def mapping(self) -> dict[str, Any]:
-        """What a mapping file says of it, but for the fields of an object."""
+        """Its definition in a mapping file, without the fields of an object."""
         return {} if self.type == "object" and not self.options else {"type": self.type, **self.options}
 
 
@@ -137,7 +139,7 @@ Table = Sequence[Field]
 
 _ONLY_SHOWN: Mapping[str, Any] = {"index": False, "doc_values": False}
 _AT_BLANKS: Mapping[str, Any] = {"analyzer": "whitespace"}
-#: What fragments of a text are made from.
+#: The mapping option from which fragments of a text are made.
 _MARKED_TEXT: Mapping[str, Any] = {
     "analyzer": "standard",
     "index_options": "offsets",
@@ -146,7 +148,7 @@ _MARKED_TEXT: Mapping[str, Any] = {
 }
 _DEFAULT = Shown(default=True)
 
-#: Of an attachment's document, in the order in which they are listed and written.
+#: The fields of an attachment's document, in the order in which they are listed and written.
 FIELDS: Table = (
     Field("id", "keyword", "the attachment's id", always=True, unique=True, shown=_DEFAULT, sort=True, nameable=True),
     Field(
@@ -346,7 +348,8 @@ FIELDS: Table = (
     ),
 )
 
-#: Of a chat's document. Chats are found by tenant and by whether they are archived, and have no search of their own.
+#: The fields of a chat's document. Chats are found by tenant and by whether they are archived, and have no search of
+#: their own.
 CHAT_FIELDS: Table = (
     Field("id", "keyword", "the chat's id"),
     Field("tenant", "keyword", "whose it is"),
@@ -365,22 +368,23 @@ U = TypeVar("U", bound=Use)
 
 
 def listed(use: Callable[[Field], U | None], table: Table = FIELDS) -> list[tuple[Field, U]]:
-    """The fields that may be used so, each with how, in the order of lists: `listed(lambda each: each.filter)`."""
+    """The fields that have this use, each with it, in the order of lists: `listed(lambda each: each.filter)`."""
     found = [(each, used) for each in table if (used := use(each)) is not None]
     return sorted(found, key=lambda pair: pair[1].at)
 
 
 def existing(*names: str, table: Table = FIELDS) -> tuple[str, ...]:
-    """The names themselves, for whoever uses certain fields by what they mean. Raises KeyError for one that is in no row."""
+    """The names themselves, for code that uses certain fields because of their meaning. Raises KeyError for one that is
+    in no row."""
     for name in names:
         if not any(each.name == name for each in table):
             raise KeyError(name)
     return names
 
 
-#: What a search returns unless asked for something else, in the order in which it is written.
+#: What a search returns by default, in the order in which it is written.
 DOCUMENTED_FIELDS = tuple(each.name for each in FIELDS if each.shown and each.shown.default)
 #: What a dialect may add to an attachment; each is a keyword field of the index.
 DIALECT_FIELDS = tuple(each.name for each in FIELDS if each.origin == "dialect")
-#: What no two attachments have in common, and so ends every order.
+#: The field whose value is unique to an attachment, and which therefore ends every sort order.
 (UNIQUE,) = (each.name for each in FIELDS if each.unique)
