@@ -1,7 +1,7 @@
-"""Whether this machine can confine the processes that read what strangers wrote, and what follows where it can't.
+"""Whether this machine can confine the processes that read strangers' files, and what follows if it can't.
 
-They are the reader of a document (app.extraction) and that of a workspace (app.git_watch). Both are confined by
-app.confinement; the reader of a document, which needs no call but those on what it has, also gives up the others
+They are the reader of a document (app.extraction) and that of a workspace (app.git_watch). app.confinement confines
+both. The reader of a document needs only system calls on what it has open, and also gives up the others
 (app.systemcalls).
 """
 
@@ -13,14 +13,14 @@ from app.settings import Settings
 
 
 def missing(settings: Settings) -> tuple[str, ...]:
-    """What such a process could do all the same, a sentence each; none where the settings start none."""
+    """What such a process could still do, a sentence each; none if the settings need no such process."""
     reads = settings.extraction == "on"
     files = confinement.offered().missing if reads or settings.workspace_root is not None else ()
     return (*files, *(systemcalls.missing() if reads else ()))
 
 
 def check(settings: Settings) -> tuple[str, ...]:
-    """`missing`; raises InvalidSetting where nothing may be."""
+    """Returns `missing`. Raises InvalidSetting if the settings allow nothing to be missing."""
     found = missing(settings)
     if found and settings.confinement == "required":
         raise InvalidSetting("CONFINEMENT", f"is required, but {'; '.join(found)}")

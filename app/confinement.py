@@ -1,11 +1,13 @@
-"""What the kernel lets a process do that reads strangers' files: nothing but what it is given. Linux's Landlock.
+"""Confines a process that reads strangers' files: the kernel lets it use only what it is given. This uses Linux's
+Landlock.
 
-A process confines itself, once it has what it needs, and can't take that back; what it starts is confined with it. The
-kernel looks at where a file lies at the moment it is opened, so no link, however it is exchanged, leads anywhere else.
-Landlock has no word on stat, on UDP, or on sockets that have a path.
+A process confines itself, once it has what it needs, and can't undo that; processes that it starts are confined too.
+The kernel checks where a file is at the moment it is opened, so no link, however it is exchanged, leads anywhere else.
+Landlock does not restrict stat, UDP, or sockets that have a path.
 
-This module imports nothing of the application, for the processes that use it have none of it. Source: Linux's
-Documentation/userspace-api/landlock.rst and include/uapi/linux/landlock.h, up to version 7 of its interface (Linux 6.15).
+This module imports nothing of the application, because the processes that use it do not have it. Source: Linux's
+Documentation/userspace-api/landlock.rst and include/uapi/linux/landlock.h, up to version 7 of its interface (Linux
+6.15).
 """
 
 from __future__ import annotations
@@ -23,11 +25,11 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _REMOVE_DIR, _REMOVE_FILE = (1 << bit for bit in range(6))
 _MAKE_DIR, _MAKE_REG, _REFER, _TRUNCATE, _IOCTL_DEV = 1 << 7, 1 << 8, 1 << 13, 1 << 14, 1 << 15
-#: What can be allowed of a file that is no folder.
+#: The rights that can be allowed on a file that is not a folder.
 _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 
 _READ = _READ_FILE | _READ_DIR
-# No links, devices, pipes or sockets can be made, and nothing that was written can be executed.
+# No links, devices, pipes or sockets can be created, and no written file can be executed.
 _WRITE = _READ | _WRITE_FILE | _TRUNCATE | _MAKE_REG | _MAKE_DIR | _REMOVE_FILE | _REMOVE_DIR | _REFER
 
 # Rights on files, on TCP (bind and connect) and scopes (abstract sockets, signals), each from the version that brought them.
@@ -36,7 +38,7 @@ _TCP = ((4, 0b11),)
 _SCOPES = ((6, 0b11),)
 
 
-#: A path, or the descriptor of what is open.
+#: A path, or an open descriptor.
 Place = str | int
 
 
@@ -56,7 +58,7 @@ class Landlock(NamedTuple):
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What a process that confined itself could do all the same, as a sentence each."""
+        """What a process that confined itself could still do, as a sentence each."""
         found = []
         if self.version < 1:
             found.append("files are not confined: the kernel has no Landlock, or it is switched off")
@@ -73,7 +75,8 @@ class Landlock(NamedTuple):
         return self._all(_FILES)
 
     def ruleset(self) -> tuple[_Ruleset, int]:
-        """Everything that it knows, to be denied, and the size of that in bytes: a kernel takes no more than it knows."""
+        """Everything that this version knows, to be denied, and its size in bytes: a kernel accepts no more than it
+        knows."""
         size = 24 if self.version >= 6 else 16 if self.version >= 4 else 8
         return _Ruleset(self.files(), self._all(_TCP), self._all(_SCOPES)), size
 
@@ -82,17 +85,17 @@ class Landlock(NamedTuple):
 
 
 def offered() -> Landlock:
-    """What there is here. Changes nothing."""
+    """What this machine's kernel offers. Changes nothing."""
     return Landlock(max(0, _libc().syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _CREATE_RULESET_VERSION)))
 
 
 def confine(read: Iterable[Place] = (), execute: Iterable[Place] = (), write: Iterable[Place] = ()) -> Landlock:
-    """Leave this process nothing of the file system but these files and folders (with all below), no TCP, no abstract
-    sockets and no signals to others: what `offered` has of it. `execute` can be read too, and so can `write`. A place that
-    somebody could exchange for another is given as a descriptor.
+    """Leave this process only these files and folders (with everything below), no TCP, no abstract sockets and no
+    signals to others, as far as `offered` has that. `execute` can be read too, and so can `write`. A path that somebody
+    could exchange must be given as a descriptor.
 
-    For a process of one thread: others of its threads would not be confined. What is open already stays open. Raises
-    OSError, for a path that is not there too; then no more than privileges to come are given up.
+    For a process with one thread: its other threads would not be confined. Open files stay open. Raises OSError, also
+    for a missing path; then only future privileges are given up.
     """
     libc, landlock = _libc(), offered()
     _checked(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))

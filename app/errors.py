@@ -1,7 +1,8 @@
-"""Every error that a caller of the store can meet: one tree, each with a stable code, an HTTP status and a message.
+"""Every error that a caller of the store can get: one class tree, each with a stable code, an HTTP status and a
+message.
 
 Dialects only render these; they never invent a status of their own. The messages are written for the caller and never
-carry a path, a traceback or another tenant's data.
+contain a path, a traceback or another tenant's data.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ class StoreError(Exception):
 
     def __init__(self, message: str | None = None, *, retry_after: int | None = None) -> None:
         super().__init__(message or self.message)
-        #: Seconds after which trying again makes sense; None when it never does, or is unknown.
+        #: Seconds after which trying again makes sense; None when it never does, or when that is unknown.
         self.retry_after = retry_after
 
 
@@ -40,9 +41,9 @@ class InvalidParameter(InvalidRequest):
 
 
 class SearchRefused(InvalidRequest):
-    """A search in Elasticsearch's own language that may not be asked, or that Elasticsearch would not answer.
+    """A search in Elasticsearch's own language that is not allowed, or that Elasticsearch would not answer.
 
-    `kind` is the word of Elasticsearch's errors for it; the message names the clause.
+    `kind` is Elasticsearch's error type for it; the message names the clause.
     """
 
     code = "search_refused"
@@ -53,7 +54,7 @@ class SearchRefused(InvalidRequest):
 
 
 class MediaTypeRefused(StoreError):
-    """The body comes in, or the answer is asked for, in a form that is not spoken here."""
+    """The body has a media type that is not supported, or the request accepts none that is."""
 
     code = "media_type_refused"
     status = 406
@@ -108,7 +109,7 @@ class RequestTooLarge(StoreError):
 
 
 class LengthRequired(StoreError):
-    """The body comes in chunks where anybody may send one: it must say before how long it is."""
+    """The body comes in chunks on a route without authentication, where it must announce its length."""
 
     code = "length_required"
     status = 411
@@ -124,14 +125,14 @@ class RequestTimeout(StoreError):
 
 
 class TooMuchWork(InvalidRequest):
-    """What was asked for needs more work outside of Elasticsearch than one request may cause."""
+    """The request needs more work outside of Elasticsearch than one request may cause."""
 
     code = "too_much_work"
     message = "This needs more work than one request may cause: ask for less at once"
 
 
 class AnswerTooLarge(InvalidRequest):
-    """What Elasticsearch answers is more than may be held for one request."""
+    """The answer of Elasticsearch is larger than may be kept in memory for one request."""
 
     code = "answer_too_large"
 
@@ -152,7 +153,7 @@ class TooLate(StoreError):
 
 
 class ClientGone(StoreError):
-    """The client closed its connection while its request was worked on: nobody reads this."""
+    """The client closed its connection while its request was processed: nobody reads this."""
 
     code = "client_gone"
     status = 499
@@ -163,7 +164,7 @@ class ClientGone(StoreError):
 
 
 class Unauthenticated(StoreError):
-    """No token, an unknown one, or one that expired: deliberately one answer for all three."""
+    """No token, an unknown one, or an expired one: deliberately one error for all three."""
 
     code = "unauthenticated"
     status = 401
@@ -180,7 +181,7 @@ class MissingScope(StoreError):
 
 
 class Refused(StoreError):
-    """The request is understood and will never be served, whoever asks."""
+    """The request is understood and will never be served, for any caller."""
 
     code = "refused"
     status = 403
@@ -222,7 +223,7 @@ class TooManyWebSockets(StoreError):
 
 
 class WebSocketsFull(StoreError):
-    """All tenants together have as many as there may be. Everything else is served."""
+    """All tenants together have as many WebSockets as are allowed. Everything else is served."""
 
     code = "websockets_full"
     status = 503
@@ -250,7 +251,7 @@ class StorageFull(StoreError):
 
 
 class StorageFailed(StoreError):
-    """The filesystem refused a step. Nothing half done stays under a final name."""
+    """The filesystem refused a step. Nothing incomplete stays under a final name."""
 
     code = "storage_failed"
     status = 500
@@ -258,7 +259,7 @@ class StorageFailed(StoreError):
 
 
 class BytesMissing(StoreError):
-    """A record whose bytes are gone or have another length: damage, for `scripts/store verify` to name."""
+    """A record whose bytes are gone or have another length: damage, which `scripts/store verify` reports."""
 
     code = "bytes_missing"
     status = 500
@@ -266,7 +267,7 @@ class BytesMissing(StoreError):
 
 
 class TextDamaged(StoreError):
-    """The text that was taken out of an attachment is not the one that was kept; `scripts/store verify` names it, too."""
+    """The text of an attachment is not the one that was stored; `scripts/store verify` reports it, too."""
 
     code = "text_damaged"
     status = 500
@@ -274,7 +275,7 @@ class TextDamaged(StoreError):
 
 
 class ThumbnailDamaged(StoreError):
-    """The thumbnail of an attachment is not the one that was kept; `scripts/store verify` names it, too."""
+    """The thumbnail of an attachment is not the one that was stored; `scripts/store verify` reports it, too."""
 
     code = "thumbnail_damaged"
     status = 500
@@ -282,7 +283,7 @@ class ThumbnailDamaged(StoreError):
 
 
 class IndexUnavailable(StoreError):
-    """Elasticsearch certainly did not do what was asked: it was not reached, or it refused for now."""
+    """Elasticsearch certainly did not do what was requested: it was not reached, or it refused for now."""
 
     code = "index_unavailable"
     status = 503
@@ -293,31 +294,32 @@ class IndexUnavailable(StoreError):
 
 
 class IndexMissing(IndexUnavailable):
-    """There is no index although the store holds attachments: an empty one would hide them, so none is made."""
+    """There is no index although the store holds attachments: an empty one would hide them, so none is created."""
 
     code = "index_missing"
     message = "The index is missing: run scripts/store rebuild"
 
 
 class IndexMoved(IndexUnavailable):
-    """The index that was written to is no longer the one in use: to be looked up again. Nothing was done."""
+    """The index of the write is no longer the one in use, and has to be looked up again. Nothing was done."""
 
     code = "index_moved"
 
 
 class IndexOutcomeUnknown(IndexUnavailable):
-    """Elasticsearch may or may not have done what was asked (a time-out, a reset): the store decides later."""
+    """Elasticsearch may or may not have done what was requested (a time-out, a reset): the store decides later."""
 
     code = "index_outcome_unknown"
     message = "Elasticsearch did not answer in time; the outcome is decided when it is back"
 
 
 class SearchTimedOut(IndexOutcomeUnknown):
-    """Elasticsearch ended a search at its time limit, and said so: the search took too long, nothing stands still."""
+    """Elasticsearch ended a search at its time limit, and said so: the search took too long, but Elasticsearch is not
+    stalled."""
 
 
 class IndexIncomplete(IndexUnavailable):
-    """Of several documents some were written and some refused: the whole is to be withdrawn."""
+    """Some of several documents were written and some refused: all of them have to be withdrawn."""
 
     code = "index_incomplete"
 
@@ -331,14 +333,14 @@ class IndexRejected(StoreError):
 
 
 class WrongIndex(StoreError):
-    """The index belongs to another store, is of a newer version, or is not what this store made: it is not touched."""
+    """The index belongs to another store, is of a newer version, or was not made by this store: it is not changed."""
 
     code = "wrong_index"
     status = 503
 
 
 class WrongStore(StoreError):
-    """The data folder is not a store, or is one of a newer format: it is not touched."""
+    """The data folder is not a store, or has a newer format: it is not changed."""
 
     code = "wrong_store"
     status = 503

@@ -1,4 +1,4 @@
-"""Media types by the extensions of names, of formats whose content looks like another one. It imports nothing."""
+"""Media types by file name extension, for formats whose content looks like another one. It imports nothing."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Files of the data folder: their modes, locks, temporary ones, and the store's own errors for what the system says.
+"""Files of the data folder: their modes, locks, temporary files, and the store's own errors for the system's errors.
 
-For whoever keeps a file of its own there: the storage on a filesystem, and what processes agree by."""
+Used by everything that has files there: the storage on a filesystem, and the coordination."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def sync_folder(folder: Path) -> None:
 
 
 def locked(descriptor: int, *, shared: bool = False) -> bool:
-    """Take the lock of an open file, alone or `shared`, unless another's is in the way; whether it was taken."""
+    """Take the lock of an open file, exclusive or `shared`, unless another process holds it. Returns whether it was
+    taken."""
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -63,7 +64,7 @@ def locked(descriptor: int, *, shared: bool = False) -> bool:
 
 
 def older(path: Path, seconds: float) -> bool:
-    """Whether the file was last written longer ago than that; a missing one was not. Raises OSError."""
+    """Whether the file was last written more than `seconds` ago; False for a missing one. Raises OSError."""
     try:
         return time.time() - path.stat().st_mtime >= seconds
     except FileNotFoundError:
@@ -71,7 +72,8 @@ def older(path: Path, seconds: float) -> bool:
 
 
 def held(path: Path) -> bool:
-    """Whether a process holds the lock of this file; a missing one counts as held: somebody is at it. Raises OSError."""
+    """Whether a process holds the lock of this file; a missing one counts as held, because another process has just
+    moved or removed it. Raises OSError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -83,7 +85,7 @@ def held(path: Path) -> bool:
 
 
 def listed(folder: Path) -> list[Path]:
-    """What is in a folder, sorted, but for LITTER; nothing where there is no such folder. Raises StorageFailed."""
+    """The names in a folder, sorted, except LITTER; none if the folder is missing. Raises StorageFailed."""
     try:
         return sorted(folder / name for name in os.listdir(folder) if not LITTER.fullmatch(name))
     except FileNotFoundError:
@@ -103,7 +105,7 @@ def create_temporary(incoming: Path, mode: int = FILE_MODE) -> tuple[Path, Binar
 
 @contextlib.contextmanager
 def replacing(target: Path, incoming: Path, mode: int = FILE_MODE) -> Iterator[BinaryIO]:
-    """A temporary file that takes the place of `target` at the end of the block, and is gone when the block fails.
+    """A temporary file that replaces `target` at the end of the block, and is removed when the block fails.
 
     A killed process leaves it in `incoming`, where the sweep finds it. Raises OSError.
     """
@@ -121,7 +123,7 @@ def replacing(target: Path, incoming: Path, mode: int = FILE_MODE) -> Iterator[B
 class Writer:
     """A raw file whose `write` writes everything, with the store's own errors.
 
-    What is written is sent on to the disk every `WRITE_BACK` bytes, so that the fsync at the end finds little to do.
+    The kernel is told to write to the disk every `WRITE_BACK` bytes, so that the fsync at the end has little to do.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -141,6 +143,6 @@ class Writer:
 
 
 def _begin_writing(descriptor: int, offset: int, size: int) -> None:
-    """Let the kernel begin to write; it waits for nothing, and what goes wrong is said by the fsync (sync_file_range(2))."""
+    """Let the kernel begin to write, without waiting; the fsync reports any error (sync_file_range(2))."""
     if _sync_file_range is not None:
         _sync_file_range(descriptor, ctypes.c_int64(offset), ctypes.c_int64(size), _SYNC_FILE_RANGE_WRITE)

@@ -1,4 +1,4 @@
-"""Ids: what each dialect hands out, and the one check that a caller's text is an id at all.
+"""Ids: those that each dialect returns, and the one check that a caller's text is an id at all.
 
 An id is the only text of a caller that ever becomes part of a path, so `is_id` allows exactly the three known forms:
 
@@ -7,12 +7,12 @@ An id is the only text of a caller that ever becomes part of a path, so `is_id` 
 * uuid, canonical and lower-case;
 * `f-` and such a uuid.
 
-An id says when it was made and nothing else, as every tenant sees its own. The xids of others
-(https://github.com/rs/xid) hold the machine, the process and a counter behind the seconds: with a counter, whoever has two
-ids knows how many were made between them, by whomsoever, and with a process how many processes there are.
+An id says when it was made and nothing else, because every tenant sees its own. Other implementations of xid
+(https://github.com/rs/xid) have the machine, the process and a counter after the seconds: with a counter, anyone who
+has two ids knows how many were made between them, by all tenants, and with the process how many processes there are.
 
-Rejected: a counter for each tenant (two ids of one tenant then depend on the process, and a process tells of itself), and a
-counter that begins anew at random with each request (uniqueness then has to be looked after, and orders nothing).
+Rejected: a counter for each tenant (then two ids of one tenant depend on the process, and reveal it), and a counter
+that begins at random with each request (then uniqueness has to be ensured, and it orders nothing).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ID = re.compile(rf"{_XID}|(?:f-)?{_UUID}")
 _ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 
 
-#: Random bits of an xid. Only ids of one microsecond could be the same: of two of them one pair in 17 million million is.
+#: Random bits of an xid. Only ids of the same microsecond could be equal: one pair in 17 million million is.
 _RANDOM_BITS = 44
 _MICROSECOND_BITS = 20
 
@@ -49,7 +49,7 @@ def new_xid() -> str:
 
 
 def _written(number: int) -> str:
-    # 96 bits in 20 characters of 5 bits: the last 4 of these are nothing.
+    # 96 bits in 20 characters of 5 bits: the last 4 bits are unused.
     return "".join(_ALPHABET[number << 4 >> shift & 31] for shift in range(95, -1, -5))
 
 
@@ -59,5 +59,5 @@ def new_uuid() -> str:
 
 
 def is_id(text: str) -> bool:
-    """Whether `text` has the form of an id. Everything else is answered like an id that nobody has."""
+    """Whether `text` has the form of an id. Any other text gets the same answer as an id that does not exist."""
     return _ID.fullmatch(text) is not None

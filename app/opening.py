@@ -11,7 +11,7 @@ from app.storage.filesystem import Filesystem
 
 def open_store(settings: Settings) -> Store:
     """The store that the settings name. Raises WrongStore, StorageFailed or StorageFull. Elasticsearch is not asked yet."""
-    # First: what comes after makes folders, and only a folder that is a store's, or empty, may be used.
+    # First: what follows creates folders, and only a folder that is a store's, or empty, may be used.
     store_id = open_data_folder(settings.data)
     storage = Filesystem(settings.data, reserve=settings.disk_reserve)
     return Store(settings, storage, Local(settings.data), store_id)

@@ -1,10 +1,11 @@
-"""What one request may do outside of Elasticsearch: so many steps, within its time, and while its client is there.
+"""What one request may do outside of Elasticsearch: a number of steps, within its time, and while its client is
+connected.
 
-Every loop over what a caller sent or over what an answer holds counts its rounds here (`spend`); a round is about a
-microsecond. One request thus takes a bounded share of a processor, however its parts multiply, and is given up in the
-middle of its work when nobody waits for it any more. Where no request is at hand, as in a command, nothing is counted.
+Every loop over what a caller sent or over what an answer contains counts its iterations here (`spend`). So one request
+takes a bounded share of a processor, however its parts multiply, and its work ends early when nobody waits for it any
+more. Outside a request, as in a command, nothing is counted.
 
-A step is counted and not timed: the same request is refused on every machine, or on none.
+Steps are counted and not timed: the same request is refused on every machine, or on none.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from typing import Any
 
 from app.errors import ClientGone, TooLate, TooMuchWork
 
-#: Steps of one request in all: several times what the largest answers need that may be asked for.
+#: The most steps of one request: several times what the largest allowed answers need.
 MOST_STEPS = 4_000_000
-#: Steps between two looks at the clock and the client.
+#: Steps between two checks of the clock and the client.
 LOOK = 10_000
 
 
@@ -29,7 +30,7 @@ class Processing:
 
     def __init__(self, gone: Callable[[], bool], most: int = MOST_STEPS) -> None:
         self.steps = 0
-        #: When the work at hand has to be done, by the monotonic clock; None: it may take what its steps take.
+        #: When the current work has to be done, by the monotonic clock; None: only the steps limit it.
         self.deadline: float | None = None
         self._gone = gone
         self._most = most
@@ -55,19 +56,19 @@ _current: ContextVar[Processing | None] = ContextVar("processing", default=None)
 
 
 def begin(processing: Processing | None) -> None:
-    """From here on this thread works for that request; None: for none."""
+    """Set the request for which this thread works; None: no request."""
     _current.set(processing)
 
 
 def spend(steps: int = 1) -> None:
-    """Count `steps` of the request at hand. Raises TooMuchWork, TooLate, ClientGone."""
+    """Count `steps` of the current request. Raises TooMuchWork, TooLate, ClientGone."""
     if (processing := _current.get()) is not None:
         processing.spend(steps)
 
 
 @contextlib.contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """What is spent in the block is spent within `seconds`, or raises TooLate."""
+    """Limit the steps in the block to `seconds`; after that, `spend` raises TooLate."""
     processing = _current.get()
     if processing is None:
         yield
@@ -81,7 +82,8 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def gone(environ: Mapping[str, Any]) -> bool:
-    """Whether the client of a WSGI request has closed its connection; not known of one that sends more meanwhile."""
+    """Whether the client of a WSGI request has closed its connection. For a client that has sent more meanwhile, that
+    is not known."""
     connection = environ.get("gunicorn.socket")
     if not isinstance(connection, socket.socket):
         return False

@@ -17,23 +17,25 @@ from app.errors import InvalidSetting
 
 KIB, MIB, GIB = values.KIB, values.MIB, values.GIB
 
-#: What MAX_INDEXED_TEXT may be at most. Elasticsearch indexes a document in one piece, an upload's refresh waits for that,
-#: and the worst texts take a second for each mebibyte (docs/performance.md): with 4 MiB uploads and searches were refused
-#: meanwhile, with 2 MiB marks for eight clients at once, and with 16 MiB a heap of 512 MiB is used up.
+#: The highest MAX_INDEXED_TEXT. Elasticsearch indexes a document in one piece, an upload's refresh waits for that, and
+#: the worst texts take a second for each mebibyte (docs/performance.md). With 4 MiB, uploads and searches were refused
+#: meanwhile; with 2 MiB, highlighting for eight clients at once was; with 16 MiB, a heap of 512 MiB is used up.
 MOST_INDEXED_TEXT = MIB
-#: The least limit of a request's head that may be set: with less, no request of a browser gets through.
+#: The lowest limit of a request's head: with less, no request of a browser is accepted.
 LEAST_HEAD_SIZE = 4 * KIB
-#: Least limit of an answer of Elasticsearch: the answers to the store's own calls are shorter.
+#: The lowest limit of an answer of Elasticsearch: the answers to the store's own calls are shorter.
 LEAST_ANSWER_SIZE = MIB
-#: Least address space of the process that reads a document: with 96 MiB it can't even load the library.
+#: The least address space of the process that reads a document: with 96 MiB it can't even load the library.
 LEAST_EXTRACTION_MEMORY = 128 * MIB
-#: Least memory of git: what it and the process that starts it need for an empty repository is a third of it.
+#: The least memory of git: git and the process that starts it need a third of it for an empty repository.
 LEAST_GIT_MEMORY = 64 * MIB
-#: Processes, threads for each of them, and all other counts. More is a mistake: the machine would be taken up by it.
+#: The highest number of processes, of threads for each of them, and all other counts. More is a mistake: it would
+#: overload the machine.
 MOST_PROCESSES, MOST_THREADS, MOST = 256, 1024, 1_000_000
-#: Failed sign-ins of one client that are kept at most: each is a moment in a record of fixed size.
+#: The most failed sign-ins of one client that are kept: each is a moment in a record of fixed size.
 MOST_SIGN_INS = 1000
-#: What Elasticsearch answers in one page, and takes as terms of one query (`index.max_result_window`, `max_terms_count`).
+#: How many hits Elasticsearch returns in one page, and how many terms it accepts in one query
+#: (`index.max_result_window`, `max_terms_count`).
 MOST_HITS, MOST_TERMS = 10_000, 65_536
 
 
@@ -45,7 +47,7 @@ def _setting(name: str, parse: Callable[[str], Any], default: Any, why: str, *, 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is in force. Sizes are bytes, times are seconds."""
+    """The settings in force. Sizes are bytes, times are seconds."""
 
     data: Path = _setting(
         "DATA", values.path, Path("data"), "The folder that holds everything: attachments, tokens, journal."
@@ -346,12 +348,12 @@ class Settings:
 
     @property
     def worker_processes(self) -> int:
-        """`web_workers`, or what there is without it."""
+        """`web_workers`, or the default number of processes."""
         return self.web_workers or min(4, max(2, os.cpu_count() or 1))
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
-        """The settings that `environ` gives; what it doesn't name has its default.
+        """The settings in `environ`; those that it doesn't name have their default.
 
         Raises InvalidSetting, naming the variable, for a value that can't be used.
         """
@@ -363,7 +365,7 @@ class Settings:
             try:
                 given[item.name] = item.metadata["parse"](environ[name])
             except ValueError as error:
-                # A value with a user in it is a URL with a password.
+                # A value that contains a user is a URL with a password.
                 secret = item.metadata["secret"] or "@" in environ[name]
                 shown = "<secret>" if secret else repr(environ[name])
                 raise InvalidSetting(name, f"{shown} {error}") from None
@@ -374,7 +376,7 @@ _PARSERS = {item.metadata["name"]: item.metadata["parse"] for item in fields(Set
 
 
 def shown(name: str, value: Any) -> str:
-    """The value of the setting `name` as people read it, and as its parser takes it back."""
+    """The value of the setting `name` as people read it, and as its parser accepts it."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -389,7 +391,7 @@ def shown(name: str, value: Any) -> str:
 
 
 def documented() -> list[tuple[str, str, str]]:
-    """Every setting as (name, default, reason): what docs/settings.md says."""
+    """Every setting as (name, default, reason), as in docs/settings.md."""
     return [
         (item.metadata["name"], shown(item.metadata["name"], item.default), item.metadata["why"])
         for item in fields(Settings)
@@ -398,7 +400,7 @@ def documented() -> list[tuple[str, str, str]]:
 
 @dataclass(frozen=True)
 class InForce:
-    """A setting as it is in force: its value as text, masked when it is a secret."""
+    """A setting in force: its value as text, masked when it is a secret."""
 
     name: str
     value: str
@@ -406,7 +408,7 @@ class InForce:
 
 
 def in_force(environ: Mapping[str, str]) -> list[InForce]:
-    """Every setting that `environ` gives or leaves at its default. Raises InvalidSetting."""
+    """Every setting, with its value in `environ` or its default. Raises InvalidSetting."""
     settings = Settings.from_environ(environ)
     found = []
     for item in fields(Settings):

@@ -1,16 +1,15 @@
-"""What the kernel does for a process that has all it needs: memory, time, and what is open already. Linux's seccomp.
+"""Restricts the system calls of a process that needs only memory, time and its open files. This uses Linux's seccomp.
 
-A list of the calls that are allowed, not of those that are not: everything else, and every call that a later kernel brings,
-is answered with an error. So no file can be opened, named or looked at, no socket made, no process or thread started, no
-signal sent but to oneself, and no limit taken back. A refused call ends nobody: libraries take it as a kernel that can do
-less.
+It lists the calls that are allowed, not those that are denied: every other call, also one of a later kernel, fails with
+an error. So the process can't open, name or stat a file, create a socket, start a process or thread, send a signal
+except to itself, or raise a limit. A refused call does not kill the process: for libraries, the kernel just lacks it.
 
-This module imports nothing of the application, for the process that uses it has none of it. Sources: Linux's
+This module imports nothing of the application, because the process that uses it does not have it. Sources: Linux's
 Documentation/userspace-api/seccomp_filter.rst; include/uapi/linux/{seccomp,filter,audit}.h; the tables of calls in
 arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h.
 
-Rejected: libseccomp, which has bindings (pyseccomp) and no wheel with the library itself: it would be one more package of
-the system, for a program of as many instructions as there are calls in the list.
+Rejected: libseccomp, which has bindings (pyseccomp) and no wheel with the library itself: it would be one more system
+package, for a filter with as many instructions as there are calls in the list.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ import struct
 import sys
 from typing import NamedTuple
 
-#: Calls without which a library can't even work on what it has in memory, by their numbers on x86_64 and on aarch64, which
-#: has no call of some names.
+#: Calls without which a library can't even work on data in memory, by their numbers on x86_64 and on aarch64, which
+#: lacks some of them.
 _ALLOWED: dict[str, tuple[int, int | None]] = {
     "read": (0, 63),
     "write": (1, 64),
@@ -78,9 +77,9 @@ _ALLOWED: dict[str, tuple[int, int | None]] = {
 }
 
 
-#: What the others are answered with, where EPERM would be misunderstood. A thread that can't be started now is one that its
-#: library does without. Recognition asks before each picture whether its data, which it has loaded, is still there: it is
-#: told yes (no error), and nothing is looked at.
+#: The errors of other calls, where EPERM would be misunderstood. A library does without a thread that can't be started
+#: now (EAGAIN). Recognition checks before each picture whether its data, which it has loaded, is still there: that call
+#: succeeds without a check (no error).
 _ANSWERED: dict[str, tuple[int, int | None, int]] = {
     "clone": (56, 220, errno.EAGAIN),
     "clone3": (435, 435, errno.EAGAIN),
@@ -89,15 +88,16 @@ _ANSWERED: dict[str, tuple[int, int | None, int]] = {
 
 
 class _Machine(NamedTuple):
-    """`audit`: how the kernel names it (AUDIT_ARCH_*). `seccomp`: the number of that call. `column`: of the table."""
+    """`audit`: the kernel's number for the architecture (AUDIT_ARCH_*). `seccomp`: the number of that call. `column`:
+    its column in the table."""
 
     audit: int
     seccomp: int
     column: int
 
 
-# In 64 bits and little endian only. The calls of 32-bit programs have another name of the machine, and those of x32 other
-# numbers: neither is on the list.
+# Only 64-bit and little-endian ones. The calls of 32-bit programs have another architecture number, and those of x32
+# have other call numbers: neither is on the list.
 _MACHINES = {"x86_64": _Machine(0xC000003E, 317, 0), "aarch64": _Machine(0xC00000B7, 277, 1)}
 
 _SET_MODE_FILTER, _GET_ACTION_AVAIL, _ALL_THREADS = 1, 2, 1
@@ -105,7 +105,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 _ERRNO, _ALLOW = 0x00050000, 0x7FFF0000
 _PROT_EXEC = 4
 
-# Instructions, and where the number of the call, the machine and the arguments lie.
+# Instructions, and the offsets of the call's number, the architecture and the arguments.
 _LOAD, _EQUAL, _ANY_BIT, _RETURN = 0x20, 0x15, 0x45, 0x06
 _NUMBER, _MACHINE, _FIRST_ARGUMENT, _THIRD_ARGUMENT = 0, 4, 16, 32
 Instruction = tuple[int, int, int, int]
@@ -118,7 +118,7 @@ class _Program(ctypes.Structure):
 
 
 def missing() -> tuple[str, ...]:
-    """What a process that confined itself could do all the same, as a sentence each. Changes nothing."""
+    """What a process that confined itself could still do, as a sentence each. Changes nothing."""
     machine = _here()
     if machine is None:
         return (f"system calls are not confined: their numbers on {os.uname().machine} are not known",)
@@ -129,7 +129,8 @@ def missing() -> tuple[str, ...]:
 
 
 def confine() -> None:
-    """Leave this process, with all its threads, what is on the list; nothing where `missing` has a word. Raises OSError."""
+    """Restrict this process, with all its threads, to the calls on the list. Does nothing if `missing` returns
+    anything. Raises OSError."""
     machine = _here()
     if machine is None or missing():
         return
@@ -138,7 +139,7 @@ def confine() -> None:
     program = _Program(len(instructions) // 8, instructions)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    # More than zero: the thread that has a filter of its own, which none of this process has.
+    # More than zero is the id of a thread that already has a filter of its own; no thread of this process has one.
     if libc.syscall(machine.seccomp, _SET_MODE_FILTER, _ALL_THREADS, ctypes.byref(program)) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
@@ -153,17 +154,18 @@ def _program(machine: _Machine, pid: int) -> list[Instruction]:
 
 
 def _when(number: int | None, then: list[Instruction]) -> list[Instruction]:
-    """`then` where it is the call with this number, else what follows it."""
+    """`then` if it is the call with this number, otherwise what follows it."""
     return [] if number is None else [(_EQUAL, 0, len(then), number), *then]
 
 
 def _condition(name: str, pid: int) -> list[Instruction]:
-    """What decides about the call `name`. An argument is looked at in its lower half, which is all that the kernel does."""
+    """The instructions that decide about the call `name`. Only the lower half of an argument is checked, because the
+    kernel uses no more."""
     if name in ("mmap", "mprotect"):
-        # Nothing that was written can be run.
+        # Written memory can't be made executable.
         return [(_LOAD, 0, 0, _THIRD_ARGUMENT), (_ANY_BIT, 0, 1, _PROT_EXEC), _REFUSE, _PERMIT]
     if name == "tgkill":
-        # To itself: how a program aborts.
+        # Only to itself: this is how a program aborts.
         return [(_LOAD, 0, 0, _FIRST_ARGUMENT), (_EQUAL, 0, 1, pid), _PERMIT, _REFUSE]
     return [_PERMIT]
 

@@ -1,7 +1,7 @@
-"""The values of settings: what a text in the environment may be, and what it stands for.
+"""The values of settings: parses the texts in the environment.
 
 Each function takes the text and raises ValueError with the rest of a sentence about it ("is not a whole number ...").
-Digits are those of ASCII, and blanks around a number are none of it.
+Digits are ASCII digits, and blanks around a number are ignored.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Value = TypeVar("Value")
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 
-#: Largest size: what a file, and the kernel's limits, can count.
+#: The largest size that a file, and the kernel's limits, can have.
 MOST_BYTES = 2**63 - 1
 _SIZE = re.compile(r"([0-9]{1,30})\s*(|B|KiB|MiB|GiB|TiB)", re.IGNORECASE)
 _SECONDS = re.compile(r"[0-9]{1,10}(\.[0-9]{1,10})?")
@@ -37,7 +37,7 @@ def size(text: str) -> int:
 
 
 def count(most: int) -> Callable[[str], int]:
-    """A whole number from 1 to `most`, both of which can be had."""
+    """A whole number from 1 to `most`, both included."""
 
     def parse(text: str) -> int:
         text = text.strip()
@@ -54,7 +54,7 @@ def optional(parse: Callable[[str], Value]) -> Callable[[str], Value | None]:
 
 
 def seconds(text: str) -> float:
-    """Seconds, more than none and less than a day."""
+    """Seconds: more than zero and less than a day."""
     text = text.strip()
     if not _SECONDS.fullmatch(text) or not 0 < float(text) < 86_400:
         raise ValueError("is not a number of seconds between 0 and 86400")
@@ -86,8 +86,8 @@ def index_name(text: str) -> str:
 
 
 def printable(text: str) -> str | None:
-    """Any text on one line; None for an empty one."""
-    # RFC 7617, 2: no control characters. Mostly it is the line feed of the file that it was read from.
+    """Any text on one line; None for an empty text."""
+    # RFC 7617, 2: no control characters. Mostly it is the line feed of the file from which it was read.
     if not text.isprintable():
         raise ValueError("has characters that are not printable")
     return text or None
@@ -101,15 +101,15 @@ def user(text: str) -> str | None:
 
 
 def token(text: str) -> str | None:
-    """What a header carries unchanged; None for an empty text."""
-    # Of a client's token the rest could never be shown; of a key it would end the header.
+    """A text that a header can contain unchanged; None for an empty text."""
+    # In a client's token other characters could never be sent; in a key they would end the header.
     if not re.fullmatch(r"[!-~]*", text):
         raise ValueError("has characters other than visible ASCII")
     return text or None
 
 
 def path(text: str) -> Path:
-    """A file or folder. An empty one would be whatever folder the process was started in."""
+    """A file or folder. An empty path would be the folder in which the process was started."""
     if not text:
         raise ValueError("is empty")
     return Path(text)
@@ -123,7 +123,7 @@ def internal_prefix(text: str) -> str | None:
 
 
 def addresses(text: str) -> str:
-    """IP addresses, networks or `*`, by comma."""
+    """IP addresses, networks or `*`, separated by commas."""
     for each in text.split(","):
         if each.strip() not in ("", "*"):
             try:
@@ -134,7 +134,7 @@ def addresses(text: str) -> str:
 
 
 def languages(text: str) -> tuple[str, ...]:
-    """Names of languages as tesseract's files have them, by comma."""
+    """Names of languages as in tesseract's file names, separated by commas."""
     found = tuple(each.strip() for each in text.split(",") if each.strip())
     if not all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,31}", each) for each in found):
         raise ValueError("is not a list of languages as tesseract names them, by comma")
@@ -149,7 +149,7 @@ def yes(text: str) -> bool:
 
 
 def choice(*allowed: str) -> Callable[[str], str]:
-    """One of `allowed`, as it stands there."""
+    """One of `allowed`, exactly as written there."""
 
     def parse(text: str) -> str:
         if text not in allowed:
