@@ -1,5 +1,51 @@
 // Calls to the server: the Coco routes, and the page's own for signing in.
 
+/**
+ * What a search tells of an attachment, of which an older document may lack some.
+ *
+ * @typedef {{
+ *   id: string,
+ *   name: string,
+ *   created?: string,
+ *   updated?: string,
+ *   session?: string,
+ *   icon?: string,
+ *   size?: number,
+ *   media_type?: string,
+ *   sha256?: string,
+ *   owner?: string,
+ *   dialect?: string,
+ *   extraction?: { state: string },
+ * }} Source
+ */
+/** @typedef {{ _id: string, _source: Source, highlight?: Record<string, string[]>, sort?: unknown[] }} Hit */
+/** @typedef {{ key: string, doc_count: number, from?: number, to?: number }} Bucket */
+/**
+ * The answer to a search.
+ *
+ * @typedef {{
+ *   hits: { hits: Hit[], total?: { value: number, relation: string } },
+ *   aggregations?: Record<string, { buckets: Bucket[] }>,
+ * }} Envelope
+ */
+/**
+ * Who is signed in, as /page/signed-in says.
+ *
+ * @typedef {{
+ *   name: string,
+ *   tenant: string,
+ *   scopes: string[],
+ *   proof: string,
+ *   limits: { max_file_size: number, max_request_size: number, max_query_length: number },
+ * }} Who
+ */
+/**
+ * A page or a file inside that begins at the byte `at` of a text.
+ *
+ * @typedef {{ at: number, page?: number, title?: string, file?: string[] }} Part
+ */
+/** @typedef {{ size: number, sha256: string, cut: boolean, parts: Part[] | null }} PartsOfText */
+
 /** What went wrong. `status` is HTTP's, 0 when there was no answer; `retryAfter`: seconds to wait, where the server says so. */
 export class ApiError extends Error {
   /**
@@ -20,12 +66,12 @@ const session = { proof: "", onSignedOut: () => {} };
 const windows = new BroadcastChannel("sign-in");
 
 /** Called when an answer says that nobody is signed in any more. */
-export function onSignedOut(listener) {
+export function onSignedOut(/** @type {() => void} */ listener) {
   session.onSignedOut = listener;
 }
 
 /** Called when another window of this browser has signed in or out. */
-export function onSignedInElsewhere(listener) {
+export function onSignedInElsewhere(/** @type {() => void} */ listener) {
   windows.onmessage = listener;
 }
 
@@ -33,7 +79,7 @@ export function onSignedInElsewhere(listener) {
 export const proofHeaders = () => ({ "X-Page-Proof": session.proof });
 
 /** An error from an answer's status and body, in Coco's shape where there is one. */
-export function errorOf(status, text) {
+export function errorOf(/** @type {number} */ status, /** @type {string} */ text) {
   let reason = "";
   try {
     reason = String(JSON.parse(text).error?.reason ?? "");
@@ -70,19 +116,23 @@ async function call(method, path, { json, signal, headers = {}, quiet = false } 
   throw errorOf(response.status, text);
 }
 
-function remember(who) {
+function remember(/** @type {Who} */ who) {
   session.proof = who.proof;
   return who;
 }
 
-/** Who is signed in; null when nobody is. */
+/**
+ * Who is signed in; null when nobody is.
+ *
+ * @returns {Promise<Who | null>}
+ */
 export async function whoIsSignedIn() {
   const response = await call("GET", "/page/signed-in", { quiet: true });
   return response.status === 204 ? null : remember(await response.json());
 }
 
 /** Sign in; who it is. Throws ApiError: 401 for a token that is not valid. */
-export async function signIn(token) {
+export async function signIn(/** @type {string} */ token) {
   const response = await call("POST", "/page/sign-in", { json: { token }, quiet: true });
   const who = remember(await response.json());
   windows.postMessage(null);
@@ -94,12 +144,23 @@ export async function signOut() {
   windows.postMessage(null);
 }
 
-/** The envelope of a search. */
+/**
+ * The envelope of a search.
+ *
+ * @param {URLSearchParams | string} parameters
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Envelope>}
+ */
 export async function search(parameters, signal) {
   return (await call("GET", `/attachment/_search?${parameters}`, { signal })).json();
 }
 
-/** An attachment by its id, for when it is on no page of results: as a hit; null when there is none. */
+/**
+ * An attachment by its id, for when it is on no page of results: as a hit; null when there is none.
+ *
+ * @param {string} id
+ * @returns {Promise<Hit | null>}
+ */
 export async function find(id) {
   let head;
   try {
@@ -108,6 +169,7 @@ export async function find(id) {
     if (error.status === 404) return null;
     throw error;
   }
+  /** @type {Source} */
   const source = {
     id,
     name: nameIn(head.headers.get("Filename") ?? id),
@@ -126,41 +188,59 @@ export async function find(id) {
   return { _id: id, _source: source };
 }
 
-function nameIn(header) {
+function nameIn(/** @type {string} */ header) {
   const extended = /^UTF-8''(.*)$/.exec(header);
   return extended ? decodeURIComponent(extended[1]) : header;
 }
 
 /** How far the texts of some attachments are extracted: id to pending, completed or failed; unknown ids are missing. */
-export async function statuses(ids) {
+export async function statuses(/** @type {string[]} */ ids) {
   const query = new URLSearchParams({ attachments: ids.join(",") });
+  /** @type {Record<string, { initial_parsing: string }>} */
   const found = await (await call("GET", `/attachment/_status?${query}`)).json();
   return new Map(Object.entries(found).map(([id, each]) => [id, each.initial_parsing]));
 }
 
 /** Whether there are thumbnails of some attachments: id to pending, completed or none; unknown ids have undefined. */
-export async function thumbnails(ids) {
+export async function thumbnails(/** @type {string[]} */ ids) {
+  /** @type {Record<string, { thumbnail: string }>} */
   const found = await (await call("POST", "/attachment/_thumbnails", { json: { attachments: ids } })).json();
   return new Map(Object.entries(found).map(([id, each]) => [id, each.thumbnail]));
 }
 
-export const remove = (id) => call("DELETE", `/attachment/${encodeURIComponent(id)}`);
+export const remove = (/** @type {string} */ id) => call("DELETE", `/attachment/${encodeURIComponent(id)}`);
 
-/** How far the text of an attachment is extracted: { state, reason }; `reason` is why it failed, or empty. */
+/**
+ * How far the text of an attachment is extracted; `reason` is why it failed, or empty.
+ *
+ * @param {string} id
+ * @returns {Promise<{ state: string, reason: string }>}
+ */
 export async function status(id) {
   const response = await call("GET", `/attachment/${encodeURIComponent(id)}/status`);
   const { initial_parsing: state } = await response.json();
   return { state, reason: response.headers.get("Extraction-Reason") ?? "" };
 }
 
-/** Where pages and files inside begin in the text of an attachment: { size, sha256, cut, parts }. */
+/**
+ * Where pages and files inside begin in the text of an attachment.
+ *
+ * @param {string} id
+ * @param {AbortSignal} signal
+ * @returns {Promise<PartsOfText>}
+ */
 export async function parts(id, signal) {
   return (await call("GET", `/attachment/${encodeURIComponent(id)}/parts`, { signal })).json();
 }
 
 /**
  * The bytes from `from` to before `to` of what is at `path`: { bytes, whole, tag }, `whole` being how many there are in all.
- * `tag`: of what the other pieces are, else there is an ApiError, 412.
+ * `tag`: of what the other pieces are, otherwise there is an ApiError, 412.
+ *
+ * @param {string} path
+ * @param {number} from
+ * @param {number} to
+ * @param {{ tag?: string, signal: AbortSignal }} options
  */
 export async function piece(path, from, to, { tag = "", signal }) {
   const headers = { Range: `bytes=${from}-${to - 1}`, Accept: "*/*", ...(tag && { "If-Match": tag }) };

@@ -4,17 +4,21 @@ import { button, h, icon, keepingFocus } from "./dom.js";
 import { nameOf } from "./kinds.js";
 import { T } from "./texts.js";
 
+/** @typedef {import("./state.js").State} State */
+/** @typedef {Partial<State>} Change */
+
 /** What the filters in force say: {label, change}. */
-function filters(state) {
+function filters(/** @type {State} */ state) {
+  /** @type {{ label: string, change: Change }[]} */
   const found = [];
-  const list = (name, label) => {
+  const list = (/** @type {"kind" | "dialect"} */ name, /** @type {(value: string) => string} */ label) => {
     for (const value of state[name]) {
       found.push({ label: label(value), change: { [name]: state[name].filter((each) => each !== value) } });
     }
   };
   if (state.session) found.push({ label: T.sessions.title(state.session), change: { session: "" } });
   list("kind", nameOf);
-  if (state.date) found.push({ label: T.facets.dates[state.date], change: { date: "" } });
+  if (state.date) found.push({ label: T.facets.dates.get(state.date) ?? state.date, change: { date: "" } });
   if (state.from || state.to) {
     found.push({ label: T.facets.range(state.from, state.to), change: { from: "", to: "" } });
   }
@@ -27,13 +31,17 @@ function filters(state) {
 }
 
 export class Chips {
-  /** `change(part)` takes a filter away, `clear()` all of them; `gone()`: the last one that had the focus is gone. */
+  /**
+   * `change(part)` takes a filter away, `clear()` all of them; `gone()`: the last one that had the focus is gone.
+   *
+   * @param {{ change: (part: Change) => void, clear: () => void, gone: () => HTMLElement }} actions
+   */
   constructor({ change, clear, gone }) {
     this.actions = { change, clear, gone };
     this.element = h("div", { class: "chips", hidden: true });
   }
 
-  draw(state) {
+  draw(/** @type {State} */ state) {
     const all = filters(state);
     const each = all.map(({ label, change }) =>
       h(

@@ -5,8 +5,14 @@ import { warn } from "./live.js";
 import { EARLIEST, LATEST } from "./state.js";
 import { T } from "./texts.js";
 
+/** @typedef {Partial<import("./state.js").State>} Part */
+
 export class DateRange {
-  /** `edit(what, part)`: the state changes while `what` is being edited. */
+  /**
+   * `edit(what, part)`: the state changes while `what` is being edited.
+   *
+   * @param {{ edit: (what: string, part: Part) => void }} actions
+   */
   constructor({ edit }) {
     this.edit = edit;
     this.wrong = h("p", { class: "wrong small", id: "date-wrong" });
@@ -14,12 +20,13 @@ export class DateRange {
     this.element = h(
       "div",
       { class: "range" },
-      ...Object.entries(this.fields).map(([name, input]) => h("label", {}, h("span", {}, T.facets[name]), input)),
+      h("label", {}, h("span", {}, T.facets.from), this.fields.from),
+      h("label", {}, h("span", {}, T.facets.to), this.fields.to),
       this.wrong,
     );
   }
 
-  field(name) {
+  field(/** @type {"from" | "to"} */ name) {
     return h("input", {
       type: "date",
       id: `date-${name}`,
@@ -27,14 +34,16 @@ export class DateRange {
       max: LATEST,
       "aria-describedby": "date-wrong",
       on: {
-        change: (event) => this.changed(name, event.target),
+        change: (event) => this.changed(name, /** @type {HTMLInputElement} */ (event.target)),
         blur: () => this.complain(),
-        keydown: (event) => event.key === "Enter" && this.complain(),
+        keydown: (event) => {
+          if (event.key === "Enter") this.complain();
+        },
       },
     });
   }
 
-  changed(name, input) {
+  changed(/** @type {"from" | "to"} */ name, /** @type {HTMLInputElement} */ input) {
     // A year that is still being typed comes as one long ago, half a date as none: neither is meant.
     if (!input.validity.valid) return;
     this.wrong.textContent = "";
@@ -51,9 +60,9 @@ export class DateRange {
     }
   }
 
+  /** @param {{ from: string, to: string }} days */
   draw({ from, to }) {
-    for (const [name, value] of Object.entries({ from, to })) {
-      const input = this.fields[name];
+    for (const [input, value] of /** @type {const} */ ([[this.fields.from, from], [this.fields.to, to]])) {
       const typing = input === document.activeElement && !input.validity.valid;
       if (input.value !== value && !typing) input.value = value;
     }

@@ -4,7 +4,10 @@ import { signIn } from "./api.js";
 import { button, h } from "./dom.js";
 import { T } from "./texts.js";
 
-function show(dialog) {
+/** @typedef {import("./api.js").ApiError} ApiError */
+/** @typedef {import("./api.js").Who} Who */
+
+function show(/** @type {HTMLDialogElement} */ dialog) {
   document.body.append(dialog);
   const before = document.activeElement;
   dialog.addEventListener("close", () => {
@@ -15,7 +18,7 @@ function show(dialog) {
 }
 
 /** Ask whether a file is to be deleted; resolves to the answer. The focus is on the harmless one. */
-export function confirmRemoval(name) {
+export function confirmRemoval(/** @type {string} */ name) {
   return new Promise((resolve) => {
     const dialog = h(
       "dialog",
@@ -35,12 +38,16 @@ export function confirmRemoval(name) {
 }
 
 // A name in a sentence in a frame of its own: one written from right to left does not turn the sentence around.
-function around(text, node) {
+function around(/** @type {string} */ text, /** @type {Node} */ node) {
   const [before, after] = text.split("\u0000");
   return [before, node, after];
 }
 
-/** Ask for the name of a session; resolves to it, or to null. */
+/**
+ * Ask for the name of a session; resolves to it, or to null.
+ *
+ * @returns {Promise<string | null>}
+ */
 export function askSession() {
   return new Promise((resolve) => {
     const input = h("input", { id: "session-name", type: "text", maxlength: "512", required: true, autocomplete: "off", "aria-describedby": "session-hint" });
@@ -73,17 +80,24 @@ export function askSession() {
   });
 }
 
+/** @type {Promise<Who> | null} */
 let asking = null;
+/** @type {((who: Who) => void) | null} */
 let answer = null;
 
 /** Answer the question for a token with who is signed in by now, because another window was asked, too. Whether it was open. */
-export function answerToken(who) {
+export function answerToken(/** @type {Who} */ who) {
   const asked = answer !== null;
   answer?.(who);
   return asked;
 }
 
-/** Ask for a token until it is right; resolves to who is signed in. Asked twice, it is one question. */
+/**
+ * Ask for a token until it is right; resolves to who is signed in. Asked twice, it is one question.
+ *
+ * @param {{ ended?: boolean }} [options]
+ * @returns {Promise<Who>}
+ */
 export function askToken({ ended = false } = {}) {
   asking ??= new Promise((resolve) => {
     const input = h("input", {
@@ -108,7 +122,8 @@ export function askToken({ ended = false } = {}) {
             submit.textContent = T.signIn.busy;
             wrong.textContent = "";
             try {
-              answer(await signIn(input.value.trim()));
+              const who = await signIn(input.value.trim());
+              answer?.(who);
             } catch (error) {
               wrong.textContent = why(error);
               input.setAttribute("aria-invalid", "true");
@@ -151,7 +166,7 @@ export function askToken({ ended = false } = {}) {
   return asking;
 }
 
-function why(error) {
+function why(/** @type {ApiError} */ error) {
   if (error.status === 0) return T.signIn.offline;
   if (error.status === 401) return T.signIn.wrong;
   if (error.status === 429) return T.signIn.often(error.retryAfter ?? 60);

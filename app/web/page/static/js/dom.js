@@ -3,13 +3,15 @@
 const SVG = "http://www.w3.org/2000/svg";
 
 /** @typedef {Node | string | number | null | undefined | false} Child */
+/** @typedef {{ [Name in keyof HTMLElementEventMap]?: (event: HTMLElementEventMap[Name]) => void }} Listeners */
+/** @typedef {{ on?: Listeners, [attribute: string]: unknown }} Props */
 
 /**
  * An element. `props`: attributes; `class`; `on`: listeners by event; null and false leave an attribute out.
  *
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
- * @param {Record<string, any>} [props]
+ * @param {Props} [props]
  * @param {...(Child | Child[])} children
  * @returns {HTMLElementTagNameMap[Tag]}
  */
@@ -26,12 +28,13 @@ export function h(tag, props = {}, ...children) {
  * Set attributes and listeners as `h` takes them.
  *
  * @param {Element} element
- * @param {Record<string, any>} props
+ * @param {Props} props
  */
 export function set(element, props) {
   for (const [name, value] of Object.entries(props)) {
     if (name === "on") {
-      for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
+      const listeners = /** @type {Record<string, EventListener>} */ (value);
+      for (const [event, listener] of Object.entries(listeners)) element.addEventListener(event, listener);
     } else if (value === null || value === undefined || value === false) {
       element.removeAttribute(name);
     } else {
@@ -62,7 +65,7 @@ export function keepingFocus(place, change, next) {
 }
 
 /** A function that has `draw` called with the next frame, once, however often it is called until then. */
-export function withNextFrame(draw) {
+export function withNextFrame(/** @type {() => void} */ draw) {
   let pending = false;
   return () => {
     if (pending) return;
@@ -115,9 +118,15 @@ export function icon(name) {
 /**
  * A button with words, an icon, or both; with an icon alone, `label` is what it is called.
  *
- * @typedef {{ icon?: keyof typeof PATHS | null, only?: boolean, kind?: string, click?: (event: MouseEvent) => void }} Look
+ * @typedef {{
+ *   icon?: keyof typeof PATHS | null,
+ *   only?: boolean,
+ *   kind?: string,
+ *   click?: (event: MouseEvent) => void,
+ *   [attribute: string]: unknown,
+ * }} Look
  * @param {string} label
- * @param {Look & Record<string, any>} [options] of which others are attributes
+ * @param {Look} [options] of which others are attributes
  */
 export function button(label, { icon: drawing = null, only = false, kind = "", click, ...props } = {}) {
   return h(

@@ -11,17 +11,17 @@ const MARKS = [
 const OLDER = "windows-1252";
 export const UTF8 = "utf-8";
 
-const count = (text, pattern) => text.match(pattern)?.length ?? 0;
+const count = (/** @type {string} */ text, /** @type {RegExp} */ pattern) => text.match(pattern)?.length ?? 0;
 
 /**
  * Whether `text`, which was decoded as UTF-8, was none. One damaged place does not make a text another one: in an older
  * encoding nearly every letter beyond ASCII is no UTF-8.
  */
 // deno-lint-ignore no-control-regex
-export const isOther = (text) => count(text, /\ufffd/g) > count(text, /[^\u0000-\u007f\ufffd]/gu);
+export const isOther = (/** @type {string} */ text) => count(text, /\ufffd/g) > count(text, /[^\u0000-\u007f\ufffd]/gu);
 
 /** The encoding of `bytes`. `cut`: they are the beginning of more, so the last character may be a part of one. */
-export function encodingOf(bytes, { cut = false } = {}) {
+export function encodingOf(/** @type {Uint8Array} */ bytes, { cut = false } = {}) {
   const marked = MARKS.find(([, mark]) => mark.every((byte, at) => bytes[at] === byte));
   if (marked) return marked[0];
   return isOther(new TextDecoder(UTF8).decode(bytes, { stream: cut })) ? OLDER : UTF8;

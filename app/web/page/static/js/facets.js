@@ -8,15 +8,33 @@ import { nameOf } from "./kinds.js";
 import { DATES } from "./state.js";
 import { T } from "./texts.js";
 
+/** @typedef {import("./api.js").Bucket} Bucket */
+/** @typedef {import("./state.js").State} State */
+/** @typedef {(state: State) => Partial<State>} Toggle */
+/** @typedef {{ key: string, label: string, number: number, chosen: boolean, toggle: Toggle }} Choice */
+/**
+ * A facet: `choices`, which there are in the present state.
+ *
+ * @typedef {{
+ *   name: "media_type" | "created" | "file_size" | "dialect",
+ *   choices: (state: State, buckets: Bucket[]) => Choice[],
+ * }} Facet
+ */
+
 // Values of a facet before "more".
 const FEW = 6;
 
-// Each facet: its choices in the present state as {key, label, number, chosen, toggle(state)}.
-
-/** A facet of values, of which any number can be chosen together: what has one of them is found. */
+/**
+ * A facet of values, of which any number can be chosen together: what has one of them is found.
+ *
+ * @param {"kind" | "dialect"} name
+ * @param {Facet["name"]} facet
+ * @param {(key: string) => string} label
+ * @returns {Facet}
+ */
 const lists = (name, facet, label) => ({
   name: facet,
-  choices: (state, buckets) => {
+  choices: (/** @type {State} */ state, /** @type {Bucket[]} */ buckets) => {
     const found = new Map(buckets.map((bucket) => [bucket.key, bucket.doc_count]));
     for (const value of state[name]) if (!found.has(value)) found.set(value, 0);
     return [...found].map(([key, number]) => ({
@@ -24,21 +42,25 @@ const lists = (name, facet, label) => ({
       number,
       label: label(key),
       chosen: state[name].includes(key),
-      toggle: (now) => ({
+      toggle: (/** @type {State} */ now) => ({
         [name]: now[name].includes(key) ? now[name].filter((each) => each !== key) : [...now[name], key],
       }),
     }));
   },
 });
 
-/** Times back from now: each holds what the shorter ones have, so there is one of them at a time. */
+/**
+ * Times back from now: each holds what the shorter ones have, so there is one of them at a time.
+ *
+ * @type {Facet}
+ */
 const ages = {
   name: "created",
-  choices: (state, buckets) => {
+  choices: (/** @type {State} */ state, /** @type {Bucket[]} */ buckets) => {
     const numbers = new Map(buckets.map((bucket) => [bucket.key, bucket.doc_count]));
     let before = -1;
     // A longer time that has no more than the one before it says nothing new.
-    const news = (key) => {
+    const news = (/** @type {string} */ key) => {
       const number = numbers.get(key) ?? 0;
       const is = state.date === key || (number > 0 && number !== before) || key === "older";
       before = number;
@@ -49,25 +71,29 @@ const ages = {
       .map((key) => ({
         key,
         number: numbers.get(key) ?? 0,
-        label: T.facets.dates[key],
+        label: T.facets.dates.get(key) ?? key,
         chosen: state.date === key,
-        toggle: (now) => ({ date: now.date === key ? "" : key, from: "", to: "" }),
+        toggle: (/** @type {State} */ now) => ({ date: now.date === key ? "" : key, from: "", to: "" }),
       }))
       .filter((each) => each.number || each.chosen);
   },
 };
 
-/** Ranges of sizes: those chosen together are one span, which another one stretches and one at its end shortens. */
+/**
+ * Ranges of sizes: those chosen together are one span, which another one stretches and one at its end shortens.
+ *
+ * @type {Facet}
+ */
 const sizes = {
   name: "file_size",
-  choices: (state, buckets) => {
-    const low = (bucket) => bucket.from ?? 0;
-    const high = (bucket) => bucket.to ?? Infinity;
+  choices: (/** @type {State} */ state, /** @type {Bucket[]} */ buckets) => {
+    const low = (/** @type {Bucket} */ bucket) => bucket.from ?? 0;
+    const high = (/** @type {Bucket} */ bucket) => bucket.to ?? Infinity;
     const filtered = Boolean(state.min || state.max);
     const from = Number(state.min);
     const to = state.max ? Number(state.max) + 1 : Infinity;
-    const span = (start, end) => ({ min: start > 0 ? String(start) : "", max: end < Infinity ? String(end - 1) : "" });
-    const toggled = (bucket, chosen) => {
+    const span = (/** @type {number} */ start, /** @type {number} */ end) => ({ min: start > 0 ? String(start) : "", max: end < Infinity ? String(end - 1) : "" });
+    const toggled = (/** @type {Bucket} */ bucket, /** @type {boolean} */ chosen) => {
       if (!filtered) return span(low(bucket), high(bucket));
       if (!chosen) return span(Math.min(from, low(bucket)), Math.max(to, high(bucket)));
       if (low(bucket) === from) return high(bucket) === to ? span(0, Infinity) : span(high(bucket), to);
@@ -96,12 +122,17 @@ const FACETS = [
 ];
 
 export class Facets {
-  /** `change(toggle)`: a choice; `edit(what, part)`: a date that is being typed. */
+  /**
+   * `change(toggle)`: a choice; `edit(what, part)`: a date that is being typed.
+   *
+   * @param {{ change: (toggle: Toggle) => void, edit: (what: string, part: Partial<State>) => void }} actions
+   */
   constructor({ change, edit }) {
     this.change = change;
+    /** @type {{ state: State, aggregations: Record<string, { buckets: Bucket[] }> } | null} */
+    this.last = null;
+    /** @type {Set<string>} */
     this.all = new Set();
-    /** @type {{ state: any, aggregations: any }} */
-    this.last = { state: {}, aggregations: {} };
     this.range = new DateRange({ edit });
     this.groups = FACETS.map((facet) => {
       const choices = h("div", {});
@@ -112,7 +143,7 @@ export class Facets {
     this.element = h("div", { class: "facets" }, ...this.groups.map((group) => group.element));
   }
 
-  draw(state, aggregations) {
+  draw(/** @type {State} */ state, /** @type {Record<string, { buckets: Bucket[] }>} */ aggregations) {
     this.last = { state, aggregations };
     // The box that was used keeps the focus although it is another one now.
     const active = document.activeElement;
@@ -122,6 +153,11 @@ export class Facets {
     if (focused) document.getElementById(focused)?.focus();
   }
 
+  /**
+   * @param {{ facet: Facet, element: HTMLElement, choices: HTMLElement }} group
+   * @param {State} state
+   * @param {Bucket[]} buckets
+   */
   drawGroup({ facet, element, choices: place }, state, buckets) {
     const choices = facet.choices(state, buckets);
     // One choice that everything has anyway says nothing.
@@ -135,7 +171,7 @@ export class Facets {
     if (choices.length > FEW && (left || all)) place.append(this.more(facet, all, left));
   }
 
-  more(facet, all, left) {
+  more(/** @type {Facet} */ facet, /** @type {boolean} */ all, /** @type {number} */ left) {
     return button(all ? T.facets.fewer : T.facets.more(left), {
       kind: "plain small",
       id: `more-${facet.name}`,
@@ -143,11 +179,15 @@ export class Facets {
       click: () => {
         if (all) this.all.delete(facet.name);
         else this.all.add(facet.name);
-        this.draw(this.last.state, this.last.aggregations);
+        if (this.last) this.draw(this.last.state, this.last.aggregations);
       },
     });
   }
 
+  /**
+   * @param {Facet} facet
+   * @param {Choice} choice
+   */
   choice(facet, { key, label, number, chosen, toggle }) {
     const id = `facet-${facet.name}-${key}`;
     const box = h("input", { type: "checkbox", id, on: { change: () => this.change(toggle) } });

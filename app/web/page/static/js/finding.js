@@ -7,6 +7,11 @@ import { Search } from "./search.js";
 import { isFiltered } from "./state.js";
 import { T, sentence } from "./texts.js";
 
+/** @typedef {import("./api.js").ApiError} ApiError */
+/** @typedef {import("./api.js").Hit} Hit */
+/** @typedef {import("./search.js").Numbers} Numbers */
+/** @typedef {import("./state.js").State} State */
+
 // Milliseconds after which what was found before is shown as old, and after an upload before the list is asked for again.
 const SLOW = 250;
 const ARRIVING = 400;
@@ -28,7 +33,7 @@ export class Finding {
    *     results: import("./results.js").Results,
    *     facets: import("./facets.js").Facets,
    *   },
-   *   state: () => any,
+   *   state: () => State,
    *   changed: () => void,
    *   mayWrite: () => boolean,
    *   clear: () => void,
@@ -44,6 +49,7 @@ export class Finding {
     this.changed = changed;
     this.mayWrite = mayWrite;
     this.clear = clear;
+    this.quiet = false;
     this.failures = 0;
     this.lasted = 0;
     this.search = new Search({
@@ -90,6 +96,10 @@ export class Finding {
     this.results.focus(0);
   }
 
+  /**
+   * @param {Hit[]} hits
+   * @param {Numbers & { first: boolean, done: boolean }} about
+   */
   arrived(hits, { first, done, total, exact, facets }) {
     this.frame.main.removeAttribute("aria-busy");
     if (this.failures) announce(T.down.back);
@@ -114,7 +124,11 @@ export class Finding {
     this.results.footer(hits.length ? going : this.nothing(state));
   }
 
-  /** Show how many there are; the sentence that says it. */
+  /**
+   * Show how many there are; the sentence that says it.
+   *
+   * @param {Numbers} numbers
+   */
   tell({ total, exact, facets }) {
     const state = this.state();
     this.facets.draw(state, facets);
@@ -137,7 +151,7 @@ export class Finding {
     }
   }
 
-  nothing(state) {
+  nothing(/** @type {State} */ state) {
     if (!state.q.trim() && !isFiltered({ ...state, session: "" })) {
       const choose = this.mayWrite()
         ? button(T.upload.files, { icon: "upload", kind: "primary", click: this.frame.files.choose })
@@ -148,7 +162,7 @@ export class Finding {
     return message("search", T.empty.none, T.empty.noneHint, clear);
   }
 
-  failed(error, first) {
+  failed(/** @type {ApiError} */ error, /** @type {boolean} */ first) {
     this.frame.main.removeAttribute("aria-busy");
     if (error.status === 401) return;
     if (!first) {

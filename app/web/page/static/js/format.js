@@ -8,10 +8,10 @@ const time = new Intl.DateTimeFormat("en", { timeStyle: "short", hourCycle: "h23
 const day = new Intl.DateTimeFormat("en", { day: "numeric", month: "short" });
 const dayOfYear = new Intl.DateTimeFormat("en", { dateStyle: "medium" });
 
-export const count = (number) => numbers.format(number);
+export const count = (/** @type {number} */ number) => numbers.format(number);
 
 /** A size in powers of 1,024. */
-export function bytes(size) {
+export function bytes(/** @type {number} */ size) {
   let unit = 0;
   let value = size;
   while (value >= 1023.5 && unit < UNITS.length - 1) {
@@ -23,7 +23,7 @@ export function bytes(size) {
 }
 
 /** Seconds left, roughly. */
-export function duration(exact) {
+export function duration(/** @type {number} */ exact) {
   const seconds = Math.max(1, Math.round(exact));
   if (seconds < 60) return `${seconds} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
@@ -32,7 +32,7 @@ export function duration(exact) {
 }
 
 /** A time for a list: shorter the nearer it is. */
-export function when(text, now = new Date()) {
+export function when(/** @type {string} */ text, now = new Date()) {
   const date = new Date(text);
   if (Number.isNaN(date.getTime())) return "";
   const midnight = new Date(now.getFullYear(), now.getMonth(), now.getDate());
@@ -40,8 +40,8 @@ export function when(text, now = new Date()) {
   return date.getFullYear() === now.getFullYear() ? day.format(date) : dayOfYear.format(date);
 }
 
-export const exactly = (text) => dayAndTime.format(new Date(text));
-export const inFull = (text) => fullTime.format(new Date(text));
+export const exactly = (/** @type {string} */ text) => dayAndTime.format(new Date(text));
+export const inFull = (/** @type {string} */ text) => fullTime.format(new Date(text));
 
 /** A day as the state has it, 2026-05-17, in words. */
-export const dayOf = (text) => dayOfYear.format(new Date(`${text}T00:00`));
+export const dayOf = (/** @type {string} */ text) => dayOfYear.format(new Date(`${text}T00:00`));

@@ -5,12 +5,28 @@ import { picker } from "./inputs.js";
 import * as states from "./state.js";
 import { T } from "./texts.js";
 
+/** @typedef {import("./api.js").Who} Who */
+/** @typedef {import("./state.js").State} State */
+/** @typedef {Record<"results" | "facets" | "chips" | "sessions" | "preview" | "tray", HTMLElement>} Parts */
+/**
+ * @typedef {{
+ *   take: (files: File[]) => void,
+ *   typed: () => void,
+ *   sort: (value: string) => void,
+ *   grid: (on: boolean) => void,
+ *   skip: () => void,
+ *   home: () => void,
+ *   fresh: () => void,
+ *   signOut: () => void,
+ * }} Actions
+ */
+
 // Below these widths in CSS pixels the preview, and on a phone the sidebar, too, lie over the list, as in page.css.
 const narrow = matchMedia("(max-width: 1080px)");
 const phone = matchMedia("(max-width: 760px)");
 
 /** A link that the page follows by itself, unless it is to be opened elsewhere. */
-const follow = (action) => (event) => {
+const follow = (/** @type {() => void} */ action) => (/** @type {MouseEvent} */ event) => {
   if (event.metaKey || event.ctrlKey || event.shiftKey) return;
   event.preventDefault();
   action();
@@ -18,8 +34,11 @@ const follow = (action) => (event) => {
 
 export class Frame {
   /**
-   * `who`: as /page/signed-in tells. `parts`: the elements of results, facets, chips, sessions, preview and tray.
-   * `actions`: take(files), typed(), sort(value), grid(on), skip(), home(), fresh(), signOut().
+   * `parts`: the elements of the other parts of the page.
+   *
+   * @param {Who} who
+   * @param {Parts} parts
+   * @param {Actions} actions
    */
   constructor(who, parts, actions) {
     this.who = who;
@@ -169,7 +188,7 @@ export class Frame {
   }
 
   /** Say which search this is: in the title, the order, how it is shown, and the link to the raw answer. */
-  show(state) {
+  show(/** @type {State} */ state) {
     this.sort.value = states.sortOf(state);
     this.sort.options[0].hidden = !state.q.trim();
     set(this.grid, { "aria-pressed": String(state.view === states.GRID) });
@@ -184,7 +203,7 @@ export class Frame {
   }
 
   /** Say, over whatever else is on screen, that something asked for was not done; empty: nothing any more. */
-  tell(text) {
+  tell(/** @type {string} */ text) {
     this.told.textContent = text;
     const show = () => {
       this.toast.hidden = !text;

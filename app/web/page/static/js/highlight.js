@@ -3,6 +3,8 @@
 
 import { h } from "./dom.js";
 
+/** @typedef {import("./api.js").Hit} Hit */
+
 const ENTITIES = new Map([
   ["&amp;", "&"],
   ["&lt;", "<"],
@@ -15,13 +17,14 @@ const ENTITIES = new Map([
 ]);
 const ENTITY = /&(?:amp|lt|gt|quot|#x27|#x2F|#39|#47);/g;
 
-const plain = (text) => text.replace(ENTITY, (entity) => ENTITIES.get(entity));
+const plain = (/** @type {string} */ text) => text.replace(ENTITY, (entity) => ENTITIES.get(entity) ?? entity);
 
 /** Of a hit, the path of the file inside that its fragment `number` is in; '' for none. */
-export const fileOf = (hit, number = 0) => plain(hit?.highlight?.file?.[number] ?? "");
+export const fileOf = (/** @type {Hit | undefined} */ hit, number = 0) => plain(hit?.highlight?.file?.[number] ?? "");
 
 /** What is marked in a fragment: words, and what stands together of those that have no blanks between them. */
-export function marksOf(fragment) {
+export function marksOf(/** @type {string} */ fragment) {
+  /** @type {string[]} */
   const found = [];
   let open = false;
   let together = false;
@@ -38,7 +41,7 @@ export function marksOf(fragment) {
 }
 
 /** Text nodes and <mark> elements for a fragment. */
-export function marked(fragment) {
+export function marked(/** @type {string} */ fragment) {
   const nodes = [];
   let open = false;
   for (const piece of fragment.split(/(<\/?mark>)/)) {

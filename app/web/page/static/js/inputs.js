@@ -2,10 +2,15 @@
 
 import { h } from "./dom.js";
 
-/** Call `take(files)` for whatever is dropped on the page or pasted into it; `hover(on)` while something is above it. */
+/**
+ * Call `take(files)` for files that are dropped on the page or pasted into it; `hover(on)` while something is above it;
+ * `nothing()` when nothing of what was dropped is a file.
+ *
+ * @param {{ take: (files: File[]) => void, hover: (on: boolean) => void, nothing: () => void }} actions
+ */
 export function listen({ take, hover, nothing }) {
   let depth = 0;
-  const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
+  const carriesFiles = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes("Files");
   addEventListener("dragenter", (event) => {
     if (!carriesFiles(event)) return;
     event.preventDefault();
@@ -27,7 +32,7 @@ export function listen({ take, hover, nothing }) {
     event.preventDefault();
     depth = 0;
     hover(false);
-    const files = await dropped(event.dataTransfer);
+    const files = event.dataTransfer ? await dropped(event.dataTransfer) : [];
     if (files.length) take(files);
     else nothing();
   });
@@ -39,17 +44,24 @@ export function listen({ take, hover, nothing }) {
   });
 }
 
-async function dropped(transfer) {
+async function dropped(/** @type {DataTransfer} */ transfer) {
   // The list is empty once this function has waited, so everything is taken from it first.
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry !== null);
   if (!entries.length) return [...transfer.files];
+  /** @type {File[]} */
   const found = [];
   for (const entry of entries) await collect(entry, found);
   return found;
 }
 
-async function collect(entry, found) {
-  if (entry.isFile) {
+/** @returns {entry is FileSystemFileEntry} */
+const isFile = (/** @type {FileSystemEntry} */ entry) => entry.isFile;
+
+/** @returns {entry is FileSystemDirectoryEntry} */
+const isFolder = (/** @type {FileSystemEntry} */ entry) => entry.isDirectory;
+
+async function collect(/** @type {FileSystemEntry} */ entry, /** @type {File[]} */ found) {
+  if (isFile(entry)) {
     await new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
       entry.file(
         (file) => {
@@ -62,16 +74,22 @@ async function collect(entry, found) {
     });
     return;
   }
+  if (!isFolder(entry)) return;
   const reader = entry.createReader();
   for (;;) {
     // A folder is told in portions, and an empty one is the end.
+    /** @type {FileSystemEntry[]} */
     const portion = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
     if (!portion.length) return;
     for (const each of portion) await collect(each, found);
   }
 }
 
-/** A hidden input that asks for files, or for a folder; `choose()` opens it. */
+/**
+ * A hidden input that asks for files, or for a folder; `choose()` opens it.
+ *
+ * @param {{ folder: boolean, label: string, take: (files: File[]) => void }} options
+ */
 export function picker({ folder, label, take }) {
   const input = h("input", {
     type: "file",

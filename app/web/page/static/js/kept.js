@@ -7,31 +7,34 @@ import { bytes } from "./format.js";
 import { T, whyNot } from "./texts.js";
 import { PIECE, TextView } from "./textview.js";
 
+/** @typedef {import("./api.js").Part} Part */
+/** @typedef {import("./api.js").Source} Source */
+
 /** What the pages of a file are called, by its media type. */
-function pageWord(mediaType) {
+function pageWord(/** @type {string} */ mediaType) {
   if (/presentation|powerpoint/.test(mediaType)) return T.preview.parts.slide;
   if (/spreadsheet|excel|\.sheet/.test(mediaType)) return T.preview.parts.sheet;
   if (/epub/.test(mediaType)) return T.preview.parts.chapter;
   return T.preview.parts.page;
 }
 
-const apart = (nodes, between) => nodes.flatMap((node, at) => (at ? [between, node] : [node]));
+const apart = (/** @type {Node[]} */ nodes, /** @type {string} */ between) => nodes.flatMap((node, at) => (at ? [between, node] : [node]));
 
 /** Headings for the parts of a text, as TextView takes them. */
-export function headingsOf(parts, mediaType) {
+export function headingsOf(/** @type {Part[]} */ parts, /** @type {string} */ mediaType) {
   // That everything is on page 1 tells nobody anything.
   if (parts.length === 1 && parts[0].page !== undefined && !parts[0].title) return [];
   let word = pageWord(mediaType);
   /** @type {"h3" | "h4"} */
   let level = "h3";
-  return parts.map(({ at, page, title, file }) => {
+  return parts.map(({ at, page = 0, title, file }) => {
     if (file) {
       // Of what is inside nobody says here what it is.
       word = T.preview.parts.page;
       level = "h4";
       const names = file.map((name) => h("bdi", {}, name));
       const element = h("h3", { class: "part file" }, ...apart(names, " › "));
-      return { at, element, line: file.at(-1), path: file.join("/") };
+      return { at, element, line: file.at(-1) ?? "", path: file.join("/") };
     }
     const named = title ? [": ", h("bdi", {}, title)] : [];
     return { at, element: h(level, { class: "part" }, word(page), ...named), line: "" };
@@ -41,6 +44,8 @@ export function headingsOf(parts, mediaType) {
 /**
  * The text that was read of an attachment, { element, view }; null when there is none. `source`: what is known of the
  * attachment; `changed()`: the text is another one by now.
+ *
+ * @param {{ source: Source, pattern: RegExp | null, signal: AbortSignal, changed: () => void }} given
  */
 export async function keptText({ source, pattern, signal, changed }) {
   const path = `/attachment/${encodeURIComponent(source.id)}/text`;
@@ -72,7 +77,11 @@ export async function keptText({ source, pattern, signal, changed }) {
   return { element, view };
 }
 
-/** Why there is no text to show, in a sentence: of what `api.status` says. Empty when there is nothing to read in such a file. */
+/**
+ * Why there is no text to show, in a sentence: of what `api.status` says. Empty when there is nothing to read in such a file.
+ *
+ * @param {{ state: string, reason: string }} status
+ */
 export function sentenceOf({ state, reason }) {
   if (state === "pending") return T.preview.reading;
   if (state === "failed") {

@@ -87,8 +87,9 @@ const CODED = new Set(["text/rtf", "text/richtext"]);
 const FALLBACK = "slate";
 
 /** A media type in words: "PNG image". */
-export function nameOf(mediaType) {
-  if (NAMES.has(mediaType)) return NAMES.get(mediaType);
+export function nameOf(/** @type {string} */ mediaType) {
+  const known = NAMES.get(mediaType);
+  if (known) return known;
   const [group, detail] = mediaType.split("/");
   const word = (detail ?? "").replace(/^(x-|vnd\.)/, "");
   if (group === "image" || group === "audio" || group === "video") return `${word.toUpperCase()} ${group}`;
@@ -96,13 +97,13 @@ export function nameOf(mediaType) {
 }
 
 /** The colour of its tile. */
-export function colourOf(mediaType, extension) {
-  const known = mediaType ?? BY_EXTENSION.get(extension) ?? "";
+export function colourOf(/** @type {string | undefined} */ mediaType, /** @type {string | undefined} */ extension) {
+  const known = mediaType ?? BY_EXTENSION.get(extension ?? "") ?? "";
   return COLOURS.find(([pattern]) => pattern.test(known))?.[1] ?? FALLBACK;
 }
 
 /** How it can be looked at: image, pdf, text, audio, video, or null, where there is only what was read of it. */
-export function viewOf(mediaType) {
+export function viewOf(/** @type {string} */ mediaType) {
   if (IMAGES.has(mediaType)) return "image";
   if (mediaType === "application/pdf") return "pdf";
   if (mediaType.startsWith("audio/")) return "audio";

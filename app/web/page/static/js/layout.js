@@ -27,29 +27,36 @@ export class Layout {
     this.beyond = grid ? LINES_BEYOND : ROWS_BEYOND;
   }
 
-  equals(other) {
-    return ["grid", "high", "columns", "width"].every((name) => this[name] === other[name]);
+  equals(/** @type {Layout} */ other) {
+    const { grid, high, columns, width } = other;
+    return this.grid === grid && this.high === high && this.columns === columns && this.width === width;
   }
 
   /** The height of `count` items together. */
-  whole(count) {
+  whole(/** @type {number} */ count) {
     return Math.ceil(count / this.columns) * this.height;
   }
 
   /** How far below the beginning of the list the item at a position begins. */
-  top(position) {
+  top(/** @type {number} */ position) {
     return Math.floor(position / this.columns) * this.height;
   }
 
   /** Put the item's element where it belongs. */
-  place(element, position) {
+  place(/** @type {HTMLElement} */ element, /** @type {number} */ position) {
     const left = this.grid ? EDGE + (position % this.columns) * this.width : 0;
     element.style.transform = `translate(${left}px, ${this.top(position)}px)`;
     element.style.width = this.grid ? `${this.width}px` : "";
     element.style.height = this.grid ? `${this.height}px` : "";
   }
 
-  /** The positions that are on screen, of `count`: [first, after the last]; with those near the window, unless `exactly`. */
+  /**
+   * The positions that are on screen, of `count`: [first, after the last]; with those near the window, unless `exactly`.
+   *
+   * @param {{ scrollTop: number, clientHeight: number }} window
+   * @param {number} count
+   * @param {{ exactly?: boolean }} [options]
+   */
   span({ scrollTop, clientHeight }, count, { exactly = false } = {}) {
     const beyond = exactly ? 0 : this.beyond;
     const first = Math.max(0, Math.floor(scrollTop / this.height) - beyond) * this.columns;
@@ -58,13 +65,13 @@ export class Layout {
   }
 
   /** The position that a key leads to from `current`, of `count` items; undefined for any other key. */
-  move(key, current, count, clientHeight) {
+  move(/** @type {string} */ key, /** @type {number} */ current, /** @type {number} */ count, /** @type {number} */ clientHeight) {
     const { columns } = this;
     const lines = Math.max(1, Math.floor(clientHeight / this.height) - 1);
     const last = count - 1;
-    const up = (by) => Math.max(current - by * columns, current % columns);
+    const up = (/** @type {number} */ by) => Math.max(current - by * columns, current % columns);
     // Where the last line is shorter, to its end; from the last line nowhere.
-    const down = (by) => {
+    const down = (/** @type {number} */ by) => {
       const left = Math.floor(last / columns) - Math.floor(current / columns);
       return Math.min(current + Math.min(by, left) * columns, last);
     };

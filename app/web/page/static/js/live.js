@@ -2,7 +2,7 @@
 
 import { part } from "./dom.js";
 
-function say(id, text) {
+function say(/** @type {string} */ id, /** @type {string} */ text) {
   const region = part(id);
   // The same sentence twice is news the second time, too.
   region.textContent = "";
@@ -11,5 +11,5 @@ function say(id, text) {
   }, 50);
 }
 
-export const announce = (text) => say("polite", text);
-export const warn = (text) => say("urgent", text);
+export const announce = (/** @type {string} */ text) => say("polite", text);
+export const warn = (/** @type {string} */ text) => say("urgent", text);

@@ -9,6 +9,8 @@ import { showPdf } from "./pdfview.js";
 import { T, sentence } from "./texts.js";
 import { PIECE, TextView } from "./textview.js";
 
+/** @typedef {import("./api.js").Source} Source */
+
 // Milliseconds until it is said that its text is still being read.
 const PATIENCE = 400;
 
@@ -18,7 +20,7 @@ export class Look {
    * is no longer being read. `pattern`: the words to mark. `shown()`: the text is there that was read of it.
    *
    * @param {{
-   *   source: any,
+   *   source: Source,
    *   url: string,
    *   settled: Promise<{ state: string, reason: string }>,
    *   pattern?: RegExp | null,
@@ -40,17 +42,22 @@ export class Look {
   }
 
   /** Mark what matches `pattern` from now on. */
-  mark(pattern) {
+  mark(/** @type {RegExp | null} */ pattern) {
     this.pattern = pattern;
     this.view?.mark(pattern);
   }
 
   /** Whether the text that is shown has a place where the file inside begins. */
-  has(path) {
+  has(/** @type {string} */ path) {
     return this.view?.has(path) ?? false;
   }
 
-  /** Scroll the text to where the file inside begins. `wanted()`: whether it still is to be. */
+  /**
+   * Scroll the text to where the file inside begins. `wanted()`: whether it still is to be.
+   *
+   * @param {string} path
+   * @param {() => boolean} [wanted]
+   */
   reveal(path, wanted) {
     this.view?.reveal(path, wanted);
   }
@@ -125,7 +132,7 @@ export class Look {
   async read({ failed = "", otherwise = null } = {}) {
     const { source, signal } = this;
     if (signal.aborted) return;
-    const tell = (text, hint = "") => this.instead(failed || text, failed ? text : hint);
+    const tell = (/** @type {string} */ text, hint = "") => this.instead(failed || text, failed ? text : hint);
     const waiting = setTimeout(() => tell(T.preview.reading), PATIENCE);
     try {
       const known = await this.settled;
@@ -152,7 +159,7 @@ export class Look {
   }
 
   /** Show a sentence in place of the file. */
-  instead(text, hint = "") {
+  instead(/** @type {string} */ text, hint = "") {
     const { media_type: mediaType, icon } = this.source;
     const tile = h("span", { class: `tile big ${colourOf(mediaType, icon)}`, "aria-hidden": "true" });
     tile.append((icon || "file").slice(0, 5));

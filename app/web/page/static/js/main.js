@@ -18,8 +18,11 @@ import { T, sentence } from "./texts.js";
 import { Tray } from "./tray.js";
 import { Uploads } from "./uploads.js";
 
+/** @typedef {import("./api.js").Who} Who */
+/** @typedef {import("./api.js").Hit} Hit */
+
 class Page {
-  constructor(who) {
+  constructor(/** @type {Who} */ who) {
     this.who = who;
     this.place = new Place((state, same) => {
       if (this.frame.input.value.trim() !== state.q.trim()) this.frame.input.value = state.q;
@@ -38,7 +41,7 @@ class Page {
     });
     this.chips = new Chips({ change: (part) => this.place.change(part), clear: () => this.clearFilters(), gone: () => this.frame.input });
     this.sessions = new Sessions({
-      choose: (session) => this.toSession(session),
+      choose: (/** @type {string} */ session) => this.toSession(session),
       add: async () => {
         const name = await askSession();
         if (name) this.toSession(name);
@@ -47,7 +50,7 @@ class Page {
     this.preview = new Preview({
       close: () => this.open(""),
       remove: (hit) => this.remove(hit),
-      session: (session) => this.toSession(session),
+      session: (/** @type {string} */ session) => this.toSession(session),
       scopes: () => this.who.scopes,
     });
     this.uploads = new Uploads({
@@ -62,6 +65,7 @@ class Page {
       read: () => this.state.q.trim() && this.finding.soon(),
       gone: () => this.frame.input,
     });
+    /** @type {Frame} */
     this.frame = new Frame(
       who,
       {
@@ -98,7 +102,7 @@ class Page {
     return this.place.state;
   }
 
-  may(scope) {
+  may(/** @type {string} */ scope) {
     return this.who.scopes.includes(scope);
   }
 
@@ -153,7 +157,7 @@ class Page {
     this.frame.input.focus();
   }
 
-  toSession(session) {
+  toSession(/** @type {string} */ session) {
     this.frame.drawer(false);
     this.place.change({ ...states.UNFILTERED, session, q: "", open: "" });
   }
@@ -165,7 +169,7 @@ class Page {
 
   // One attachment
 
-  open(id, { focus = false } = {}) {
+  open(/** @type {string} */ id, { focus = false } = {}) {
     const before = this.state.open;
     this.opening = { focus: focus || this.frame.covers };
     this.place.change({ open: id });
@@ -176,7 +180,7 @@ class Page {
     }
   }
 
-  async remove(hit) {
+  async remove(/** @type {Hit} */ hit) {
     const { name } = hit._source;
     if (!this.may("delete")) {
       this.tell(T.remove.denied);
@@ -199,13 +203,13 @@ class Page {
     this.sessions.load();
   }
 
-  tell(text) {
+  tell(/** @type {string} */ text) {
     this.frame.tell(text);
   }
 
   // Uploading
 
-  take(files) {
+  take(/** @type {File[]} */ files) {
     if (!this.may("write")) {
       this.tell(T.upload.denied);
       return;
@@ -217,12 +221,13 @@ class Page {
 
   // Around it
 
-  key(event) {
-    const typing = event.target.closest?.("input, textarea, select, dialog");
+  key(/** @type {KeyboardEvent} */ event) {
+    const target = event.target instanceof Element ? event.target : null;
+    const typing = target?.closest("input, textarea, select, dialog");
     if (event.key === "/" && !typing && !event.metaKey && !event.ctrlKey && !event.altKey) {
       event.preventDefault();
       this.frame.input.select();
-    } else if (event.key === "Escape" && !event.target.closest?.("dialog")) {
+    } else if (event.key === "Escape" && !target?.closest("dialog")) {
       if (this.frame.side.classList.contains("open")) this.frame.drawer(false);
       else if (this.state.open) this.open("");
     }
@@ -242,7 +247,7 @@ class Page {
   }
 
   /** Somebody else is at this window now, or nobody: nothing of what was on screen stays, nor of what was on its way. */
-  leave(go) {
+  leave(/** @type {() => void} */ go) {
     this.uploads.cancelAll();
     part("app").replaceChildren();
     go();
@@ -250,21 +255,24 @@ class Page {
 }
 
 async function begin() {
+  /** @type {Page | null} */
   let page = null;
   // Another token may do other things and see other files.
-  const goOn = (next) => {
-    const same = next.name === page.who.name && next.tenant === page.who.tenant;
+  const goOn = (/** @type {Who} */ next) => {
+    if (!page) return false;
+    const { who } = page;
+    const same = next.name === who.name && next.tenant === who.tenant;
     if (same) {
       page.who = next;
       page.uploads.resume();
     } else {
       // The words of a search are its tenant's, too.
-      page.leave(() => (next.tenant === page.who.tenant ? location.reload() : location.assign("/page/")));
+      page.leave(() => (next.tenant === who.tenant ? location.reload() : location.assign("/page/")));
     }
     return same;
   };
   const ask = async () => {
-    if (goOn(await askToken({ ended: true }))) page.finding.run();
+    if (goOn(await askToken({ ended: true }))) page?.finding.run();
   };
   api.onSignedInElsewhere(async () => {
     let next;

@@ -12,24 +12,24 @@ const CLOSE = "\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script
 const INSIDE = "[\\p{L}\\p{N}\\p{M}]";
 const close = new RegExp(`[${CLOSE}]`, "u");
 
-const escaped = (word) => word.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+const escaped = (/** @type {string} */ word) => word.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
 
 /** An expression for the words that are marked in `fragments`; null for none. */
-export function patternOf(fragments) {
+export function patternOf(/** @type {string[]} */ fragments) {
   const words = new Set(fragments.flatMap(marksOf).filter((word) => word && word.length <= LONGEST));
   if (!words.size) return null;
   // The longest first: of two that begin alike the first one is taken.
   const all = [...words].sort((one, other) => other.length - one.length || (one < other ? -1 : 1)).slice(0, MOST_WORDS);
   const each = all.map((word) => {
     const before = close.test([...word][0]) ? "" : `(?<!${INSIDE})`;
-    const after = close.test([...word].at(-1)) ? "" : `(?!${INSIDE})`;
+    const after = close.test([...word].at(-1) ?? "") ? "" : `(?!${INSIDE})`;
     return before + escaped(word) + after;
   });
   return new RegExp(each.join("|"), "giu");
 }
 
 /** Text nodes and <mark> elements for `text`: { nodes, marks }, no more marks than `most`. */
-export function nodesOf(text, pattern, most) {
+export function nodesOf(/** @type {string} */ text, /** @type {RegExp | null} */ pattern, /** @type {number} */ most) {
   const nodes = [];
   let marks = 0;
   let from = 0;

@@ -9,6 +9,23 @@ const LIBRARY = "/page/static/pdfjs/";
 const MAX_PIXELS = 8_000_000;
 const WORKER = `${LIBRARY}pdf.worker.min.mjs`;
 
+/**
+ * What is used of pdf.js.
+ *
+ * @typedef {{ width: number, height: number }} Viewport
+ * @typedef {{
+ *   getViewport: (options: { scale: number }) => Viewport,
+ *   render: (options: { canvas: HTMLCanvasElement, viewport: Viewport }) => { promise: Promise<void> },
+ *   getTextContent: () => Promise<{ items: { str?: string }[] }>,
+ * }} PdfPage
+ * @typedef {{ numPages: number, getPage: (number: number) => Promise<PdfPage> }} PdfFile
+ * @typedef {{
+ *   getDocument: (options: Record<string, unknown>) => { promise: Promise<PdfFile>, destroy: () => Promise<void> },
+ *   GlobalWorkerOptions: { workerPort: Worker | null },
+ * }} Pdfjs
+ */
+
+/** @type {Promise<Pdfjs> | null} */
 let loaded = null;
 // The worker reads one document at a time: the next one waits until the one before is gone.
 let ending = Promise.resolve();
@@ -17,9 +34,12 @@ function library() {
   loaded ??= import(`${LIBRARY}pdf.min.mjs`).then((pdfjs) => {
     let address = WORKER;
     // Not in every browser yet, nor in what TypeScript knows of them.
-    const { trustedTypes } = /** @type {any} */ (globalThis);
+    /** @typedef {{ createScriptURL: (url: string) => string }} Policy */
+    const { trustedTypes } = /** @type {{ trustedTypes?: { createPolicy: (name: string, policy: Policy) => Policy } }} */ (
+      globalThis
+    );
     if (trustedTypes) {
-      const policy = trustedTypes.createPolicy("page", { createScriptURL: (url) => (url === WORKER ? url : "about:invalid") });
+      const policy = trustedTypes.createPolicy("page", { createScriptURL: (/** @type {string} */ url) => (url === WORKER ? url : "about:invalid") });
       address = policy.createScriptURL(WORKER);
     }
     pdfjs.GlobalWorkerOptions.workerPort = new Worker(address, { type: "module" });
@@ -29,7 +49,7 @@ function library() {
 }
 
 /** Show the PDF at `url` in `place`, its pages as they come into view. Returns a function that ends it. */
-export async function showPdf(place, url, signal) {
+export async function showPdf(/** @type {HTMLElement} */ place, /** @type {string} */ url, /** @type {AbortSignal} */ signal) {
   const pdfjs = await library();
   await ending;
   if (signal.aborted) return;
@@ -60,7 +80,7 @@ export async function showPdf(place, url, signal) {
   const near = new IntersectionObserver(
     (entries) => {
       for (const { isIntersecting, target } of entries) {
-        if (isIntersecting) draw(file, target, signal).catch(() => {});
+        if (isIntersecting) draw(file, /** @type {HTMLElement} */ (target), signal).catch(() => {});
         else target.replaceChildren();
       }
     },
@@ -74,7 +94,7 @@ export async function showPdf(place, url, signal) {
   for (const frame of frames) near.observe(frame);
 }
 
-async function draw(file, frame, signal) {
+async function draw(/** @type {PdfFile} */ file, /** @type {HTMLElement} */ frame, /** @type {AbortSignal} */ signal) {
   if (frame.firstChild) return;
   const number = Number(frame.dataset.page);
   const canvas = h("canvas", { role: "img", "aria-label": T.preview.page(number, file.numPages) });

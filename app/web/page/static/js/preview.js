@@ -11,15 +11,38 @@ import { patternOf } from "./marks.js";
 import { write } from "./state.js";
 import { T, sentence, whyNot } from "./texts.js";
 
+/** @typedef {Parameters<typeof icon>[0]} Icon */
+/** @typedef {import("./api.js").Hit} Hit */
+/** @typedef {import("./dom.js").Child} Child */
+
 // Milliseconds between two looks at an extraction that goes on.
 const LOOK = 1500;
 
-const address = (id) => `/attachment/${encodeURIComponent(id)}`;
+const address = (/** @type {string} */ id) => `/attachment/${encodeURIComponent(id)}`;
 
 export class Preview {
+  /**
+   * `scopes()`: those of the token.
+   *
+   * @param {{
+   *   close: () => void,
+   *   remove: (hit: Hit) => void,
+   *   session: (session: string) => void,
+   *   scopes: () => string[],
+   * }} actions
+   */
   constructor({ close, remove, session, scopes }) {
     this.actions = { close, remove, session };
     this.scopes = scopes;
+    this.id = "";
+    /** @type {string} */
+    this.revealed = "";
+    /** @type {Hit | undefined} */
+    this.hit = undefined;
+    /** @type {Look | null} */
+    this.look = null;
+    /** @type {((found: { state: string, reason: string }) => void) | null} */
+    this.settle = null;
     this.body = h("div", { class: "preview-scroll", tabindex: "0", role: "group", "aria-label": T.preview.details });
     this.name = h("h2", { tabindex: "-1" });
     this.element = h(
@@ -37,7 +60,7 @@ export class Preview {
   }
 
   /** Show the attachment `id`, of which the list may have a `hit` already. */
-  async show(id, hit, { focus = false } = {}) {
+  async show(/** @type {string} */ id, /** @type {Hit | undefined} */ hit, { focus = false } = {}) {
     if (this.id === id && !this.element.hidden) {
       if (focus) this.name.focus();
       return;
@@ -74,7 +97,7 @@ export class Preview {
     clearTimeout(this.timer);
   }
 
-  draw(hit, signal) {
+  draw(/** @type {Hit} */ hit, /** @type {AbortSignal} */ signal) {
     const source = hit._source;
     this.name.replaceChildren(h("bdi", { title: source.name }, source.name));
     this.passages = h("div", { hidden: true });
@@ -88,11 +111,11 @@ export class Preview {
     this.found(this.hit);
   }
 
-  buttons(hit) {
+  buttons(/** @type {Hit} */ hit) {
     const id = hit._source.id;
     const url = new URL(address(id), location.href).href;
     const curl = `curl -OJ -H "X-API-TOKEN: $TOKEN" '${url}'`;
-    const link = new URL(`/page/${write({ kind: [], dialect: [], open: id })}`, location.href).href;
+    const link = new URL(`/page/${write({ open: id })}`, location.href).href;
     const download = h(
       "a",
       { class: "button primary", href: address(id), download: "" },
@@ -110,7 +133,7 @@ export class Preview {
     );
   }
 
-  copy(label, drawing, text, props = {}) {
+  copy(/** @type {string} */ label, /** @type {Icon} */ drawing, /** @type {string} */ text, props = {}) {
     const words = h("span", {}, label);
     const made = h(
       "button",
@@ -142,7 +165,7 @@ export class Preview {
   }
 
   /** Show what the search on screen found in the attachment that is shown: `hit`, if it found it at all. */
-  found(hit) {
+  found(/** @type {Hit | undefined} */ hit) {
     this.hit = hit;
     if (!this.passages || !this.look) return;
     const fragments = hit?.highlight?.content ?? [];
@@ -158,7 +181,7 @@ export class Preview {
   }
 
   /** Which file inside a passage is of: where its text is shown, the way there. */
-  inside(file) {
+  inside(/** @type {string} */ file) {
     if (!file) return null;
     const name = h("bdi", {}, file);
     const go = () => {
@@ -173,18 +196,18 @@ export class Preview {
   }
 
   /** Show the file inside that was found first, unless that was shown before. */
-  reveal(file) {
+  reveal(/** @type {string} */ file) {
     const { look } = this;
     if (!file || this.revealed === file || !look?.has(file)) return;
     this.revealed = file;
     look.reveal(file, () => this.look === look && this.revealed === file);
   }
 
-  details(hit, signal) {
+  details(/** @type {Hit} */ hit, /** @type {AbortSignal} */ signal) {
     const source = hit._source;
     const names = T.preview.fields;
     const list = h("dl", {});
-    const add = (name, ...content) => list.append(h("div", {}, h("dt", {}, name), h("dd", {}, ...content)));
+    const add = (/** @type {string} */ name, /** @type {Child[]} */ ...content) => list.append(h("div", {}, h("dt", {}, name), h("dd", {}, ...content)));
     if (source.media_type) add(names.kind, nameOf(source.media_type), h("span", { class: "quiet" }, ` ${source.media_type}`));
     if (source.size !== undefined) {
       add(names.size, bytes(source.size), source.size >= 1024 && h("span", { class: "quiet" }, ` ${count(source.size)} bytes`));
@@ -204,11 +227,11 @@ export class Preview {
     return h("section", { class: "details" }, h("h3", {}, T.preview.details), list);
   }
 
-  sessionLink(session) {
+  sessionLink(/** @type {string} */ session) {
     return h(
       "a",
       {
-        href: `/page/${write({ session, kind: [], dialect: [] })}`,
+        href: `/page/${write({ session })}`,
         on: {
           click: (event) => {
             if (event.metaKey || event.ctrlKey || event.shiftKey) return;
@@ -221,7 +244,7 @@ export class Preview {
     );
   }
 
-  async watch(id, place, signal) {
+  async watch(/** @type {string} */ id, /** @type {HTMLElement} */ place, /** @type {AbortSignal} */ signal) {
     let found;
     try {
       found = await status(id);
@@ -229,8 +252,8 @@ export class Preview {
       found = { state: "unknown", reason: "" };
     }
     if (signal.aborted) return;
-    const state = found.state in T.preview.extraction ? found.state : "unknown";
-    place.textContent = state === "failed" ? whyNot(found.reason) : T.preview.extraction[state];
+    const state = T.preview.extraction.has(found.state) ? found.state : "unknown";
+    place.textContent = state === "failed" ? whyNot(found.reason) : (T.preview.extraction.get(state) ?? "");
     set(place, { "data-state": state });
     if (state !== "pending") this.settle?.(found);
     else this.timer = setTimeout(() => this.watch(id, place, signal), LOOK);

@@ -8,13 +8,29 @@ import { Layout } from "./layout.js";
 import { T } from "./texts.js";
 import { LARGE, SMALL, Thumbnails } from "./thumbnails.js";
 
+/** @typedef {Parameters<typeof icon>[0]} Icon */
+/** @typedef {import("./api.js").Hit} Hit */
+/** @typedef {import("./dom.js").Child} Child */
+
 // How many items before the end the next page is asked for.
 const AHEAD = 40;
 
 export class Results {
+  /**
+   * `more()`: the next page is needed.
+   *
+   * @param {{
+   *   open: (id: string, options: { focus: boolean }) => void,
+   *   remove: (hit: Hit) => void,
+   *   href: (id: string) => string,
+   *   more: () => void,
+   * }} actions
+   */
   constructor({ open, remove, href, more }) {
     this.actions = { open, remove, href, more };
+    /** @type {Hit[]} */
     this.hits = [];
+    /** @type {Map<number, HTMLLIElement>} */
     this.rows = new Map();
     this.high = false;
     this.grid = false;
@@ -36,7 +52,12 @@ export class Results {
     new ResizeObserver(() => this.fit()).observe(this.element);
   }
 
-  /** Begin with the first hits. `high`: with room for a passage. `keep`: stay at this place of the list. */
+  /**
+   * Begin with the first hits. `high`: with room for a passage. `keep`: stay at this place of the list.
+   *
+   * @param {Hit[]} hits
+   * @param {{ total: number, exact: boolean, high: boolean, keep: boolean }} how
+   */
   replace(hits, { total, exact, high, keep }) {
     const focused = this.list.contains(document.activeElement);
     const before = this.hits[this.current]?._id;
@@ -54,11 +75,11 @@ export class Results {
       this.element.scrollTop = 0;
     }
     this.draw();
-    if (focused) (this.rows.get(this.current)?.firstChild ?? this.element).focus({ preventScroll: true });
+    if (focused) (this.link(this.current) ?? this.element).focus({ preventScroll: true });
   }
 
   /** Show them as a grid, or in rows. */
-  arrange(grid) {
+  arrange(/** @type {boolean} */ grid) {
     if (grid === this.grid) return;
     this.grid = grid;
     this.fit({ anew: true });
@@ -91,7 +112,7 @@ export class Results {
       const isAtTop = scrollTop === 0 && top <= lowest;
       this.element.scrollTop = isAtTop ? 0 : top - Math.min(before.top(held) - scrollTop, lowest);
       this.draw();
-      if (focused) this.rows.get(this.current)?.firstChild.focus({ preventScroll: true });
+      if (focused) this.link(this.current)?.focus({ preventScroll: true });
       return;
     }
     this.draw();
@@ -102,7 +123,7 @@ export class Results {
     this.rows.clear();
   }
 
-  append(hits) {
+  append(/** @type {Hit[]} */ hits) {
     this.hits.push(...hits);
     this.draw();
   }
@@ -117,7 +138,7 @@ export class Results {
   }
 
   /** Take a hit off the list; the focus goes to the one after it. */
-  drop(id) {
+  drop(/** @type {string} */ id) {
     const position = this.hits.findIndex((hit) => hit._id === id);
     if (position < 0) return;
     this.hits.splice(position, 1);
@@ -128,21 +149,26 @@ export class Results {
     this.focus(this.current);
   }
 
-  find(id) {
+  /** The link of the row at a position, if it is drawn. */
+  link(/** @type {number} */ position) {
+    return this.rows.get(position)?.querySelector("a");
+  }
+
+  find(/** @type {string} */ id) {
     return this.hits.find((hit) => hit._id === id);
   }
 
   /** Show which attachment is open. */
-  mark(id) {
+  mark(/** @type {string} */ id) {
     this.opened = id;
     for (const row of this.rows.values()) this.markRow(row);
   }
 
-  markRow(row) {
+  markRow(/** @type {HTMLLIElement} */ row) {
     const is = row.dataset.id === this.opened && this.opened !== "";
     row.classList.toggle("opened", is);
-    if (is) row.firstChild.setAttribute("aria-current", "true");
-    else row.firstChild.removeAttribute("aria-current");
+    if (is) row.querySelector("a")?.setAttribute("aria-current", "true");
+    else row.querySelector("a")?.removeAttribute("aria-current");
   }
 
   atTop() {
@@ -158,12 +184,13 @@ export class Results {
     if (top < scrollTop) this.element.scrollTop = top;
     else if (top + height > scrollTop + clientHeight) this.element.scrollTop = top + height - clientHeight;
     this.draw();
-    this.rows.get(this.current)?.firstChild.focus({ preventScroll: true });
+    this.link(this.current)?.focus({ preventScroll: true });
   }
 
   draw() {
     const [first, last] = this.layout.span(this.element, this.hits.length);
     this.list.style.height = `${this.layout.whole(this.hits.length)}px`;
+    /** @type {Set<number>} */
     const wanted = new Set();
     for (let position = first; position < last; position += 1) wanted.add(position);
     // The row that has the focus, or would get it, stays: a scrolled-away focus would be lost.
@@ -181,13 +208,19 @@ export class Results {
       const after = [...this.rows.entries()].filter(([other]) => other > position).sort(([a], [b]) => a - b)[0];
       this.list.insertBefore(row, after ? after[1] : null);
     }
-    for (const [position, row] of this.rows) row.firstChild.tabIndex = position === this.current ? 0 : -1;
-    const tiles = new Map([...this.rows.values()].map((row) => [row.dataset.id, row.querySelector(".tile")]));
+    /** @type {Map<string, Element>} */
+    const tiles = new Map();
+    for (const [position, row] of this.rows) {
+      const link = row.querySelector("a");
+      if (link) link.tabIndex = position === this.current ? 0 : -1;
+      const tile = row.querySelector(".tile");
+      if (row.dataset.id && tile) tiles.set(row.dataset.id, tile);
+    }
     this.thumbnails.show(tiles, this.grid ? LARGE : SMALL);
     if (this.hits.length && last + AHEAD >= this.hits.length) this.actions.more();
   }
 
-  row(hit, position) {
+  row(/** @type {Hit} */ hit, /** @type {number} */ position) {
     const source = hit._source;
     const extension = (source.icon || "").slice(0, 5);
     const named = hit.highlight?.name?.[0];
@@ -236,7 +269,7 @@ export class Results {
   }
 
   /** Below the name: the file inside that the passage is of, and the session. */
-  under(hit, session) {
+  under(/** @type {Hit} */ hit, /** @type {string | undefined} */ session) {
     const file = fileOf(hit);
     const nodes = [
       file && h("span", { class: "inside" }, T.search.inside, " ", h("bdi", { title: file }, file)),
@@ -245,7 +278,7 @@ export class Results {
     return h("span", { class: "under" }, ...nodes.flatMap((node, at) => (at ? [" · ", node] : [node])));
   }
 
-  key(event) {
+  key(/** @type {KeyboardEvent} */ event) {
     // With these the arrows are the browser's way back and forth.
     if (event.metaKey || event.altKey) return;
     const to = this.layout.move(event.key, this.current, this.hits.length, this.element.clientHeight);
@@ -266,6 +299,6 @@ export function skeleton() {
 }
 
 /** A picture with a sentence: nothing here, nothing found, not available. */
-export function message(drawing, heading, text, ...more) {
+export function message(/** @type {Icon} */ drawing, /** @type {string} */ heading, /** @type {string} */ text, /** @type {Child[]} */ ...more) {
   return h("div", { class: "message" }, icon(drawing), h("h2", {}, heading), h("p", {}, text), ...more);
 }

@@ -3,29 +3,47 @@
 import { search } from "./api.js";
 import { parameters } from "./state.js";
 
+/** @typedef {import("./state.js").State} State */
+/** @typedef {import("./api.js").Hit} Hit */
+/** @typedef {{ total: number, exact: boolean, facets: NonNullable<import("./api.js").Envelope["aggregations"]> }} Numbers */
+
 const PAGE = 100;
 const FIRST = 50;
 const FIELDS = "id,created,updated,session,name,icon,size,media_type,sha256,owner,dialect,extraction";
 const FACETS = "media_type,created,file_size,dialect";
 
+/**
+ * @param {import("./api.js").Envelope} envelope
+ * @returns {Numbers}
+ */
 const numbers = ({ hits, aggregations = {} }) => ({
   total: hits.total?.value ?? hits.hits.length,
   exact: hits.total?.relation !== "gte",
   facets: aggregations,
 });
 
-/** A running list of hits. `page(hits, {total, exact, facets, done, first})` gets each page, `failed(error, first)` else. */
+/** A running list of hits. */
 export class Search {
+  /**
+   * `page` gets each page, `failed` the error when there is none; `first`: whether it is the first page.
+   *
+   * @param {{
+   *   page: (hits: Hit[], about: Numbers & { first: boolean, done: boolean }) => void,
+   *   failed: (error: import("./api.js").ApiError, first: boolean) => void,
+   * }} listeners
+   */
   constructor({ page, failed }) {
     this.page = page;
     this.failed = failed;
+    /** @type {AbortController | null} */
     this.abort = null;
+    /** @type {unknown[] | null} */
     this.next = null;
     this.busy = false;
   }
 
   /** Begin anew. Resolves when the first page is there, or the search was overtaken. */
-  async begin(state) {
+  async begin(/** @type {State} */ state) {
     this.stop();
     this.wanted = parameters(state);
     this.wanted.set("_source", FIELDS);
@@ -54,7 +72,7 @@ export class Search {
     this.busy = false;
   }
 
-  async load(first) {
+  async load(/** @type {boolean} */ first) {
     const mine = new AbortController();
     this.abort = mine;
     this.busy = true;
@@ -68,7 +86,7 @@ export class Search {
       if (this.abort !== mine) return;
       this.busy = false;
       const hits = envelope.hits.hits;
-      this.next = hits.length === size ? hits.at(-1).sort : null;
+      this.next = hits.length === size ? (hits.at(-1)?.sort ?? null) : null;
       this.page(hits, {
         first,
         done: !this.next,

@@ -6,11 +6,17 @@ import { count } from "./format.js";
 import { write } from "./state.js";
 import { T } from "./texts.js";
 
+/** @typedef {Parameters<typeof icon>[0]} Icon */
+/** @typedef {import("./api.js").Bucket} Bucket */
+
 export class Sessions {
+  /** @param {{ choose: (session: string) => void, add: () => void }} actions */
   constructor({ choose, add }) {
     this.choose = choose;
+    /** @type {Bucket[]} */
     this.buckets = [];
     this.current = "";
+    /** @type {number | null} */
     this.total = null;
     this.list = h("ul", { role: "list" });
     this.element = h(
@@ -38,7 +44,7 @@ export class Sessions {
     }
   }
 
-  show(current) {
+  show(/** @type {string} */ current) {
     this.current = current;
     this.draw();
   }
@@ -46,6 +52,7 @@ export class Sessions {
   draw() {
     const active = document.activeElement;
     const focused = active instanceof HTMLElement && this.list.contains(active) ? active.dataset.session : undefined;
+    /** @type {[string, number | null][]} */
     const known = this.buckets.map((bucket) => [bucket.key, bucket.doc_count]);
     if (this.current && !known.some(([key]) => key === this.current)) known.unshift([this.current, null]);
     this.list.replaceChildren(
@@ -57,8 +64,8 @@ export class Sessions {
     }
   }
 
-  item(session, label, number, drawing) {
-    const href = `/page/${write({ q: "", session, kind: [], dialect: [] })}`;
+  item(/** @type {string} */ session, /** @type {string} */ label, /** @type {number | null} */ number, /** @type {Icon} */ drawing) {
+    const href = `/page/${write({ session })}`;
     const link = h(
       "a",
       {

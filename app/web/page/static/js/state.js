@@ -1,7 +1,25 @@
 // What the page shows, as its URL says it: a bookmark or a shared link is the same search.
 
+/**
+ * @typedef {{
+ *   q: string,
+ *   session: string,
+ *   kind: string[],
+ *   date: string,
+ *   from: string,
+ *   to: string,
+ *   min: string,
+ *   max: string,
+ *   dialect: string[],
+ *   sort: string,
+ *   view: string,
+ *   open: string,
+ * }} State
+ */
+
 /** How results are shown: as a list where nothing is said. */
 export const GRID = "grid";
+/** @type {Sort[]} */
 export const SORTS = ["relevance", "newest", "oldest", "name", "name-down", "largest", "smallest"];
 /** The dates that can be chosen, as the facet names them: days back from now. A bookmark keeps the word, not the day. */
 export const DATES = new Map([
@@ -14,56 +32,75 @@ export const DATES = new Map([
 /** The days that a range can begin and end with: those of computers, and of four digits. */
 export const EARLIEST = "1970-01-01";
 export const LATEST = "9998-12-31";
+/** @type {["kind", "dialect"]} */
 const LISTS = ["kind", "dialect"];
+/** @type {Exclude<keyof State, "kind" | "dialect">[]} */
 const SINGLES = ["q", "session", "date", "from", "to", "min", "max", "sort", "view", "open"];
 
-const isDay = (text) =>
+/** @returns {text is Sort} */
+const isSort = (/** @type {string} */ text) => SORTS.some((sort) => sort === text);
+
+const isDay = (/** @type {string} */ text) =>
   /^\d{4}-\d\d-\d\d$/.test(text) && text >= EARLIEST && text <= LATEST && dayOf(new Date(`${text}T00:00Z`)) === text;
 
-const dayOf = (date) => (Number.isNaN(date.valueOf()) ? "" : date.toISOString().slice(0, 10));
+const dayOf = (/** @type {Date} */ date) => (Number.isNaN(date.valueOf()) ? "" : date.toISOString().slice(0, 10));
 
 /** The moment at which a day (2026-05-17) begins where the browser is, or the one `later` days after it. */
-function midnight(text, later = 0) {
+function midnight(/** @type {string} */ text, later = 0) {
   const [year, month, day] = text.split("-").map(Number);
   return new Date(year, month - 1, day + later).toISOString();
 }
 
+/** @typedef {keyof typeof FIELDS} Sort */
+
 /** What a state has without filters; words, order and what is open are none. */
+/** @type {Readonly<Omit<State, "q" | "sort" | "view" | "open">>} */
 export const UNFILTERED = Object.freeze({ session: "", kind: [], date: "", from: "", to: "", min: "", max: "", dialect: [] });
 
 /** The state in a query string; what it does not know it leaves out. */
-export function read(search) {
+export function read(/** @type {string} */ search) {
   const parameters = new URLSearchParams(search);
-  const state = {};
+  /** @type {State} */
+  const state = { ...UNFILTERED, q: "", sort: "", view: "", open: "" };
   for (const name of SINGLES) state[name] = parameters.get(name) ?? "";
   for (const name of LISTS) state[name] = parameters.getAll(name);
-  if (!SORTS.includes(state.sort)) state.sort = "";
+  if (!isSort(state.sort)) state.sort = "";
   if (state.view !== GRID) state.view = "";
-  for (const name of ["min", "max"]) if (!/^\d{1,15}$/.test(state[name])) state[name] = "";
-  for (const name of ["from", "to"]) if (!isDay(state[name])) state[name] = "";
+  for (const name of /** @type {const} */ (["min", "max"])) if (!/^\d{1,15}$/.test(state[name])) state[name] = "";
+  for (const name of /** @type {const} */ (["from", "to"])) if (!isDay(state[name])) state[name] = "";
   if (state.from && state.to && state.from > state.to) state.to = "";
   if (!DATES.has(state.date) || state.from || state.to) state.date = "";
   return state;
 }
 
 /** The query string of a state, with a leading `?`, or empty. */
-export function write(state) {
+export function write(/** @type {Partial<State>} */ state) {
   const parameters = new URLSearchParams();
-  for (const name of SINGLES) if (state[name]) parameters.set(name, state[name]);
-  for (const name of LISTS) for (const value of state[name]) parameters.append(name, value);
+  for (const name of SINGLES) {
+    const value = state[name];
+    if (value) parameters.set(name, value);
+  }
+  for (const name of LISTS) for (const value of state[name] ?? []) parameters.append(name, value);
   const text = parameters.toString();
   return text && `?${text}`;
 }
 
 /** Whether two states ask for the same results; how they are shown and which of them is open does not matter. */
-export const sameSearch = (one, other) =>
+export const sameSearch = (/** @type {State} */ one, /** @type {State} */ other) =>
   write({ ...one, view: "", open: "" }) === write({ ...other, view: "", open: "" });
 
-/** The order in force: by relevance when words are searched for, else the newest first. */
+/**
+ * The order in force: by relevance when words are searched for, otherwise the newest first.
+ *
+ * @param {State} state
+ * @returns {Sort}
+ */
 export const sortOf = (state) =>
-  state.sort && (state.sort !== "relevance" || state.q.trim()) ? state.sort : state.q.trim() ? "relevance" : "newest";
+  isSort(state.sort) && (state.sort !== "relevance" || state.q.trim()) ? state.sort : state.q.trim() ? "relevance" : "newest";
 
-export const isFiltered = (state) => Object.keys(UNFILTERED).some((name) => state[name].length > 0);
+const filters = /** @type {(keyof typeof UNFILTERED)[]} */ (Object.keys(UNFILTERED));
+
+export const isFiltered = (/** @type {State} */ state) => filters.some((name) => state[name].length > 0);
 
 const FIELDS = {
   relevance: "_score:desc,id:desc",
@@ -76,7 +113,7 @@ const FIELDS = {
 };
 
 /** The parameters of the search that a state stands for, without size and facets. */
-export function parameters(state) {
+export function parameters(/** @type {State} */ state) {
   const found = new URLSearchParams();
   if (state.q.trim()) found.set("query", state.q.trim());
   if (state.session) found.append("session", state.session);

@@ -2,7 +2,9 @@
 
 import { bytes, count, dayOf } from "./format.js";
 
-const files = (number) => (number === 1 ? "1 file" : `${count(number)} files`);
+/** @typedef {import("./api.js").ApiError} ApiError */
+
+const files = (/** @type {number} */ number) => (number === 1 ? "1 file" : `${count(number)} files`);
 
 export const T = {
   title: "Attachments",
@@ -19,14 +21,14 @@ export const T = {
     busy: "Signing in…",
     hint: "scripts/serve prints a token at its first start; scripts/token create makes more.",
     wrong: "This token is not valid. It may be mistyped, expired or revoked.",
-    often: (seconds) => `Too many failed attempts. Try again in ${seconds} seconds.`,
+    often: (/** @type {number} */ seconds) => `Too many failed attempts. Try again in ${seconds} seconds.`,
     insecure: "Signing in needs HTTPS here: over plain HTTP others on the network could read the token.",
     ended: "You were signed out. Sign in to go on where you were.",
     offline: "The server does not answer. Is it running?",
     failed: "Signing in failed. Try again.",
   },
   account: {
-    as: (name) => `Signed in as ${name}`,
+    as: (/** @type {string} */ name) => `Signed in as ${name}`,
     signOut: "Sign out",
     signedOut: "Signed out",
   },
@@ -50,7 +52,7 @@ export const T = {
     grid: "Show as a grid",
     envelope: "Raw answer",
     envelopeTitle: "Elasticsearch’s own answer to this search, as JSON",
-    found: (number, exact, asked) =>
+    found: (/** @type {number} */ number, /** @type {boolean} */ exact, /** @type {boolean} */ asked) =>
       number === 0
         ? asked
           ? "Nothing found"
@@ -64,7 +66,7 @@ export const T = {
     fresh: "New attachments have arrived",
     show: "Show them",
     clearFilters: "Clear filters",
-    without: (what) => `Remove the filter ${what}`,
+    without: (/** @type {string} */ what) => `Remove the filter ${what}`,
   },
   empty: {
     all: "Nothing here yet",
@@ -89,26 +91,26 @@ export const T = {
     created: "Date",
     file_size: "Size",
     dialect: "Came in through",
-    dates: {
-      day: "Last 24 hours",
-      week: "Last 7 days",
-      month: "Last 30 days",
-      year: "Last 12 months",
-      older: "Older",
-    },
+    dates: new Map([
+      ["day", "Last 24 hours"],
+      ["week", "Last 7 days"],
+      ["month", "Last 30 days"],
+      ["year", "Last 12 months"],
+      ["older", "Older"],
+    ]),
     from: "From",
     to: "To",
     wrongRange: "The first day must be before the last one.",
-    range: (from, to) => {
+    range: (/** @type {string} */ from, /** @type {string} */ to) => {
       if (!from) return `Until ${dayOf(to)}`;
       if (!to) return `From ${dayOf(from)}`;
       return from === to ? dayOf(from) : `${dayOf(from)} to ${dayOf(to)}`;
     },
-    sizes: (low, high) => {
-      if (!low) return `Under ${bytes(high)}`;
+    sizes: (/** @type {number | undefined} */ low, /** @type {number | undefined} */ high) => {
+      if (!low) return `Under ${bytes(high ?? 0)}`;
       return high ? `${bytes(low)} to ${bytes(high)}` : `${bytes(low)} and more`;
     },
-    more: (number) => `${count(number)} more`,
+    more: (/** @type {number} */ number) => `${count(number)} more`,
     fewer: "Fewer",
   },
   dialects: new Map([
@@ -127,14 +129,14 @@ export const T = {
     nameHint: "Files you upload next belong to it. It appears in the list with its first file.",
     create: "Open it",
     cancel: "Cancel",
-    title: (name) => `Session ${name}`,
+    title: (/** @type {string} */ name) => `Session ${name}`,
   },
 
   upload: {
     button: "Upload",
     files: "Choose files",
     folder: "Choose a folder",
-    into: (session) => (session ? `into the session ${session}` : "into no session"),
+    into: (/** @type {string} */ session) => (session ? `into the session ${session}` : "into no session"),
     drop: "Drop to upload",
     heading: "Uploads",
     region: "Uploads",
@@ -151,15 +153,15 @@ export const T = {
     searchable: "Stored, its text is searchable",
     textless: "Stored; it has no readable text",
     cancelled: "Cancelled",
-    cancel: (name) => `Cancel ${name}`,
-    retry: (name) => `Try ${name} again`,
-    open: (name) => `Open ${name}`,
-    progress: (name) => `Progress of ${name}`,
-    sent: (sent, total) => `${bytes(sent)} of ${bytes(total)}`,
-    speed: (rate) => `${bytes(rate)}/s`,
-    left: (text) => `${text} left`,
-    others: (number) => `and ${files(number)} more`,
-    summary: (running, done, failed) =>
+    cancel: (/** @type {string} */ name) => `Cancel ${name}`,
+    retry: (/** @type {string} */ name) => `Try ${name} again`,
+    open: (/** @type {string} */ name) => `Open ${name}`,
+    progress: (/** @type {string} */ name) => `Progress of ${name}`,
+    sent: (/** @type {number} */ sent, /** @type {number} */ total) => `${bytes(sent)} of ${bytes(total)}`,
+    speed: (/** @type {number} */ rate) => `${bytes(rate)}/s`,
+    left: (/** @type {string} */ text) => `${text} left`,
+    others: (/** @type {number} */ number) => `and ${files(number)} more`,
+    summary: (/** @type {number} */ running, /** @type {number} */ done, /** @type {number} */ failed) =>
       [
         running ? `${files(running)} uploading` : "",
         done ? `${count(done)} done` : "",
@@ -167,16 +169,16 @@ export const T = {
       ]
         .filter(Boolean)
         .join(", "),
-    added: (number) => `${files(number)} added to the uploads`,
-    allArrived: (number) => `${files(number)} uploaded`,
-    failed: (name, why) => `${name} was not uploaded. ${why}`,
+    added: (/** @type {number} */ number) => `${files(number)} added to the uploads`,
+    allArrived: (/** @type {number} */ number) => `${files(number)} uploaded`,
+    failed: (/** @type {string} */ name, /** @type {string} */ why) => `${name} was not uploaded. ${why}`,
     denied: "Your token may not upload.",
     emptyDrop: "Nothing in there can be uploaded: only files and folders can.",
   },
 
   // Why an upload was refused, by what the server answered.
   refusals: {
-    tooLarge: (size, limit) => `It has ${bytes(size)}; the server takes files of at most ${bytes(limit)}.`,
+    tooLarge: (/** @type {number} */ size, /** @type {number} */ limit) => `It has ${bytes(size)}; the server takes files of at most ${bytes(limit)}.`,
     tooLargeAnswer: "It is larger than the server takes.",
     name: "Its name can’t be kept: names have at most 1,024 bytes and no control character NUL.",
     type: "Files of this type are not taken.",
@@ -186,7 +188,7 @@ export const T = {
     slow: "It arrived too slowly, and the server gave up. Try again on a better connection.",
     index: "Elasticsearch is not available, so the server takes no files right now. Try again in a moment.",
     network: "The connection was lost, or the file changed on your disk. Try again.",
-    invalid: (reason) => `The server refused it: ${reason}.`,
+    invalid: (/** @type {string} */ reason) => `The server refused it: ${reason}.`,
     server: "The server met an error. Try again.",
   },
 
@@ -196,25 +198,25 @@ export const T = {
     none: "No preview for this kind of file",
     noneHint: "Download it to look at it.",
     failed: "The preview could not be shown.",
-    image: (name) => `The image ${name}`,
-    text: (name) => `The text of ${name}`,
-    cut: (size) => `The first ${bytes(size)} are shown.`,
+    image: (/** @type {string} */ name) => `The image ${name}`,
+    text: (/** @type {string} */ name) => `The text of ${name}`,
+    cut: (/** @type {number} */ size) => `The first ${bytes(size)} are shown.`,
     more: "Show more",
     paper: "The text goes on. Only what was on screen so far is printed.",
     moreFailed: "The text could not be loaded any further.",
     kept: "The text that was read of the file, as it is searched:",
-    keptCut: (size) => `Of a longer text the first ${size} were read.`,
+    keptCut: (/** @type {string} */ size) => `Of a longer text the first ${size} were read.`,
     reading: "Its text is being read…",
     unknown: "Whether its text could be read is not known right now.",
     parts: {
-      page: (number) => `Page ${count(number)}`,
-      slide: (number) => `Slide ${count(number)}`,
-      sheet: (number) => `Sheet ${count(number)}`,
-      chapter: (number) => `Chapter ${count(number)}`,
+      page: (/** @type {number} */ number) => `Page ${count(number)}`,
+      slide: (/** @type {number} */ number) => `Slide ${count(number)}`,
+      sheet: (/** @type {number} */ number) => `Sheet ${count(number)}`,
+      chapter: (/** @type {number} */ number) => `Chapter ${count(number)}`,
     },
     empty: "The file is empty.",
-    page: (number, all) => `Page ${number} of ${all}`,
-    pages: (all) => (all === 1 ? "1 page" : `${count(all)} pages`),
+    page: (/** @type {number} */ number, /** @type {number} */ all) => `Page ${number} of ${all}`,
+    pages: (/** @type {number} */ all) => (all === 1 ? "1 page" : `${count(all)} pages`),
     password: "This PDF needs a password. Download it to open it.",
     missing: "This attachment does not exist (any more).",
     download: "Download",
@@ -225,7 +227,7 @@ export const T = {
     copyFailed: "Your browser does not let this page copy.",
     details: "Details",
     passages: "Passages found",
-    reveal: (file) => `Show where ${file} begins`,
+    reveal: (/** @type {string} */ file) => `Show where ${file} begins`,
     fields: {
       kind: "Kind",
       size: "Size",
@@ -239,12 +241,12 @@ export const T = {
       sha256: "SHA-256",
     },
     noSession: "none",
-    extraction: {
-      pending: "being read…",
-      completed: "searchable",
-      failed: "could not be read",
-      unknown: "not known right now",
-    },
+    extraction: new Map([
+      ["pending", "being read…"],
+      ["completed", "searchable"],
+      ["failed", "could not be read"],
+      ["unknown", "not known right now"],
+    ]),
     // Why nothing in a file is found: the reasons that the server gives.
     reasons: new Map([
       ["unsupported", "not searchable: files of this kind are not read"],
@@ -264,10 +266,10 @@ export const T = {
 
   remove: {
     heading: "Delete this file?",
-    text: (name) => `“${name}” is removed from the disk and from every search. This can’t be undone.`,
+    text: (/** @type {string} */ name) => `“${name}” is removed from the disk and from every search. This can’t be undone.`,
     confirm: "Delete",
     cancel: "Keep it",
-    done: (name) => `${name} is deleted`,
+    done: (/** @type {string} */ name) => `${name} is deleted`,
     failed: "It could not be deleted.",
     denied: "Your token may not delete.",
   },
@@ -280,10 +282,10 @@ export const T = {
 };
 
 /** Why nothing in a file is found: for a reason that the server gives. */
-export const whyNot = (reason) => T.preview.reasons.get(reason) ?? T.preview.reasons.get("unreadable") ?? "";
+export const whyNot = (/** @type {string} */ reason) => T.preview.reasons.get(reason) ?? T.preview.reasons.get("unreadable") ?? "";
 
 /** A sentence for what a call met. */
-export function sentence(error) {
+export function sentence(/** @type {ApiError} */ error) {
   if (error.status === 0) return T.errors.network;
   if (error.status === 503) return T.errors.index;
   if (error.status >= 500 || !error.reason) return T.errors.server;

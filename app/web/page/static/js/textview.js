@@ -15,7 +15,7 @@ const MOST = 2 * 1024 * 1024;
 const MOST_MARKS = 2000;
 
 /** Where to end a block of the beginning of `text`: behind a line, else behind a word, else within one, never within a character. */
-function cutOf(text) {
+function cutOf(/** @type {string} */ text) {
   const line = text.lastIndexOf("\n", BLOCK - 1);
   if (line >= 0) return line + 1;
   const blank = text.lastIndexOf(" ", BLOCK - 1);
@@ -56,6 +56,7 @@ export class TextView {
     this.whole = first.whole;
     this.at = 0;
     this.rest = "";
+    /** @type {{ element: HTMLElement, text: string }[]} */
     this.blocks = [];
     this.marks = 0;
     this.end = h("div", { class: "text-end" });
@@ -86,13 +87,13 @@ export class TextView {
   }
 
   /** Whether there is a heading to be found by `path`, within what is shown at most. */
-  has(path) {
+  has(/** @type {string} */ path) {
     const heading = this.paths.get(path);
     return heading !== undefined && heading.at < Math.min(this.whole, MOST);
   }
 
   /** Scroll the text to the heading of `path`, once all before it is there. `wanted()`: whether it still is to be. */
-  async reveal(path, wanted = () => true) {
+  async reveal(/** @type {string} */ path, wanted = () => true) {
     const heading = this.paths.get(path);
     if (!heading || !this.has(path)) return;
     const { at, element } = heading;
@@ -135,7 +136,7 @@ export class TextView {
   }
 
   /** Show the next `bytes`, each heading before its own. */
-  add(bytes) {
+  add(/** @type {Uint8Array} */ bytes) {
     const end = this.at + bytes.length;
     const last = end >= this.whole || !bytes.length;
     let from = 0;
@@ -159,7 +160,7 @@ export class TextView {
     }
   }
 
-  read(bytes) {
+  read(/** @type {Uint8Array} */ bytes) {
     const text = this.decoder.decode(bytes, { stream: true });
     if (this.other && isOther(text)) {
       const { other } = this;
@@ -183,13 +184,13 @@ export class TextView {
   }
 
   /** Show what waits for the end of its line. `section`: the section ends, whose last line ends are no part of it. */
-  flush(section) {
+  flush(/** @type {boolean} */ section) {
     const text = section ? this.rest.trimEnd() : this.rest;
     this.rest = "";
     if (text) this.block(text);
   }
 
-  block(text) {
+  block(/** @type {string} */ text) {
     // Of a <pre> with this each line has a direction of its own, which ends with it.
     const element = h("pre", { dir: "auto" });
     const block = { element, text };
@@ -198,18 +199,19 @@ export class TextView {
     this.place(element);
   }
 
-  place(element) {
+  place(/** @type {HTMLElement} */ element) {
     this.end.before(element);
   }
 
   /** Mark what matches `pattern` from now on; null: nothing. */
-  mark(pattern) {
+  mark(/** @type {RegExp | null} */ pattern) {
     if (String(pattern) === String(this.pattern)) return;
     this.pattern = pattern;
     this.marks = 0;
     for (const block of this.blocks) this.draw(block);
   }
 
+  /** @param {{ element: HTMLElement, text: string }} block */
   draw({ element, text }) {
     const { nodes, marks } = nodesOf(text, this.pattern, MOST_MARKS - this.marks);
     this.marks += marks;

@@ -5,6 +5,9 @@
 import * as api from "./api.js";
 import { h } from "./dom.js";
 
+/** What is known of the thumbnails of an attachment: `state` is pending, completed or none; `tries`: images that failed. */
+/** @typedef {{ state: string, tries: number }} About */
+
 /** Sizes that the server has, in pixels of the longest side. */
 export const SMALL = 160;
 export const LARGE = 640;
@@ -22,9 +25,12 @@ const TRIES = 3;
 export class Thumbnails {
   constructor() {
     // By id: { state, tries }. Those that were looked at last are the last ones.
+    /** @type {Map<string, About>} */
     this.known = new Map();
     // By id, of what is on screen: its tile, and its image where there is one.
+    /** @type {Map<string, Element>} */
     this.tiles = new Map();
+    /** @type {Map<string, HTMLImageElement>} */
     this.images = new Map();
     this.size = SMALL;
     this.looks = 0;
@@ -39,7 +45,7 @@ export class Thumbnails {
    * `tiles`, by id, are on screen now, each with a picture of `size` where there is one; of others nothing is kept but their
    * state. An image that is in another tile of the same attachment is moved and not loaded again.
    */
-  show(tiles, size) {
+  show(/** @type {Map<string, Element>} */ tiles, /** @type {number} */ size) {
     for (const [id, image] of this.images) if (!tiles.has(id) || size !== this.size) this.drop(id, image);
     this.size = size;
     this.tiles = tiles;
@@ -52,25 +58,26 @@ export class Thumbnails {
     this.refused = false;
   }
 
-  drop(id, image) {
+  drop(/** @type {string} */ id, /** @type {HTMLImageElement} */ image) {
     this.images.delete(id);
     // Ends the request, where it is on its way.
     image.removeAttribute("src");
     image.remove();
   }
 
-  fill(id) {
+  fill(/** @type {string} */ id) {
     const about = this.known.get(id);
     if (!about) return;
     this.remember(id, about);
     const tile = this.tiles.get(id);
     let image = this.images.get(id);
-    if (about.state !== "completed") return;
+    if (about.state !== "completed" || !tile) return;
     if (!image) {
       // Beside its name, which says what it is.
-      image = h("img", { alt: "", loading: "lazy", decoding: "async", draggable: "false" });
-      image.addEventListener("load", () => image.parentElement?.classList.add("drawn"));
-      image.addEventListener("error", () => this.failed(id, image));
+      const made = h("img", { alt: "", loading: "lazy", decoding: "async", draggable: "false" });
+      made.addEventListener("load", () => made.parentElement?.classList.add("drawn"));
+      made.addEventListener("error", () => this.failed(id, made));
+      image = made;
       image.src = `/attachment/${encodeURIComponent(id)}/thumbnail?size=${this.size}`;
       this.images.set(id, image);
     }
@@ -79,7 +86,7 @@ export class Thumbnails {
   }
 
   /** An image could not be loaded: the kind is shown again, and what has become of it is asked for later. */
-  failed(id, image) {
+  failed(/** @type {string} */ id, /** @type {HTMLImageElement} */ image) {
     if (this.images.get(id) !== image) return;
     image.parentElement?.classList.remove("drawn");
     this.drop(id, image);
@@ -89,7 +96,7 @@ export class Thumbnails {
     this.plan();
   }
 
-  remember(id, about) {
+  remember(/** @type {string} */ id, /** @type {About} */ about) {
     this.known.delete(id);
     this.known.set(id, about);
     for (const oldest of this.known.keys()) {

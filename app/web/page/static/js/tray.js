@@ -6,6 +6,9 @@ import { duration } from "./format.js";
 import { announce, warn } from "./live.js";
 import { T } from "./texts.js";
 
+/** @typedef {import("./uploads.js").Item} Item */
+/** @typedef {{ element: HTMLElement, draw: () => void }} Row */
+
 // Rows that are shown at most: a folder of ten thousand files must not slow the page. Running and failed ones come first.
 const ROWS = 50;
 // Milliseconds between two looks at how far texts are extracted, and after how many looks it is left alone.
@@ -13,14 +16,25 @@ const LOOK = 1000;
 const LOOKS = 60;
 
 export class Tray {
-  /** `open(id)`; `read()`: more texts can be searched; `gone()`: what has the focus when the tray that had it is gone. */
+  /**
+   * `open(id)`; `read()`: more texts can be searched; `gone()`: what has the focus when the tray that had it is gone.
+   *
+   * @param {{
+   *   uploads: import("./uploads.js").Uploads,
+   *   open: (id: string) => void,
+   *   read: () => void,
+   *   gone: () => HTMLElement,
+   * }} given
+   */
   constructor({ uploads, open, read, gone }) {
     this.gone = gone;
     this.uploads = uploads;
     this.open = open;
     this.read = read;
+    /** @type {Map<number, Row>} */
     this.rows = new Map();
     this.folded = false;
+    /** @type {Map<string, { item: Item, looks: number }>} */
     this.reading = new Map();
     this.drawSoon = withNextFrame(() => this.draw());
     this.summary = h("span", {});
@@ -54,7 +68,7 @@ export class Tray {
   }
 
   /** Something changed: drawn with the next frame, however much changes until then. */
-  changed(item) {
+  changed(/** @type {Item} */ item) {
     if (item.state === "failed" && !item.told) warn(T.upload.failed(item.name, item.why));
     item.told = item.state === "failed";
     if (item.state === "done") this.watchText(item);
@@ -66,7 +80,7 @@ export class Tray {
   }
 
   /** What has the focus after a button that an upload, or the tray, no longer has. */
-  heir(before) {
+  heir(/** @type {Element} */ before) {
     if (this.element.hidden) return this.gone();
     const buttons = [...(before.closest(".upload")?.querySelectorAll("button") ?? [])];
     return buttons.find((each) => each.checkVisibility()) ?? this.fold;
@@ -104,7 +118,7 @@ export class Tray {
     this.others.textContent = T.upload.others(left);
   }
 
-  row(item) {
+  row(/** @type {Item} */ item) {
     const bar = h("progress", { max: 1000, value: 0, "aria-label": T.upload.progress(item.name) });
     const line = h("p", { class: "small quiet" });
     const mark = h("span", { class: "mark" });
@@ -148,7 +162,7 @@ export class Tray {
     };
   }
 
-  line(item) {
+  line(/** @type {Item} */ item) {
     switch (item.state) {
       case "sending": {
         const parts = [T.upload.sent(item.sent, item.total)];
@@ -169,7 +183,7 @@ export class Tray {
   }
 
   /** Say of a stored file when its text can be searched, too. */
-  watchText(item) {
+  watchText(/** @type {Item} */ item) {
     if (this.reading.has(item.id)) return;
     this.reading.set(item.id, { item, looks: 0 });
     if (this.reading.size === 1) setTimeout(() => this.look(), LOOK / 2);
@@ -182,14 +196,19 @@ export class Tray {
       found = await statuses(ids);
     } catch {
       // The server is gone or busy: the file is stored all the same.
-      found = new Map();
+      found = /** @type {Map<string, string>} */ (new Map());
     }
-    const words = { pending: T.upload.reading, completed: T.upload.searchable, failed: T.upload.textless };
+    const words = new Map([
+      ["pending", T.upload.reading],
+      ["completed", T.upload.searchable],
+      ["failed", T.upload.textless],
+    ]);
     if (ids.some((id) => found.get(id) === "completed")) this.read();
     for (const id of ids) {
       const each = this.reading.get(id);
+      if (!each) continue;
       each.looks += 1;
-      each.item.text = words[found.get(id)];
+      each.item.text = words.get(found.get(id) ?? "");
       if ((found.has(id) && found.get(id) !== "pending") || each.looks >= LOOKS) this.reading.delete(id);
       if (each.looks >= LOOKS && found.get(id) === "pending") each.item.text = T.upload.done;
     }

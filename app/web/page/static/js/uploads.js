@@ -4,6 +4,30 @@
 import { errorOf, proofHeaders } from "./api.js";
 import { T } from "./texts.js";
 
+/** @typedef {import("./api.js").ApiError} ApiError */
+/**
+ * A file that is uploaded. `total`, `sent`: bytes; `speed`: bytes a second. `id`: of the attachment, once it is stored. `why`:
+ * why it failed, and `again`: whether it may fare better later. `text`: what has become of its text. `told`: whether people
+ * were told of its failure.
+ *
+ * @typedef {{
+ *   key: number,
+ *   file: File,
+ *   name: string,
+ *   session: string,
+ *   total: number,
+ *   sent: number,
+ *   speed: number,
+ *   id: string,
+ *   state: "waiting" | "sending" | "finishing" | "done" | "failed" | "cancelled",
+ *   why: string,
+ *   again: boolean,
+ *   request: XMLHttpRequest | null,
+ *   text?: string,
+ *   told?: boolean,
+ * }} Item
+ */
+
 // Browsers open six connections to a host: the rest is for the searches meanwhile.
 const AT_ONCE = 3;
 // Seconds over which the speed is smoothed.
@@ -23,7 +47,7 @@ const REFUSALS = new Map([
 ]);
 
 /** Why an upload failed, in a sentence, and whether the same file may fare better later. */
-export function refusal(error) {
+export function refusal(/** @type {ApiError} */ error) {
   if (error.status === 0) return { why: T.refusals.network, again: true };
   if (error.status === 400 && error.reason.startsWith("Invalid file name")) return { why: T.refusals.name, again: false };
   const known = REFUSALS.get(error.status);
@@ -35,13 +59,19 @@ export function refusal(error) {
 let last = 0;
 
 export class Uploads {
-  /** `changed(item)` after every change of one; `stored(item)` when one is. */
+  /**
+   * `changed(item)` after every change of one; `stored(item)` when one is.
+   *
+   * @param {{ changed: (item: Item) => void, stored: (item: Item) => void }} listeners
+   */
   constructor({ changed, stored }) {
     this.changed = changed;
     this.stored = stored;
+    /** @type {Item[]} */
     this.items = [];
     this.limit = Infinity;
     this.failures = 0;
+    /** @type {ReturnType<typeof setTimeout> | null} */
     this.timer = null;
   }
 
@@ -51,16 +81,26 @@ export class Uploads {
   }
 
   /** Queue files for a session, which may be empty. */
-  add(files, session) {
+  add(/** @type {File[]} */ files, /** @type {string} */ session) {
     const added = files.map((file) => {
       last += 1;
-      const item = { key: last, file, name: file.name, session, total: file.size, sent: 0, speed: 0, id: "", why: "" };
       const fits = file.size <= this.limit;
-      return Object.assign(item, {
+      /** @type {Item} */
+      const item = {
+        key: last,
+        file,
+        name: file.name,
+        session,
+        total: file.size,
+        sent: 0,
+        speed: 0,
+        id: "",
         state: fits ? "waiting" : "failed",
         why: fits ? "" : T.refusals.tooLarge(file.size, this.limit),
         again: false,
-      });
+        request: null,
+      };
+      return item;
     });
     this.items.push(...added);
     added.forEach(this.changed);
@@ -68,8 +108,8 @@ export class Uploads {
     return added;
   }
 
-  cancel(item) {
-    if (item.state === "sending" || item.state === "finishing") item.request.abort();
+  cancel(/** @type {Item} */ item) {
+    if (item.state === "sending" || item.state === "finishing") item.request?.abort();
     if (item.state === "waiting") this.end(item, "cancelled");
   }
 
@@ -78,7 +118,7 @@ export class Uploads {
     for (const item of this.items) this.cancel(item);
   }
 
-  retry(item) {
+  retry(/** @type {Item} */ item) {
     if (item.state !== "failed" && item.state !== "cancelled") return;
     Object.assign(item, { state: "waiting", why: "", sent: 0, speed: 0 });
     this.changed(item);
@@ -109,7 +149,7 @@ export class Uploads {
     this.items = this.items.filter((item) => this.isRunning(item));
   }
 
-  isRunning(item) {
+  isRunning(/** @type {Item} */ item) {
     return ["waiting", "sending", "finishing"].includes(item.state);
   }
 
@@ -136,7 +176,7 @@ export class Uploads {
     }
   }
 
-  send(item) {
+  send(/** @type {Item} */ item) {
     const form = new FormData();
     if (item.session) form.append("session", item.session);
     form.append("files", item.file, item.name);
@@ -172,7 +212,7 @@ export class Uploads {
     this.changed(item);
   }
 
-  answered(item, request) {
+  answered(/** @type {Item} */ item, /** @type {XMLHttpRequest} */ request) {
     if (request.status !== 200) {
       this.fail(item, errorOf(request.status, request.responseText));
       return;
@@ -189,13 +229,13 @@ export class Uploads {
     this.stored(item);
   }
 
-  fail(item, error) {
+  fail(/** @type {Item} */ item, /** @type {ApiError} */ error) {
     Object.assign(item, refusal(error));
     if (item.again) this.pause();
     this.end(item, "failed");
   }
 
-  end(item, state) {
+  end(/** @type {Item} */ item, /** @type {Item["state"]} */ state) {
     item.state = state;
     item.request = null;
     this.changed(item);
