@@ -1,7 +1,7 @@
 // Calls to the server: the Coco routes, and the page's own for signing in.
 
 /**
- * What a search tells of an attachment, of which an older document may lack some.
+ * What a search returns of an attachment; an older document may lack some of it.
  *
  * @typedef {{
  *   id: string,
@@ -46,7 +46,10 @@
  */
 /** @typedef {{ size: number, sha256: string, cut: boolean, parts: Part[] | null }} PartsOfText */
 
-/** What went wrong. `status` is HTTP's, 0 when there was no answer; `retryAfter`: seconds to wait, where the server says so. */
+/**
+ * The error of a call. `status` is HTTP's, 0 when there was no answer; `retryAfter`: seconds to wait, if the server
+ * says it.
+ */
 export class ApiError extends Error {
   /**
    * @param {number} status
@@ -62,29 +65,29 @@ export class ApiError extends Error {
 }
 
 const session = { proof: "", onSignedOut: () => {} };
-// The windows of a browser have one sign-in together: each tells the others when that is another one.
+// All windows of a browser share one sign-in: each tells the others when it changes.
 const windows = new BroadcastChannel("sign-in");
 
-/** Called when an answer says that nobody is signed in any more. */
+/** Set the function that is called when an answer says that nobody is signed in any more. */
 export function onSignedOut(/** @type {() => void} */ listener) {
   session.onSignedOut = listener;
 }
 
-/** Called when another window of this browser has signed in or out. */
+/** Set the function that is called when another window of this browser has signed in or out. */
 export function onSignedInElsewhere(/** @type {() => void} */ listener) {
   windows.onmessage = listener;
 }
 
-/** The headers that a request needs that changes something. */
+/** The headers of a request that changes something. */
 export const proofHeaders = () => ({ "X-Page-Proof": session.proof });
 
-/** An error from an answer's status and body, in Coco's shape where there is one. */
+/** An error from an answer's status and body, which may have Coco's shape. */
 export function errorOf(/** @type {number} */ status, /** @type {string} */ text) {
   let reason = "";
   try {
     reason = String(JSON.parse(text).error?.reason ?? "");
   } catch {
-    // Something between here and the server answered in its own words.
+    // A proxy before the server answered in a form of its own.
   }
   if (status === 401) session.onSignedOut();
   return new ApiError(status, reason);
@@ -131,7 +134,7 @@ export async function whoIsSignedIn() {
   return response.status === 204 ? null : remember(await response.json());
 }
 
-/** Sign in; who it is. Throws ApiError: 401 for a token that is not valid. */
+/** Sign in. Returns who is signed in. Throws ApiError: 401 for a token that is not valid. */
 export async function signIn(/** @type {string} */ token) {
   const response = await call("POST", "/page/sign-in", { json: { token }, quiet: true });
   const who = remember(await response.json());
@@ -156,7 +159,7 @@ export async function search(parameters, signal) {
 }
 
 /**
- * An attachment by its id, for when it is on no page of results: as a hit; null when there is none.
+ * An attachment by its id, in the form of a hit, for when no page of results has it; null when there is none.
  *
  * @param {string} id
  * @returns {Promise<Hit | null>}
@@ -182,7 +185,7 @@ export async function find(id) {
     const response = await call("POST", "/attachment/_search", { json: { attachments: [id] } });
     Object.assign(source, (await response.json()).hits.hits[0]?._source);
   } catch (error) {
-    // Without Elasticsearch the file itself is still there, and all that its header says.
+    // Without Elasticsearch the file itself is still there, and everything that its headers say.
     if (error.status !== 503 && error.status !== 403) throw error;
   }
   return { _id: id, _source: source };
@@ -234,8 +237,9 @@ export async function parts(id, signal) {
 }
 
 /**
- * The bytes from `from` to before `to` of what is at `path`: { bytes, whole, tag }, `whole` being how many there are in all.
- * `tag`: of what the other pieces are, otherwise there is an ApiError, 412.
+ * The bytes from `from` to before `to` of the resource at `path`: { bytes, whole, tag }. `whole`: how many bytes it has
+ * in all. `tag`: the entity tag of the other pieces; if the resource has another one by now, there is an ApiError with
+ * 412.
  *
  * @param {string} path
  * @param {number} from

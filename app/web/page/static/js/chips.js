@@ -1,4 +1,4 @@
-// The filters in force, above the results, each with the way to be rid of it.
+// The filters in force, above the results, each with a button that removes it.
 
 import { button, h, icon, keepingFocus } from "./dom.js";
 import { nameOf } from "./kinds.js";
@@ -7,7 +7,7 @@ import { T } from "./texts.js";
 /** @typedef {import("./state.js").State} State */
 /** @typedef {Partial<State>} Change */
 
-/** What the filters in force say: {label, change}. */
+/** The filters in force, each as its label and the change that removes it. */
 function filters(/** @type {State} */ state) {
   /** @type {{ label: string, change: Change }[]} */
   const found = [];

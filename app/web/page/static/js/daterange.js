@@ -1,4 +1,4 @@
-// From one day to another: two fields of the browser's own beside the times back from now.
+// A range from one day to another: two date fields of the browser.
 
 import { h } from "./dom.js";
 import { warn } from "./live.js";
@@ -44,7 +44,7 @@ export class DateRange {
   }
 
   changed(/** @type {"from" | "to"} */ name, /** @type {HTMLInputElement} */ input) {
-    // A year that is still being typed comes as one long ago, half a date as none: neither is meant.
+    // While a year is typed it is one long ago, and half a date is empty: neither is meant.
     if (!input.validity.valid) return;
     this.wrong.textContent = "";
     this.edit(name, { [name]: input.value, date: "" });

@@ -17,7 +17,7 @@ function show(/** @type {HTMLDialogElement} */ dialog) {
   dialog.showModal();
 }
 
-/** Ask whether a file is to be deleted; resolves to the answer. The focus is on the harmless one. */
+/** Ask whether to delete a file; resolves to the answer. The harmless button has the focus. */
 export function confirmRemoval(/** @type {string} */ name) {
   return new Promise((resolve) => {
     const dialog = h(
@@ -37,7 +37,7 @@ export function confirmRemoval(/** @type {string} */ name) {
   });
 }
 
-// A name in a sentence in a frame of its own: one written from right to left does not turn the sentence around.
+// A name in a sentence, in an element of its own: a right-to-left name does not change the direction of the sentence.
 function around(/** @type {string} */ text, /** @type {Node} */ node) {
   const [before, after] = text.split("\u0000");
   return [before, node, after];
@@ -85,7 +85,7 @@ let asking = null;
 /** @type {((who: Who) => void) | null} */
 let answer = null;
 
-/** Answer the question for a token with who is signed in by now, because another window was asked, too. Whether it was open. */
+/** Close the question for a token, because another window has signed in. Returns whether it was open. */
 export function answerToken(/** @type {Who} */ who) {
   const asked = answer !== null;
   answer?.(who);
@@ -93,7 +93,7 @@ export function answerToken(/** @type {Who} */ who) {
 }
 
 /**
- * Ask for a token until it is right; resolves to who is signed in. Asked twice, it is one question.
+ * Ask for a token until it is valid; resolves to who is signed in. A second call shares the question of the first.
  *
  * @param {{ ended?: boolean }} [options]
  * @returns {Promise<Who>}

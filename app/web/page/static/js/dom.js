@@ -1,4 +1,5 @@
-// Elements without markup: text always becomes a text node, so nothing that a file or a person is called can be one.
+// Elements made without parsing markup: text always becomes a text node, so no name of a file or a person is read as
+// markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -43,7 +44,7 @@ export function set(element, props) {
   }
 }
 
-/** The element `id` that page.html has. Throws where it has none. */
+/** The element of page.html with this id. Throws if there is none. */
 export function part(/** @type {string} */ id) {
   const found = document.getElementById(id);
   if (!found) throw new Error(`page.html has no element ${id}`);
@@ -51,7 +52,8 @@ export function part(/** @type {string} */ id) {
 }
 
 /**
- * Do `change`. When what had the focus in `place` is gone or hidden by it, what `next()` answers has the focus then.
+ * Do `change`. If it removes or hides the element in `place` that had the focus, the element that `next()` returns gets
+ * the focus.
  *
  * @param {Element} place
  * @param {() => void} change
@@ -64,7 +66,7 @@ export function keepingFocus(place, change, next) {
   if (held && !active.checkVisibility()) next(active)?.focus();
 }
 
-/** A function that has `draw` called with the next frame, once, however often it is called until then. */
+/** A function that makes `draw` run with the next frame, once, however often the function is called until then. */
 export function withNextFrame(/** @type {() => void} */ draw) {
   let pending = false;
   return () => {
@@ -102,7 +104,7 @@ const PATHS = {
 };
 
 /**
- * A drawing beside words that say the same: nothing for screen readers.
+ * A drawing beside words that say the same; it is hidden from screen readers.
  *
  * @param {keyof typeof PATHS} name
  */
@@ -116,7 +118,7 @@ export function icon(name) {
 }
 
 /**
- * A button with words, an icon, or both; with an icon alone, `label` is what it is called.
+ * A button with words, an icon, or both; with an icon alone, `label` is its accessible name.
  *
  * @typedef {{
  *   icon?: keyof typeof PATHS | null,

@@ -1,5 +1,6 @@
-// The encoding of a text that nobody has read yet: as its first bytes say, else UTF-8, else what older programs wrote. What
-// is not UTF-8 is shown as the server read it (kept.js), which knows more of encodings; this is for where it read nothing.
+// The encoding of a text that the server has not read: by its byte order mark, otherwise UTF-8, otherwise that of older
+// programs. A text that is not UTF-8 is shown as the server read it (kept.js), which knows more encodings; this is for
+// texts that it has not read.
 
 /** @type {[string, number[]][]} */
 const MARKS = [
@@ -7,20 +8,20 @@ const MARKS = [
   ["utf-16le", [0xff, 0xfe]],
   ["utf-16be", [0xfe, 0xff]],
 ];
-// As browsers take Latin-1.
+// As browsers decode Latin-1.
 const OLDER = "windows-1252";
 export const UTF8 = "utf-8";
 
 const count = (/** @type {string} */ text, /** @type {RegExp} */ pattern) => text.match(pattern)?.length ?? 0;
 
 /**
- * Whether `text`, which was decoded as UTF-8, was none. One damaged place does not make a text another one: in an older
- * encoding nearly every letter beyond ASCII is no UTF-8.
+ * Whether `text`, which was decoded as UTF-8, has another encoding. One damaged place does not show that: in an older
+ * encoding nearly every letter beyond ASCII is invalid as UTF-8.
  */
 // deno-lint-ignore no-control-regex
 export const isOther = (/** @type {string} */ text) => count(text, /\ufffd/g) > count(text, /[^\u0000-\u007f\ufffd]/gu);
 
-/** The encoding of `bytes`. `cut`: they are the beginning of more, so the last character may be a part of one. */
+/** The encoding of `bytes`. `cut`: they are only the beginning, so the last character may be incomplete. */
 export function encodingOf(/** @type {Uint8Array} */ bytes, { cut = false } = {}) {
   const marked = MARKS.find(([, mark]) => mark.every((byte, at) => bytes[at] === byte));
   if (marked) return marked[0];

@@ -1,5 +1,5 @@
-// Filters with the number of hits each would leave. A facet is counted under all filters but its own, so that what else
-// there is to choose stays in sight.
+// Filters, each with the number of hits that it would leave. A facet is counted under all filters but its own, so that
+// the other choices stay visible.
 
 import { DateRange } from "./daterange.js";
 import { button, h } from "./dom.js";
@@ -13,7 +13,7 @@ import { T } from "./texts.js";
 /** @typedef {(state: State) => Partial<State>} Toggle */
 /** @typedef {{ key: string, label: string, number: number, chosen: boolean, toggle: Toggle }} Choice */
 /**
- * A facet: `choices`, which there are in the present state.
+ * A facet; `choices` returns those of the present state.
  *
  * @typedef {{
  *   name: "media_type" | "created" | "file_size" | "dialect",
@@ -25,7 +25,7 @@ import { T } from "./texts.js";
 const FEW = 6;
 
 /**
- * A facet of values, of which any number can be chosen together: what has one of them is found.
+ * A facet of values, of which any number can be chosen together: hits have one of them.
  *
  * @param {"kind" | "dialect"} name
  * @param {Facet["name"]} facet
@@ -59,7 +59,7 @@ const ages = {
   choices: (/** @type {State} */ state, /** @type {Bucket[]} */ buckets) => {
     const numbers = new Map(buckets.map((bucket) => [bucket.key, bucket.doc_count]));
     let before = -1;
-    // A longer time that has no more than the one before it says nothing new.
+    // A longer time with no more hits than the one before it is of no use.
     const news = (/** @type {string} */ key) => {
       const number = numbers.get(key) ?? 0;
       const is = state.date === key || (number > 0 && number !== before) || key === "older";
@@ -136,7 +136,7 @@ export class Facets {
     this.range = new DateRange({ edit });
     this.groups = FACETS.map((facet) => {
       const choices = h("div", {});
-      // The dates stay where they are: in a field that moves, what is half typed would be lost.
+      // The date fields stay in place: in a field that moves, a half-typed date would be lost.
       const more = facet === ages ? this.range.element : null;
       return { facet, choices, element: h("fieldset", { hidden: true }, h("legend", {}, T.facets[facet.name]), choices, more) };
     });
@@ -145,7 +145,7 @@ export class Facets {
 
   draw(/** @type {State} */ state, /** @type {Record<string, { buckets: Bucket[] }>} */ aggregations) {
     this.last = { state, aggregations };
-    // The box that was used keeps the focus although it is another one now.
+    // The checkbox that was used keeps the focus, although it is a new element now.
     const active = document.activeElement;
     const focused = active && this.groups.some((group) => group.choices.contains(active)) ? active.id : "";
     for (const group of this.groups) this.drawGroup(group, state, aggregations[group.facet.name]?.buckets ?? []);
@@ -160,7 +160,7 @@ export class Facets {
    */
   drawGroup({ facet, element, choices: place }, state, buckets) {
     const choices = facet.choices(state, buckets);
-    // One choice that everything has anyway says nothing.
+    // A single choice that all hits have is of no use.
     const idle = facet.name === "dialect" && choices.length === 1 && !choices[0].chosen;
     const ranged = facet === ages && Boolean(state.from || state.to);
     element.hidden = idle || (!choices.length && !ranged);

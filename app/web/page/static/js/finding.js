@@ -1,4 +1,5 @@
-// A search on screen: asked for, shown, gone on with; what is said when nothing is found, and when it fails.
+// The search on screen: its requests, its results and further pages, and the messages when nothing is found or it
+// fails.
 
 import { button, h, icon, keepingFocus } from "./dom.js";
 import { announce, warn } from "./live.js";
@@ -12,12 +13,13 @@ import { T, sentence } from "./texts.js";
 /** @typedef {import("./search.js").Numbers} Numbers */
 /** @typedef {import("./state.js").State} State */
 
-// Milliseconds after which what was found before is shown as old, and after an upload before the list is asked for again.
+// Milliseconds after which earlier results are shown as outdated; and milliseconds after an upload before the list is
+// requested again.
 const SLOW = 250;
 const ARRIVING = 400;
-// How much longer than a search takes there is none after it, while files arrive: a busy server has them to store.
+// While files arrive, the pause after a search, as a multiple of its duration: a busy server has to store them.
 const REST = 4;
-// But no longer than this, in milliseconds: who dropped a file wants to see it arrive.
+// But no longer than this, in milliseconds: a person who dropped a file wants to see it arrive.
 const LONGEST = 2000;
 // Seconds after which a search that failed is tried again by itself, longer each time.
 const RETRY = [2, 4, 8, 15, 30];
@@ -58,13 +60,13 @@ export class Finding {
     });
   }
 
-  /** Search anew. `quiet`: not because somebody asked, so that nothing moves and nothing is said. */
+  /** Search again. `quiet`: no person asked for it, so nothing moves and nothing is announced. */
   async run({ quiet = false } = {}) {
     clearTimeout(this.again);
     this.quiet = quiet;
     this.frame.fresh.hidden = true;
     this.frame.main.setAttribute("aria-busy", "true");
-    // What was found before stays until the new answer is there, unless that takes its time.
+    // Earlier results stay until the new answer arrives, and are shown as outdated if that takes long.
     const slow = setTimeout(() => this.frame.main.classList.add("waiting"), SLOW);
     if (!this.results.hits.length && !quiet) this.results.footer(skeleton());
     const began = performance.now();
@@ -78,7 +80,7 @@ export class Finding {
     this.search.more();
   }
 
-  /** Something was stored: ask again soon, once for many. */
+  /** Something was stored: search again soon, once for many files. */
   soon() {
     if (this.arriving) return;
     this.arriving = setTimeout(() => {
@@ -89,7 +91,7 @@ export class Finding {
     }, Math.max(ARRIVING, Math.min(REST * this.lasted, LONGEST)));
   }
 
-  /** Go to what has arrived meanwhile. */
+  /** Show what has arrived meanwhile. */
   showFresh() {
     this.results.element.scrollTop = 0;
     this.run();
@@ -125,7 +127,7 @@ export class Finding {
   }
 
   /**
-   * Show how many there are; the sentence that says it.
+   * Show how many hits there are. Returns the sentence that says it.
    *
    * @param {Numbers} numbers
    */
@@ -136,7 +138,7 @@ export class Finding {
     return this.frame.count.textContent;
   }
 
-  /** One was taken off the list: what else is on it stays where it is, and the numbers come anew. */
+  /** A hit was removed from the list: the others stay in place, and the numbers are requested again. */
   async dropped() {
     if (!this.results.hits.length) {
       this.run({ quiet: true });
@@ -147,7 +149,7 @@ export class Finding {
       const numbers = await this.search.count();
       if (asked === this.search.wanted) this.tell(numbers);
     } catch {
-      // The next search says what is wrong.
+      // The next search shows what is wrong.
     }
   }
 

@@ -43,5 +43,5 @@ export function when(/** @type {string} */ text, now = new Date()) {
 export const exactly = (/** @type {string} */ text) => dayAndTime.format(new Date(text));
 export const inFull = (/** @type {string} */ text) => fullTime.format(new Date(text));
 
-/** A day as the state has it, 2026-05-17, in words. */
+/** A day of the state, such as 2026-05-17, in words. */
 export const dayOf = (/** @type {string} */ text) => dayOfYear.format(new Date(`${text}T00:00`));

@@ -1,4 +1,4 @@
-// What stands around the results and stays: header, sidebar, toolbar; and what covers what on a narrow screen.
+// The parts around the results: header, sidebar, toolbar; and what covers what on a narrow screen.
 
 import { button, h, icon, keepingFocus, part, set } from "./dom.js";
 import { picker } from "./inputs.js";
@@ -21,11 +21,11 @@ import { T } from "./texts.js";
  * }} Actions
  */
 
-// Below these widths in CSS pixels the preview, and on a phone the sidebar, too, lie over the list, as in page.css.
+// Below these widths in CSS pixels the preview covers the list, and on a phone the sidebar, too, as in page.css.
 const narrow = matchMedia("(max-width: 1080px)");
 const phone = matchMedia("(max-width: 760px)");
 
-/** A link that the page follows by itself, unless it is to be opened elsewhere. */
+/** The listener of a link that the page follows by itself, unless a modifier key opens it elsewhere. */
 const follow = (/** @type {() => void} */ action) => (/** @type {MouseEvent} */ event) => {
   if (event.metaKey || event.ctrlKey || event.shiftKey) return;
   event.preventDefault();
@@ -121,7 +121,7 @@ export class Frame {
       h("bdi", { class: "who", title: T.account.as(this.who.name) }, this.who.name),
       button(T.account.signOut, { icon: "out", only: true, kind: "plain", click: () => actions.signOut() }),
     );
-    // For who drags: no other way to act has anything of it.
+    // For people who drag; it is of no use in any other way.
     this.target = h("span", {});
     const over = { class: "drop", hidden: true, "aria-hidden": "true" };
     this.over = h("div", over, icon("upload"), h("strong", {}, T.upload.drop), this.target);
@@ -158,7 +158,7 @@ export class Frame {
         h("span", {}, T.title),
       ),
       h("search", {}, icon("search"), this.input, h("kbd", { "aria-hidden": "true" }, "/")),
-      // Narrow, the sidebar and its buttons are out of sight.
+      // On a narrow screen the sidebar and its buttons are hidden.
       mayWrite && button(T.upload.button, { icon: "upload", only: true, kind: "primary quick", click: this.files.choose }),
       this.filters,
       account,
@@ -169,7 +169,7 @@ export class Frame {
         { class: "page" },
         this.header,
         this.side,
-        // What is covered takes no focus; the page's main part and its heading stay whatever covers what.
+        // What is covered gets no focus; the page's main part and its heading stay available, whatever covers what.
         h("main", {}, h("h1", { class: "unseen" }, T.title), this.main, parts.preview),
       ),
       parts.tray,
@@ -179,7 +179,7 @@ export class Frame {
     const layout = () => this.layout();
     narrow.addEventListener("change", layout);
     phone.addEventListener("change", layout);
-    // What lies under the sidebar takes no click: one that misses it is meant to close it.
+    // A click beside the sidebar closes it.
     addEventListener("click", (event) => {
       const target = /** @type {Node} */ (event.target);
       const beside = ![this.side, this.header].some((each) => each.contains(target));
@@ -187,7 +187,7 @@ export class Frame {
     });
   }
 
-  /** Say which search this is: in the title, the order, how it is shown, and the link to the raw answer. */
+  /** Show which search this is: in the title, the order, the grid button, and the link to the raw answer. */
   show(/** @type {State} */ state) {
     this.sort.value = states.sortOf(state);
     this.sort.options[0].hidden = !state.q.trim();
@@ -202,7 +202,7 @@ export class Frame {
     document.title = [state.q.trim(), state.session, T.title].filter(Boolean).join(" · ");
   }
 
-  /** Say, over whatever else is on screen, that something asked for was not done; empty: nothing any more. */
+  /** Show a message, over everything else, that a requested action was not done; an empty text hides it. */
   tell(/** @type {string} */ text) {
     this.told.textContent = text;
     const show = () => {
@@ -229,7 +229,7 @@ export class Frame {
     else if (was && phone.matches) this.filters.focus();
   }
 
-  /** What lies under something else takes no focus. */
+  /** What is covered gets no focus. */
   layout() {
     const drawer = phone.matches && this.side.classList.contains("open");
     const covered = narrow.matches && this.previewing;

@@ -1,5 +1,5 @@
-// Fragments as the search answers them: text escaped for HTML, with <mark> around what was found. They are read here as
-// text, never as markup: whatever is no <mark> of the server's stays text.
+// Fragments of a search's answer: text escaped for HTML, with <mark> around what was found. They are parsed here as
+// text, never as markup: everything that is not a <mark> of the server stays text.
 
 import { h } from "./dom.js";
 
@@ -19,10 +19,10 @@ const ENTITY = /&(?:amp|lt|gt|quot|#x27|#x2F|#39|#47);/g;
 
 const plain = (/** @type {string} */ text) => text.replace(ENTITY, (entity) => ENTITIES.get(entity) ?? entity);
 
-/** Of a hit, the path of the file inside that its fragment `number` is in; '' for none. */
+/** The path of the file inside that has the fragment `number` of a hit; '' for none. */
 export const fileOf = (/** @type {Hit | undefined} */ hit, number = 0) => plain(hit?.highlight?.file?.[number] ?? "");
 
-/** What is marked in a fragment: words, and what stands together of those that have no blanks between them. */
+/** The marked words of a fragment; marked words without blanks between them are joined. */
 export function marksOf(/** @type {string} */ fragment) {
   /** @type {string[]} */
   const found = [];

@@ -1,4 +1,4 @@
-// The ways in which files come: dropped, pasted, chosen; folders with all that is in them.
+// The ways in which files are added: dropped, pasted, chosen; folders with everything in them.
 
 import { h } from "./dom.js";
 
@@ -45,7 +45,7 @@ export function listen({ take, hover, nothing }) {
 }
 
 async function dropped(/** @type {DataTransfer} */ transfer) {
-  // The list is empty once this function has waited, so everything is taken from it first.
+  // The list is empty after the first await, so everything is read from it before.
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry !== null);
   if (!entries.length) return [...transfer.files];
   /** @type {File[]} */
@@ -77,7 +77,7 @@ async function collect(/** @type {FileSystemEntry} */ entry, /** @type {File[]} 
   if (!isFolder(entry)) return;
   const reader = entry.createReader();
   for (;;) {
-    // A folder is told in portions, and an empty one is the end.
+    // A folder is read in portions, and an empty portion is the end.
     /** @type {FileSystemEntry[]} */
     const portion = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
     if (!portion.length) return;

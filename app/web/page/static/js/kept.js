@@ -1,5 +1,4 @@
-// What was read of a file: its text as the server keeps it and as a search finds it, with headings where pages and files
-// inside begin.
+// The text that the server has read of a file, as a search finds it, with headings where pages and files inside begin.
 
 import * as api from "./api.js";
 import { h } from "./dom.js";
@@ -10,7 +9,7 @@ import { PIECE, TextView } from "./textview.js";
 /** @typedef {import("./api.js").Part} Part */
 /** @typedef {import("./api.js").Source} Source */
 
-/** What the pages of a file are called, by its media type. */
+/** The word for the pages of a file, by its media type. */
 function pageWord(/** @type {string} */ mediaType) {
   if (/presentation|powerpoint/.test(mediaType)) return T.preview.parts.slide;
   if (/spreadsheet|excel|\.sheet/.test(mediaType)) return T.preview.parts.sheet;
@@ -22,14 +21,14 @@ const apart = (/** @type {Node[]} */ nodes, /** @type {string} */ between) => no
 
 /** Headings for the parts of a text, as TextView takes them. */
 export function headingsOf(/** @type {Part[]} */ parts, /** @type {string} */ mediaType) {
-  // That everything is on page 1 tells nobody anything.
+  // A heading that says that everything is on page 1 is of no use.
   if (parts.length === 1 && parts[0].page !== undefined && !parts[0].title) return [];
   let word = pageWord(mediaType);
   /** @type {"h3" | "h4"} */
   let level = "h3";
   return parts.map(({ at, page = 0, title, file }) => {
     if (file) {
-      // Of what is inside nobody says here what it is.
+      // The media type of a file inside is not known here.
       word = T.preview.parts.page;
       level = "h4";
       const names = file.map((name) => h("bdi", {}, name));
@@ -43,7 +42,7 @@ export function headingsOf(/** @type {Part[]} */ parts, /** @type {string} */ me
 
 /**
  * The text that was read of an attachment, { element, view }; null when there is none. `source`: what is known of the
- * attachment; `changed()`: the text is another one by now.
+ * attachment; `changed()`: called when the text is another one by now.
  *
  * @param {{ source: Source, pattern: RegExp | null, signal: AbortSignal, changed: () => void }} given
  */
@@ -78,7 +77,8 @@ export async function keptText({ source, pattern, signal, changed }) {
 }
 
 /**
- * Why there is no text to show, in a sentence: of what `api.status` says. Empty when there is nothing to read in such a file.
+ * Why there is no text to show, as a sentence, from what `api.status` returns. Empty when there is nothing to read in
+ * such a file.
  *
  * @param {{ state: string, reason: string }} status
  */

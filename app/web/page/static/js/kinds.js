@@ -1,4 +1,5 @@
-// What a file is, from its media type or, before anybody knows, its extension: a word, a colour, a way to look at it.
+// The kind of a file, from its media type or, while that is unknown, its extension: a word, a colour, a kind of
+// preview.
 
 const NAMES = new Map([
   ["application/pdf", "PDF"],
@@ -67,7 +68,7 @@ const BY_EXTENSION = new Map([
   ...all(["docx", "doc", "odt", "rtf"], "word"),
   ...all(["zip", "gz", "tar", "7z"], "zip"),
 ]);
-// An image element runs nothing of an SVG and loads nothing for it.
+// An image element runs no script of an SVG and loads nothing for it.
 const IMAGES = new Set(["png", "jpeg", "gif", "webp", "avif", "bmp", "svg+xml"].map((each) => `image/${each}`));
 const TEXTS = new Set([
   "application/json",
@@ -82,7 +83,7 @@ const TEXTS = new Set([
   "application/mbox",
   "message/x-emlx",
 ]);
-// Texts for programs: nobody reads them as they are.
+// Texts for programs, which people do not read as they are.
 const CODED = new Set(["text/rtf", "text/richtext"]);
 const FALLBACK = "slate";
 
@@ -102,7 +103,7 @@ export function colourOf(/** @type {string | undefined} */ mediaType, /** @type 
   return COLOURS.find(([pattern]) => pattern.test(known))?.[1] ?? FALLBACK;
 }
 
-/** How it can be looked at: image, pdf, text, audio, video, or null, where there is only what was read of it. */
+/** The kind of preview: image, pdf, text, audio, video; null if only the text that was read of it can be shown. */
 export function viewOf(/** @type {string} */ mediaType) {
   if (IMAGES.has(mediaType)) return "image";
   if (mediaType === "application/pdf") return "pdf";

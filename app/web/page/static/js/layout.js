@@ -1,10 +1,10 @@
-// Where the results of a list are: in rows below each other, or in a grid. A row is a grid of one column, so that there is one
-// arithmetic for what is on screen, where it is and where a key leads; another one for the grid would be a second list.
+// The positions of results: in rows below each other, or in a grid. Rows are a grid of one column, so that the same
+// arithmetic says what is on screen, where it is and where a key leads.
 
-// CSS pixels. Every item of a list is as high as the others; those heights of rows are in page.css, too.
+// CSS pixels. All items have the same height; the heights of rows are in page.css, too.
 const LOW = 64;
 const HIGH = 108;
-// What an item of the grid has at least in width, and in height for its words beside a picture of four to three.
+// The least width of an item in the grid, and its height for words, beside a picture of four to three.
 const NARROWEST = 180;
 const WORDS = 80;
 // On the narrowest phones, too.
@@ -42,7 +42,7 @@ export class Layout {
     return Math.floor(position / this.columns) * this.height;
   }
 
-  /** Put the item's element where it belongs. */
+  /** Move an item's element to its position. */
   place(/** @type {HTMLElement} */ element, /** @type {number} */ position) {
     const left = this.grid ? EDGE + (position % this.columns) * this.width : 0;
     element.style.transform = `translate(${left}px, ${this.top(position)}px)`;
@@ -70,7 +70,7 @@ export class Layout {
     const lines = Math.max(1, Math.floor(clientHeight / this.height) - 1);
     const last = count - 1;
     const up = (/** @type {number} */ by) => Math.max(current - by * columns, current % columns);
-    // Where the last line is shorter, to its end; from the last line nowhere.
+    // If the last line is shorter, to its end; from the last line, nowhere.
     const down = (/** @type {number} */ by) => {
       const left = Math.floor(last / columns) - Math.floor(current / columns);
       return Math.min(current + Math.min(by, left) * columns, last);

@@ -1,10 +1,10 @@
-// What screen readers are told: politely what happened, urgently what went wrong.
+// Announcements for screen readers: polite ones for events, assertive ones for errors.
 
 import { part } from "./dom.js";
 
 function say(/** @type {string} */ id, /** @type {string} */ text) {
   const region = part(id);
-  // The same sentence twice is news the second time, too.
+  // The same sentence must be announced the second time, too.
   region.textContent = "";
   setTimeout(() => {
     region.textContent = text;

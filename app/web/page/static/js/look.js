@@ -1,4 +1,5 @@
-// How a file looks: as it is where a browser can show that without running anything of it, else as what was read of it.
+// The preview of a file: the file itself if a browser can show it without running anything in it, otherwise the text
+// that was read of it.
 
 import { piece } from "./api.js";
 import { h } from "./dom.js";
@@ -11,7 +12,7 @@ import { PIECE, TextView } from "./textview.js";
 
 /** @typedef {import("./api.js").Source} Source */
 
-// Milliseconds until it is said that its text is still being read.
+// Milliseconds until the page says that the text is still being read.
 const PATIENCE = 400;
 
 export class Look {
@@ -75,7 +76,7 @@ export class Look {
     this.element.className = `look ${view ?? "nothing"}`;
     this.element.replaceChildren();
     if (source.size === 0) {
-      // Without a byte it is of no kind.
+      // An empty file has no kind.
       this.instead(T.preview.empty);
       return;
     }
@@ -95,7 +96,7 @@ export class Look {
         if (signal.aborted) return;
         const encoding = encodingOf(first.bytes, { cut: first.whole > first.bytes.length });
         const original = () => this.original(first, encoding);
-        // It may only have looked like UTF-8 so far.
+        // The rest may turn out not to be UTF-8.
         if (encoding === UTF8) this.original(first, encoding, () => this.read({ otherwise: original }));
         else await this.read({ otherwise: original });
         break;
@@ -141,7 +142,7 @@ export class Look {
       if (signal.aborted) return;
       if (found) {
         this.view = found.view;
-        // Another search may have been made meanwhile.
+        // There may be another search by now.
         this.view.mark(this.pattern);
         this.element.className = "look text";
         this.element.replaceChildren(found.element);
@@ -158,7 +159,7 @@ export class Look {
     }
   }
 
-  /** Show a sentence in place of the file. */
+  /** Show a sentence instead of the file. */
   instead(/** @type {string} */ text, hint = "") {
     const { media_type: mediaType, icon } = this.source;
     const tile = h("span", { class: `tile big ${colourOf(mediaType, icon)}`, "aria-hidden": "true" });

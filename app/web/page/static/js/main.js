@@ -1,4 +1,4 @@
-// The page, put together: what is on it, and how its parts tell each other.
+// Puts the page together: its parts, and how they notify each other.
 
 import * as api from "./api.js";
 import { Chips } from "./chips.js";
@@ -61,7 +61,7 @@ class Page {
     this.tray = new Tray({
       uploads: this.uploads,
       open: (id) => this.open(id, { focus: true }),
-      // What is searched for may be in a text that was only read now.
+      // The words of the search may be in a text that was only read now.
       read: () => this.state.q.trim() && this.finding.soon(),
       gone: () => this.frame.input,
     });
@@ -137,7 +137,7 @@ class Page {
     if (!this.frame.phone && !this.state.open) this.frame.input.focus();
   }
 
-  /** Bring everything but the results in line with the state. */
+  /** Update everything but the results from the state. */
   show() {
     const { state } = this;
     this.frame.show(state);
@@ -246,7 +246,7 @@ class Page {
     this.leave(() => location.assign("/page/"));
   }
 
-  /** Somebody else is at this window now, or nobody: nothing of what was on screen stays, nor of what was on its way. */
+  /** Another person may use this window now: remove everything on screen, and cancel all uploads. */
   leave(/** @type {() => void} */ go) {
     this.uploads.cancelAll();
     part("app").replaceChildren();
@@ -257,7 +257,7 @@ class Page {
 async function begin() {
   /** @type {Page | null} */
   let page = null;
-  // Another token may do other things and see other files.
+  // Another token may have other rights and see other files.
   const goOn = (/** @type {Who} */ next) => {
     if (!page) return false;
     const { who } = page;
@@ -266,7 +266,7 @@ async function begin() {
       page.who = next;
       page.uploads.resume();
     } else {
-      // The words of a search are its tenant's, too.
+      // The words of a search belong to its tenant, too.
       page.leave(() => (next.tenant === who.tenant ? location.reload() : location.assign("/page/")));
     }
     return same;
@@ -285,7 +285,7 @@ async function begin() {
     if (next && answerToken(next)) return;
     if (page) next ? goOn(next) : ask();
   });
-  // Kept by the browser as it was left, for the way back: who sees it now may be somebody else.
+  // The browser restored the page from its back/forward cache: another person may see it now.
   addEventListener("pageshow", (event) => {
     if (event.persisted) page?.leave(() => location.reload());
   });
@@ -296,7 +296,7 @@ async function begin() {
   page.start();
 }
 
-/** Who is signed in, or null, as soon as the server says so. */
+/** Who is signed in, or null, as soon as the server answers. */
 async function arriving() {
   const app = part("app");
   for (let wait = 1; ; wait = Math.min(wait * 2, 15)) {

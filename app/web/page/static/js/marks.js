@@ -1,10 +1,11 @@
-// The words that a search found, wherever they are in a text. Which words these are the search says itself: in its fragments
-// they are marked as they are spelled there. A second parser of queries here would understand some of them otherwise.
+// Marks the words that a search found, wherever they are in a text. The search itself says which words these are: in
+// its fragments they are marked, with their spelling. A second parser of queries here would understand some queries
+// differently.
 
 import { h } from "./dom.js";
 import { marksOf } from "./highlight.js";
 
-// Words at most, and characters of one.
+// The most words, and the most characters of one.
 const MOST_WORDS = 64;
 const LONGEST = 300;
 // Scripts without blanks between words: a word has no edge there.
@@ -18,7 +19,7 @@ const escaped = (/** @type {string} */ word) => word.replace(/[\\^$.*+?()[\]{}|/
 export function patternOf(/** @type {string[]} */ fragments) {
   const words = new Set(fragments.flatMap(marksOf).filter((word) => word && word.length <= LONGEST));
   if (!words.size) return null;
-  // The longest first: of two that begin alike the first one is taken.
+  // The longest first: of two with the same beginning, the first one matches.
   const all = [...words].sort((one, other) => other.length - one.length || (one < other ? -1 : 1)).slice(0, MOST_WORDS);
   const each = all.map((word) => {
     const before = close.test([...word][0]) ? "" : `(?<!${INSIDE})`;

@@ -1,16 +1,16 @@
-// PDF on canvases, by pdf.js, which runs nothing that is in the file: no scripts, no forms, no evaluated fonts.
-// It is loaded when the first PDF is looked at.
+// PDF on canvases, by pdf.js, which runs nothing that is in the file: no scripts, no forms, no evaluated fonts. It is
+// loaded for the first PDF that is shown.
 
 import { h } from "./dom.js";
 import { T } from "./texts.js";
 
 const LIBRARY = "/page/static/pdfjs/";
-// Pixels of one page at most: a huge page is drawn coarser, not refused.
+// The most pixels of one page: a huge page is drawn at a lower resolution, not refused.
 const MAX_PIXELS = 8_000_000;
 const WORKER = `${LIBRARY}pdf.worker.min.mjs`;
 
 /**
- * What is used of pdf.js.
+ * The parts of pdf.js that are used.
  *
  * @typedef {{ width: number, height: number }} Viewport
  * @typedef {{
@@ -33,7 +33,7 @@ let ending = Promise.resolve();
 function library() {
   loaded ??= import(`${LIBRARY}pdf.min.mjs`).then((pdfjs) => {
     let address = WORKER;
-    // Not in every browser yet, nor in what TypeScript knows of them.
+    // Not every browser has it yet, nor do TypeScript's types.
     /** @typedef {{ createScriptURL: (url: string) => string }} Policy */
     const { trustedTypes } = /** @type {{ trustedTypes?: { createPolicy: (name: string, policy: Policy) => Policy } }} */ (
       globalThis

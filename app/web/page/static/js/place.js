@@ -1,4 +1,4 @@
-// Where the page is: the state in its URL, the way there in the history, and words as they are typed.
+// The state in the page's URL, its history, and words while they are typed.
 
 import * as states from "./state.js";
 
@@ -8,10 +8,10 @@ import * as states from "./state.js";
 const TYPING = 150;
 
 export class Place {
-  /** `moved(state, same)`: the state is another one now; `same`: it asks for the same results as the one before. */
+  /** `moved(state, same)`: called when the state has changed; `same`: it has the same results as the one before. */
   constructor(/** @type {(state: State, same: boolean) => void} */ moved) {
     this.moved = moved;
-    /** What is being edited, for as long as its steps are one entry in the history. */
+    /** The field that is being edited, as long as its steps are one entry in the history. */
     this.editing = "";
     /** @type {(() => string) | null} */
     this.words = null;
@@ -23,12 +23,12 @@ export class Place {
     });
   }
 
-  /** The address of the state as it is, but for `part`. */
+  /** The URL of the present state, changed by `part`. */
   href(/** @type {Partial<State>} */ part) {
     return `/page/${states.write({ ...this.state, ...part })}`;
   }
 
-  /** Change the state by what a person chose: an entry of its own in the history, unless `replace`. */
+  /** Change the state by what a person chose: a new entry in the history, unless `replace`. */
   change(/** @type {Partial<State>} */ part, { replace = false } = {}) {
     this.settle();
     const state = { ...this.state, ...part };
@@ -40,20 +40,20 @@ export class Place {
     this.go(state);
   }
 
-  /** Change it by what a person is still editing in the field `what`: the steps of one edit are one entry. */
+  /** Change it by what a person is still editing in the field `what`: all steps of one edit are one entry. */
   edit(/** @type {string} */ what, /** @type {Partial<State>} */ part) {
     this.change(part, { replace: this.editing === what });
     this.editing = what;
   }
 
-  /** The words as they are by now; what is typed quickly is one change. */
+  /** The words have changed; what is typed quickly is one change. */
   type(/** @type {() => string} */ words) {
     this.forget();
     this.words = words;
     this.timer = setTimeout(() => this.settle(), TYPING);
   }
 
-  /** Take the words as they are, without waiting for more: what comes next comes after them. */
+  /** Use the words as they are now, without waiting for more: the next change comes after them. */
   settle() {
     const { words } = this;
     this.forget();

@@ -1,4 +1,4 @@
-// One attachment from near: how it looks, what is known of it, what can be done with it.
+// One attachment in detail: its preview, what is known about it, and its actions.
 
 import { find, status } from "./api.js";
 import { button, h, icon, set } from "./dom.js";
@@ -15,7 +15,7 @@ import { T, sentence, whyNot } from "./texts.js";
 /** @typedef {import("./api.js").Hit} Hit */
 /** @typedef {import("./dom.js").Child} Child */
 
-// Milliseconds between two looks at an extraction that goes on.
+// Milliseconds between two requests for the state of a pending extraction.
 const LOOK = 1500;
 
 const address = (/** @type {string} */ id) => `/attachment/${encodeURIComponent(id)}`;
@@ -59,7 +59,7 @@ export class Preview {
     });
   }
 
-  /** Show the attachment `id`, of which the list may have a `hit` already. */
+  /** Show the attachment `id`; the list may have a `hit` of it already. */
   async show(/** @type {string} */ id, /** @type {Hit | undefined} */ hit, { focus = false } = {}) {
     if (this.id === id && !this.element.hidden) {
       if (focus) this.name.focus();
@@ -164,7 +164,9 @@ export class Preview {
     return made;
   }
 
-  /** Show what the search on screen found in the attachment that is shown: `hit`, if it found it at all. */
+  /**
+   * Show what the search on screen found in the present attachment: `hit`, if the search found the attachment at all.
+   */
   found(/** @type {Hit | undefined} */ hit) {
     this.hit = hit;
     if (!this.passages || !this.look) return;
@@ -180,13 +182,13 @@ export class Preview {
     this.reveal(fileOf(hit));
   }
 
-  /** Which file inside a passage is of: where its text is shown, the way there. */
+  /** The file inside that has a passage; a button that leads to it if its text is shown. */
   inside(/** @type {string} */ file) {
     if (!file) return null;
     const name = h("bdi", {}, file);
     const go = () => {
       this.look?.reveal(file);
-      // The text is the first thing here.
+      // The text is at the top of the preview.
       this.body.scrollTop = 0;
     };
     const place = this.look?.has(file)

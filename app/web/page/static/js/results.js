@@ -12,7 +12,7 @@ import { LARGE, SMALL, Thumbnails } from "./thumbnails.js";
 /** @typedef {import("./api.js").Hit} Hit */
 /** @typedef {import("./dom.js").Child} Child */
 
-// How many items before the end the next page is asked for.
+// How many items before the end the next page is requested.
 const AHEAD = 40;
 
 export class Results {
@@ -53,7 +53,7 @@ export class Results {
   }
 
   /**
-   * Begin with the first hits. `high`: with room for a passage. `keep`: stay at this place of the list.
+   * Begin with the first hits. `high`: with room for a passage. `keep`: keep the scroll position.
    *
    * @param {Hit[]} hits
    * @param {{ total: number, exact: boolean, high: boolean, keep: boolean }} how
@@ -85,7 +85,7 @@ export class Results {
     this.fit({ anew: true });
   }
 
-  /** The layout for the room that there is; whether it is another one. */
+  /** Compute the layout for the present size. Returns whether it has changed. */
   measure() {
     const before = this.layout;
     this.layout = new Layout({ grid: this.grid, high: this.high, width: this.list.clientWidth });
@@ -94,11 +94,11 @@ export class Results {
     return !this.layout.equals(before);
   }
 
-  /** Take the room that there is. What one looks at stays where it was in the window. `anew`: with other items. */
+  /** Adapt to the present size. The current item stays where it was in the window. `anew`: with new elements. */
   fit({ anew = false } = {}) {
     const before = this.layout;
     const { scrollTop, clientHeight } = this.element;
-    // What was on screen until now: the window may be lower, too.
+    // The items that were on screen: the window's height may have changed, too.
     const [first, last] = before.span({ scrollTop, clientHeight: this.room }, this.hits.length, { exactly: true });
     this.room = clientHeight;
     const held = this.current >= first && this.current < last ? this.current : first;
@@ -129,7 +129,7 @@ export class Results {
   }
 
   /**
-   * What stands below the last row: a node, or nothing.
+   * Set what is below the last row: a node, or nothing.
    *
    * @param {Node | null} [node]
    */
@@ -137,7 +137,7 @@ export class Results {
     this.foot.replaceChildren(...(node ? [node] : []));
   }
 
-  /** Take a hit off the list; the focus goes to the one after it. */
+  /** Remove a hit from the list; the next one gets the focus. */
   drop(/** @type {string} */ id) {
     const position = this.hits.findIndex((hit) => hit._id === id);
     if (position < 0) return;
@@ -193,7 +193,7 @@ export class Results {
     /** @type {Set<number>} */
     const wanted = new Set();
     for (let position = first; position < last; position += 1) wanted.add(position);
-    // The row that has the focus, or would get it, stays: a scrolled-away focus would be lost.
+    // The row that has the focus, or would get it, is kept: otherwise scrolling would lose the focus.
     if (this.hits.length) wanted.add(this.current);
     for (const [position, row] of this.rows) {
       if (wanted.has(position)) continue;
@@ -204,7 +204,7 @@ export class Results {
       if (this.rows.has(position)) continue;
       const row = this.row(this.hits[position], position);
       this.rows.set(position, row);
-      // In the document as on the screen: screen readers follow the document.
+      // The document has the order of the screen, because screen readers follow the document.
       const after = [...this.rows.entries()].filter(([other]) => other > position).sort(([a], [b]) => a - b)[0];
       this.list.insertBefore(row, after ? after[1] : null);
     }
@@ -268,7 +268,7 @@ export class Results {
     return row;
   }
 
-  /** Below the name: the file inside that the passage is of, and the session. */
+  /** Below the name: the file inside that has the passage, and the session. */
   under(/** @type {Hit} */ hit, /** @type {string | undefined} */ session) {
     const file = fileOf(hit);
     const nodes = [
@@ -279,7 +279,7 @@ export class Results {
   }
 
   key(/** @type {KeyboardEvent} */ event) {
-    // With these the arrows are the browser's way back and forth.
+    // With these keys, the arrows are the browser's back and forward.
     if (event.metaKey || event.altKey) return;
     const to = this.layout.move(event.key, this.current, this.hits.length, this.element.clientHeight);
     if (to !== undefined) {
@@ -292,13 +292,13 @@ export class Results {
   }
 }
 
-/** Rows that stand for what is still loading. */
+/** Placeholder rows while results are loading. */
 export function skeleton() {
   const row = () => h("div", { class: "ghost" }, h("span", { class: "tile" }), h("span", { class: "bar" }));
   return h("div", { class: "ghosts", "aria-hidden": "true" }, Array.from({ length: 6 }, row));
 }
 
-/** A picture with a sentence: nothing here, nothing found, not available. */
+/** A message with an icon: nothing here, nothing found, not available. */
 export function message(/** @type {Icon} */ drawing, /** @type {string} */ heading, /** @type {string} */ text, /** @type {Child[]} */ ...more) {
   return h("div", { class: "message" }, icon(drawing), h("h2", {}, heading), h("p", {}, text), ...more);
 }

@@ -1,4 +1,4 @@
-// One search at a time: a new one ends the one before, and what still comes of that is dropped.
+// One search at a time: a new one ends the one before, and its late answers are dropped.
 
 import { search } from "./api.js";
 import { parameters } from "./state.js";
@@ -52,12 +52,12 @@ export class Search {
     await this.load(true);
   }
 
-  /** The next page, unless one is on its way or there is none. */
+  /** Request the next page, unless a request is under way or there is none. */
   async more() {
     if (!this.busy && this.next) await this.load(false);
   }
 
-  /** How many there are by now, {total, exact, facets}; the list stays as it is. Throws ApiError. */
+  /** How many hits there are now, {total, exact, facets}; the list stays as it is. Throws ApiError. */
   async count() {
     const asked = new URLSearchParams(this.wanted);
     asked.delete("highlight");

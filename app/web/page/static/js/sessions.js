@@ -32,7 +32,7 @@ export class Sessions {
     );
   }
 
-  /** Ask for the sessions again. What fails leaves the list as it was. */
+  /** Request the sessions again. After a failure the list stays as it was. */
   async load() {
     try {
       const envelope = await search("size=0&facets=session");
@@ -40,7 +40,7 @@ export class Sessions {
       this.total = envelope.hits.total?.value ?? null;
       this.draw();
     } catch {
-      // The results say what is wrong.
+      // The results show what is wrong.
     }
   }
 

@@ -1,4 +1,4 @@
-// What the page shows, as its URL says it: a bookmark or a shared link is the same search.
+// The state of the page, which is in its URL: a bookmark or a shared link is the same search.
 
 /**
  * @typedef {{
@@ -17,11 +17,11 @@
  * }} State
  */
 
-/** How results are shown: as a list where nothing is said. */
+/** How results are shown: as a list by default. */
 export const GRID = "grid";
 /** @type {Sort[]} */
 export const SORTS = ["relevance", "newest", "oldest", "name", "name-down", "largest", "smallest"];
-/** The dates that can be chosen, as the facet names them: days back from now. A bookmark keeps the word, not the day. */
+/** The dates that can be chosen, with the facet's names: days back from now. A bookmark keeps the word, not the day. */
 export const DATES = new Map([
   ["day", 1],
   ["week", 7],
@@ -29,7 +29,7 @@ export const DATES = new Map([
   ["year", 365],
   ["older", 365],
 ]);
-/** The days that a range can begin and end with: those of computers, and of four digits. */
+/** The first and the last day of a range: from the Unix epoch on, and with four digits of a year. */
 export const EARLIEST = "1970-01-01";
 export const LATEST = "9998-12-31";
 /** @type {["kind", "dialect"]} */
@@ -45,7 +45,7 @@ const isDay = (/** @type {string} */ text) =>
 
 const dayOf = (/** @type {Date} */ date) => (Number.isNaN(date.valueOf()) ? "" : date.toISOString().slice(0, 10));
 
-/** The moment at which a day (2026-05-17) begins where the browser is, or the one `later` days after it. */
+/** The moment at which a day (2026-05-17), or the day `later` days after it, begins in the browser's time zone. */
 function midnight(/** @type {string} */ text, later = 0) {
   const [year, month, day] = text.split("-").map(Number);
   return new Date(year, month - 1, day + later).toISOString();
@@ -53,11 +53,11 @@ function midnight(/** @type {string} */ text, later = 0) {
 
 /** @typedef {keyof typeof FIELDS} Sort */
 
-/** What a state has without filters; words, order and what is open are none. */
+/** The filters of a state, all empty; words, order and what is open are not filters. */
 /** @type {Readonly<Omit<State, "q" | "sort" | "view" | "open">>} */
 export const UNFILTERED = Object.freeze({ session: "", kind: [], date: "", from: "", to: "", min: "", max: "", dialect: [] });
 
-/** The state in a query string; what it does not know it leaves out. */
+/** The state in a query string; unknown parameters and values are left out. */
 export function read(/** @type {string} */ search) {
   const parameters = new URLSearchParams(search);
   /** @type {State} */
@@ -85,12 +85,12 @@ export function write(/** @type {Partial<State>} */ state) {
   return text && `?${text}`;
 }
 
-/** Whether two states ask for the same results; how they are shown and which of them is open does not matter. */
+/** Whether two states have the same results; how these are shown and which of them is open does not matter. */
 export const sameSearch = (/** @type {State} */ one, /** @type {State} */ other) =>
   write({ ...one, view: "", open: "" }) === write({ ...other, view: "", open: "" });
 
 /**
- * The order in force: by relevance when words are searched for, otherwise the newest first.
+ * The order in force: by relevance when there are words to search for, otherwise the newest first.
  *
  * @param {State} state
  * @returns {Sort}
@@ -112,7 +112,7 @@ const FIELDS = {
   smallest: "size:asc,id:asc",
 };
 
-/** The parameters of the search that a state stands for, without size and facets. */
+/** The search parameters of a state, without size and facets. */
 export function parameters(/** @type {State} */ state) {
   const found = new URLSearchParams();
   if (state.q.trim()) found.set("query", state.q.trim());
@@ -120,7 +120,7 @@ export function parameters(/** @type {State} */ state) {
   for (const kind of state.kind) found.append("media_type", kind);
   for (const dialect of state.dialect) found.append("dialect", dialect);
   if (state.date) {
-    // To the minute, so that the same search has the same address for a while.
+    // To the minute, so that the same search has the same URL for a while.
     const moment = Math.floor(Date.now() / 60_000) * 60_000 - (DATES.get(state.date) ?? 0) * 86_400_000;
     found.set(state.date === "older" ? "created_before" : "created_after", new Date(moment).toISOString());
   }

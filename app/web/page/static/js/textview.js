@@ -1,5 +1,5 @@
-// A text of any length, in pieces: the next one is asked for when the end of those before comes near. All of it is text
-// nodes. A piece on screen is some kilobytes: a line of a megabyte would take seconds to be broken into lines at once.
+// A text of any length, in pieces: the next one is requested when the end of those before comes near. All of it is text
+// nodes. A block on screen has some kilobytes: breaking a line of a megabyte at once would take seconds.
 
 import * as api from "./api.js";
 import { UTF8, isOther } from "./encoding.js";
@@ -7,14 +7,17 @@ import { button, h } from "./dom.js";
 import { nodesOf } from "./marks.js";
 import { T } from "./texts.js";
 
-// Bytes that are asked for at once, characters of a block, and bytes in all: who wants to read more takes the file itself.
+// Bytes in one request, characters of a block, and bytes in all: people who want to read more can download the file.
 export const PIECE = 64 * 1024;
 const BLOCK = 8 * 1024;
 const MOST = 2 * 1024 * 1024;
-// Of all words that are marked, so that a text of one word does not become a hundred thousand elements.
+// The most marked words, so that a text of one repeated word does not become a hundred thousand elements.
 const MOST_MARKS = 2000;
 
-/** Where to end a block of the beginning of `text`: behind a line, else behind a word, else within one, never within a character. */
+/**
+ * Where to end a block at the beginning of `text`: after a line, otherwise after a word, otherwise within one, but
+ * never within a character.
+ */
 function cutOf(/** @type {string} */ text) {
   const line = text.lastIndexOf("\n", BLOCK - 1);
   if (line >= 0) return line + 1;
@@ -78,7 +81,10 @@ export class TextView {
     return this.at >= Math.min(this.whole, MOST);
   }
 
-  /** Have the next piece come when the end comes near: the observer tells of changes, and of what it is told to watch anew. */
+  /**
+   * Request the next piece when the end comes near: the observer reports changes, and the state of an element that it
+   * begins to observe.
+   */
   go() {
     this.watcher.disconnect();
     this.more.hidden = this.done;
@@ -86,7 +92,7 @@ export class TextView {
     else if (this.whole > MOST) this.said.textContent = T.preview.cut(MOST);
   }
 
-  /** Whether there is a heading to be found by `path`, within what is shown at most. */
+  /** Whether there is a heading for `path`, within the part that can be shown. */
   has(/** @type {string} */ path) {
     const heading = this.paths.get(path);
     return heading !== undefined && heading.at < Math.min(this.whole, MOST);
@@ -102,14 +108,14 @@ export class TextView {
       await (this.busy ?? this.next());
       if (this.signal.aborted || (this.at === before && this.at <= at)) return;
     }
-    // What was not laid out yet may turn out to be higher.
+    // Content that was not laid out yet may turn out to be higher.
     for (let frame = 0; frame < 2 && element.isConnected && wanted(); frame += 1) {
       this.text.scrollTop += element.getBoundingClientRect().top - this.text.getBoundingClientRect().top;
       await new Promise((done) => requestAnimationFrame(done));
     }
   }
 
-  /** Ask for the next piece, and show it; one at a time. */
+  /** Request the next piece, and show it; one at a time. */
   async next() {
     if (this.busy || this.done) return;
     this.busy = this.ask();
@@ -135,7 +141,7 @@ export class TextView {
     }
   }
 
-  /** Show the next `bytes`, each heading before its own. */
+  /** Show the next `bytes`, each heading before the byte where it belongs. */
   add(/** @type {Uint8Array} */ bytes) {
     const end = this.at + bytes.length;
     const last = end >= this.whole || !bytes.length;
@@ -152,7 +158,7 @@ export class TextView {
       from = to;
     }
     this.read(bytes.subarray(from));
-    // Of an answer that is shorter than it should be there is no more.
+    // After an empty answer there is no more.
     this.at = bytes.length ? end : this.whole;
     if (this.done) {
       this.rest += this.decoder.decode();
@@ -169,7 +175,7 @@ export class TextView {
     }
     this.rest += text;
     if (this.line && this.rest.length > this.line.length) {
-      // The name of a file inside is the first line of what is told of it, and its heading.
+      // The name of a file inside is the first line of its text, and also its heading.
       if (this.rest.startsWith(`${this.line}\n`)) this.rest = this.rest.slice(this.line.length + 1);
       this.line = "";
     }
@@ -183,7 +189,10 @@ export class TextView {
     this.rest = this.rest.slice(from);
   }
 
-  /** Show what waits for the end of its line. `section`: the section ends, whose last line ends are no part of it. */
+  /**
+   * Show the text that waits for the end of its line. `section`: the section ends; line ends at its end are not part of
+   * it.
+   */
   flush(/** @type {boolean} */ section) {
     const text = section ? this.rest.trimEnd() : this.rest;
     this.rest = "";
@@ -191,7 +200,7 @@ export class TextView {
   }
 
   block(/** @type {string} */ text) {
-    // Of a <pre> with this each line has a direction of its own, which ends with it.
+    // With this attribute, each line of a <pre> has a text direction of its own.
     const element = h("pre", { dir: "auto" });
     const block = { element, text };
     this.draw(block);

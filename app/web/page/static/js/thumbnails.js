@@ -1,6 +1,6 @@
-// Thumbnails of the results on screen. Which have some is asked for all of them in one call, and again, ever more seldom, for
-// those that are still being drawn; only then is there an image element, so that nothing is asked for that is not there.
-// An attempt per row would be a request for each file without a thumbnail, at each look at it.
+// Thumbnails of the results on screen. One call asks which of them have thumbnails, and is repeated at growing
+// intervals for those that are still being drawn. Only a thumbnail that exists gets an image element, so that no
+// missing one is requested. Otherwise each file without a thumbnail would cause a request each time it is shown.
 
 import * as api from "./api.js";
 import { h } from "./dom.js";
@@ -12,22 +12,24 @@ import { h } from "./dom.js";
 export const SMALL = 160;
 export const LARGE = 640;
 
-// Milliseconds in which tiles that come on screen are gathered for one call, and ids in it: the server limits them, too.
+// Milliseconds in which new tiles on screen are collected for one call, and the most ids in it: the server limits them,
+// too.
 const GATHER = 60;
 const IDS = 100;
-// Milliseconds until those are asked for again that are being drawn, or after a call that failed: longer each time.
+// Milliseconds until the next call for thumbnails that are being drawn, or after a failed call: longer each time.
 const AGAIN = [500, 1000, 2000, 4000, 8000, 15_000, 30_000];
-// Attachments whose state is remembered: more than are on screen, for the way back, and no more however far one scrolls.
+// How many attachments' states are remembered: more than are on screen, for scrolling back, but no more, however far
+// one scrolls.
 const REMEMBERED = 1000;
-// Images of one attachment that fail before it is left alone.
+// How many images of one attachment may fail before it is not tried again.
 const TRIES = 3;
 
 export class Thumbnails {
   constructor() {
-    // By id: { state, tries }. Those that were looked at last are the last ones.
+    // By id. The most recently used ones are the last.
     /** @type {Map<string, About>} */
     this.known = new Map();
-    // By id, of what is on screen: its tile, and its image where there is one.
+    // By id, for attachments on screen: the tile, and the image if there is one.
     /** @type {Map<string, Element>} */
     this.tiles = new Map();
     /** @type {Map<string, HTMLImageElement>} */
@@ -42,8 +44,8 @@ export class Thumbnails {
   }
 
   /**
-   * `tiles`, by id, are on screen now, each with a picture of `size` where there is one; of others nothing is kept but their
-   * state. An image that is in another tile of the same attachment is moved and not loaded again.
+   * `tiles`, by id, are on screen now; each gets a picture of `size` if there is one. For others only their state is
+   * kept. An image that is in another tile of the same attachment is moved and not loaded again.
    */
   show(/** @type {Map<string, Element>} */ tiles, /** @type {number} */ size) {
     for (const [id, image] of this.images) if (!tiles.has(id) || size !== this.size) this.drop(id, image);
@@ -53,14 +55,14 @@ export class Thumbnails {
     this.plan();
   }
 
-  /** There is another answer: ask for what was refused before. */
+  /** There is a new result list: requests that were refused before are allowed again. */
   renew() {
     this.refused = false;
   }
 
   drop(/** @type {string} */ id, /** @type {HTMLImageElement} */ image) {
     this.images.delete(id);
-    // Ends the request, where it is on its way.
+    // Ends the request, if one is under way.
     image.removeAttribute("src");
     image.remove();
   }
@@ -85,7 +87,7 @@ export class Thumbnails {
     tile.classList.toggle("drawn", image.complete && image.naturalWidth > 0);
   }
 
-  /** An image could not be loaded: the kind is shown again, and what has become of it is asked for later. */
+  /** An image could not be loaded: the tile shows the kind again, and the state is requested later. */
   failed(/** @type {string} */ id, /** @type {HTMLImageElement} */ image) {
     if (this.images.get(id) !== image) return;
     image.parentElement?.classList.remove("drawn");
@@ -105,13 +107,13 @@ export class Thumbnails {
     }
   }
 
-  /** Nothing that was asked for already is asked for again before its time. */
+  /** Delay the next request for attachments that were requested already. */
   wait() {
     this.due = performance.now() + AGAIN[Math.min(this.looks, AGAIN.length - 1)];
     this.looks += 1;
   }
 
-  /** What is to be asked for: { unknown, pending }, of what is on screen. */
+  /** The ids on screen to request: { unknown, pending }. */
   open() {
     const unknown = [];
     const pending = [];
@@ -123,14 +125,14 @@ export class Thumbnails {
     return { unknown, pending };
   }
 
-  /** See to it that what is open is asked for in time, once, while somebody can see it. */
+  /** Plan the next request for what is open, once, while the page is visible. */
   plan() {
     const { unknown, pending } = this.open();
     const idle = this.asking || this.refused || document.hidden || !(unknown.length || pending.length);
     const now = performance.now();
     const soon = now + GATHER;
     const moment = unknown.length && !this.failing ? soon : Math.max(soon, this.due);
-    // While one scrolls on and on, what is on screen is asked for, too.
+    // During continuous scrolling, what is on screen must be requested, too.
     if (!idle && this.timer && this.moment <= moment) return;
     clearTimeout(this.timer ?? undefined);
     this.moment = moment;
@@ -154,10 +156,10 @@ export class Thumbnails {
       this.failing = false;
       for (const id of ids) {
         const before = this.known.get(id);
-        // Of an attachment that is gone there is none.
+        // A removed attachment has none.
         const state = found.get(id) ?? "none";
         if (state === "pending" && !before) {
-          // What has only just come is drawn soon.
+          // A new attachment is drawn soon.
           this.looks = 0;
           waits = true;
         }

@@ -11,13 +11,14 @@ import { T } from "./texts.js";
 
 // Rows that are shown at most: a folder of ten thousand files must not slow the page. Running and failed ones come first.
 const ROWS = 50;
-// Milliseconds between two looks at how far texts are extracted, and after how many looks it is left alone.
+// Milliseconds between two requests for the states of extractions, and the most requests for one file.
 const LOOK = 1000;
 const LOOKS = 60;
 
 export class Tray {
   /**
-   * `open(id)`; `read()`: more texts can be searched; `gone()`: what has the focus when the tray that had it is gone.
+   * `open(id)`; `read()`: more texts can be searched; `gone()`: the element that gets the focus when the tray that had
+   * it is gone.
    *
    * @param {{
    *   uploads: import("./uploads.js").Uploads,
@@ -67,7 +68,7 @@ export class Tray {
     this.draw();
   }
 
-  /** Something changed: drawn with the next frame, however much changes until then. */
+  /** An item has changed: draw with the next frame, once for all changes until then. */
   changed(/** @type {Item} */ item) {
     if (item.state === "failed" && !item.told) warn(T.upload.failed(item.name, item.why));
     item.told = item.state === "failed";
@@ -79,7 +80,7 @@ export class Tray {
     keepingFocus(this.element, () => this.redraw(), (before) => this.heir(before));
   }
 
-  /** What has the focus after a button that an upload, or the tray, no longer has. */
+  /** The element that gets the focus when the button that had it is gone. */
   heir(/** @type {Element} */ before) {
     if (this.element.hidden) return this.gone();
     const buttons = [...(before.closest(".upload")?.querySelectorAll("button") ?? [])];
@@ -182,7 +183,7 @@ export class Tray {
     }
   }
 
-  /** Say of a stored file when its text can be searched, too. */
+  /** Show when the text of a stored file can be searched, too. */
   watchText(/** @type {Item} */ item) {
     if (this.reading.has(item.id)) return;
     this.reading.set(item.id, { item, looks: 0 });
@@ -195,7 +196,7 @@ export class Tray {
     try {
       found = await statuses(ids);
     } catch {
-      // The server is gone or busy: the file is stored all the same.
+      // The server is unavailable or busy: the file is stored all the same.
       found = /** @type {Map<string, string>} */ (new Map());
     }
     const words = new Map([

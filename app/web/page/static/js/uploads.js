@@ -1,5 +1,5 @@
-// The queue of uploads. Each file is a request of its own, so that one refusal costs no other file, a few of them at a
-// time; the browser streams it from the disk, so its size does not matter here.
+// The queue of uploads. Each file has a request of its own, so that a refusal affects no other file; a few requests run
+// at a time. The browser streams a file from the disk, so its size does not matter here.
 
 import { errorOf, proofHeaders } from "./api.js";
 import { T } from "./texts.js";
@@ -7,8 +7,8 @@ import { T } from "./texts.js";
 /** @typedef {import("./api.js").ApiError} ApiError */
 /**
  * A file that is uploaded. `total`, `sent`: bytes; `speed`: bytes a second. `id`: of the attachment, once it is stored. `why`:
- * why it failed, and `again`: whether it may fare better later. `text`: what has become of its text. `told`: whether people
- * were told of its failure.
+ * why it failed, and `again`: whether another try may succeed later. `text`: the state of its text, as a sentence.
+ * `told`: whether its failure was announced.
  *
  * @typedef {{
  *   key: number,
@@ -28,12 +28,12 @@ import { T } from "./texts.js";
  * }} Item
  */
 
-// Browsers open six connections to a host: the rest is for the searches meanwhile.
+// Browsers open six connections to a host: the others are left for searches.
 const AT_ONCE = 3;
 // Seconds over which the speed is smoothed.
 const SMOOTHING = 3;
-// Seconds that the queue waits after a failure that may pass, longer each time, and then sends one file alone: while the
-// server is away, or nobody is signed in, every file of a folder would fail in turn.
+// Seconds that the queue waits after a temporary failure, longer each time, before it sends a single file: while the
+// server is unavailable, or nobody is signed in, every file of a folder would fail one after the other.
 const PAUSES = [2, 4, 8, 15, 30];
 
 const REFUSALS = new Map([
@@ -46,7 +46,7 @@ const REFUSALS = new Map([
   [507, T.refusals.full],
 ]);
 
-/** Why an upload failed, in a sentence, and whether the same file may fare better later. */
+/** Why an upload failed, as a sentence, and whether another try may succeed later. */
 export function refusal(/** @type {ApiError} */ error) {
   if (error.status === 0) return { why: T.refusals.network, again: true };
   if (error.status === 400 && error.reason.startsWith("Invalid file name")) return { why: T.refusals.name, again: false };
@@ -75,7 +75,7 @@ export class Uploads {
     this.timer = null;
   }
 
-  /** Whether what waits does so for a server that takes no files at the moment. */
+  /** Whether the queue waits because the server accepts no files at the moment. */
   get paused() {
     return this.timer !== null;
   }
@@ -125,7 +125,7 @@ export class Uploads {
     this.resume();
   }
 
-  /** Try all again that may fare better now. */
+  /** Try all again that may succeed now. */
   retryAll() {
     this.items.filter((item) => item.state === "failed" && item.again).forEach((item) => this.retry(item));
   }
@@ -137,14 +137,14 @@ export class Uploads {
     this.timer = setTimeout(() => this.resume(), wait * 1000);
   }
 
-  /** Go on, because somebody asked for it or enough time has passed. */
+  /** Go on, because a person asked for it or enough time has passed. */
   resume() {
     clearTimeout(this.timer ?? undefined);
     this.timer = null;
     this.pump();
   }
 
-  /** Forget what is over. */
+  /** Remove finished items from the list. */
   clear() {
     this.items = this.items.filter((item) => this.isRunning(item));
   }
@@ -187,7 +187,7 @@ export class Uploads {
     request.upload.addEventListener("progress", (event) => {
       const moment = performance.now();
       const seconds = (moment - before.moment) / 1000;
-      // The form around the file is not the file's.
+      // The bytes of the form around the file do not count.
       item.sent = Math.min(item.total, Math.max(0, event.loaded - (event.total - item.total)));
       if (seconds >= 0.2) {
         const speed = (item.sent - before.sent) / seconds;
@@ -220,7 +220,7 @@ export class Uploads {
     try {
       [item.id] = JSON.parse(request.responseText).attachments;
     } catch {
-      // Not the server's words but those of something before it.
+      // Not the server's answer, but that of a proxy before it.
       this.fail(item, errorOf(0, ""));
       return;
     }
