@@ -99,7 +99,8 @@ def _enough(names: set[str], note: bool) -> bool:
 
 
 def _names(text: str) -> tuple[set[str], bool]:
-    """The names of a header's fields, in lower case, and whether the header ends here; no names when it is no header."""
+    """The names of a header's fields, in lower case, and whether the header ends here; no names when it is not a
+    header."""
     names: set[str] = set()
     odd = 0
     for line in text.split("\n", _MOST_LINES)[:_MOST_LINES]:

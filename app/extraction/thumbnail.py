@@ -70,7 +70,7 @@ class Picture:
 
 
 def _checked(size: int, content: bytes) -> tuple[int, int]:
-    """Width and height of the thumbnail of a size. Raises ValueError when the content is no such thumbnail."""
+    """Width and height of the thumbnail of a size. Raises ValueError when the content is not such a thumbnail."""
     width, height = dimensions(content)
     if not 1 <= min(width, height) <= max(width, height) <= size:
         raise ValueError(f"{width} by {height} pixels are no thumbnail of {size}")

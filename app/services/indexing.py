@@ -192,7 +192,7 @@ def document_of(storage: Storage, attachment: Attachment, extracted: bool = True
             text = text_of(storage, attachment.id, extraction).decode()
             source |= content_fields(text)
     except ValueError as error:
-        # The name and everything else must still be found; `scripts/store verify` tells what to do.
+        # The name and everything else must still be found; `scripts/store verify` says what to do.
         log.error("damaged text of %s: %s", attachment.id, error)
         source = source_of(attachment)
     return Write(attachment.id, version, source)

@@ -50,7 +50,7 @@ class Uploads:
         self._steps, self._deletion = steps, deletion
 
     def stage(self, chunks: Iterable[bytes], limit: int) -> Staged:
-        """Receive one file's bytes. They are no attachment until `upload`, and are removed when discarded.
+        """Receive one file's bytes. They are not an attachment until `upload`, and are removed when discarded.
 
         Raises FileTooLarge past `limit` bytes, StorageFull, StorageFailed, and what `chunks` raise.
         """

@@ -77,14 +77,15 @@ def partition_of(attachment_id: str) -> int:
 @functools.lru_cache(maxsize=256)
 def key(attachment_id: str, artefact: Artefact) -> str:
     """The path of an artefact, relative to the folder of all artefacts: `3f0/<id>.bytes`. Only here does an id become
-    part of a name. Raises ValueError for a text that is no id."""
+    part of a name. Raises ValueError for a text that is not an id."""
     if not is_id(attachment_id):
         raise ValueError("not an id")
     return f"{partition_of(attachment_id):03x}/{attachment_id}.{artefact}"
 
 
 def name_of(attachment_id: str, artefact: Artefact) -> str:
-    """The name of an artefact, for people: `attachments/3f0/<id>.bytes`. Raises ValueError for a text that is no id."""
+    """The name of an artefact, for people: `attachments/3f0/<id>.bytes`. Raises ValueError for a text that is not an
+    id."""
     return f"{ATTACHMENTS}/{key(attachment_id, artefact)}"
 
 

@@ -52,7 +52,7 @@ class Types:
                 with contextlib.closing(content):
                     found = detect(content, attachment.name)
             except StoreError as error:
-                # Deleted just now, or damaged: `verify` tells which.
+                # Deleted just now, or damaged: `verify` shows which.
                 self.unread += 1
                 log.warning("%s can't be looked at: %s", attachment.id, error)
                 continue

@@ -1,9 +1,8 @@
 """One bulk at a time, of all processes that write to one store.
 
 Two bulks that refresh one index at the same moment do not run side by side: the second waits in Elasticsearch for the
-refresh of the first, and then pays for one of its own. A process that waits here instead goes on gathering writes, and
-one refresh serves all of them. A lone writer finds the lock free and does not wait. The lock (flock) ends with its
-process.
+refresh of the first, and then needs one of its own. A process that waits here instead goes on gathering writes, and one
+refresh serves all of them. A lone writer finds the lock free and does not wait. The lock (flock) ends with its process.
 
 Rejected: one process that sends the bulks of all (each document would be handed over and each outcome back, and if that
 process ended, all outcomes would be unknown), and a leader that waits for uploads that have begun and have no document

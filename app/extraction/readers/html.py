@@ -30,7 +30,7 @@ _KEPT = frozenset(
 _TEXTS = frozenset(("textarea", "title"))
 _LINE, _CELL, _PART = "br", "hr", "wbr"
 
-#: Renamed tags that are no tags, because they are in an attribute or in a `textarea`.
+#: Renamed tags that are not real tags, because they are in an attribute or in a `textarea`.
 _NO_TAG = re.compile(rf"<(?:{_LINE}|{_CELL}|{_PART})\b[^<>]*>?")
 _NAME = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)")
 #: `template` is the only kept element that may contain others.

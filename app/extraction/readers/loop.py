@@ -27,7 +27,7 @@ class Loop:
         self._meanwhile, self._seconds = meanwhile, seconds
         #: Tasks that nothing else refers to would be collected.
         self._others: list[asyncio.Task[object]] = []
-        # Nothing else of a loop is used: any other call fails.
+        # The library uses nothing else of a loop: any other call fails.
         self._as_loop = cast(asyncio.AbstractEventLoop, self)
 
     def run_until_complete(self, future: Coroutine[Any, Any, Value]) -> Value:

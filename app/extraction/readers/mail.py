@@ -325,7 +325,7 @@ def _name(part: Message) -> str:
     try:
         found = part.get_filename("")
     except (ValueError, LookupError):
-        # Surrogates, which are no characters.
+        # Surrogates, which are not characters.
         return ""
     return re.split(r"[/\\]", mailtext.shown(found))[-1].strip()
 
