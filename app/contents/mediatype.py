@@ -19,8 +19,8 @@ import pylibmagic  # noqa: F401  isort: skip
 import magic
 
 from app.contents import compound, package, texts
+from app.contents.extensions import PACKED
 from app.contents.window import Readable, TooMuch, Window
-from app.extensions import PACKED
 
 #: How many of the first bytes are looked at, where no more are needed.
 HEAD_SIZE = 16 * 1024

@@ -1,5 +1,5 @@
 """The text inside files, and thumbnails of them: kinds, readers in the sandbox, the queue, and the threads that work it off.
 
-It imports coordination by its contract, contents and the model, and knows no store. Read docs/adr/0006-extraction.md, then
-`kinds` and `lanes`.
+It imports coordination by its contract, confinement, contents and the model, and knows no store. Read
+docs/adr/0006-extraction.md, then `kinds` and `lanes`.
 """
