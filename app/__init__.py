@@ -6,4 +6,4 @@ A request enters at a dialect (`app.web.dialects`), passes a service (`app.servi
 `app.coordination`.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
