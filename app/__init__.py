@@ -6,4 +6,4 @@ each other (`app.model`); one table there has the fields of their documents. `ap
 a store agree.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

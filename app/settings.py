@@ -5,17 +5,21 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
-from app import values
 from app.errors import InvalidSetting
 
-KIB, MIB, GIB = values.KIB, values.MIB, values.GIB
+_Value = TypeVar("_Value")
+
+KIB, MIB, GIB = 1024, 1024**2, 1024**3
 
 #: The highest MAX_INDEXED_TEXT. Elasticsearch indexes a document in one piece, an upload's refresh waits for that, and
 #: the worst texts take a second for each mebibyte (docs/performance.md). With 4 MiB, uploads and searches were refused
@@ -39,6 +43,152 @@ MOST_SIGN_INS = 1000
 MOST_HITS, MOST_TERMS = 10_000, 65_536
 
 
+# What a text in the environment may be, and what it stands for. Each function takes the text and raises ValueError with
+# the rest of a sentence about it ("is not a whole number ..."). Digits are those of ASCII, and blanks around a number are
+# none of it.
+
+#: The largest size that a file, and the kernel's limits, can have.
+_MOST_BYTES = 2**63 - 1
+_SIZE = re.compile(r"([0-9]{1,30})\s*(|B|KiB|MiB|GiB|TiB)", re.IGNORECASE)
+_SECONDS = re.compile(r"[0-9]{1,10}(\.[0-9]{1,10})?")
+_UNITS = {"": 1, "b": 1, "kib": KIB, "mib": MIB, "gib": GIB, "tib": 1024 * GIB}
+_INDEX_NAME = re.compile(r"[a-z][a-z0-9_.]{0,99}")
+
+
+def _size(text: str) -> int:
+    """Bytes from `1048576`, `512MiB`, `1 GiB`. Raises ValueError for anything else."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("is not a size such as 1048576 or 512MiB")
+    found = int(match[1]) * _UNITS[match[2].lower()]
+    if found > _MOST_BYTES:
+        raise ValueError(f"is a size of more than {_MOST_BYTES} bytes")
+    return found
+
+
+def _count(most: int) -> Callable[[str], int]:
+    """A whole number from 1 to `most`, both included."""
+
+    def parse(text: str) -> int:
+        text = text.strip()
+        if not re.fullmatch("[0-9]{1,10}", text) or not 1 <= int(text) <= most:
+            raise ValueError(f"is not a whole number from 1 to {most}")
+        return int(text)
+
+    return parse
+
+
+def _optional(parse: Callable[[str], _Value]) -> Callable[[str], _Value | None]:
+    """`parse`, or None for an empty text."""
+    return lambda text: parse(text) if text else None
+
+
+def _seconds(text: str) -> float:
+    """Seconds: more than zero and less than a day."""
+    text = text.strip()
+    if not _SECONDS.fullmatch(text) or not 0 < float(text) < 86_400:
+        raise ValueError("is not a number of seconds between 0 and 86400")
+    return float(text)
+
+
+def _url(text: str) -> str:
+    """An HTTP URL without user and query, and without a slash at its end."""
+    if "@" in text:
+        raise ValueError("has a user in it: that is what ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD are for")
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text) or not _names_a_server(text):
+        raise ValueError("is not a URL such as http://127.0.0.1:9200")
+    return text.rstrip("/")
+
+
+def _names_a_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _index_name(text: str) -> str:
+    """The name of an alias of Elasticsearch."""
+    if not _INDEX_NAME.fullmatch(text):
+        raise ValueError("is not an alias name: a lower-case letter, then letters, digits, '_' or '.'")
+    return text
+
+
+def _printable(text: str) -> str | None:
+    """Any text on one line; None for an empty text."""
+    # RFC 7617, 2: no control characters. Mostly it is the line feed of the file from which it was read.
+    if not text.isprintable():
+        raise ValueError("has characters that are not printable")
+    return text or None
+
+
+def _user(text: str) -> str | None:
+    """A user of HTTP's basic authentication (RFC 7617); None for an empty text."""
+    if ":" in text:
+        raise ValueError("has a colon in it, which HTTP's basic authentication takes for the beginning of the password")
+    return _printable(text)
+
+
+def _token(text: str) -> str | None:
+    """A text that a header can contain unchanged; None for an empty text."""
+    # In a client's token other characters could never be sent; in a key they would end the header.
+    if not re.fullmatch(r"[!-~]*", text):
+        raise ValueError("has characters other than visible ASCII")
+    return text or None
+
+
+def _path(text: str) -> Path:
+    """A file or folder. An empty path would be the folder in which the process was started."""
+    if not text:
+        raise ValueError("is empty")
+    return Path(text)
+
+
+def _internal_prefix(text: str) -> str | None:
+    """A path that begins and ends with a slash; None for an empty text."""
+    if text and not re.fullmatch(r"/(?:[A-Za-z0-9_-]+/)+", text):
+        raise ValueError("is not a path prefix such as /_attachments/")
+    return text or None
+
+
+def _addresses(text: str) -> str:
+    """IP addresses, networks or `*`, separated by commas."""
+    for each in text.split(","):
+        if each.strip() not in ("", "*"):
+            try:
+                ipaddress.ip_network(each.strip())
+            except ValueError:
+                raise ValueError("is not a list of addresses or networks, by comma") from None
+    return text
+
+
+def _languages(text: str) -> tuple[str, ...]:
+    """Names of languages as in tesseract's file names, separated by commas."""
+    found = tuple(each.strip() for each in text.split(",") if each.strip())
+    if not all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,31}", each) for each in found):
+        raise ValueError("is not a list of languages as tesseract names them, by comma")
+    return found
+
+
+def _yes(text: str) -> bool:
+    """`yes` or `no`."""
+    if text not in ("yes", "no"):
+        raise ValueError("is not one of: yes, no")
+    return text == "yes"
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    """One of `allowed`, exactly as written there."""
+
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"is not one of: {', '.join(allowed)}")
+        return text
+
+    return parse
+
+
 def _setting(name: str, parse: Callable[[str], Any], default: Any, why: str, *, secret: bool = False) -> Any:
     return field(
         default=default, repr=not secret, metadata={"name": name, "parse": parse, "why": why, "secret": secret}
@@ -50,109 +200,109 @@ class Settings:
     """The settings in force. Sizes are bytes, times are seconds."""
 
     data: Path = _setting(
-        "DATA", values.path, Path("data"), "The folder that holds everything: attachments, tokens, journal."
+        "DATA", _path, Path("data"), "The folder that holds everything: attachments, tokens, journal."
     )
     elasticsearch_url: str = _setting(
-        "ELASTICSEARCH_URL", values.url, "http://127.0.0.1:9200", "The Elasticsearch that holds the index."
+        "ELASTICSEARCH_URL", _url, "http://127.0.0.1:9200", "The Elasticsearch that holds the index."
     )
     elasticsearch_api_key: str | None = _setting(
-        "ELASTICSEARCH_API_KEY", values.token, None, "Encoded API key for it (`id:key` in base64).", secret=True
+        "ELASTICSEARCH_API_KEY", _token, None, "Encoded API key for it (`id:key` in base64).", secret=True
     )
     elasticsearch_username: str | None = _setting(
-        "ELASTICSEARCH_USERNAME", values.user, None, "User name for it, where no API key is used."
+        "ELASTICSEARCH_USERNAME", _user, None, "User name for it, where no API key is used."
     )
     elasticsearch_password: str | None = _setting(
-        "ELASTICSEARCH_PASSWORD", values.printable, None, "Password of that user.", secret=True
+        "ELASTICSEARCH_PASSWORD", _printable, None, "Password of that user.", secret=True
     )
     elasticsearch_ca_certs: Path | None = _setting(
         "ELASTICSEARCH_CA_CERTS",
-        values.optional(values.path),
+        _optional(_path),
         None,
         "CA bundle (PEM) to verify its TLS certificate with.",
     )
     elasticsearch_timeout: float = _setting(
         "ELASTICSEARCH_TIMEOUT",
-        values.seconds,
+        _seconds,
         4.0,
         "How long a request waits for Elasticsearch before it answers 503.",
     )
     elasticsearch_connections: int = _setting(
-        "ELASTICSEARCH_CONNECTIONS", values.count(MOST), 64, "Connections to it that one worker process keeps at most."
+        "ELASTICSEARCH_CONNECTIONS", _count(MOST), 64, "Connections to it that one worker process keeps at most."
     )
-    index: str = _setting("INDEX", values.index_name, "coco_attachment", "The alias under which the index is used.")
+    index: str = _setting("INDEX", _index_name, "coco_attachment", "The alias under which the index is used.")
     chat_index: str | None = _setting(
         "CHAT_INDEX",
-        values.optional(values.index_name),
+        _optional(_index_name),
         None,
         "The alias of the index of chats; empty: INDEX with `_chat` for a final `_attachment`, or after it.",
     )
     workspace_root: Path | None = _setting(
         "WORKSPACE_ROOT",
-        values.optional(values.path),
+        _optional(_path),
         None,
         "The folder with a folder for each tenant's workspaces; empty: none.",
     )
     git_memory: int = _setting(
         "GIT_MEMORY",
-        values.size,
+        _size,
         512 * MIB,
         "Memory of git for a repository (a worker process has three read at once); one that needs more is not shown.",
     )
     confinement: str = _setting(
         "CONFINEMENT",
-        values.choice("required", "best-effort"),
+        _choice("required", "best-effort"),
         "best-effort",
         "What to do where the kernel can't confine the processes that read strangers' files: refuse to start, or say so.",
     )
     api_token: str | None = _setting(
         "API_TOKEN",
-        values.token,
+        _token,
         None,
         "A token with every scope for the tenant `default`, for automation.",
         secret=True,
     )
     extraction: str = _setting(
-        "EXTRACTION", values.choice("on", "off"), "on", "Whether the text inside files is extracted and indexed."
+        "EXTRACTION", _choice("on", "off"), "on", "Whether the text inside files is extracted and indexed."
     )
     extraction_workers: int = _setting(
-        "EXTRACTION_WORKERS", values.count(MOST_PROCESSES), 2, "Documents extracted at once, over all worker processes."
+        "EXTRACTION_WORKERS", _count(MOST_PROCESSES), 2, "Documents extracted at once, over all worker processes."
     )
     recognition_workers: int = _setting(
         "RECOGNITION_WORKERS",
-        values.count(MOST_PROCESSES),
+        _count(MOST_PROCESSES),
         1,
         "Documents in whose pictures text is recognized at once, beside the others.",
     )
     thumbnails: str = _setting(
         "THUMBNAILS",
-        values.choice("on", "off"),
+        _choice("on", "off"),
         "on",
         "Whether thumbnails are drawn, where EXTRACTION is on; those that are there are kept and given out with either.",
     )
     thumbnail_workers: int = _setting(
-        "THUMBNAIL_WORKERS", values.count(MOST_PROCESSES), 1, "Documents drawn at once, beside those that are read."
+        "THUMBNAIL_WORKERS", _count(MOST_PROCESSES), 1, "Documents drawn at once, beside those that are read."
     )
     extraction_timeout: float = _setting(
         "EXTRACTION_TIMEOUT",
-        values.seconds,
+        _seconds,
         60.0,
         "How long the process that reads a document may take, and its processor time.",
     )
     extraction_memory: int = _setting(
-        "EXTRACTION_MEMORY", values.size, GIB, "Address space of that process; half of it is the library itself."
+        "EXTRACTION_MEMORY", _size, GIB, "Address space of that process; half of it is the library itself."
     )
     extraction_max_file_size: int = _setting(
-        "EXTRACTION_MAX_FILE_SIZE", values.size, 128 * MIB, "Larger files are not read: their extraction has failed."
+        "EXTRACTION_MAX_FILE_SIZE", _size, 128 * MIB, "Larger files are not read: their extraction has failed."
     )
     extraction_attempts: int = _setting(
         "EXTRACTION_ATTEMPTS",
-        values.count(MOST),
+        _count(MOST),
         3,
         "How often a document is tried that ran out of time or memory, or crashed its reader.",
     )
     recognition_languages: tuple[str, ...] = _setting(
         "RECOGNITION_LANGUAGES",
-        values.languages,
+        _languages,
         (),
         "Languages in which text in pictures is recognized, besides English, by comma, as tesseract names them "
         "(`deu,fra`); empty: all that are installed. Each takes time. `scripts/store extract --outdated` recognizes anew "
@@ -160,156 +310,152 @@ class Settings:
     )
     max_indexed_text: int = _setting(
         "MAX_INDEXED_TEXT",
-        values.size,
+        _size,
         MIB,
         "Text of one file (in UTF-8) that is kept and indexed, at most as much as by default; the rest is cut off.",
     )
-    max_file_size: int = _setting("MAX_FILE_SIZE", values.size, 512 * MIB, "Largest file.")
-    max_request_size: int = _setting("MAX_REQUEST_SIZE", values.size, GIB, "Largest request body, all files together.")
+    max_file_size: int = _setting("MAX_FILE_SIZE", _size, 512 * MIB, "Largest file.")
+    max_request_size: int = _setting("MAX_REQUEST_SIZE", _size, GIB, "Largest request body, all files together.")
     max_chat_file_size: int = _setting(
-        "MAX_CHAT_FILE_SIZE", values.size, 10 * MIB, "Largest image of a Coder chat; the default is Coder's own limit."
+        "MAX_CHAT_FILE_SIZE", _size, 10 * MIB, "Largest image of a Coder chat; the default is Coder's own limit."
     )
     max_files: int = _setting(
-        "MAX_FILES", values.count(MOST), 100, "Files in one request; each costs a descriptor until its end."
+        "MAX_FILES", _count(MOST), 100, "Files in one request; each costs a descriptor until its end."
     )
     max_form_fields: int = _setting(
-        "MAX_FORM_FIELDS", values.count(MOST), 32, "Form fields that are no files; no dialect has more than three."
+        "MAX_FORM_FIELDS", _count(MOST), 32, "Form fields that are no files; no dialect has more than three."
     )
     max_form_field_size: int = _setting(
-        "MAX_FORM_FIELD_SIZE", values.size, 8 * KIB, "Largest form field that is no file: it is held in memory."
+        "MAX_FORM_FIELD_SIZE", _size, 8 * KIB, "Largest form field that is no file: it is held in memory."
     )
-    max_json_size: int = _setting(
-        "MAX_JSON_SIZE", values.size, 256 * KIB, "Largest JSON request body: it is held in memory."
-    )
+    max_json_size: int = _setting("MAX_JSON_SIZE", _size, 256 * KIB, "Largest JSON request body: it is held in memory.")
     max_query_length: int = _setting(
         "MAX_QUERY_LENGTH",
-        values.count(MOST),
+        _count(MOST),
         1024,
         "Characters in `query`: a search for more is a mistake or an attack.",
     )
-    max_page_size: int = _setting("MAX_PAGE_SIZE", values.count(MOST_HITS), 1000, "Largest `size` of a search.")
+    max_page_size: int = _setting("MAX_PAGE_SIZE", _count(MOST_HITS), 1000, "Largest `size` of a search.")
     max_answer_size: int = _setting(
         "MAX_ANSWER_SIZE",
-        values.size,
+        _size,
         32 * MIB,
         "Largest answer of Elasticsearch to a search: it is held in memory. A list of chats ends at an eighth of it.",
     )
     sign_in_lifetime: float = _setting(
-        "SIGN_IN_LIFETIME", values.seconds, 43_200.0, "How long a browser stays signed in: a long working day."
+        "SIGN_IN_LIFETIME", _seconds, 43_200.0, "How long a browser stays signed in: a long working day."
     )
     sign_in_failures: int = _setting(
-        "SIGN_IN_FAILURES", values.count(MOST_SIGN_INS), 20, "Failed sign-ins that an address has in a minute."
+        "SIGN_IN_FAILURES", _count(MOST_SIGN_INS), 20, "Failed sign-ins that an address has in a minute."
     )
     plain_sign_in: str = _setting(
         "PLAIN_SIGN_IN",
-        values.addresses,
+        _addresses,
         "127.0.0.0/8,::1",
         "Addresses of clients who may sign in over plain HTTP, by comma; what they send must cross no network.",
     )
     scores: str = _setting(
         "SCORES",
-        values.choice("statistics", "constant"),
+        _choice("statistics", "constant"),
         "statistics",
         "What scores rest on: how rare words are among all tenants' documents, or (`constant`) nothing of other tenants.",
     )
-    max_ids: int = _setting(
-        "MAX_IDS", values.count(MOST_TERMS), 1000, "Ids in one status request or one search by ids."
-    )
+    max_ids: int = _setting("MAX_IDS", _count(MOST_TERMS), 1000, "Ids in one status request or one search by ids.")
     max_points_in_time: int = _setting(
         "MAX_POINTS_IN_TIME",
-        values.count(MOST),
+        _count(MOST),
         20,
         "Points in time that one tenant has open at once: each keeps files of the index that are gone otherwise.",
     )
     disk_reserve: int = _setting(
-        "DISK_RESERVE", values.size, 256 * MIB, "Space kept free: uploads that would use it are refused with 507."
+        "DISK_RESERVE", _size, 256 * MIB, "Space kept free: uploads that would use it are refused with 507."
     )
     reconcile_interval: float = _setting(
-        "RECONCILE_INTERVAL", values.seconds, 2.0, "How often undecided work is looked for and settled."
+        "RECONCILE_INTERVAL", _seconds, 2.0, "How often undecided work is looked for and settled."
     )
     web_workers: int | None = _setting(
         "WEB_WORKERS",
-        values.optional(values.count(MOST_PROCESSES)),
+        _optional(_count(MOST_PROCESSES)),
         None,
         "Worker processes; when not set, one for each processor, 2 to 4.",
     )
     web_threads: int = _setting(
-        "WEB_THREADS", values.count(MOST_THREADS), 16, "Requests that each worker process handles at once."
+        "WEB_THREADS", _count(MOST_THREADS), 16, "Requests that each worker process handles at once."
     )
     max_connections: int = _setting(
         "MAX_CONNECTIONS",
-        values.count(MOST),
+        _count(MOST),
         1000,
         "Connections of one worker process; with more, the longest silent makes room.",
     )
     max_websockets: int = _setting(
         "MAX_WEBSOCKETS",
-        values.count(MOST),
+        _count(MOST),
         1000,
         "WebSockets of one worker process, besides MAX_CONNECTIONS; one more is refused with 503.",
     )
     max_tenant_websockets: int = _setting(
         "MAX_TENANT_WEBSOCKETS",
-        values.count(MOST),
+        _count(MOST),
         250,
         "Those of one tenant; one more is refused with 429. It takes several to keep others from theirs.",
     )
     head_timeout: float = _setting(
         "HEAD_TIMEOUT",
-        values.seconds,
+        _seconds,
         10.0,
         "How long a connection may take to send the head of a request, or nothing.",
     )
     max_head_size: int = _setting(
-        "MAX_HEAD_SIZE", values.size, 64 * KIB, "Largest head of a request; proxies allow no more than half of it."
+        "MAX_HEAD_SIZE", _size, 64 * KIB, "Largest head of a request; proxies allow no more than half of it."
     )
     min_transfer_rate: int = _setting(
         "MIN_TRANSFER_RATE",
-        values.size,
+        _size,
         KIB,
         "Bytes a second below which a client is cut off; slow networks move ten times it.",
     )
     transfer_window: float = _setting(
         "TRANSFER_WINDOW",
-        values.seconds,
+        _seconds,
         15.0,
         "Over how long that rate is counted: a few lost packets and their repetition.",
     )
     forwarded_allow_ips: str = _setting(
         "FORWARDED_ALLOW_IPS",
-        values.addresses,
+        _addresses,
         "",
         "Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, by comma.",
     )
     accel_redirect: str | None = _setting(
         "ACCEL_REDIRECT",
-        values.internal_prefix,
+        _internal_prefix,
         None,
         "Prefix under which nginx finds the folder `attachments`: downloads are handed to it (X-Accel-Redirect).",
     )
     log_format: str = _setting(
-        "LOG_FORMAT", values.choice("json", "text"), "json", "Lines of the log: a JSON object each, or text for people."
+        "LOG_FORMAT", _choice("json", "text"), "json", "Lines of the log: a JSON object each, or text for people."
     )
     log_level: str = _setting(
         "LOG_LEVEL",
-        values.choice("debug", "info", "warning", "error"),
+        _choice("debug", "info", "warning", "error"),
         "info",
         "From which level on lines are written; each request is one at `info`, and `debug` may quote what clients sent.",
     )
     metrics_open: bool = _setting(
         "METRICS_OPEN",
-        values.yes,
+        _yes,
         False,
         "Whether `/metrics` asks for no token (`yes`), or for one with the scope `admin`.",
     )
     metrics_folder: Path | None = _setting(
         "METRICS_FOLDER",
-        values.optional(values.path),
+        _optional(_path),
         None,
         "Where the workers share their numbers; when not set, in memory.",
     )
     grace_time: float = _setting(
-        "GRACE_TIME", values.seconds, 3600.0, "Age at which a temporary file that no process holds is removed."
+        "GRACE_TIME", _seconds, 3600.0, "Age at which a temporary file that no process holds is removed."
     )
 
     def __post_init__(self) -> None:
@@ -383,7 +529,7 @@ def shown(name: str, value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, tuple):
         return ",".join(value)
-    if _PARSERS[name] is values.size and value:
+    if _PARSERS[name] is _size and value:
         for unit, size in (("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
             if value % size == 0:
                 return f"{value // size}{unit}"

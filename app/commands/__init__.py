@@ -1,4 +1,5 @@
 """The command line, which the programs in scripts/ call. docs/commands.md describes its interface.
 
-It imports everything except `app.web`, and chooses storage and coordination. Read `main` and `common` first.
+It imports everything, `app.web` in `early_server` alone, and chooses storage and coordination. Read `main` and `common`
+first.
 """

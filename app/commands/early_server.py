@@ -7,6 +7,9 @@ So this process imports while the node starts, waits for the node's address (wit
 standard input, and becomes gunicorn, whose workers find everything imported. If no line comes, because its parent has
 ended, it ends too.
 
+It is worth it only as long as nothing is left to import, which a test holds: with the worker's modules alone it saved
+nothing. docs/performance.md has the figures.
+
 Rejected: gunicorn forked from `scripts/serve` itself, which would have imported everything (the child inherits the pipe
 whose end ends the node, so that the node outlives `scripts/serve`), and gunicorn's `preload_app` (one application, with
 its locks and connections, made before the workers are forked).
@@ -19,9 +22,15 @@ import sys
 
 import gunicorn.app.wsgiapp
 
-import app.server.worker  # noqa: F401
-
 # What the server's configuration and its workers import. Not the configuration itself: it reads the settings.
+import app.opening
+import app.server.descriptors
+import app.server.exposure
+import app.server.worker
+import app.services.extracting
+import app.telemetry.logs
+import app.upkeep.reconciler
+import app.web.app  # noqa: F401
 from app.coordination.local.data_folder import reaching
 
 

@@ -20,8 +20,8 @@ import pylibmagic  # noqa: F401  isort: skip
 import magic
 
 from app.contents import compound, package, texts
+from app.contents.extensions import PACKED
 from app.contents.window import Readable, TooMuch, Window
-from app.extensions import PACKED
 
 #: How many of the first bytes are read, if no more are needed.
 HEAD_SIZE = 16 * 1024

@@ -33,7 +33,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-from app import confinement, systemcalls
+from app.confinement import landlock, system_calls
 from app.extraction import inner, kinds, samples
 from app.extraction.parts import MOST_PARTS, MOST_TITLE, Part
 from app.extraction.readers import encoding
@@ -89,12 +89,12 @@ def give_up(
     resource.setrlimit(resource.RLIMIT_FSIZE, (written, written))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     # Each thread has rights of its own.
-    confinement.confine(read=read)
+    landlock.confine(read=read)
     last()
     # No further descriptor, process or thread; where the kernel can't confine system calls, these limits remain.
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
-    systemcalls.confine()
+    system_calls.confine()
 
 
 def without_controls(text: str) -> str:

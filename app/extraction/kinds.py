@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from app.extensions import ODF, OFFICE, PACKED
+from app.contents.extensions import ODF, OFFICE, PACKED
 
 #: text: its own bytes, decoded. html: the text that is shown. xml: its text and attributes. json, properties: decoded,
 #: with escapes replaced by their characters. folded: calendars, cards and directories, unfolded. office: Office Open

@@ -3,8 +3,8 @@
     python -I -S -c BOOTSTRAP FOLDER < ORDER
 
 ORDER is a JSON object. A line of JSON goes to standard output for the folders that were found, and one for each repository.
-Before it looks at the workspace it gives up access to the rest of the machine (app.confinement), for git too: it keeps the
-workspace, for reading; git and its libraries; and a folder of its own. Memory, time and sizes are limited.
+Before it looks at the workspace it gives up access to the rest of the machine (app.confinement.landlock), for git too: it
+keeps the workspace, for reading; git and its libraries; and a folder of its own. Memory, time and sizes are limited.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from app.confinement import confine
+from app.confinement.landlock import confine
 from app.git_watch.repository import MAX_FILE, MAX_SECONDS, scan
 from app.git_watch.tree import survey
 

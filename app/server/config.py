@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from app import confined
+from app.confinement import availability
 from app.errors import IndexUnavailable, InvalidSetting, StoreError, WrongIndex
 from app.opening import open_store
 from app.server import descriptors
@@ -81,7 +81,7 @@ def _share_numbers() -> None:
 def on_starting(server: Any) -> None:
     """Before any worker starts: refuse to start with settings, data or an index that can't be right."""
     try:
-        for sentence in confined.check(_in_force):
+        for sentence in availability.check(_in_force):
             server.log.warning("processes that read strangers' files: %s", sentence)
         if (short := descriptors.raise_limit(_in_force).sentence) is not None:
             server.log.warning(short)

@@ -22,9 +22,9 @@ growing intervals and fails in the end; other documents go on. A text that it re
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 
@@ -108,16 +108,16 @@ class Extractor:
             outcome = self._outcomes.text(entry, attachment, stopping)
             if outcome == "later":
                 # All of its text is in its pictures.
-                with self._change():
+                with closing(self._change_lock.shared()):
                     return not self._overtaken(entry, attachment) and entry.go_on()
             if outcome is None or (has_text and outcome[0].reason == "environment"):
                 return False
             if has_text and outcome[0].reason is not None:
-                with self._change():
+                with closing(self._change_lock.shared()):
                     return not self._overtaken(entry, attachment) and self._make_searchable(entry, attachment)
             extraction, text = self._later(entry, outcome[0]), outcome[1]
             # The files and the document change together: a rebuild finds both or neither.
-            with contextlib.nullcontext() if text is None else contextlib.closing(text), self._change():
+            with nullcontext() if text is None else closing(text), closing(self._change_lock.shared()):
                 if self._overtaken(entry, attachment):
                     return False
                 entry.secure()
@@ -127,12 +127,13 @@ class Extractor:
                     entry.again, entry.refused = False, 0
                     entry.save()
                 return self._make_searchable(entry, attachment)
-        with self._change():
+        with closing(self._change_lock.shared()):
             return not self._overtaken(entry, attachment) and self._make_searchable(entry, attachment)
 
     def _overtaken(self, entry: QueueEntry, attachment: Attachment) -> bool:
         """Whether the record was written again since, so that its text and thumbnails may differ. Then everything has
-        to be done again, and the writer could not note that in the entry. Nobody writes the record within `_change`."""
+        to be done again, and the writer could not note that in the entry. Nobody writes the record under the change
+        lock."""
         present = self._records.attachment(attachment.id)
         if present is None or present.updated == attachment.updated:
             return False
@@ -147,11 +148,6 @@ class Extractor:
         if before is None or before.at < extraction.at:
             return extraction
         return replace(extraction, at=before.at + timedelta(microseconds=1))
-
-    @contextlib.contextmanager
-    def _change(self) -> Iterator[None]:
-        with contextlib.closing(self._change_lock.shared()):
-            yield
 
     def _make_searchable(self, entry: QueueEntry, attachment: Attachment) -> bool:
         """Make the text searchable; returns whether nothing is left to do."""
@@ -214,7 +210,7 @@ class Extractor:
         drawn = None if way is None else self._outcomes.thumbnail(entry, attachment, way, stopping)
         if way is not None and drawn is None:
             return False
-        with self._change():
+        with closing(self._change_lock.shared()):
             if self._overtaken(entry, attachment):
                 return False
             if drawn is not None:

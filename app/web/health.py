@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, current_app, jsonify
 
-from app import confined
+from app.confinement import availability
 from app.errors import IndexUnavailable, StoreError
 from app.services.store import Store
 from app.web.access import public
@@ -61,7 +61,7 @@ def health() -> Response:
         store.uploads.check_writable()
     except StoreError as error:
         reasons.append(str(error))
-    told = {"reasons": reasons, "warnings": [*confined.missing(services().settings), *_unfit(store)]}
+    told = {"reasons": reasons, "warnings": [*availability.missing(services().settings), *_unfit(store)]}
     response = jsonify(status="red" if reasons else status, **{name: texts for name, texts in told.items() if texts})
     response.status_code = 503 if reasons else 200
     return response

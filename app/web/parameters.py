@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from flask import Request
 
 from app.errors import InvalidParameter, InvalidRequest
-from app.nesting import is_deeper
+from app.search.nesting import is_deeper
 from app.settings import Settings
 from app.web.uploads import read_body, read_form, stage_nothing
 

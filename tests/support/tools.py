@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 
 import pytest
 
-from app import confinement, systemcalls
+from app.confinement import landlock, system_calls
 from app.extraction.recognition_data import recognition_installed
 from tests.support import containers
 
@@ -28,8 +28,8 @@ ROOT = "root"
 _PROBES: dict[str, Callable[[], bool]] = {
     "docker": containers.engine_answers,
     # All that the product uses of it.
-    "landlock": lambda: not confinement.offered().missing,
-    "seccomp": lambda: not systemcalls.missing(),
+    "landlock": lambda: not landlock.offered().missing,
+    "seccomp": lambda: not system_calls.missing(),
     "elasticsearch-image": lambda: containers.elasticsearch_image() is not None,
     "tesseract-data": recognition_installed,
     # To mount a file system, and to see what is given up.

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from app import values
 from app.errors import InvalidSetting
 from app.settings import GIB, MIB, MOST_INDEXED_TEXT, Settings
 
@@ -21,13 +20,13 @@ def test_defaults() -> None:
     ("text", "size"), [("0", 0), ("1048576", MIB), ("512MiB", 512 * MIB), ("1 gib", GIB), (" 2 KiB ", 2048), ("7B", 7)]
 )
 def test_sizes(text: str, size: int) -> None:
-    assert values.size(text) == size
+    assert Settings.from_environ({"DISK_RESERVE": text}).disk_reserve == size
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1MB", "1.5MiB", "MiB", "1 2", "0x10", "\uff15", "8388608TiB", "9" * 5000])
 def test_what_is_no_size(text: str) -> None:
-    with pytest.raises(ValueError, match="size"):
-        values.size(text)
+    with pytest.raises(InvalidSetting, match="^DISK_RESERVE: .* is (not )?a size "):
+        Settings.from_environ({"DISK_RESERVE": text})
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """An event loop without descriptors, for a library that only has asynchronous functions.
 
 Python's own loops wait for sockets and are woken up by a pair of them: with `socketpair`, then `sendto` and `recvfrom`,
-which the process that reads documents may not call (`app.systemcalls`). Only the results of the library's threads are waited
-for here, so a queue is enough.
+which the process that reads documents may not call (`app.confinement.system_calls`). Only the results of the library's
+threads are waited for here, so a queue is enough.
 
 It implements the part of a loop that such a library uses: no timers (`call_later`), no sockets, no processes.
 """

@@ -13,7 +13,6 @@ from typing import Any
 
 from app.errors import SearchRefused
 from app.model.schema import existing
-from app.nesting import is_deeper
 from app.search.expansions import MOST_LOOKS, MOST_NAMED, bounded, looks, named
 from app.search.language import limits, weights
 from app.search.language.aggregations import aggregations
@@ -44,6 +43,7 @@ from app.search.language.reading import (
 )
 from app.search.language.tenant import filtered, owned
 from app.search.marking import budget, spelled
+from app.search.nesting import is_deeper
 from app.search.params import MAX_HIGHLIGHTED, MAX_WINDOW
 from app.search.syntax import parse
 

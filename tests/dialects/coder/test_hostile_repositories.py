@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from app import confinement
+from app.confinement import landlock
 from app.git_watch.remote import without_credentials
 from app.git_watch.repository import OUTSIDE, Repository, scan
 from app.git_watch.scan import Scan
@@ -69,7 +69,7 @@ def seen(found: Repository | None) -> Repository:
 
 @pytest.fixture(params=[confined, by_the_check_alone], ids=["confined", "unconfined"])
 def look(request: pytest.FixtureRequest) -> Look:
-    if request.param is confined and confinement.offered().missing:
+    if request.param is confined and landlock.offered().missing:
         pytest.skip("landlock missing")
     made: Look = request.param
     return made

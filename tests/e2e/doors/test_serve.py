@@ -182,6 +182,9 @@ def test_the_life_of_a_store(serve: Callable[..., Served]) -> None:
     assert "is asked without" not in second.output
     password = node_url.split("@")[0].rpartition(":")[2]
     assert password not in second.output
+    # Everybody on the machine sees arguments.
+    assert len(second.processes(b"app.server.config")) >= 3
+    assert second.processes(password.encode()) == set()
 
     (node,) = second.processes(b"app.embedded_node.bridge")
     os.kill(node, signal.SIGKILL)

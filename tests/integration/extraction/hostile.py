@@ -22,6 +22,8 @@ from app.extraction.sandbox import Limits, Verdict
 
 LIMITS = Limits(60, 1 << 30, 1 << 20)
 APP = Path(child.__file__).parents[1]
+#: What the process loads of the application, besides modules that are in no room.
+ROOMS = ("confinement", "contents", "extraction", "extraction/readers")
 #: What the code may use. It can load nothing by itself.
 _IMPORTS = "import ctypes, errno, fcntl, mmap, resource, select, signal, socket, struct, threading, time\n"
 _TAKEOVER = """
@@ -36,9 +38,10 @@ def main() -> None:"""
 def program(folder: Path, *, free: bool = False) -> Path:
     """The process's program in `folder`, with its modules, so that the document is executed instead of read, right after
     everything was given up; `free`: or nothing."""
-    (folder / "extraction" / "readers").mkdir(parents=True)
-    for path in (*APP.glob("*.py"), *(APP / "extraction").glob("*.py"), *(APP / "extraction" / "readers").glob("*.py")):
-        (folder / path.relative_to(APP)).write_bytes(path.read_bytes())
+    for room in (APP, *(APP / each for each in ROOMS)):
+        (folder / room.relative_to(APP)).mkdir(parents=True, exist_ok=True)
+        for path in room.glob("*.py"):
+            (folder / path.relative_to(APP)).write_bytes(path.read_bytes())
     text = Path(child.__file__).read_text()
     replaced = [
         ("from __future__ import annotations\n", f"from __future__ import annotations\n{_IMPORTS}"),

@@ -17,7 +17,7 @@ from typing import Any, get_args
 
 import pytest
 
-from app import systemcalls
+from app.confinement import system_calls
 from app.extraction.kinds import GIVERS, RECOGNIZED, Kind
 from app.extraction.recognition_data import recognition_installed
 
@@ -212,7 +212,7 @@ def tried(
 def found_by(command: list[str], around: Around, *, every: bool, environment: dict[str, str]) -> dict[str, Any]:
     """What the code finds out where `command` runs tests.integration.extraction.hostile."""
     column = ("x86_64", "aarch64").index(os.uname().machine)
-    allowed = {numbers[column] for numbers in systemcalls._ALLOWED.values()}
+    allowed = {numbers[column] for numbers in system_calls._ALLOWED.values()}
     code = f"GIVEN, ALLOWED, EVERY, x86 = {around.given()}, {allowed}, {every}, {column == 0}\n{CODE}"
     ended = subprocess.run(
         command, input=code, capture_output=True, text=True, check=False, timeout=300, env=environment, cwd=ROOT
@@ -242,7 +242,7 @@ def check_that_nothing_was_done(around: Around, told: dict[str, Any], kind: str 
 def test_nothing_can_be_done(around: Around, tmp_path: Path, launcher: list[str], kind: str) -> None:
     told = tried(around, tmp_path, launcher, kind, every=True)
     check_that_nothing_was_done(around, told, kind)
-    answered = {each[:-1][0 if os.uname().machine == "x86_64" else 1] for each in systemcalls._ANSWERED.values()}
+    answered = {each[:-1][0 if os.uname().machine == "x86_64" else 1] for each in system_calls._ANSWERED.values()}
     refused = {error: set(numbers) - answered for error, numbers in told["refused"].items()}
     assert {error for error, numbers in refused.items() if numbers} == {"EPERM"}
     assert told["seen"] == 0
@@ -285,7 +285,8 @@ def test_without_landlock_nothing_can_be_done_all_the_same(around: Around, tmp_p
 
 def test_what_is_missing_is_told() -> None:
     program = (
-        "from app import confinement, systemcalls; print(systemcalls.missing(), confinement.offered().missing[:1])"
+        "from app.confinement import landlock, system_calls\n"
+        "print(system_calls.missing(), landlock.offered().missing[:1])"
     )
     done = subprocess.run(
         [sys.executable, str(CALLS), "seccomp,landlock_create_ruleset", sys.executable, "-c", program],
@@ -298,10 +299,10 @@ def test_what_is_missing_is_told() -> None:
 def test_a_thread_more_in_this_process_is_confined_too() -> None:
     """Threads that a library started before are under the same list."""
     program = (
-        "import threading, os, sys; from app import systemcalls; go, end = threading.Event(), []\n"
+        "import threading, os, sys; from app.confinement import system_calls; go, end = threading.Event(), []\n"
         "def run():\n go.wait()\n try: open('/etc/passwd')\n except OSError as error: end.append(error.errno)\n"
-        "each = threading.Thread(target=run); each.start(); systemcalls.confine(); go.set(); each.join()\n"
+        "each = threading.Thread(target=run); each.start(); system_calls.confine(); go.set(); each.join()\n"
         "os.write(1, b'%d' % end[0])\nos._exit(0)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert (done.stdout == "1") == (not systemcalls.missing())
+    assert (done.stdout == "1") == (not system_calls.missing())

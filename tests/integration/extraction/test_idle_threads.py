@@ -8,7 +8,7 @@ import sys
 #: As a document whose first part takes longer than the library's idle threads stay; there can't be new ones then.
 SLOW = """
 import asyncio, os, resource, threading
-from app import systemcalls
+from app.confinement import system_calls
 from app.extraction.readers import document, loop
 from app.extraction.readers.reader import Options
 from app.extraction.samples import sample
@@ -33,7 +33,7 @@ def wake():
 threading.Thread(target=wake, daemon=True).start()
 document.native = Slow
 resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-systemcalls.confine()
+system_calls.confine()
 os.write(1, repr(list(document.read(rb"{\\rtf1 late}", "application/rtf"))).encode())
 os._exit(0)
 """

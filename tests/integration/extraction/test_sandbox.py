@@ -271,7 +271,7 @@ def test_as_root_it_is_nobody_without_a_network(tmp_path: Path) -> None:
     """Its only interface is a loopback of its own; looked at before it can look at nothing."""
     path = program(tmp_path / "seen")
     seen = "os.write(1, repr((os.getuid(), os.getgid(), os.getgroups(), socket.if_nameindex())).encode())"
-    confines = "    confinement.confine(read=read)\n"
+    confines = "    landlock.confine(read=read)\n"
     assert path.read_text().count(confines) == 1
     path.write_text(path.read_text().replace(confines, f"    {seen}\n{confines}"))
     with in_place(path):

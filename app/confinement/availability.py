@@ -1,13 +1,12 @@
 """Whether this machine can confine the processes that read strangers' files, and what follows if it can't.
 
-They are the reader of a document (app.extraction) and that of a workspace (app.git_watch). app.confinement confines
-both. The reader of a document needs only system calls on what it has open, and also gives up the others
-(app.systemcalls).
+They are the reader of a document (app.extraction) and that of a workspace (app.git_watch). Landlock confines both. The
+reader of a document needs only system calls on what it has open, and also gives up the others.
 """
 
 from __future__ import annotations
 
-from app import confinement, systemcalls
+from app.confinement import landlock, system_calls
 from app.errors import InvalidSetting
 from app.settings import Settings
 
@@ -15,8 +14,8 @@ from app.settings import Settings
 def missing(settings: Settings) -> tuple[str, ...]:
     """What such a process could still do, a sentence each; none if the settings need no such process."""
     reads = settings.extraction == "on"
-    files = confinement.offered().missing if reads or settings.workspace_root is not None else ()
-    return (*files, *(systemcalls.missing() if reads else ()))
+    files = landlock.offered().missing if reads or settings.workspace_root is not None else ()
+    return (*files, *(system_calls.missing() if reads else ()))
 
 
 def check(settings: Settings) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app import confinement
-from app.confinement import Landlock
+from app.confinement import landlock
+from app.confinement.landlock import Landlock
 
 #: The kernel's own error for what is denied, and what a scope or a right denies as not permitted.
 DENIED = ("EACCES", "EPERM")
@@ -21,8 +21,8 @@ PROGRAM = r"""
 import errno, importlib.util, json, os, signal, socket, subprocess, sys
 place, here, version, confined = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "confined"
 tcp, abstract = json.loads(sys.argv[5])
-spec = importlib.util.spec_from_file_location("confinement", place)
-module = importlib.util.module_from_spec(spec); sys.modules["confinement"] = module; spec.loader.exec_module(module)
+spec = importlib.util.spec_from_file_location("landlock", place)
+module = importlib.util.module_from_spec(spec); sys.modules["landlock"] = module; spec.loader.exec_module(module)
 if version < 99:
     module.offered = lambda: module.Landlock(version)
 def abstract_socket():
@@ -97,7 +97,7 @@ def tried(here: Path, confined: bool, version: int = 99) -> dict[str, str]:
         abstract.listen()
         arguments = [str(here), str(version), "confined" if confined else "free"]
         ended = subprocess.run(
-            [sys.executable, "-I", "-c", PROGRAM, confinement.__file__, *arguments,
+            [sys.executable, "-I", "-c", PROGRAM, landlock.__file__, *arguments,
              json.dumps([tcp.getsockname()[1], name])],
             capture_output=True, text=True, check=False, start_new_session=True,
         )  # fmt: skip
@@ -147,13 +147,13 @@ def test_what_is_missing_has_a_sentence() -> None:
 
 def test_a_path_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     """In a process of its own, as privileges are given up before."""
-    program = "import sys; sys.path.insert(0, sys.argv[1]); import confinement; confinement.confine(read=[sys.argv[2]])"
-    folder = str(Path(confinement.__file__).parent)
+    program = "import sys; sys.path.insert(0, sys.argv[1]); import landlock; landlock.confine(read=[sys.argv[2]])"
+    folder = str(Path(landlock.__file__).parent)
     ended = subprocess.run(
         [sys.executable, "-I", "-c", program, folder, str(tmp_path / "none")],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    if confinement.offered().version:
+    if landlock.offered().version:
         assert "FileNotFoundError" in ended.stderr
     else:
         assert ended.returncode == 0
