@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import main, parts, reading
 from benchmarks.client import Sample
+from benchmarks.judged import __main__ as judged
 from benchmarks.lines.base import Group, Line
 from benchmarks.parts import Missing, Parts
 
@@ -50,7 +51,7 @@ def test_the_page_keeps_everything_around_the_table(tmp_path: Path, monkeypatch:
 
 def test_the_real_page_has_the_marks() -> None:
     content = main.PAGE.read_text()
-    for begin in (main.BEGIN, reading.BEGIN):
+    for begin in (main.BEGIN, reading.BEGIN, judged.BEGIN):
         assert content.count(begin) == 1
         assert content.index(begin) < content.index(main.END, content.index(begin))
 
