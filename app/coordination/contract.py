@@ -243,7 +243,7 @@ class Claims(Protocol):
 
     def note(self, note: str, content: bytes | None) -> None:
         """Write a note in the place of what it said, as `Claim.save` does; None: there is none. `note`: `scanned`,
-        `readers`, or `unfit-` and a word. Raises StorageFull or StorageFailed."""
+        `readers`, `controlled`, or `unfit-` and a word. Raises StorageFull or StorageFailed."""
 
     def noted(self, note: str) -> bytes | None:
         """What a note says, of which the first 1000 bytes; None when there is none. Raises StorageFailed."""
