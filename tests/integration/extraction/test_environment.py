@@ -21,6 +21,8 @@ from tests.integration.extraction.test_server import store_command, wait
 from tests.support.app import Server, ServerFactory
 from tests.support.namespaces import own_mounts, umount_in
 
+pytestmark = pytest.mark.any_user
+
 (LIBRARY,) = Path(pypdfium2_raw.__file__).parent.glob("libpdfium.so")
 #: The library of PDF is as good as missing.
 WITHOUT_LIBRARY = [f"mount --bind /dev/null {LIBRARY}"]
