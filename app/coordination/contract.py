@@ -246,8 +246,8 @@ class Claims(Protocol):
         """As `take`, for a note, which is created when it is missing. Raises StorageFull or StorageFailed."""
 
     def note(self, note: str, content: bytes | None) -> None:
-        """Replace the content of a note, as `Claim.save` does; None: remove the note. `note`: `scanned`, `readers`, or
-        `unfit-` and a word. Raises StorageFull or StorageFailed."""
+        """Replace the content of a note, as `Claim.save` does; None: remove the note. `note`: `scanned`, `readers`,
+        `controlled`, or `unfit-` and a word. Raises StorageFull or StorageFailed."""
 
     def noted(self, note: str) -> bytes | None:
         """The first 1000 bytes of a note; None when there is none. Raises StorageFailed."""

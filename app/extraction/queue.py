@@ -4,6 +4,7 @@
                    "again": bool}; an earlier version wrote `pictures` (bool) for `left`, or no tenant, or nothing
     scanned        in which epoch, and for which files, all records were checked
     readers        which readers have tried what was found then
+    controlled     written when one of the processes has found out what this machine can read
     unfit-<kind>   what keeps this machine from reading such documents; missing when it can read them
 
 An entry is made before its upload is acknowledged and removed when the text is in the index. The process that works on
@@ -201,6 +202,28 @@ class Queue:
     def unfit(self) -> list[str]:
         """The kinds of document that this machine can't read, sorted. Raises StorageFailed."""
         return [kind for kind in sorted(get_args(Kind)) if self._claims.noted(f"unfit-{kind}") is not None]
+
+    @contextlib.contextmanager
+    def control(self, since: float) -> Iterator[bool | None]:
+        """Whether this process is to find out what this machine can read: False when another one has since `since`, in
+        seconds since 1970; None while another is at it. Noted as done when the block ends without error. Where it can't be
+        noted each process finds out for itself: that is no error, but what is wrong with the machine."""
+        try:
+            controlled = self._claims.take_note("controlled")
+        except StoreError:
+            yield True
+            return
+        if controlled is None:
+            yield None
+            return
+        with contextlib.closing(controlled):
+            # A new one is empty, and as old as it is.
+            if controlled.content and controlled.saved() >= since:
+                yield False
+                return
+            yield True
+            with contextlib.suppress(StoreError):
+                controlled.save(b"done")
 
     # Entries that a power cut, a time without extraction or another set of kinds may have left out
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
@@ -14,7 +15,7 @@ from app.extraction.control import DOCUMENTS, Controls
 from app.extraction.kinds import DRAWERS, RECOGNIZED, Kind, Way
 from app.extraction.queue import Queue, QueueEntry
 from app.extraction.record import Extraction, Reason
-from app.extraction.sandbox import Limits, Verdict
+from app.extraction.sandbox import Limits, Stopped, Verdict
 from app.extraction.thumbnail import Thumbnail, listed
 from app.model.attachment import Attachment, now
 from app.services.records import Records
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 #: How often the server may end while it works on a document, before the document counts as the reason.
 INTERRUPTIONS = 10
+#: Seconds between two looks whether another process has found out what this machine can read.
+LOOK = 0.2
 
 
 class Outcomes:
@@ -55,7 +58,19 @@ class Outcomes:
         self._stopped = stopped
 
     def control(self) -> None:
-        """Find out whether this machine can read documents, before any arrives."""
+        """Find out whether this machine can read documents, before any arrives: one of the processes that start together
+        does, the others wait for it, and one of them continues if it is killed. Raises Stopped."""
+        began, wanted = time.time(), None
+        while wanted is None:
+            with self._queue.control(began) as wanted:
+                if wanted:
+                    self._control()
+            if wanted is None:
+                if self._stopped():
+                    raise Stopped
+                time.sleep(LOOK)
+
+    def _control(self) -> None:
         for kind in DOCUMENTS:
             wanted = self._steps.recognition if kind in RECOGNIZED else kind not in DRAWERS or self._steps.draws
             if wanted:

@@ -190,7 +190,7 @@ def test_the_epoch_is_the_same_for_all(medium: OnOneMachine) -> None:
 
 def test_a_note_says_what_was_written_last(medium: OnOneMachine) -> None:
     claims, other = medium.coordination.claims, medium.another().claims
-    for note in ("scanned", "readers", "unfit-pdf"):
+    for note in ("scanned", "readers", "controlled", "unfit-pdf"):
         assert claims.noted(note) is None
         claims.note(note, None)
         for content in (b"long" * 100, b"short", b"", "ü".encode()):

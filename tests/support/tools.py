@@ -54,8 +54,11 @@ def nothing_may_be_missing() -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
+    """Register the markers."""
     config.addinivalue_line("markers", "needs(*tools): run only where every one of these tools is")
+    config.addinivalue_line(
+        "markers", "any_user: depends on who runs it, so that CI runs it as another user than root too"
+    )
 
 
 @pytest.hookimpl(tryfirst=True)  # before fixtures: they may be what needs the tool

@@ -1,6 +1,5 @@
 """The table of benchmarks/run: its lines name what is measured, and it goes into its page and nowhere else."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -68,18 +67,6 @@ def test_what_a_version_does_not_read_has_no_figures() -> None:
     own = reading.Cost([0.5], [0.2], 20.4)
     cells = ["2.0", "-", "0.500", "-", "0.200", "-", "20", "-", "-"]
     assert reading.row("a text", {"here": own, "before": None}) == ["a text", *cells]
-
-
-def test_reading_is_measured_with_this_version_alone() -> None:
-    program = '. scripts/environment test && "$PYTHON" -m benchmarks.reading --alone --seconds 0 calendar signed'
-    done = subprocess.run(["bash", "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
-    head, _, *rows, _ = done.stdout.splitlines()
-    assert head == "| document | documents a second | seconds | processor seconds | MiB |"
-    for title, found in zip(("signed, a line", "calendar, a date"), rows, strict=True):
-        cells = found.strip("| ").split(" | ")
-        assert cells[0] == title
-        assert all(float(each) > 0 for each in cells[1:])
 
 
 def test_nothing_is_started_before_it_is_needed(tmp_path: Path) -> None:

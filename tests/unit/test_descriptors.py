@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import subprocess
-import sys
-
 import pytest
 
 from app.server.descriptors import BASE, OF_REQUEST, shares
@@ -32,16 +28,3 @@ def test_where_there_is_less_connections_give_way(there: int) -> None:
         assert there - used >= min(REQUESTS, there // 2)
     assert found.sentence is not None
     assert str(found.wanted) in found.sentence
-
-
-def test_a_server_takes_what_the_system_allows() -> None:
-    """In a process of its own: a limit that was raised stays."""
-    program = (
-        "import resource; from app.server import descriptors; from app.settings import Settings\n"
-        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 2000))\n"
-        "found = descriptors.raise_limit(Settings())\n"
-        "print(found.there, resource.getrlimit(resource.RLIMIT_NOFILE), found == descriptors.in_force(Settings()))"
-    )
-    assert resource.getrlimit(resource.RLIMIT_NOFILE)[1] >= 2000
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert ended.stdout == "2000 (2000, 2000) True\n"

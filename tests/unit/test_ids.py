@@ -1,6 +1,5 @@
 """Ids: unique, sortable, and the only text of a caller that becomes part of a path."""
 
-import os
 import threading
 import time
 
@@ -64,22 +63,6 @@ def number_of(xid: str) -> int:
     for each in xid:
         found = found << 5 | "0123456789abcdefghijklmnopqrstuv".index(each)
     return found >> 4
-
-
-def test_a_fork_draws_others() -> None:
-    new_xid()
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.write(write, " ".join(new_xids(100)).encode())
-        os._exit(0)
-    os.waitpid(child, 0)
-    theirs = os.read(read, 10_000).decode().split()
-    os.close(read)
-    os.close(write)
-    random = [{number_of(each) & (1 << 44) - 1 for each in ids} for ids in (theirs, new_xids(100))]
-    # One at most by chance: of 10,000 pairs one in two thousand million is.
-    assert len(random[0] & random[1]) <= 1
 
 
 def test_those_of_one_request_are_in_order() -> None:

@@ -2,20 +2,12 @@
 
 import contextlib
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 from app.coordination.local.data_folder import node_url, reaching, telling_node_url
 from app.settings import Settings
 
 URL = "http://127.0.0.1:4711"
-KILLED = """
-import os, pathlib, signal, sys
-from app.coordination.local.data_folder import telling_node_url
-with telling_node_url(pathlib.Path(sys.argv[1]), "http://127.0.0.1:4711"):
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
 
 
 def test_it_is_told_within_and_to_several_at_once(tmp_path: Path) -> None:
@@ -36,17 +28,6 @@ def test_a_copy_of_the_folder_has_no_node(tmp_path: Path) -> None:
     with telling_node_url(tmp_path / "store", URL):
         shutil.copytree(tmp_path / "store", tmp_path / "copy")
         assert node_url(tmp_path / "copy") is None
-
-
-def test_what_a_killed_one_leaves_is_not_believed(tmp_path: Path) -> None:
-    (tmp_path / "elasticsearch").mkdir()
-    subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path)], cwd=Path(__file__).parents[2], check=False, timeout=60
-    )
-    assert (tmp_path / "elasticsearch" / "url").read_text() == URL
-    assert node_url(tmp_path) is None
-    with telling_node_url(tmp_path, URL):
-        assert node_url(tmp_path) == URL
 
 
 def test_it_is_for_its_owner_alone(tmp_path: Path) -> None:

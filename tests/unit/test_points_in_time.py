@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,8 +11,6 @@ import pytest
 from app.coordination.local import Local
 from app.errors import PointMissing, TooManyPoints
 from app.services.points_in_time import PointsInTime
-from app.storage.filesystem import Filesystem
-from tests.support.app import ROOT
 
 
 @pytest.fixture
@@ -69,19 +64,3 @@ def test_a_renewal_lives_longer(points: PointsInTime, tmp_path: Path) -> None:
     assert ((tmp_path / "points") / "mine" / point).stat().st_mtime > time.time() + 500
     points.keep("mine", point, "another", 600)
     assert points.find("mine", point) == "another"
-
-
-def test_a_process_that_is_killed_leaves_only_what_is_swept(points: PointsInTime, tmp_path: Path) -> None:
-    """The file that is to take its place is one of the temporary files, which a sweep and a check know."""
-    program = (
-        "import os, pathlib, signal, sys; from app.coordination.local import Local\n"
-        "os.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "from app.services.points_in_time import PointsInTime\n"
-        "PointsInTime(Local(pathlib.Path(sys.argv[1])).points_in_time, 2).reserve('mine', 60)\n"
-    )
-    killed = subprocess.run([sys.executable, "-c", program, str(tmp_path)], timeout=60, cwd=ROOT)
-    assert killed.returncode == -signal.SIGKILL
-    assert [path.name for path in (tmp_path / "points").rglob("*")] == ["mine"]
-    (left,) = (tmp_path / "incoming").iterdir()
-    assert Filesystem(tmp_path).sweep(10.0, lambda: time.time() + 60) == []
-    assert Filesystem(tmp_path).sweep(10.0, lambda: time.time() + 71) == [left.name]

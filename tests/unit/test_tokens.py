@@ -3,8 +3,6 @@
 import contextlib
 import json
 import stat
-import subprocess
-import sys
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -145,19 +143,6 @@ def test_a_change_elsewhere_is_in_force_at_once(tmp_path: Path) -> None:
         there.revoke(f"t{number}")
         with pytest.raises(Unauthenticated):
             here.authenticate(text)
-
-
-def test_two_processes_lose_no_change(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from app.auth.tokens import Tokens\n"
-        "from app.coordination.local import Local\n"
-        "for n in range(15): Tokens(Local(Path(sys.argv[1])).tokens).create(f'{sys.argv[2]}-{n}')"
-    )
-    processes = [
-        subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name], cwd=ROOT) for name in ("a", "b", "c")
-    ]
-    assert [process.wait(120) for process in processes] == [0, 0, 0]
-    assert len(Tokens(Local(tmp_path).tokens).all()) == 45
 
 
 def test_a_damaged_file_lets_nobody_in(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from app.files import FILE_MODE, FOLDER_MODE, locked, storage_errors, sync_folde
 from app.ids import is_id
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
-_NOTE = re.compile(r"(scanned|readers|unfit-\w{1,50})", re.ASCII)
+_NOTE = re.compile(r"(scanned|readers|controlled|unfit-\w{1,50})", re.ASCII)
 _MOST_READ = 1000
 
 

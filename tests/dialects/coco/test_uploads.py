@@ -11,6 +11,8 @@ from tests.dialects.coco import wire
 from tests.dialects.coco.wire import file_part
 from tests.support.app import Server, ServerFactory
 
+pytestmark = pytest.mark.any_user
+
 KIB = 1024
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.any_user
+
 ROOT = Path(__file__).parents[3]
 #: Of the standard library, of what the product stands on, and of its own.
 MODULES = (

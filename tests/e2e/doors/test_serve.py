@@ -19,7 +19,7 @@ import requests
 from tests.support.ports import reserved_port
 
 # The first start also prepares what makes later ones fast: minutes on a busy machine.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.any_user]
 
 ROOT = Path(__file__).parents[3]
 START_SECONDS = 300.0

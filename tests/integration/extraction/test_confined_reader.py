@@ -21,6 +21,8 @@ from app.confinement import system_calls
 from app.extraction.kinds import GIVERS, RECOGNIZED, Kind
 from app.extraction.recognition_data import recognition_installed
 
+pytestmark = pytest.mark.any_user
+
 ROOT = Path(__file__).parents[3]
 CALLS = ROOT / "tests" / "support" / "without_calls.py"
 #: The owner of the store's files without any privilege: with another name, as the one who runs the tests may be root.

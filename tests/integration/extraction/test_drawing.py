@@ -92,6 +92,7 @@ def drawing(start_server: ServerFactory) -> Server:
     return server
 
 
+@pytest.mark.any_user
 def test_what_is_drawn_is_given_in_each_size(drawing: Server) -> None:
     given = {
         "Größe.png": saved(halves(), "PNG"),
@@ -250,6 +251,7 @@ def test_where_no_text_is_recognized_a_picture_is_drawn_all_the_same(start_serve
     wait(lambda: get(server, photo).status_code == 200)
 
 
+@pytest.mark.any_user
 def test_what_takes_too_long_costs_the_thumbnail_alone(drawing: Server) -> None:
     with held(drawing):
         (paper,) = drawing.upload(("a.pdf", pdf()))
@@ -273,6 +275,7 @@ def test_what_takes_too_long_costs_the_thumbnail_alone(drawing: Server) -> None:
     assert json.loads(store_command(drawing, "extract", "--thumbnails", "--json").stdout)["queued"] == 0
 
 
+@pytest.mark.any_user
 def test_a_process_that_is_killed_is_tried_again(drawing: Server) -> None:
     (photo,) = drawing.upload(("a.png", slow()))
     wait(lambda: bool(drawers(drawing)))
@@ -284,6 +287,7 @@ def test_a_process_that_is_killed_is_tried_again(drawing: Server) -> None:
     assert head(drawing, photo)["attempts"] == 2
 
 
+@pytest.mark.any_user
 def test_killed_in_the_middle_all_are_drawn(drawing: Server) -> None:
     photos = drawing.upload(("a.png", slow()), ("b.png", slow()), ("c.pdf", pdf()))
     for _ in range(2):

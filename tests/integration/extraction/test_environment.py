@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -17,6 +20,8 @@ from tests.integration.extraction.documents import PHRASE, pdf
 from tests.integration.extraction.test_server import store_command, wait
 from tests.support.app import Server, ServerFactory
 from tests.support.namespaces import own_mounts, umount_in
+
+pytestmark = pytest.mark.any_user
 
 (LIBRARY,) = Path(pypdfium2_raw.__file__).parent.glob("libpdfium.so")
 #: The library of PDF is as good as missing.
@@ -39,6 +44,37 @@ def test_this_machine_reads_the_document_of_each_kind(kind: Kind) -> None:
     if kind in RECOGNIZED and not recognition_installed():
         pytest.skip("tesseract-data missing")
     assert control.read(kind, Limits(120, 1 << 30, 1 << 20)) is None
+
+
+def readers(server: Server) -> dict[int, int]:
+    """The processes that read documents now, and the worker that each works for."""
+    assert server.process is not None
+    workers = {str(each) for each in server.worker_pids()}
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
+            if parent in workers and b"app/extraction/start.py" in (path / "cmdline").read_bytes():
+                found[int(path.name)] = int(parent)
+    return found
+
+
+def test_one_process_finds_out_for_all_of_them(start_server: ServerFactory) -> None:
+    """And another one goes on when that one is killed."""
+    server = start_server(start=False, EXTRACTION="on", WEB_WORKERS="3")
+    server.start(wait=False)
+    note = server.data / "extraction" / ".controlled"
+    wait(lambda: readers(server) != {})
+    (first,) = set(readers(server).values())
+    os.kill(first, signal.SIGKILL)
+    asking: set[int] = set()
+
+    def done() -> bool:
+        asking.update(readers(server).values())
+        return note.read_bytes() == b"done"
+
+    wait(done)
+    assert len(asking - {first}) == 1
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from app.extraction.recognition_data import recognition_installed
 from tests.integration.extraction.documents import DOCUMENTS, PHRASE, picture
 from tests.support.namespaces import own_mounts
 
+pytestmark = pytest.mark.any_user
+
 ROOT = Path(__file__).parents[3]
 #: As Docker mounts it: writable, but nothing in it can be run or loaded.
 OWN = ["mount -t tmpfs -o mode=1777,noexec,nosuid,nodev tmpfs " + folder for folder in ("/tmp", "/var/tmp", "/dev/shm")]

@@ -25,6 +25,8 @@ from app.model.attachment import extension
 from tests.integration.extraction.documents import DOCUMENTS, PHRASE, open_document, pdf, picture, word
 from tests.integration.extraction.hostile import LIMITS, in_place, program, taken_over
 
+pytestmark = pytest.mark.any_user
+
 
 def way_for(name: str, content: bytes) -> Way:
     way = way_of(detect(Held(content), name), extension(name), recognition=recognition_installed())

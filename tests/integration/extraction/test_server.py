@@ -88,6 +88,7 @@ def extracting(start_server: ServerFactory) -> Server:
     return server
 
 
+@pytest.mark.any_user
 def test_the_text_of_every_kind_is_found(start_server: ServerFactory) -> None:
     server = start_server(EXTRACTION="on")
     ids = dict(zip(DOCUMENTS, server.upload(*((name, make()) for name, make in DOCUMENTS.items())), strict=True))
@@ -159,6 +160,7 @@ def test_what_nobody_reads_has_failed_at_once(extracting: Server) -> None:
         assert found(extracting, {"term": {"extraction.reason": reason}}) == [attachment_id]
 
 
+@pytest.mark.any_user
 @pytest.mark.needs("tesseract-data")
 def test_the_text_in_an_image_is_found(extracting: Server) -> None:
     (attachment_id,) = extracting.upload(("scan.png", picture()))
@@ -177,6 +179,7 @@ def test_a_long_text_is_cut_and_that_is_told(start_server: ServerFactory) -> Non
     assert by_phrase(server, "last") == set()
 
 
+@pytest.mark.any_user
 def test_a_bad_document_fails_with_its_reason_and_the_others_go_on(start_server: ServerFactory) -> None:
     server = start_server(EXTRACTION="on", EXTRACTION_MAX_FILE_SIZE="50000")
     bad, large, good = server.upload(("a.pdf", pdf()[:3000]), ("b.txt", b"x " * 30_000), ("c.txt", PHRASE.encode()))
@@ -189,6 +192,7 @@ def test_a_bad_document_fails_with_its_reason_and_the_others_go_on(start_server:
     assert len(server.get(f"/attachment/{bad}").content) == 3000
 
 
+@pytest.mark.any_user
 def test_what_takes_too_long_is_tried_so_often_and_can_be_done_again(start_server: ServerFactory) -> None:
     server = start_server(EXTRACTION="on", EXTRACTION_TIMEOUT="0.01", EXTRACTION_ATTEMPTS="2")
     (attachment_id,) = server.upload(("report.pdf", pdf()))
@@ -208,6 +212,7 @@ def test_what_takes_too_long_is_tried_so_often_and_can_be_done_again(start_serve
     assert done.returncode == 3
 
 
+@pytest.mark.any_user
 def test_killed_in_the_middle_all_become_completed(extracting: Server) -> None:
     ids = extracting.upload(*((f"{n}.pdf", pdf(pages=45)) for n in range(6)))
 
@@ -226,6 +231,7 @@ def test_killed_in_the_middle_all_become_completed(extracting: Server) -> None:
     wait(lambda: queued(extracting) == [])
 
 
+@pytest.mark.any_user
 def test_nothing_reads_on_after_the_server_was_killed(extracting: Server) -> None:
     extracting.upload(*((f"{n}.pdf", pdf(pages=300)) for n in range(3)))
     marker = str(ROOT / "app" / "extraction" / "start.py").encode()
@@ -264,6 +270,7 @@ def test_a_killed_worker_leaves_its_document_to_the_others(extracting: Server) -
     assert by_phrase(extracting) == set(ids)
 
 
+@pytest.mark.any_user
 def test_two_servers_on_one_store_do_it_once(extracting: Server, tmp_path: Path) -> None:
     with running_server(
         tmp_path, extracting.elasticsearch_url, start=False, EXTRACTION="on", INDEX=extracting.index

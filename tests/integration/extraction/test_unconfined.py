@@ -11,6 +11,8 @@ from tests.integration.extraction.test_server import by_phrase, decided
 from tests.support import without_calls
 from tests.support.app import ServerFactory
 
+pytestmark = pytest.mark.any_user
+
 LAUNCHER = (sys.executable, without_calls.__file__)
 SENTENCES = {
     "seccomp": "system calls are not confined: the kernel has no seccomp, or it is switched off",

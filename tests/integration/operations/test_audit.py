@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support.peers import Answer, Asked, answering
 
 ROOT = Path(__file__).parents[3]
 KNOWN = {
@@ -43,25 +43,12 @@ class Database:
 def database() -> Iterator[Database]:
     made = Database()
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            assert self.path == "/v1/querybatch"
-            body = json.dumps(made.answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(asked: Asked) -> Answer:
+        assert (asked.method, asked.path) == ("POST", "/v1/querybatch")
+        return Answer(body=json.dumps(made.answer(json.loads(asked.body))).encode())
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        made.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with answering(answer) as made.url:
         yield made
-        server.shutdown()
-        thread.join()
 
 
 def audit(url: str, *options: str) -> subprocess.CompletedProcess[str]:

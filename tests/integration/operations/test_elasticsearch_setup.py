@@ -7,16 +7,16 @@ is Elasticsearch's documentation. That it lets an Elasticsearch without security
 from __future__ import annotations
 
 import base64
-import http.server
 import json
 import os
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support.peers import Answer, Asked, answering
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "elasticsearch"
 ELASTIC, STORE = 'of "all\\', "of the 'store\" \\"
@@ -34,29 +34,15 @@ class Security:
 @pytest.fixture
 def security() -> Iterator[Security]:
     made = Security()
+    login = base64.b64encode(f"elastic:{ELASTIC}".encode()).decode()
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def _note(self) -> None:
-            login = base64.b64encode(f"elastic:{ELASTIC}".encode()).decode()
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            made.calls.append((self.command, self.path, json.loads(body) if body else None))
-            admitted = self.headers["Authorization"] == f"Basic {login}"
-            self.send_response(made.statuses.get((self.command, self.path), 200) if admitted else 401)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    def answer(asked: Asked) -> Answer:
+        made.calls.append((asked.method, asked.path, json.loads(asked.body) if asked.body else None))
+        admitted = asked.headers["Authorization"] == f"Basic {login}"
+        return Answer(made.statuses.get((asked.method, asked.path), 200) if admitted else 401)
 
-        do_GET = do_PUT = do_POST = do_DELETE = _note
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        made.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with answering(answer) as made.url:
         yield made
-        server.shutdown()
-        thread.join()
 
 
 def setup(url: str, password: str = ELASTIC) -> subprocess.CompletedProcess[str]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import re
 import socket
-import threading
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +14,7 @@ import requests
 
 from tests.dialects.coder.client import ORGANIZATION
 from tests.support.app import Server, ServerFactory
+from tests.support.peers import Answer, Asked, answering
 
 CLOSED = "http://127.0.0.1:9"
 TELLING = "telling-name-of-a-patient"
@@ -67,52 +66,32 @@ def test_the_id_is_in_errors_and_files_too(server: Server) -> None:
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-class _Recorder(http.server.BaseHTTPRequestHandler):
+class Recorder:
     """Hands everything on to the real Elasticsearch, and keeps which id came with which call."""
 
-    upstream = ""
-    seen: list[tuple[str, str | None]]
+    def __init__(self, upstream: str) -> None:
+        self.upstream = upstream
+        self.seen: list[tuple[str, str | None]] = []
+        self.url = ""
 
-    def _pass(self) -> None:
-        self.seen.append((urlsplit(self.path).path, self.headers.get("X-Opaque-Id")))
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        headers = {k: v for k, v in self.headers.items() if k.lower() in ("accept", "content-type")}
-        answer = requests.request(self.command, self.upstream + self.path, headers=headers, data=body, timeout=60)
-        self.send_response(answer.status_code)
-        for name in ("Content-Type", "X-Elastic-Product"):
-            if name in answer.headers:
-                self.send_header(name, answer.headers[name])
-        self.send_header("Content-Length", str(len(answer.content)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(answer.content)
-
-    do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = _pass
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+    def answer(self, asked: Asked) -> Answer:
+        self.seen.append((urlsplit(asked.path).path, asked.headers.get("X-Opaque-Id")))
+        headers = {name: value for name, value in asked.headers.items() if name.lower() in ("accept", "content-type")}
+        given = requests.request(asked.method, self.upstream + asked.path, headers=headers, data=asked.body, timeout=60)
+        told = {name: given.headers[name] for name in ("Content-Type", "X-Elastic-Product") if name in given.headers}
+        return Answer(given.status_code, given.content, told)
 
 
 @pytest.fixture
-def recorder(elasticsearch_url: str) -> Iterator[type[_Recorder]]:
-    class Recorder(_Recorder):
-        upstream = elasticsearch_url
-        protocol_version = "HTTP/1.1"
-        seen: list[tuple[str, str | None]] = []
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Recorder) as listener:
-        listener.daemon_threads = False  # so that closing it waits for them
-        Recorder.port = listener.server_address[1]  # type: ignore[attr-defined]
-        thread = threading.Thread(target=listener.serve_forever)
-        thread.start()
-        yield Recorder
-        listener.shutdown()
-        thread.join()
+def recorder(elasticsearch_url: str) -> Iterator[Recorder]:
+    made = Recorder(elasticsearch_url)
+    with answering(made.answer) as made.url:
+        yield made
 
 
-def test_elasticsearch_is_told_for_which_request(recorder: type[_Recorder], start_server: ServerFactory) -> None:
+def test_elasticsearch_is_told_for_which_request(recorder: Recorder, start_server: ServerFactory) -> None:
     """Whichever way a call takes: over a plain connection or through Elastic's client."""
-    server = start_server(elasticsearch_url=f"http://127.0.0.1:{recorder.port}")  # type: ignore[attr-defined]
+    server = start_server(elasticsearch_url=recorder.url)
     chats = "/api/v2/chats"
     files = [("files", ("a.txt", b"x"))]
     asked: list[tuple[str, str, dict[str, Any], str]] = [

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import http.server
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from app.embedded_node import EmbeddedNode
 from app.model.schema import DOCUMENTED_FIELDS
 from tests.integration.commands.doors import door, findings, lines
 from tests.support.app import Server, running_server
+from tests.support.peers import Answer, Asked, answering
 
 # The first use of a version fetches it.
 pytestmark = pytest.mark.timeout(900)
@@ -141,27 +140,12 @@ def test_7_is_refused_for_it_mixes_up_the_fields(tmp_path: Path) -> None:
         assert list(requests.get(f"{url}/_all", timeout=60).json()) == ["documents"]
 
 
-class _Stranger(http.server.BaseHTTPRequestHandler):
-    """A server that answers as another product would that once was a copy of Elasticsearch."""
-
-    def do_GET(self) -> None:  # noqa: N802
-        content = json.dumps({"nodes": {"n": {"version": "2.11.0"}}, "version": {"number": "2.11.0"}}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        pass
+def as_another(_: Asked) -> Answer:
+    """The answer of another product that once was a copy of Elasticsearch."""
+    content = json.dumps({"nodes": {"n": {"version": "2.11.0"}}, "version": {"number": "2.11.0"}}).encode()
+    return Answer(body=content, headers={"Content-Type": "application/json"})
 
 
 def test_another_product_is_refused(tmp_path: Path) -> None:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Stranger) as stranger:
-        thread = threading.Thread(target=stranger.serve_forever)
-        thread.start()
-        try:
-            assert_refused(tmp_path, f"http://127.0.0.1:{stranger.server_address[1]}", "is not Elasticsearch")
-        finally:
-            stranger.shutdown()
-            thread.join()
+    with answering(as_another) as url:
+        assert_refused(tmp_path, url, "is not Elasticsearch")

@@ -108,14 +108,3 @@ CELLS = [{"cell_type": "code", "source": ["x" * 40] * 30, "outputs": []}] * 20
 )  # fmt: skip
 def test_what_says_of_itself_what_it_is(content: bytes, name: str, found: str) -> None:
     assert told(content, name) == found
-
-
-@pytest.mark.parametrize(
-    "piece",
-    [
-        *(b"a:\n", b"a:", b"From: a\n", b" \n", b"1\n", b"\xff\xfe<"),
-        *(b"<!", b"<!-- ", b"<?", b"<!DOCTYPE [", b'{"a":', b'["', b'"'),
-    ],
-)  # fmt: skip
-def test_hostile_texts_end(piece: bytes) -> None:
-    assert told((piece * 4_000_000)[:4_000_000], times=50)

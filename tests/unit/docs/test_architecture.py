@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import functools
 import re
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def modules(places: list[str]) -> list[Path]:
     ]
 
 
-def imported(file: Path) -> set[str]:
+@functools.cache
+def imported(file: Path) -> frozenset[str]:
     """What a module imports of the application, as `app.store` or, of a name of a package, `app.web.sending`."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text())):
@@ -29,7 +31,7 @@ def imported(file: Path) -> set[str]:
             found.update(each.name for each in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             found.update((node.module, *(f"{node.module}.{each.name}" for each in node.names)))
-    return found
+    return frozenset(found)
 
 
 def test_everything_that_it_names_is_there() -> None:

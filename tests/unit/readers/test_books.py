@@ -203,12 +203,6 @@ def test_broken_snappy(block: bytes) -> None:
         apple_archive.uncompressed(b"\0" + len(block).to_bytes(3, "little") + block)
 
 
-def test_an_archive_that_grows_is_bounded() -> None:
-    block = b"\x00\x00a" + b"\xfe\x01\x00" * (apple_archive.MOST // 60)
-    with pytest.raises(ValueError, match="large"):
-        apple_archive.uncompressed(b"\0" + len(block).to_bytes(3, "little") + block)
-
-
 @pytest.mark.parametrize(
     ("parts", "reason"),
     [({}, "unsupported"), ({"index.xml": "<a>"}, "damaged"), ({"index.xml.gz": b"no"}, "damaged")],

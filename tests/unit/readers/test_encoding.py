@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from app.extraction import readers
 from app.extraction.readers.encoding import decoded
 from app.extraction.readers.latin import shared
 
@@ -86,25 +85,24 @@ def test_a_text_that_was_cut_within_a_character() -> None:
     assert decoded("日本語".encode("iso2022_jp")[:-4]) == "日本"
 
 
+@pytest.fixture
+def without_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What asks for them can't be loaded, whoever has loaded it before."""
+    monkeypatch.setitem(sys.modules, "app.extraction.readers.guess", None)
+    monkeypatch.delattr(readers, "guess", raising=False)
+
+
+@pytest.mark.usefixtures("without_statistics")
 @pytest.mark.parametrize("encoding", [*(f"cp{each}" for each in (1250, 1252, 1254, 1257, 1258)), "latin-1"])
 @pytest.mark.parametrize("text", [GERMAN, "GRÖSSE, Ärger und Öl; übel, Maß", "café", "École", "résumé"])
 def test_letters_that_all_encodings_share_need_no_statistics(text: str, encoding: str) -> None:
-    program = "import sys; from app.extraction.readers.encoding import decoded; "
-    program += "print(ascii(decoded(sys.stdin.buffer.read())), 'chardet' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], input=text.encode(encoding), capture_output=True, check=True)
-    assert done.stdout.decode() == f"{ascii(text)} False\n"
+    assert decoded(text.encode(encoding)) == text
 
 
-def test_texts_of_two_bytes_for_each_letter_need_none_either(tmp_path: Path) -> None:
-    """Before the document is looked at, that is: afterwards none could be loaded."""
-    document = tmp_path / "document"
-    program = "import sys; from app.extraction.readers import encoding; encoding.load(1 << 20); "
-    program += "print('chardet' in sys.modules)"
-    for content, loaded in ((GREEK.encode("utf-16"), False), (b"a" * 99 + GREEK.encode("cp1253"), True)):
-        document.write_bytes(content)
-        with document.open("rb") as file:
-            done = subprocess.run([sys.executable, "-c", program], stdin=file, capture_output=True, check=True)
-        assert done.stdout.decode() == f"{loaded}\n"
+@pytest.mark.usefixtures("without_statistics")
+def test_other_texts_need_them() -> None:
+    with pytest.raises(ImportError):
+        decoded(RUSSIAN.encode("cp1251"))
 
 
 @pytest.mark.parametrize("number", [2, 3, 4, 9, 10, 13, 14, 15, 16])

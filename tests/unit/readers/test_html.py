@@ -49,28 +49,3 @@ def test_xhtml_has_elements_without_content() -> None:
 
 def test_a_page_in_another_encoding() -> None:
     assert list(read("<p>Größe</p>".encode("utf-16"), "text/html")) == ["Größe"]
-
-
-MANY = 200_000
-
-
-@pytest.mark.parametrize(
-    "markup",
-    [
-        "<div>" * MANY + "word",
-        "<x>" * MANY + "</y>" * MANY + "word",
-        "<b title=a>" * MANY + "word",
-        "<table><td>" * MANY + "word",
-        "<svg>" * MANY + "word",
-        "<select><option>" * MANY + "word",
-        "<template>" * MANY + "word",
-        "&amp;" * MANY + " word",
-        "<p " + " ".join(f"a{each}=1" for each in range(MANY)) + ">word",
-        "<p title='" + "<" * MANY + "'>word",
-        "<iframe srcdoc='" + "<div>" * MANY + "word'>",
-    ],
-    ids=lambda markup: markup[:12],
-)
-def test_time_grows_with_the_length_alone(markup: str) -> None:
-    """Each of them takes minutes in a tree of elements; there is no more to the test than that it ends."""
-    assert "word" in text_of(markup)

@@ -9,7 +9,7 @@ import pytest
 
 from app.extraction.readers import ppt
 from app.extraction.readers.compound_writer import packed_up
-from app.extraction.readers.reader import Inner, Omitted, Options, Page, Piece, Unreadable
+from app.extraction.readers.reader import Inner, Options, Page, Piece, Unreadable
 from tests.support.old_office import atom, chars, holder, powerpoint, shape, slide, word
 
 
@@ -90,11 +90,6 @@ def test_files_in_it() -> None:
     }
     found = [each for each in read(powerpoint(objects)) if isinstance(each, Inner)]
     assert found == [Inner("object 1.doc", inside), Inner("object 2.doc", inside)]
-
-
-def test_an_object_that_grows_is_bounded() -> None:
-    grown = struct.pack("<I", 1) + zlib.compress(bytes(ppt.MOST_UNPACKED * 2))
-    assert read(powerpoint({1: holder(0x3E8), 2: atom(0x1011, grown, instance=1)})) == [Omitted()]
 
 
 def test_encrypted_and_older() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import time
 
 import pytest
 
@@ -106,13 +105,3 @@ def test_what_is_broken_is_damaged(content: bytes) -> None:
 def test_what_is_cut_off_is_read_so_far() -> None:
     rtf.load(Options(1000, 1000))
     assert list(rtf.read(rb"{\rtf1\ansi {\b as far as", "")) == ["as far as"]
-
-
-def test_time_grows_with_the_length_alone() -> None:
-    def seconds(count: int) -> float:
-        began = time.process_time()
-        text_of(r"{\b word} another\par \'e9\u26085?" * count)
-        return time.process_time() - began
-
-    # Eight times as long; the square of it would be 64 times.
-    assert seconds(40_000) < 25 * max(seconds(5_000), 0.02)

@@ -55,22 +55,6 @@ def test_long_runs_that_are_no_files_stay() -> None:
     assert of(json, f'{{"sequence": "{genes}"}}') == f'{{"sequence": "{genes}"}}'
 
 
-@pytest.mark.parametrize(
-    "written",
-    [
-        '"' + '\\"' * 300_000 + "\\\n",
-        '"' * 300_000 + "\\",
-        "\\" * 300_001,
-        '"a\\n' * 100_000,
-        "[" * 300_000,
-        ("A1b" * 99 + " ") * 3_000,
-    ],
-    ids=lambda written: written[:9],
-)
-def test_no_json_takes_time_by_the_square_of_its_length(written: str) -> None:
-    assert of(json, written)
-
-
 def test_properties() -> None:
     assert (
         of(properties, "a.b=Gr\\u00fc\\u00dfe an \\\n    alle\nc = x\\ty\\:z\nd=\\\\\n")

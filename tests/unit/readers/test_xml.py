@@ -82,23 +82,6 @@ def test_what_can_be_read_of_broken_xml_is_read(markup: str, text: str) -> None:
     assert of(markup) == text
 
 
-@pytest.mark.parametrize(
-    "markup",
-    [
-        "<a>" * 300_000 + "word",
-        "<a>" * 300_000 + "word" + "</a>" * 300_000,
-        "<a>word" + "<b " * 100_000,
-        "<a>word" + "&amp;" * 1_000_000 + "</a>",
-        "<a>word" + "<![CDATA[" * 100_000,
-        "<a>word" + "<b c='x'/>" * 200_000 + "</a>",
-        "<a>word" + " " * 1_000_000 + "x</a>",
-    ],
-    ids=lambda markup: markup[:12],
-)
-def test_time_grows_with_the_length_alone(markup: str) -> None:
-    assert "word" in of(markup)
-
-
 def test_entities_do_not_make_more_than_a_document_has() -> None:
     laughs = "".join(f"<!ENTITY e{each} '{f'&e{each - 1};' * 10}'>" for each in range(1, 10))
     assert len(of(f"<!DOCTYPE a [<!ENTITY e0 'laugh '>{laughs}]><a>&e9;</a>")) < 100_000

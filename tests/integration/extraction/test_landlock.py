@@ -14,6 +14,8 @@ import pytest
 from app.confinement import landlock
 from app.confinement.landlock import Landlock
 
+pytestmark = pytest.mark.any_user
+
 #: The kernel's own error for what is denied, and what a scope or a right denies as not permitted.
 DENIED = ("EACCES", "EPERM")
 

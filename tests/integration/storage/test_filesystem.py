@@ -24,6 +24,8 @@ from tests.faults.conftest import mounted
 from tests.support.artefacts import path_of
 from tests.support.descriptors import below
 
+pytestmark = pytest.mark.any_user
+
 BIG = 1 << 30
 MIB = 1 << 20
 ROOT = Path(__file__).parents[3]
