@@ -104,14 +104,14 @@ class AttachmentIndex:
         self._slots = coordination.search_slots(settings.worker_processes * 3 // 2)
         self._scored = without_statistics if settings.scores == "constant" else dict
         #: Where documents are written to; None until it is known that the index is this store's.
-        self._target: str | None = None
+        self._target: mappings.InUse | None = None
         self._preparing = threading.Lock()
         self._may_create = may_create
 
-    def prepare(self) -> str:
+    def prepare(self) -> mappings.InUse:
         """Create the index when it is missing, check that it is this store's; once, until a write fails.
 
-        Returns the alias that documents are written to.
+        Returns where documents are written to.
 
         Raises IndexMissing when it may not be created; WrongIndex, IndexUnavailable or IndexOutcomeUnknown.
         """
@@ -177,11 +177,15 @@ class AttachmentIndex:
         documents, gate = documents or self._documents, gate or self.connection.gate
         with gate.passage(seconds), self._looking_again(), measures.step("index"):
             try:
-                documents.write(writes, self.prepare())
+                self._send(writes, documents)
             except IndexMoved:
                 # Another generation has taken its place. The next one can't meanwhile: a change is under way.
                 self._target = None
-                documents.write(writes, self.prepare())
+                self._send(writes, documents)
+
+    def _send(self, writes: Sequence[Write], documents: Documents) -> None:
+        index = self.prepare()
+        documents.write([each.without(index.lacking) for each in writes] if index.lacking else writes, index.target)
 
     @contextlib.contextmanager
     def _looking_again(self, kind: type[StoreError] = StoreError) -> Iterator[None]:

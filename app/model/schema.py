@@ -7,7 +7,9 @@ differ. docs/adr/0021-table-of-fields.md says why it is so, and what was rejecte
 
 A new field of an attachment is one row of `FIELDS`, and its value. Where that comes from is its `origin`: `attachment` needs
 an attribute of that name, `dialect` nothing more, as a dialect gives values by name. As mappings are strict, an index that
-is in use has to get it too: `mapping_version` one higher, and `scripts/index migrate`.
+is in use has to get it too: `mapping_version` one higher, and `scripts/index migrate`. Until that is run, a server works
+with an index of the version `served_from` of the mapping file, or a later one: it leaves out of documents what the index
+does not have, and a search has to do without it.
 """
 
 from __future__ import annotations
@@ -94,7 +96,8 @@ class Field:
 
     `origin`: what its values are made of. `always`: every document has one, whichever version wrote it. `stored`: part of
     the `_source` that Elasticsearch keeps. `unique`: no two documents have the same. `shown`, `filter`, `range`, `sort`,
-    `facet`: what a search does with it. `nameable`: in Elasticsearch's own language, whose highlights may mark it (`marked`)
+    `facet`: what a search does with it. `sorted_by`: the fields that make its order, where it is not that of its own values.
+    `nameable`: in Elasticsearch's own language, whose highlights may mark it (`marked`)
     and whose full-text queries may look into it (`full_text`). `made_of`: which words it holds, where it holds words.
     `note`: beside its name in the table of that language.
     """
@@ -111,6 +114,7 @@ class Field:
     filter: Filter | None = None
     range: Range | None = None
     sort: bool = False
+    sorted_by: tuple[str, ...] = ()
     facet: Facet | None = None
     nameable: bool = False
     marked: Use | None = None
@@ -182,6 +186,7 @@ FIELDS: Table = (
         always=True,
         shown=_DEFAULT,
         sort=True,
+        sorted_by=("name_order", "name"),
         nameable=True,
         marked=Use(at=1),
         full_text=FullText("name_words", "name_text", default=True, at=0),
@@ -299,6 +304,14 @@ FIELDS: Table = (
     ),
     Field(
         "name_exact", "keyword", "the name, with its extension and without", origin="name", nameable=True, note="folded"
+    ),
+    Field(
+        "name_order",
+        "keyword",
+        "a key of the name, by which names are in the order that people expect",
+        origin="name",
+        nameable=True,
+        note="a key in hex, by which names are in order",
     ),
     Field(
         "name_text",

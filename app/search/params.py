@@ -41,9 +41,14 @@ SOURCE_FIELDS = (
 )
 #: What may be asked of a hit that is no field of the index: what lies beside the attachment itself says it.
 ADDED_FIELDS = (FILES,)
-#: What a field is sorted by, and so what `search_after` has for it.
-SORT_FIELDS: dict[str, type] = {
-    **{each.name: str if each.type == "keyword" else int for each in FIELDS if each.sort},
+#: What a search may be sorted by, and which fields make that order.
+SORT_FIELDS: dict[str, tuple[str, ...]] = {
+    **{each.name: each.sorted_by or (each.name,) for each in FIELDS if each.sort},
+    "_score": ("_score",),
+}
+#: What `search_after` has for each of those.
+_VALUES: dict[str, type] = {
+    **{each.name: str if each.type == "keyword" else int for each in FIELDS},
     "_score": float,
 }
 _LONG = 2**63
@@ -183,7 +188,8 @@ def _sort(text: str) -> tuple[tuple[str, str], ...]:
         pairs.append((name, direction or ("desc" if name == "_score" else "asc")))
     if len(dict(pairs)) != len(pairs):
         raise InvalidParameter("sort", "names a field twice")
-    return tuple(pairs) if UNIQUE in dict(pairs) else (*pairs, (UNIQUE, "asc"))
+    found = [(field, direction) for name, direction in pairs for field in SORT_FIELDS[name]]
+    return tuple(found) if UNIQUE in dict(found) else (*found, (UNIQUE, "asc"))
 
 
 def _after(text: str, sort: tuple[tuple[str, str], ...], offset: int) -> tuple[Any, ...]:
@@ -197,7 +203,7 @@ def _after(text: str, sort: tuple[tuple[str, str], ...], offset: int) -> tuple[A
         found = json.loads(text, parse_int=lambda digits: int(digits) if len(digits) <= 20 else digits)
     except (ValueError, RecursionError):
         found = None
-    wanted = [SORT_FIELDS[each] for each, _ in sort]
+    wanted = [_VALUES[each] for each, _ in sort]
     if not isinstance(found, list) or len(found) != len(wanted):
         raise InvalidParameter(name, f"must be the [sort] of a hit: a JSON array of {len(wanted)} values")
     if not all(map(_fits, found, wanted)):

@@ -25,7 +25,9 @@ Dsl = dict[str, Any]
 
 #: The facet that a filter on this field belongs to.
 _FACET_OF = {each.name: each.facet_name for each in FIELDS}
-_TENANT, _NAME = existing("tenant", "name")
+_TENANT, _NAME, _NAME_ORDER = existing("tenant", "name", "name_order")
+#: A field that an index of an older version does not have: there no document comes before another by it.
+_YOUNGER = {_NAME_ORDER: {"unmapped_type": "keyword"}}
 
 
 def build(params: SearchParams, tenant: str) -> Dsl:
@@ -58,7 +60,7 @@ def build(params: SearchParams, tenant: str) -> Dsl:
     else:
         body["search_after"] = list(params.after)
     if params.sort:
-        body["sort"] = [{field: {"order": direction}} for field, direction in params.sort]
+        body["sort"] = [{field: {"order": direction, **_YOUNGER.get(field, {})}} for field, direction in params.sort]
         # Asked-for order does not take the scores away that the envelope shows.
         body["track_scores"] = True
     if params.facets:

@@ -98,7 +98,12 @@ _SEARCH_PARAMETERS = (
     ),
     Parameter("from", "query", "Hits to pass over.", {**_COUNT, "maximum": params.MAX_WINDOW}),
     Parameter("size", "query", "Hits to return.", {**_COUNT, "maximum": 1000}),
-    Parameter("sort", "query", f"FIELD or FIELD:asc|desc, by comma; of {', '.join(sorted(params.SORT_FIELDS))}."),
+    Parameter(
+        "sort",
+        "query",
+        f"FIELD or FIELD:asc|desc, by comma; of {', '.join(sorted(params.SORT_FIELDS))}. Names are in the order that people "
+        "expect: case and accents make no difference, numbers count by their value.",
+    ),
     Parameter("search_after", "query", "The `sort` of the hit after which to go on, a JSON array; with `sort`."),
     Parameter(
         "highlight",
