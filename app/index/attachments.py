@@ -20,9 +20,18 @@ from typing import Any, TypeVar
 
 from app import processing
 from app.coordination.contract import Coordination
-from app.errors import ClientGone, IndexMoved, IndexOutcomeUnknown, IndexUnavailable, SearchTimedOut, StoreError
+from app.errors import (
+    ClientGone,
+    IndexMoved,
+    IndexOutcomeUnknown,
+    IndexUnavailable,
+    PointMissing,
+    SearchTimedOut,
+    StoreError,
+)
 from app.index import mappings
 from app.index.admission import Gate, time_left
+from app.index.calls import error_from_status
 from app.index.connection import Connection, index_errors, slow_gate, to_json
 from app.index.documents import REMOVAL_VERSION, Documents, Write
 from app.index.envelope import Envelope
@@ -206,20 +215,22 @@ class AttachmentIndex:
         slow: bool = False,
         doubtful: bool = False,
     ) -> bytes:
-        """What `finish` makes of the answer to a search body, in the documented envelope. `tenant`: whose search it is.
-        `client`: the connection with whose end the search ends. `slow`: whether the query may take long by itself;
-        `doubtful`: whether it may by what is in the texts.
+        """What `finish` makes of the answer to a search body, in the documented envelope; in the index, or in the point in
+        time that the body names. `tenant`: whose search it is. `client`: the connection with whose end the search ends.
+        `slow`: whether the query may take long by itself; `doubtful`: whether it may by what is in the texts.
 
-        Raises what Elasticsearch raises, AnswerTooLarge, and what `processing.spend` and `finish` raise.
+        Raises what Elasticsearch raises, PointMissing, AnswerTooLarge, and what `processing.spend` and `finish` raise.
         """
         heavy = slow or "highlight" in body or body.get("size", 0) > HEAVY_PAGE
-        path = f"/{self.alias}/_search?allow_partial_search_results=false"
+        path = f"{_target_of(body, self.alias)}?allow_partial_search_results=false"
         with self._passage(tenant, slow=heavy, doubtful=doubtful):
             try:
                 self.prepare()
                 with measures.step("search"):
-                    answer = self.connection.undecoded(path, self._timed(body), client if heavy or doubtful else None)
-                _check_whole(answer)
+                    watched = client if heavy or doubtful else None
+                    refused = _in_point if "pit" in body else _in_index
+                    answer = self.connection.undecoded(path, self._timed(body), watched, refused)
+                check_whole(answer)
             except SearchTimedOut:
                 raise
             except IndexUnavailable:
@@ -271,11 +282,11 @@ class AttachmentIndex:
 
         The answer is whole, or an error. Raises SearchRefused, PointMissing, the errors of `health`, and those of `search`.
         """
-        target = "/_search" if "pit" in search else f"/{self.alias}/_search"
+        target = _target_of(search, self.alias)
         options = f"?allow_partial_search_results=false{_typed(typed_keys)}"
         with self._asking(tenant):
             answer = self.connection.plain("POST", target + options, self._timed(search), json.dumps(search), client)
-            _check_whole(answer)
+            check_whole(answer)
             return self._finished(self._envelope.plain(answer), finish)
 
     def ask_several(
@@ -388,9 +399,24 @@ class AttachmentIndex:
         self.connection.close()
 
 
-def _check_whole(answer: bytes) -> None:
-    """Raise SearchTimedOut for an incomplete answer, which Elasticsearch gave when the time limit was over."""
-    if b'"timed_out":true' in answer[:100]:
+def _target_of(body: Mapping[str, Any], alias: str) -> str:
+    """Where a search is sent to: a point in time stands for its index."""
+    return "/_search" if "pit" in body else f"/{alias}/_search"
+
+
+def _in_index(status: int, answer: bytes) -> StoreError:
+    return error_from_status(status)
+
+
+def _in_point(status: int, answer: bytes) -> StoreError:
+    # The view is gone, or its index with it.
+    return PointMissing() if status == 404 else error_from_status(status)
+
+
+def check_whole(answer: bytes) -> None:
+    """Raise SearchTimedOut for an incomplete answer, which Elasticsearch gave when the time limit was over. What it says of
+    that is before the shards, behind the id of a point in time."""
+    if answer.find(b'"timed_out":true', 0, answer.find(b'"_shards":')) >= 0:
         raise SearchTimedOut()
 
 

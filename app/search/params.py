@@ -33,7 +33,7 @@ RANGES = listed(lambda each: each.range)
 PARAMETERS = {
     *FILTERS,
     *(name for _, used in RANGES for name in used.parameters),
-    *("query", "from", "size", "sort", "search_after", "highlight", "facets", "_source"),
+    *("query", "from", "size", "sort", "search_after", "pit", "highlight", "facets", "_source"),
 }
 SOURCE_FIELDS = (
     *DOCUMENTED_FIELDS,
@@ -51,6 +51,10 @@ _VALUES: dict[str, type] = {
     **{each.name: str if each.type == "keyword" else int for each in FIELDS},
     "_score": float,
 }
+#: The order of a search that asks for none: what no two attachments have alike decides between equal scores.
+BY_SCORE = (("_score", "desc"), (UNIQUE, "asc"))
+#: Of `pit`: not the id of one, but a wish for one.
+NEW_POINT = "true"
 _LONG = 2**63
 
 
@@ -60,7 +64,8 @@ class SearchParams:
 
     `filters`: by field, the values of which any will do. `ranges`: by field, its ends, None where there is none: of times
     from the first to before the second, in UTC; of numbers both are included. `sort` is (field, direction) pairs, the last
-    one unique; empty leaves the order to Elasticsearch. `after`: the `sort` of the hit after which the page begins.
+    one unique; empty where none was asked for, and none is told then. `after`: the `sort` of the hit after which the page
+    begins. `point`: the id of the point in time that is searched, or NEW_POINT; None for what is there now.
     """
 
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -71,6 +76,7 @@ class SearchParams:
     size: int = DEFAULT_SIZE
     sort: tuple[tuple[str, str], ...] = ()
     after: tuple[Any, ...] | None = None
+    point: str | None = None
     highlight: bool = False
     facets: tuple[str, ...] = ()
     source: tuple[str, ...] = DOCUMENTED_FIELDS
@@ -102,7 +108,8 @@ def parse(given: Mapping[str, Sequence[str]], *, max_page_size: int, max_query_l
     source = _names(values, "_source", (*SOURCE_FIELDS, *ADDED_FIELDS), DOCUMENTED_FIELDS)
     if FILES in source and size > MAX_HIGHLIGHTED:
         raise InvalidParameter("size", f"is more than {MAX_HIGHLIGHTED} with [_source={FILES}]")
-    sort = _sort(values["sort"]) if "sort" in values else ()
+    # Whoever walks through a point in time is told how to go on.
+    sort = _sort(values["sort"]) if "sort" in values else BY_SCORE if "pit" in values else ()
     return SearchParams(
         filters={name: _values(name, given[name]) for name in FILTERS if name in given},
         query=query or None,
@@ -111,6 +118,7 @@ def parse(given: Mapping[str, Sequence[str]], *, max_page_size: int, max_query_l
         size=size,
         sort=sort,
         after=_after(values["search_after"], sort, offset) if "search_after" in values else None,
+        point=values.get("pit"),
         highlight=highlight,
         facets=_names(values, "facets", tuple(FACETS), ()),
         source=source,
@@ -195,7 +203,7 @@ def _sort(text: str) -> tuple[tuple[str, str], ...]:
 def _after(text: str, sort: tuple[tuple[str, str], ...], offset: int) -> tuple[Any, ...]:
     name = "search_after"
     if not sort:
-        raise InvalidParameter(name, "needs [sort]")
+        raise InvalidParameter(name, "needs [sort] or [pit]")
     if offset:
         raise InvalidParameter(name, "and [from] exclude each other")
     try:

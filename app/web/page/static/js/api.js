@@ -99,6 +99,15 @@ export async function search(parameters, signal) {
   return (await call("GET", `/attachment/_search?${parameters}`, { signal })).json();
 }
 
+/** Let go of a point in time that a search has opened; it ends by itself, too. */
+export async function closePoint(id) {
+  try {
+    await call("DELETE", "/attachment/_pit", { json: { id }, quiet: true });
+  } catch {
+    // It is gone already, or will be.
+  }
+}
+
 /** An attachment by its id, for when it is on no page of results: as a hit; null when there is none. */
 export async function find(id) {
   let head;
