@@ -20,9 +20,18 @@ from typing import Any, TypeVar
 
 from app import processing
 from app.coordination.contract import Coordination
-from app.errors import ClientGone, IndexMoved, IndexOutcomeUnknown, IndexUnavailable, SearchTimedOut, StoreError
+from app.errors import (
+    ClientGone,
+    IndexMoved,
+    IndexOutcomeUnknown,
+    IndexUnavailable,
+    PointMissing,
+    SearchTimedOut,
+    StoreError,
+)
 from app.index import mappings
 from app.index.admission import Gate, time_left
+from app.index.calls import error_from_status
 from app.index.connection import Connection, index_errors, slow_gate, to_json
 from app.index.documents import REMOVAL_VERSION, Documents, Write
 from app.index.envelope import Envelope
@@ -107,16 +116,16 @@ class AttachmentIndex:
         # Of the threads with which a node on this many processors searches, at least one is left for quick searches.
         self._slots = coordination.search_slots(settings.worker_processes * 3 // 2)
         self._scored = without_statistics if settings.scores == "constant" else dict
-        #: The name to which documents are written; None until it is known that the index is this store's.
-        self._target: str | None = None
+        #: Where documents are written to; None until it is known that the index is this store's.
+        self._target: mappings.InUse | None = None
         self._preparing = threading.Lock()
         self._may_create = may_create
 
-    def prepare(self) -> str:
+    def prepare(self) -> mappings.InUse:
         """Create the index when it is missing, and check that it is this store's. This is done once, until a write
         fails.
 
-        Returns the alias that documents are written to.
+        Returns where documents are written to.
 
         Raises IndexMissing when it must not be created; WrongIndex, IndexUnavailable or IndexOutcomeUnknown.
         """
@@ -184,11 +193,15 @@ class AttachmentIndex:
         documents, gate = documents or self._documents, gate or self.connection.gate
         with gate.passage(seconds), self._looking_again(), measures.step("index"):
             try:
-                documents.write(writes, self.prepare())
+                self._send(writes, documents)
             except IndexMoved:
                 # Another generation has taken its place. It can't be replaced again meanwhile: a change is under way.
                 self._target = None
-                documents.write(writes, self.prepare())
+                self._send(writes, documents)
+
+    def _send(self, writes: Sequence[Write], documents: Documents) -> None:
+        index = self.prepare()
+        documents.write([each.without(index.lacking) for each in writes] if index.lacking else writes, index.target)
 
     @contextlib.contextmanager
     def _looking_again(self, kind: type[StoreError] = StoreError) -> Iterator[None]:
@@ -209,20 +222,23 @@ class AttachmentIndex:
         slow: bool = False,
         doubtful: bool = False,
     ) -> bytes:
-        """What `finish` makes of the answer to a search body, in the documented envelope. `tenant`: whose search it is.
-        `client`: the connection; when it ends, the search ends. `slow`: whether the query may take long by itself;
-        `doubtful`: whether it may take long because of what is in the texts.
+        """What `finish` makes of the answer to a search body, in the documented envelope; in the index, or in the point
+        in time that the body names. `tenant`: whose search it is. `client`: the connection; when it ends, the search
+        ends. `slow`: whether the query may take long by itself; `doubtful`: whether it may take long because of what is
+        in the texts.
 
-        Raises what Elasticsearch raises, AnswerTooLarge, and what `processing.spend` and `finish` raise.
+        Raises what Elasticsearch raises, PointMissing, AnswerTooLarge, and what `processing.spend` and `finish` raise.
         """
         heavy = slow or "highlight" in body or body.get("size", 0) > HEAVY_PAGE
-        path = f"/{self.alias}/_search?allow_partial_search_results=false"
+        path = f"{_target_of(body, self.alias)}?allow_partial_search_results=false"
         with self._passage(tenant, slow=heavy, doubtful=doubtful):
             try:
                 self.prepare()
                 with measures.step("search"):
-                    answer = self.connection.undecoded(path, self._timed(body), client if heavy or doubtful else None)
-                _check_whole(answer)
+                    watched = client if heavy or doubtful else None
+                    refused = _in_point if "pit" in body else _in_index
+                    answer = self.connection.undecoded(path, self._timed(body), watched, refused)
+                check_whole(answer)
             except SearchTimedOut:
                 raise
             except IndexUnavailable:
@@ -274,11 +290,11 @@ class AttachmentIndex:
 
         The answer is whole, or an error. Raises SearchRefused, PointMissing, the errors of `health`, and those of `search`.
         """
-        target = "/_search" if "pit" in search else f"/{self.alias}/_search"
+        target = _target_of(search, self.alias)
         options = f"?allow_partial_search_results=false{_typed(typed_keys)}"
         with self._asking(tenant):
             answer = self.connection.plain("POST", target + options, self._timed(search), json.dumps(search), client)
-            _check_whole(answer)
+            check_whole(answer)
             return self._finished(self._envelope.plain(answer), finish)
 
     def ask_several(
@@ -391,9 +407,24 @@ class AttachmentIndex:
         self.connection.close()
 
 
-def _check_whole(answer: bytes) -> None:
-    """Raise SearchTimedOut for an incomplete answer, which Elasticsearch gave when the time limit was over."""
-    if b'"timed_out":true' in answer[:100]:
+def _target_of(body: Mapping[str, Any], alias: str) -> str:
+    """Where a search is sent to: a point in time stands for its index."""
+    return "/_search" if "pit" in body else f"/{alias}/_search"
+
+
+def _in_index(status: int, answer: bytes) -> StoreError:
+    return error_from_status(status)
+
+
+def _in_point(status: int, answer: bytes) -> StoreError:
+    # The view is gone, or its index with it.
+    return PointMissing() if status == 404 else error_from_status(status)
+
+
+def check_whole(answer: bytes) -> None:
+    """Raise SearchTimedOut for an incomplete answer, which Elasticsearch gave when the time limit was over. What it says of
+    that is before the shards, behind the id of a point in time."""
+    if answer.find(b'"timed_out":true', 0, answer.find(b'"_shards":')) >= 0:
         raise SearchTimedOut()
 
 

@@ -216,19 +216,26 @@ class Connection:
         blocks = [block for each in (found.get("global", {}), *of_indices) for block in each.values()]
         return sorted({_block(each.get("description", ""), each.get("levels", ())) for each in blocks})
 
-    def undecoded(self, path: str, body: Mapping[str, Any], client: socket.socket | None = None) -> bytes:
+    def undecoded(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        client: socket.socket | None = None,
+        refused: Callable[[int, bytes], StoreError] = lambda status, _: error_from_status(status),
+    ) -> bytes:
         """POST `body` as JSON to `path` and return the answer's bytes unchanged.
 
-        The store itself makes `path`, never a caller. `client`: as in `Calls.ask`.
+        The store itself makes `path`, never a caller. `client`, `refused`: as in `Calls.ask`.
         """
-        return self._post(path, to_json(body), "application/json", "application/json", client)
+        form = "application/json"
+        return self._calls.ask(
+            path, to_json(body), form, form, request_id(), self._left, refused=refused, client=client
+        )
 
     def bulk(self, path: str, lines: Sequence[bytes]) -> bytes:
         """The same with `lines` of JSON, for a bulk."""
-        return self._post(path, b"\n".join([*lines, b""]), "application/x-ndjson", "application/json")
-
-    def _post(self, path: str, body: bytes, media_type: str, accept: str, client: socket.socket | None = None) -> bytes:
-        return self._calls.ask(path, body, media_type, accept, request_id(), self._left, client=client)
+        content = b"\n".join([*lines, b""])
+        return self._calls.ask(path, content, "application/x-ndjson", "application/json", request_id(), self._left)
 
     def plain(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,20 +29,21 @@ class Difference:
     needs: str
 
 
-def differences(definition: Json, mappings: Json, settings: Json) -> list[Difference]:
-    """The differences between a file's `definition` and an index's `mappings` and `settings` (those below `index`)."""
+def differences(definition: Json, mappings: Json, settings: Json, derived: Collection[str] = ()) -> list[Difference]:
+    """The differences between a file's `definition` and an index's `mappings` and `settings` (those below `index`).
+    `derived`: fields that are made of others; a migration makes them for existing documents, an update does not."""
     return [
-        *_fields("", definition["mappings"].get("properties", {}), mappings.get("properties", {})),
+        *_fields("", definition["mappings"].get("properties", {}), mappings.get("properties", {}), derived),
         *_root(definition["mappings"], mappings),
         *_settings(definition["settings"]["index"], settings),
     ]
 
 
-def _fields(prefix: str, wanted: Json, found: Json) -> Iterator[Difference]:
+def _fields(prefix: str, wanted: Json, found: Json, derived: Collection[str] = ()) -> Iterator[Difference]:
     for name in [*wanted, *(each for each in found if each not in wanted)]:
         field = prefix + name
         if name not in found:
-            yield Difference(field, wanted[name], None, UPDATE)
+            yield Difference(field, wanted[name], None, MIGRATION if field in derived else UPDATE)
         elif name not in wanted:
             yield Difference(field, None, found[name], MIGRATION)
         else:

@@ -32,8 +32,8 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -86,6 +86,12 @@ class Write:
         if self.source is None:
             return to_json({"delete": header}), None
         return to_json({"index": header if target is None else {"_index": target, **header}}), to_json(self.source)
+
+    def without(self, fields: Collection[str]) -> Write:
+        """The same without these fields."""
+        if self.source is None:
+            return self
+        return replace(self, source={name: value for name, value in self.source.items() if name not in fields})
 
     @property
     def letters(self) -> int:

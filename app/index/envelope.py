@@ -11,6 +11,18 @@ from __future__ import annotations
 import json
 import re
 
+#: With what the answer to a search in a point in time begins.
+_POINT = re.compile(rb'\{"pit_id":("[^"]*")')
+
+
+def pointed(answer: bytes, shown: str) -> tuple[bytes, str]:
+    """The answer to a search in a point in time with the id that a caller knows it by, `shown`, and the id that
+    Elasticsearch gave it. Raises ValueError for an answer that names none."""
+    match = _POINT.match(answer)
+    if match is None:
+        raise ValueError("no point in time at the beginning of the answer")
+    return b'{"pit_id":' + json.dumps(shown).encode() + answer[match.end() :], str(json.loads(match[1]))
+
 
 class Envelope:
     """Corrects the answers about one alias."""

@@ -242,6 +242,10 @@ class Generations:
             found = self._client.indices.get(index=name)[name]
         return found["mappings"], found["settings"]["index"]
 
+    def lacking(self, name: str) -> frozenset[str]:
+        """The fields of the definition that the index `name`, of an older version, does not have."""
+        return mappings.lacking(self._definition, self.described(name)[0].get("properties", {}))
+
     def extend(self, name: str) -> None:
         """Give the index `name` the fields and the mapping version of the definition. Raises IndexRejected if that is
         impossible."""

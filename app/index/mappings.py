@@ -37,11 +37,24 @@ def load(path: Path) -> Json:
     try:
         properties, version = content["mappings"]["properties"], content["mappings"]["_meta"]["mapping_version"]
         whole = isinstance(content["settings"]["index"], dict) and isinstance(properties, dict) and type(version) is int
+        whole = whole and type(served_from(content)) is int
     except (KeyError, TypeError):
         whole = False
     if not whole:
         raise ValueError("it needs settings.index, mappings.properties, and a number as mappings._meta.mapping_version")
     return content
+
+
+def served_from(definition: Json) -> int:
+    """The oldest version of the mapping that a server works with: that of the file itself, unless it says otherwise."""
+    meta = definition["mappings"]["_meta"]
+    found: int = meta.get("served_from", meta["mapping_version"])
+    return found
+
+
+def lacking(definition: Json, properties: Iterable[str]) -> frozenset[str]:
+    """The fields of the file that an index with these does not have; those within objects are not looked at."""
+    return frozenset(definition["mappings"]["properties"]) - frozenset(properties)
 
 
 def generation(alias: str, number: int) -> str:
@@ -61,11 +74,21 @@ def targets(name: str, aliases: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Current:
-    """The index behind an alias: its name, its `_meta`, and its target; an index of an older version has no target."""
+    """The index behind an alias: its name, its `_meta`, its fields, and its target; an older one has no target."""
 
     name: str
     meta: Json
+    fields: frozenset[str]
     target: str | None
+
+
+@dataclass(frozen=True)
+class InUse:
+    """The index that documents are written to: by the alias `target`, without the fields `lacking`, which an index of an
+    older version does not have."""
+
+    target: str
+    lacking: frozenset[str]
 
 
 def current(client: Elasticsearch, alias: str) -> Current | None:
@@ -74,7 +97,7 @@ def current(client: Elasticsearch, alias: str) -> Current | None:
     Raises WrongIndex when `alias` is itself an index, or has several.
     """
     try:
-        found = client.indices.get(index=alias, filter_path="*.mappings._meta,*.aliases").body
+        found = client.indices.get(index=alias, filter_path="*.mappings._meta,*.mappings.properties,*.aliases").body
     except NotFoundError:
         return None
     if list(found) == [alias]:
@@ -83,7 +106,9 @@ def current(client: Elasticsearch, alias: str) -> Current | None:
         raise WrongIndex(f"the alias [{alias}] stands for {len(found)} indices: {', '.join(sorted(found))}")
     (name, content), *_ = found.items()
     own = targets(name, content.get("aliases", {}))
-    return Current(name, content.get("mappings", {}).get("_meta", {}), own[0] if own else None)
+    found_mappings = content.get("mappings", {})
+    fields = frozenset(found_mappings.get("properties", {}))
+    return Current(name, found_mappings.get("_meta", {}), fields, own[0] if own else None)
 
 
 def ensure(
@@ -92,14 +117,14 @@ def ensure(
     definition: Json,
     store_id: str,
     may_create: Callable[[], bool] = lambda: True,
-) -> str:
+) -> InUse:
     """Make sure that `alias` names an index of this store; create the first generation when there is none.
 
-    Returns the alias to write documents to, as long as no write says IndexMoved.
+    Returns where to write documents to, as long as no write says IndexMoved.
 
     `may_create` is called only when there is no index; IndexMissing is raised when it returns False.
 
-    Raises WrongIndex when the index belongs to another store, or to a newer or older version of this software, and the
+    Raises WrongIndex when the index belongs to another store, or to a newer or too old version of this software, and the
     errors of `index.connection`. Then nothing is changed.
     """
     with index_errors():
@@ -115,16 +140,16 @@ def ensure(
     if found is None:
         raise WrongIndex(f"the index [{alias}] could not be created")
     check(found, definition, store_id)
-    if found.target is not None:
-        return found.target
-    made = target(found.name)
-    with index_errors():
-        client.indices.put_alias(index=found.name, name=made)
-    return made
+    made = found.target
+    if made is None:
+        made = target(found.name)
+        with index_errors():
+            client.indices.put_alias(index=found.name, name=made)
+    return InUse(made, lacking(definition, found.fields))
 
 
 def check(found: Current, definition: Json, store_id: str) -> None:
-    """Raises WrongIndex when `found` belongs to another store, or to a newer or older version of this software."""
+    """Raises WrongIndex when `found` belongs to another store, or to a newer or too old version of this software."""
     name, meta = found.name, found.meta
     if meta.get("store_id") != store_id:
         raise WrongIndex(
@@ -134,10 +159,11 @@ def check(found: Current, definition: Json, store_id: str) -> None:
     known, version = definition["mappings"]["_meta"]["mapping_version"], meta.get("mapping_version", 0)
     if version > known:
         raise WrongIndex(f"the index [{name}] was made by a newer version (mapping {version} > {known})")
-    if version < known:
-        # The index lacks fields that every write has and every search uses.
+    oldest = served_from(definition)
+    if version < oldest:
+        # The index lacks fields that every search uses.
         raise WrongIndex(
-            f"the index [{name}] was made by an older version (mapping {version} < {known}): "
+            f"the index [{name}] was made by an older version (mapping {version} < {oldest}): "
             "run `scripts/index migrate` once, then start again; nothing was changed"
         )
 

@@ -8,7 +8,8 @@ differences. docs/adr/0021-table-of-fields.md gives the reasons, and what was re
 A new field of an attachment is one row of `FIELDS`, and its value. Its `origin` says where the value comes from:
 `attachment` needs an attribute of that name, `dialect` nothing more, because a dialect gives values by name. Mappings
 are strict, so an index in use has to get the field too: increase `mapping_version` by one, and run `scripts/index
-migrate`.
+migrate`. Until that is run, a server works with an index of the version `served_from` of the mapping file, or a later
+one: it leaves out of documents what the index does not have, and a search has to do without it.
 """
 
 from __future__ import annotations
@@ -96,7 +97,8 @@ class Field:
 
     `origin`: from what its values are made. `always`: every document has one, whichever version wrote it. `stored`:
     part of the `_source` that Elasticsearch keeps. `unique`: no two documents have the same. `shown`, `filter`,
-    `range`, `sort`, `facet`: what a search does with it. `nameable`: in Elasticsearch's own language, whose highlights
+    `range`, `sort`, `facet`: what a search does with it. `sorted_by`: the fields that make its order, if not its own
+    values. `nameable`: in Elasticsearch's own language, whose highlights
     may mark it (`marked`) and whose full-text queries may look into it (`full_text`). `made_of`: which words it has, if
     it has words. `note`: beside its name in the table of that language.
     """
@@ -113,6 +115,7 @@ class Field:
     filter: Filter | None = None
     range: Range | None = None
     sort: bool = False
+    sorted_by: tuple[str, ...] = ()
     facet: Facet | None = None
     nameable: bool = False
     marked: Use | None = None
@@ -184,6 +187,7 @@ FIELDS: Table = (
         always=True,
         shown=_DEFAULT,
         sort=True,
+        sorted_by=("name_order", "name"),
         nameable=True,
         marked=Use(at=1),
         full_text=FullText("name_words", "name_text", default=True, at=0),
@@ -301,6 +305,14 @@ FIELDS: Table = (
     ),
     Field(
         "name_exact", "keyword", "the name, with its extension and without", origin="name", nameable=True, note="folded"
+    ),
+    Field(
+        "name_order",
+        "keyword",
+        "a key of the name, by which names are in the order that people expect",
+        origin="name",
+        nameable=True,
+        note="a key in hex, by which names are in order",
     ),
     Field(
         "name_text",

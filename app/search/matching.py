@@ -36,8 +36,8 @@ NEWER_BOOST = 0.3
 NEWER_PIVOT = "30d"
 
 
-def ranked(text: str, node: Node | None) -> Dsl:
-    """The clause for `text`, whose tree is `node`: it finds and it ranks."""
+def ranked(text: str, node: Node | None, today: str = "now/d") -> Dsl:
+    """The clause for `text`, whose tree is `node`: it finds and it ranks. `today`: from when on ages count."""
     exact = {"constant_score": {"filter": _exact(text), "boost": TIER}}
     if node is None:
         # No words in it; a file may have just that name.
@@ -46,7 +46,7 @@ def ranked(text: str, node: Node | None) -> Dsl:
     if any_item(node):
         should.append({"constant_score": {"filter": _clause(node, name_only=True), "boost": TIER}})
         # The day, not the moment: so scores stay the same from page to page.
-        newer = {"field": _CREATED, "origin": "now/d", "pivot": NEWER_PIVOT, "boost": NEWER_BOOST}
+        newer = {"field": _CREATED, "origin": today, "pivot": NEWER_PIVOT, "boost": NEWER_BOOST}
         should.append({"distance_feature": newer})
     # The exact name is found also where its words read as operators.
     found = {"bool": {"should": [_clause(node), {"constant_score": {"filter": _exact(text), "boost": 0}}]}}

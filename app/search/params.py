@@ -33,7 +33,7 @@ RANGES = listed(lambda each: each.range)
 PARAMETERS = {
     *FILTERS,
     *(name for _, used in RANGES for name in used.parameters),
-    *("query", "from", "size", "sort", "search_after", "highlight", "facets", "_source"),
+    *("query", "from", "size", "sort", "search_after", "pit", "highlight", "facets", "_source"),
 }
 SOURCE_FIELDS = (
     *DOCUMENTED_FIELDS,
@@ -41,11 +41,20 @@ SOURCE_FIELDS = (
 )
 #: What may be asked of a hit that is no field of the index: what lies beside the attachment itself says it.
 ADDED_FIELDS = (FILES,)
-#: What a field is sorted by, and so what `search_after` has for it.
-SORT_FIELDS: dict[str, type] = {
-    **{each.name: str if each.type == "keyword" else int for each in FIELDS if each.sort},
+#: What a search may be sorted by, and which fields make that order.
+SORT_FIELDS: dict[str, tuple[str, ...]] = {
+    **{each.name: each.sorted_by or (each.name,) for each in FIELDS if each.sort},
+    "_score": ("_score",),
+}
+#: What `search_after` has for each of those.
+_VALUES: dict[str, type] = {
+    **{each.name: str if each.type == "keyword" else int for each in FIELDS},
     "_score": float,
 }
+#: The order of a search that asks for none: what no two attachments have alike decides between equal scores.
+BY_SCORE = (("_score", "desc"), (UNIQUE, "asc"))
+#: Of `pit`: not the id of one, but a wish for one.
+NEW_POINT = "true"
 _LONG = 2**63
 
 
@@ -55,7 +64,8 @@ class SearchParams:
 
     `filters`: by field, the values of which any will do. `ranges`: by field, its ends, None where there is none: of times
     from the first to before the second, in UTC; of numbers both are included. `sort` is (field, direction) pairs, the last
-    one unique; empty leaves the order to Elasticsearch. `after`: the `sort` of the hit after which the page begins.
+    one unique; empty where none was asked for, and none is told then. `after`: the `sort` of the hit after which the page
+    begins. `point`: the id of the point in time that is searched, or NEW_POINT; None for what is there now.
     """
 
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -66,6 +76,7 @@ class SearchParams:
     size: int = DEFAULT_SIZE
     sort: tuple[tuple[str, str], ...] = ()
     after: tuple[Any, ...] | None = None
+    point: str | None = None
     highlight: bool = False
     facets: tuple[str, ...] = ()
     source: tuple[str, ...] = DOCUMENTED_FIELDS
@@ -97,7 +108,8 @@ def parse(given: Mapping[str, Sequence[str]], *, max_page_size: int, max_query_l
     source = _names(values, "_source", (*SOURCE_FIELDS, *ADDED_FIELDS), DOCUMENTED_FIELDS)
     if FILES in source and size > MAX_HIGHLIGHTED:
         raise InvalidParameter("size", f"is more than {MAX_HIGHLIGHTED} with [_source={FILES}]")
-    sort = _sort(values["sort"]) if "sort" in values else ()
+    # Whoever walks through a point in time is told how to go on.
+    sort = _sort(values["sort"]) if "sort" in values else BY_SCORE if "pit" in values else ()
     return SearchParams(
         filters={name: _values(name, given[name]) for name in FILTERS if name in given},
         query=query or None,
@@ -106,6 +118,7 @@ def parse(given: Mapping[str, Sequence[str]], *, max_page_size: int, max_query_l
         size=size,
         sort=sort,
         after=_after(values["search_after"], sort, offset) if "search_after" in values else None,
+        point=values.get("pit"),
         highlight=highlight,
         facets=_names(values, "facets", tuple(FACETS), ()),
         source=source,
@@ -183,13 +196,14 @@ def _sort(text: str) -> tuple[tuple[str, str], ...]:
         pairs.append((name, direction or ("desc" if name == "_score" else "asc")))
     if len(dict(pairs)) != len(pairs):
         raise InvalidParameter("sort", "names a field twice")
-    return tuple(pairs) if UNIQUE in dict(pairs) else (*pairs, (UNIQUE, "asc"))
+    found = [(field, direction) for name, direction in pairs for field in SORT_FIELDS[name]]
+    return tuple(found) if UNIQUE in dict(found) else (*found, (UNIQUE, "asc"))
 
 
 def _after(text: str, sort: tuple[tuple[str, str], ...], offset: int) -> tuple[Any, ...]:
     name = "search_after"
     if not sort:
-        raise InvalidParameter(name, "needs [sort]")
+        raise InvalidParameter(name, "needs [sort] or [pit]")
     if offset:
         raise InvalidParameter(name, "and [from] exclude each other")
     try:
@@ -197,7 +211,7 @@ def _after(text: str, sort: tuple[tuple[str, str], ...], offset: int) -> tuple[A
         found = json.loads(text, parse_int=lambda digits: int(digits) if len(digits) <= 20 else digits)
     except (ValueError, RecursionError):
         found = None
-    wanted = [SORT_FIELDS[each] for each, _ in sort]
+    wanted = [_VALUES[each] for each, _ in sort]
     if not isinstance(found, list) or len(found) != len(wanted):
         raise InvalidParameter(name, f"must be the [sort] of a hit: a JSON array of {len(wanted)} values")
     if not all(map(_fits, found, wanted)):

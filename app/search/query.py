@@ -7,8 +7,9 @@ session alone scores as a bare `term` query does, and no tenant's documents are 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from app.model.schema import FIELDS, existing
@@ -17,7 +18,7 @@ from app.search.inside import FILES, Inside, tell
 from app.search.marking import highlight
 from app.search.matching import ranked
 from app.search.names import mark_names
-from app.search.params import ADDED_FIELDS, FILTERS, SearchParams
+from app.search.params import ADDED_FIELDS, BY_SCORE, FILTERS, SearchParams
 from app.search.syntax import Item, Node, Pattern, leaves, parse
 
 Dsl = dict[str, Any]
@@ -25,11 +26,30 @@ Dsl = dict[str, Any]
 
 #: The facet that a filter on this field belongs to.
 _FACET_OF = {each.name: each.facet_name for each in FIELDS}
-_TENANT, _NAME = existing("tenant", "name")
+_TENANT, _NAME, _NAME_ORDER = existing("tenant", "name", "name_order")
+#: A field that an index of an older version does not have: there no document comes before another by it.
+_YOUNGER = {_NAME_ORDER: {"unmapped_type": "keyword"}}
 
 
-def build(params: SearchParams, tenant: str) -> Dsl:
-    """The search body for `params`, restricted to the documents of `tenant`."""
+#: What Elasticsearch says of the order at the end of each hit. Inside a JSON string every quote has a backslash before it,
+#: so that no text of a user looks like it.
+_TOLD_ORDER = re.compile(rb',"sort":\[[^\[\]]*\](?=\})')
+#: The position of a hit in the index, which it adds to an order in a point in time unless `search_after` goes without
+#: (`app.search.language.order` says why nobody is told), behind values that may be any text.
+_POSITION = re.compile(rb'(,"sort":\[(?:"(?:[^"\\]|\\.)*"|[^"\[\]])*),\d+\](?=\})')
+#: What it leaves out where the order is by score: the best score, which is that of the first hit.
+_BEST = re.compile(rb'"max_score":null(,"hits":\[\{[^{}]*?"_score":)([^,]+)')
+
+
+def _ties(params: SearchParams) -> tuple[tuple[str, str], ...]:
+    """The order of a search by words that asks for none: by score, and by id where scores are equal, which is the same on
+    each page and on each copy of the index. Elasticsearch's own is where documents lie."""
+    return BY_SCORE if params.query is not None and not params.sort and params.size else ()
+
+
+def build(params: SearchParams, tenant: str, opened: datetime | None = None) -> Dsl:
+    """The search body for `params`, restricted to the documents of `tenant`. `opened`: when the point in time was that is
+    searched, as a walk through it may take until tomorrow; None: now."""
     must: list[Dsl] = []
     filters: list[Dsl] = [{"term": {_TENANT: tenant}}]
     tree = _tree(params)
@@ -46,7 +66,8 @@ def build(params: SearchParams, tenant: str) -> Dsl:
     if params.ids is not None:
         must.append({"ids": {"values": list(params.ids)}})
     if params.query is not None:
-        must.append(ranked(params.query, tree))
+        today = {} if opened is None else {"today": f"{opened.astimezone(UTC):%Y-%m-%d}"}
+        must.append(ranked(params.query, tree, **today))
     body: Dsl = {
         "query": {"bool": {"must": must or [{"match_all": {}}], "filter": filters}},
         "size": params.size,
@@ -57,10 +78,12 @@ def build(params: SearchParams, tenant: str) -> Dsl:
         body["from"] = params.offset
     else:
         body["search_after"] = list(params.after)
-    if params.sort:
-        body["sort"] = [{field: {"order": direction}} for field, direction in params.sort]
-        # Asked-for order does not take the scores away that the envelope shows.
-        body["track_scores"] = True
+    if order := params.sort or _ties(params):
+        body["sort"] = [{field: {"order": direction, **_YOUNGER.get(field, {})}} for field, direction in order]
+        # An order does not take the scores away that the envelope shows. Where the best comes first they are there, and
+        # Elasticsearch may leave out documents that can't be on the page.
+        if params.sort or params.offset:
+            body["track_scores"] = True
     if params.facets:
         body["aggs"] = aggregations(params.facets, own)
     if own:
@@ -75,9 +98,13 @@ def build(params: SearchParams, tenant: str) -> Dsl:
 def answered(
     params: SearchParams, answer: bytes, inside: Callable[[str], Inside | None] = lambda attachment_id: None
 ) -> bytes:
-    """The answer of Elasticsearch to that body, with what it can't do itself; byte for byte when that is nothing.
-    `inside`: the files inside of an attachment, by its id; None where there are none. Raises what that and
-    `processing.spend` raise."""
+    """The answer of Elasticsearch to that body, with what it can't do itself, and without an order that nobody asked for;
+    byte for byte when that is nothing. `inside`: the files inside of an attachment, by its id; None where there are none.
+    Raises what that and `processing.spend` raise."""
+    if params.point is not None and params.after is None:
+        answer = _POSITION.sub(rb"\1]", answer)
+    if _ties(params):
+        answer = _BEST.sub(rb'"max_score":\2\1\2', _TOLD_ORDER.sub(b"", answer), 1)
     own = _own_filters(params, _filters(params))
     files = FILES in params.source
     if not own and not params.highlight and not files:

@@ -14,9 +14,11 @@ from itertools import pairwise
 from typing import Any
 
 from app.model.schema import existing
+from app.search.collation import order_key
 from app.search.stops import stopped
 
 _EXTENSION, _NAME_WORDS, _NAME_TEXT, _NAME_EXACT = existing("extension", "name_words", "name_text", "name_exact")
+(_NAME_ORDER,) = existing("name_order")
 _CONTENT, _CONTENT_WORDS = existing("content", "content_words")
 
 # Within a run of letters and digits: camelCase humps and the border between letters and digits.
@@ -142,7 +144,7 @@ def name_fields(name: str) -> dict[str, Any]:
     """What the index holds of a name beside the name itself.
 
     `name_words`: its words and their parts. `name_text`: its words in their order, for phrases and for scripts without
-    blanks. `name_exact`: the name folded, with its extension and without.
+    blanks. `name_exact`: the name folded, with its extension and without. `name_order`: by which names are sorted.
     """
     stem, dot, suffix = name.rpartition(".")
     exact = [fold(name)] if not (dot and stem) else [fold(name), fold(stem)]
@@ -151,6 +153,7 @@ def name_fields(name: str) -> dict[str, Any]:
         _NAME_WORDS: words(name),
         _NAME_TEXT: content_words(name),
         _NAME_EXACT: exact,
+        _NAME_ORDER: order_key(name),
     }
 
 

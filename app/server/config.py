@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from app.confinement import availability
 from app.errors import IndexUnavailable, InvalidSetting, StoreError, WrongIndex
 from app.opening import open_store
+from app.search import collation
 from app.server import descriptors
 from app.server.exposure import sentences
 from app.services.chats import Chats
@@ -86,6 +87,8 @@ def on_starting(server: Any) -> None:
         if (short := descriptors.raise_limit(_in_force).sentence) is not None:
             server.log.warning(short)
         store = open_store(_in_force)
+        # Here, so that the workers have it in common.
+        collation.load()
         index = store.index
         if _in_force.extraction == "off":
             # Uploads from now on are in no queue.

@@ -243,9 +243,8 @@ class Chats:
             target = self._target
             if target is None:
                 self._connection.major()
-                self._target = target = mappings.ensure(
-                    self._connection.client, self.alias, self._definition, self._store_id
-                )
+                index = mappings.ensure(self._connection.client, self.alias, self._definition, self._store_id)
+                self._target = target = index.target
             return target
         finally:
             self._preparing.release()

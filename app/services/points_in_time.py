@@ -1,9 +1,10 @@
 """Points in time: frozen views of the index that a caller walks through page by page, each sealed to its tenant.
 
-A record in the tenant's group holds Elasticsearch's own id of the view, until the view expires. The caller is given the
-record's name, 256 random bits, which means nothing outside of its tenant's group: a name of another tenant, of an
-expired or closed point, or an invented one are all the same missing record. All workers, and all servers of the store,
-see the same records, also after a restart. The number of records is the number of open points, so it can be bounded.
+A record in the tenant's group holds Elasticsearch's own id of the view and when it was opened, until the view expires. The
+caller is given the record's name, 256 random bits, which means nothing outside of its tenant's group: a name of another
+tenant, of an expired or closed point, or an invented one are all the same missing record. All workers, and all servers
+of the store, see the same records, also after a restart. The number of records is the number of open points, so it can
+be bounded.
 
 Rejected: an id that carries Elasticsearch's, encrypted or signed (nothing counts those that are open, and a key is one
 more secret to keep), and a list in memory (a worker does not know of another's).
@@ -16,11 +17,21 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from dataclasses import dataclass
+from datetime import datetime
 
 from app.coordination.contract import PointsInTime as Records
 from app.errors import PointMissing, StorageFailed, TooManyPoints
 
 _ID = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point in time that is open: Elasticsearch's id of it, and when it was opened."""
+
+    elastic: str
+    opened: datetime
 
 
 class PointsInTime:
@@ -38,21 +49,27 @@ class PointsInTime:
             raise TooManyPoints(self._limit)
         return point
 
-    def keep(self, tenant: str, point: str, elastic: str, seconds: float) -> None:
-        """Note Elasticsearch's id of a point, and that it lives for `seconds` from now on. A point that was closed
+    def keep(self, tenant: str, point: str, found: Point, seconds: float) -> None:
+        """Note what a point is in Elasticsearch, and that it lives for `seconds` from now on. A point that was closed
         meanwhile stays closed. Raises PointMissing when `point` does not have the form of an id, StorageFailed,
         StorageFull."""
-        self._records.replace(tenant, _checked(point), elastic.encode(), time.time() + seconds)
+        content = f"{found.opened.isoformat()} {found.elastic}".encode()
+        self._records.replace(tenant, _checked(point), content, time.time() + seconds)
 
-    def find(self, tenant: str, point: str) -> str:
-        """Elasticsearch's id of a point. Raises PointMissing."""
+    def find(self, tenant: str, point: str) -> Point:
+        """Raises PointMissing."""
         try:
             found = self._records.read(tenant, _checked(point))
         except StorageFailed:
             raise PointMissing() from None
         if found is None or found.until < time.time() or not found.content:
             raise PointMissing()
-        return found.content.decode()
+        opened, _, elastic = found.content.decode().partition(" ")
+        try:
+            return Point(elastic, datetime.fromisoformat(opened))
+        except ValueError:
+            # Of an earlier version, which kept the id alone.
+            raise PointMissing() from None
 
     def remove(self, tenant: str, point: str) -> None:
         """Forget a point, if it is there. Raises StorageFailed, StorageFull."""

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from app.errors import PointMissing, StoreError
 from app.index.attachments import AttachmentIndex
+from app.index.envelope import pointed
+from app.model.attachment import now
 from app.search import params, query
 from app.search.language import body
-from app.services.points_in_time import PointsInTime
+from app.services.points_in_time import Point, PointsInTime
 from app.services.records import Records
 
 Made = TypeVar("Made")
+
+#: Seconds that a point in time of the search by words and filters lives after each use: time to read a page of hits.
+WALK_SECONDS = 300.0
 
 
 class Searching:
@@ -24,15 +31,56 @@ class Searching:
         self._index, self._records, self._points = index, records, points
 
     def search(self, wanted: params.SearchParams, tenant: str, *, client: socket.socket | None = None) -> bytes:
-        """The answer to a search by words and filters, in the documented envelope. Raises IndexUnavailable, IndexRejected,
-        and as `AttachmentIndex.search`."""
+        """The answer to a search by words and filters, in the documented envelope, with the id of its point in time where
+        it is asked in one. Raises IndexUnavailable, IndexRejected, PointMissing, TooManyPoints, and as
+        `AttachmentIndex.search`."""
+        finish = self._finish(wanted, tenant)
+        if wanted.point is None:
+            return self._search(wanted, query.build(wanted, tenant), tenant, finish, client)
+        if wanted.point != params.NEW_POINT:
+            return self._search_in(wanted.point, wanted, tenant, finish, client)
+        point = self.open_point(tenant, WALK_SECONDS)
+        try:
+            return self._search_in(point, wanted, tenant, finish, client)
+        except BaseException:
+            # Nobody was told of it.
+            with contextlib.suppress(StoreError):
+                self.close_point(tenant, point)
+            raise
+
+    def _finish(self, wanted: params.SearchParams, tenant: str) -> Callable[[bytes], bytes]:
+        inside = functools.partial(self._records.inside, tenant=tenant)
+        return functools.partial(query.answered, wanted, inside=inside)
+
+    def _search_in(
+        self,
+        point: str,
+        wanted: params.SearchParams,
+        tenant: str,
+        finish: Callable[[bytes], bytes],
+        client: socket.socket | None,
+    ) -> bytes:
+        """A search in a point in time, which lives on from then on."""
+        found = self._points.find(tenant, point)
+
+        def told(answer: bytes) -> bytes:
+            answer, elastic = pointed(answer, point)
+            self._points.keep(tenant, point, replace(found, elastic=elastic), WALK_SECONDS)
+            return finish(answer)
+
+        sent = query.build(wanted, tenant, found.opened)
+        return self._search(wanted, _in_point(sent, found, WALK_SECONDS), tenant, told, client)
+
+    def _search(
+        self,
+        wanted: params.SearchParams,
+        sent: Mapping[str, Any],
+        tenant: str,
+        finish: Callable[[bytes], bytes],
+        client: socket.socket | None,
+    ) -> bytes:
         return self._index.search(
-            query.build(wanted, tenant),
-            tenant,
-            functools.partial(query.answered, wanted, inside=functools.partial(self._records.inside, tenant=tenant)),
-            client=client,
-            slow=query.slow(wanted),
-            doubtful=query.doubtful(wanted),
+            sent, tenant, finish, client=client, slow=query.slow(wanted), doubtful=query.doubtful(wanted)
         )
 
     def ask(
@@ -88,7 +136,8 @@ class Searching:
         """The id of a new point in time, which lives for `seconds`. Raises TooManyPoints, and as `ask`."""
         point = self._points.reserve(tenant, seconds)
         try:
-            self._points.keep(tenant, point, self._index.open_point(seconds, tenant), seconds)
+            found = Point(self._index.open_point(seconds, tenant), now())
+            self._points.keep(tenant, point, found, seconds)
         except BaseException:
             self._points.remove(tenant, point)
             raise
@@ -97,12 +146,14 @@ class Searching:
     def keep_point(self, tenant: str, point: str, elastic: str, seconds: float) -> None:
         """A search was answered in this point: Elasticsearch's id of it is `elastic` from now on, and it lives for
         `seconds` more."""
-        self._points.keep(tenant, point, elastic, seconds)
+        # A point that was closed meanwhile stays closed, and the search was answered.
+        with contextlib.suppress(PointMissing):
+            self._points.keep(tenant, point, replace(self._points.find(tenant, point), elastic=elastic), seconds)
 
     def close_point(self, tenant: str, point: str) -> None:
         """Raises PointMissing where there is none (any more), and as `ask`."""
         try:
-            self._index.close_point(self._points.find(tenant, point), tenant)
+            self._index.close_point(self._points.find(tenant, point).elastic, tenant)
         except PointMissing:
             self._points.remove(tenant, point)
             raise
@@ -112,7 +163,12 @@ class Searching:
         """The body to send, with Elasticsearch's own id of the point in time. Raises PointMissing."""
         if search.point is None:
             return search.body
-        pit: dict[str, Any] = {"id": self._points.find(tenant, search.point.id)}
-        if search.point.keep_alive is not None:
-            pit["keep_alive"] = f"{max(1, round(search.point.keep_alive * 1000))}ms"
-        return {**search.body, "pit": pit}
+        return _in_point(search.body, self._points.find(tenant, search.point.id), search.point.keep_alive)
+
+
+def _in_point(sent: Mapping[str, Any], point: Point, seconds: float | None) -> dict[str, Any]:
+    """A body that is asked in a point in time, which lives on for so long; as long as it would where that is None."""
+    pit: dict[str, Any] = {"id": point.elastic}
+    if seconds is not None:
+        pit["keep_alive"] = f"{max(1, round(seconds * 1000))}ms"
+    return {**sent, "pit": pit}

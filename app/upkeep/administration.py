@@ -75,7 +75,7 @@ class Administration:
         }
 
     def _differences(self, name: str) -> list[Difference]:
-        return differences(self.definition, *self.generations.described(name))
+        return differences(self.definition, *self.generations.described(name), self._derived)
 
     def _current(self) -> str:
         name = self.generations.current()

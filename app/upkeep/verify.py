@@ -101,6 +101,8 @@ class Checker:
         self._grace = grace
         self._read_data = read_data
         self._index: str | None = None
+        #: What no document of that index can have.
+        self._lacking: frozenset[str] = frozenset()
 
     def run(
         self, part: int = 1, parts: int = 1, progress: Progress = lambda stage, done, total: None
@@ -110,6 +112,7 @@ class Checker:
         Raises WrongIndex, IndexUnavailable or IndexOutcomeUnknown when the index can't be compared, StorageFailed.
         """
         self._index = self._generations.current()
+        self._lacking = frozenset() if self._index is None else self._generations.lacking(self._index)
         numbers = range(part - 1, PARTITIONS, parts)
         if part == 1:
             if self._index is None:
@@ -238,7 +241,11 @@ class Checker:
             return
         if source is None:
             yield finding("record-without-document", Artefact.RECORD)
-        elif (wanted := visible_source(attachment, extraction)) != source:
+            return
+        wanted = {
+            key: value for key, value in visible_source(attachment, extraction).items() if key not in self._lacking
+        }
+        if wanted != source:
             names = sorted(each for each in wanted.keys() | source.keys() if wanted.get(each) != source.get(each))
             yield finding("differing-document", None, ", ".join(names))
 

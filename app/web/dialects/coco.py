@@ -18,17 +18,20 @@ from app.errors import (
     InvalidRequest,
     NoFiles,
     NotFound,
+    PointMissing,
     RequestTooLarge,
     StorageFailed,
     StoreError,
     TextDamaged,
     ThumbnailDamaged,
+    TooManyPoints,
 )
 from app.extraction import thumbnail
 from app.ids import is_id, new_xids
 from app.model.attachment import MAX_SESSION, Attachment
 from app.search import params
 from app.search.facets import FACETS
+from app.services.searching import WALK_SECONDS
 from app.web import sending
 from app.web.access import caller, requires
 from app.web.client import connection
@@ -65,6 +68,13 @@ _IDS: Schema = {
     "required": ["attachments"],
     "additionalProperties": False,
 }
+#: As Elasticsearch closes one.
+_POINT: Schema = {
+    "type": "object",
+    "properties": {"id": TEXT},
+    "required": ["id"],
+    "additionalProperties": False,
+}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _STATUS = obj(initial_parsing={"enum": ["pending", "completed", "failed"]})
 #: As docs/format.md describes the outcome of an extraction.
@@ -98,8 +108,21 @@ _SEARCH_PARAMETERS = (
     ),
     Parameter("from", "query", "Hits to pass over.", {**_COUNT, "maximum": params.MAX_WINDOW}),
     Parameter("size", "query", "Hits to return.", {**_COUNT, "maximum": 1000}),
-    Parameter("sort", "query", f"FIELD or FIELD:asc|desc, by comma; of {', '.join(sorted(params.SORT_FIELDS))}."),
-    Parameter("search_after", "query", "The `sort` of the hit after which to go on, a JSON array; with `sort`."),
+    Parameter(
+        "sort",
+        "query",
+        f"FIELD or FIELD:asc|desc, by comma; of {', '.join(sorted(params.SORT_FIELDS))}. Names are in the order that people "
+        "expect: case and accents make no difference, numbers count by their value.",
+    ),
+    Parameter(
+        "search_after", "query", "The `sort` of the hit after which to go on, a JSON array; with `sort` or `pit`."
+    ),
+    Parameter(
+        "pit",
+        "query",
+        "`true` opens a point in time, a view of the index that stays as it is; the answer has its `pit_id`, which the next "
+        f"request sends. It lives for {WALK_SECONDS:.0f} seconds after each use. 404: begin anew.",
+    ),
     Parameter(
         "highlight",
         "query",
@@ -179,7 +202,12 @@ def delete(attachment_id: str) -> Response:
 
 @blueprint.get("/attachment/_search")
 @requires("search")
-@describes("Search attachments", _ENVELOPE, errors=(IndexUnavailable, IndexRejected), parameters=_SEARCH_PARAMETERS)
+@describes(
+    "Search attachments",
+    _ENVELOPE,
+    errors=(IndexUnavailable, IndexRejected, PointMissing, TooManyPoints),
+    parameters=_SEARCH_PARAMETERS,
+)
 def search() -> Response:
     settings = services().settings
     wanted = params.parse(
@@ -205,6 +233,23 @@ def search_by_ids() -> Response:
     # A text that does not have the form of an id names no attachment, and Elasticsearch would refuse some such texts.
     wanted = tuple(each for each in ids if is_id(each))
     return _search(params.SearchParams(ids=wanted, size=len(wanted)))
+
+
+@blueprint.delete("/attachment/_pit")
+@requires("search")
+@describes(
+    "Close a point in time",
+    {200: ResponseSpec("Closed", {JSON: obj(succeeded={"const": True}, num_freed={"const": 1})})},
+    errors=(IndexUnavailable, PointMissing, RequestTooLarge),
+    body={JSON: _POINT},
+)
+def close_point() -> Response:
+    query_parameters(request, set())
+    content = json_object(request, services().settings.max_json_size)
+    if content.keys() != {"id"} or not isinstance(content["id"], str):
+        raise InvalidRequest('the request body is not {"id": "..."}, with the id of a point in time')
+    services().searching.close_point(caller().tenant, content["id"])
+    return jsonify(succeeded=True, num_freed=1)
 
 
 def _search(wanted: params.SearchParams) -> Response:

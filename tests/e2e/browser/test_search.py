@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import requests
@@ -293,6 +294,79 @@ def test_the_list_goes_on_and_on(screen: Screen) -> None:
     assert seen == {f"n{number:03}.txt" for number in range(240)}
     expect(screen.row("n239.txt")).to_have_attribute("aria-posinset", "240")
     expect(screen.row("n239.txt")).to_have_attribute("aria-setsize", "240")
+
+
+def test_a_list_by_relevance_has_each_once_while_others_upload(new_screen: Callable[..., Screen]) -> None:
+    screen = new_screen(tenant="walk")
+    names = [f"ledger {number:03}{' and more' * (number % 3)}.txt" for number in range(240)]
+    for start in range(0, 240, 80):
+        screen.upload(*[(name, b"x") for name in names[start : start + 80]])
+    # Which changes all scores: before the third page, after which the list stays as it is, and behind that.
+    first, later = ([(f"ledger{' of others' * (n % 4)} {n}{when}.txt", b"x") for n in range(40)] for when in "ab")
+    points = screen.server.data / "points/walk"
+    screen.open("?q=ledger")
+    expect(screen.count).to_have_text("240 attachments")
+    expect(screen.page.get_by_text("Loading more")).to_be_visible()
+    assert list(points.glob("*")) == []
+    screen.upload(*first)
+    seen: dict[str, str] = {}
+    screen.page.get_by_role("searchbox").press("ArrowDown")
+    deadline = time.monotonic() + 120
+    while "280" not in seen and time.monotonic() < deadline:
+        # All at once: while they are looked at one by one, they move.
+        rows = screen.page.locator(".rows li").evaluate_all(
+            "(items) => items.map((item) => [item.ariaPosInSet, item.querySelector('.name').title])"
+        )
+        for place, name in rows:
+            assert seen.setdefault(place, name) == name
+        if later and any(points.glob("*")):
+            screen.upload(*later)
+            later = []
+        screen.page.keyboard.press("PageDown")
+        screen.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert sorted(seen.values()) == sorted([*names, *(name for name, _ in first)])
+    assert later == []
+    # It was closed with its last page.
+    while list(points.glob("*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_list_by_relevance_goes_on_without_a_point(new_screen: Callable[..., Screen]) -> None:
+    """When it has ended, or there are too many."""
+    screen = new_screen(tenant="walk-without")
+    for start in range(0, 320, 80):
+        screen.upload(*[(f"ledger {start + number:03}.txt", b"x") for number in range(80)])
+    points = screen.server.data / "points/walk-without"
+
+    def to_the_end(then: Callable[[], None] = lambda: None) -> None:
+        screen.page.get_by_role("searchbox").press("ArrowDown")
+        deadline = time.monotonic() + 120
+        while screen.page.locator("li[aria-posinset='320']").count() == 0:
+            assert time.monotonic() < deadline
+            screen.page.keyboard.press("End")
+            then()
+            screen.page.evaluate("() => new Promise((done) => requestAnimationFrame(done))")
+
+    gone: list[Path] = []
+
+    def end_the_first() -> None:
+        # Once a page of it is on screen.
+        if not gone and screen.page.locator("li[aria-posinset='200']").count():
+            gone.extend(points.glob("*"))
+            for path in gone:
+                path.unlink()
+
+    screen.open("?q=ledger")
+    expect(screen.count).to_have_text("320 attachments")
+    to_the_end(end_the_first)
+    assert len(gone) == 1
+    held = [screen.server.get("/attachment/_search?pit=true", token=screen.token) for _ in range(20)]
+    assert [answer.status_code for answer in held].count(200) >= 19
+    screen.open("?q=ledger&sort=relevance")
+    expect(screen.count).to_have_text("320 attachments")
+    to_the_end()
+    assert len(list(points.glob("*"))) == 20
 
 
 def test_a_hundred_thousand_rows_are_a_few_elements(screen: Screen) -> None:

@@ -143,6 +143,7 @@ DEAREST: dict[tuple[str, str], list[Ask]] = {
         ),
         Ask("/attachment/_search?" + urlencode({"_source": ",".join(["name"] * 9000), "size": 1000})),
         Ask("/attachment/_search?" + urlencode({"sort": "name", "search_after": "[" * (LONG_QUERY // 3)}), 400),
+        Ask("/attachment/_search?" + urlencode({"query": "a1 " * 300, "size": 1000, "pit": "x" * LONG_QUERY}), 404),
     ],
     ("POST", "/attachment/_search"): [Ask("/attachment/_search", options={"json": "ids"})],
     ("GET", "/attachment/<attachment_id>/status"): [Ask("/attachment/{attachment}/status", 200, CONDITIONS)],
@@ -209,6 +210,7 @@ DEAREST: dict[tuple[str, str], list[Ask]] = {
     },
     **{(method, f"{INDEX}/_count"): [Ask(f"{INDEX}/_count", options={"json": WORDY})] for method in ("GET", "POST")},
     ("POST", f"{INDEX}/_pit"): [Ask(f"{INDEX}/_pit?keep_alive=1s", 200, MANY_ACCEPT)],
+    ("DELETE", "/attachment/_pit"): [Ask("/attachment/_pit", 404, {"json": {"id": "x" * 100_000}})],
     ("DELETE", "/_pit"): [Ask("/_pit", 404, {"json": {"id": "x" * 1000}, **MANY_ACCEPT})],
     **{
         ("POST", f"{prefix}{KORE_RULE}/upload"): [Ask(f"{prefix}{KORE}/upload", options=KORE_FILE)]

@@ -75,6 +75,7 @@ ROUTES = [
     Route("POST", "/attachment/_thumbnails", "/attachment/_thumbnails", options={"json": {"attachments": []}}),
     Route("GET", "/attachment/_status", "/attachment/_status?attachments=x"),
     Route("POST", "/attachment/_status", "/attachment/_status", options={"json": {"attachments": []}}),
+    Route("DELETE", "/attachment/_pit", "/attachment/_pit", good=(404,), options={"json": {"id": "x"}}),
     Route("POST", "/attachment/v1/upload", "/attachment/v1/upload", options=FILE),
     Route("POST", "/api/public/attachment/v1/upload", "/api/public/attachment/v1/upload", options=FILE),
     Route("POST", "/api/v2/chats", "/api/v2/chats", good=(201,), options=CODER_CHAT),

@@ -22,7 +22,7 @@ def test_a_field_comes_into_each_table_and_leaves_it() -> None:
     new = Field("project", "keyword", "its project", shown=Shown(), filter=Filter("Only these"), nameable=True)
     made = fields.renewed_page(PAGE, [*FIELDS, new])
     assert "\n| `project` | its project | *values* | | | if named |\n" in made
-    assert "`name_exact` (folded), `project` | keyword: " in made
+    assert "by which names are in order), `project` | keyword: " in made
     assert fields.renewed_page(made) == PAGE
     internal = [replace(each, shown=None, nameable=False) if each.name == "sha256" else each for each in FIELDS]
     assert "`sha256`" not in "".join(re.findall(r"^\|.*\n", fields.renewed_page(PAGE, internal), re.MULTILINE))

@@ -2,10 +2,13 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.index.envelope import Envelope
+from app.errors import SearchTimedOut
+from app.index.attachments import check_whole
+from app.index.envelope import Envelope, pointed
 
 ENVELOPE = Envelope("coco_attachment")
 
@@ -63,3 +66,22 @@ def test_another_generation_and_another_alias() -> None:
 def test_an_alias_with_dots_is_no_pattern() -> None:
     other = answer({"id": "a"}, typed=True).replace(b"coco_attachment", b"cocoXattachment")
     assert Envelope("coco.attachment").documented(other) == other
+
+
+def test_a_point_in_time_is_called_as_its_caller_knows_it() -> None:
+    answer = b'{"pit_id":"z8_wAwEPY29jbw==","took":1,"hits":{"hits":[{"_id":"x","pit_id":"z8"}]}}'
+    shown, elastic = pointed(answer, "mine")
+    assert shown == b'{"pit_id":"mine","took":1,"hits":{"hits":[{"_id":"x","pit_id":"z8"}]}}'
+    assert elastic == "z8_wAwEPY29jbw=="
+    with pytest.raises(ValueError, match="no point in time"):
+        pointed(b'{"took":1,"pit_id":"x"}', "mine")
+
+
+def test_an_answer_that_was_cut_short_is_found_behind_a_point() -> None:
+    shards = b'"_shards":{"total":1},"hits":{"hits":[]}}'
+    for point in (b"", b'"pit_id":"%b",' % (b"x" * 1000)):
+        check_whole(b'{%b"took":1,"timed_out":false,%b' % (point, shards))
+        with pytest.raises(SearchTimedOut):
+            check_whole(b'{%b"took":1,"timed_out":true,%b' % (point, shards))
+    # No document says so.
+    check_whole(b'{"took":1,"timed_out":false,%b' % shards.replace(b"[]", b'[{"x":{"timed_out":true}}]'))

@@ -9,6 +9,7 @@ from app.extraction.record import Extraction
 from app.index.source import source_of
 from app.model.attachment import Attachment
 from app.model.schema import DIALECT_FIELDS, FIELDS
+from app.search.collation import order_key
 from app.search.words import content_fields, name_fields
 from app.services.indexing import DERIVED_FIELDS, TEXT_FIELDS, visible_source
 
@@ -49,6 +50,7 @@ def test_the_document() -> None:
         ("name_words", "product sheet pdf"),
         ("name_text", "product sheet pdf"),
         ("name_exact", ["product_sheet.pdf", "product_sheet"]),
+        ("name_order", order_key("Product_Sheet.PDF")),
         ("app", "shop"),
     ]
     unread = source_of(replace(ATTACHMENT, session=None, unread="unsupported"))

@@ -52,7 +52,7 @@ def test_all() -> None:
         },
         offset=3,
         size=0,
-        sort=(("name", "asc"), ("created", "desc"), ("_score", "desc"), ("id", "asc")),
+        sort=(("name_order", "asc"), ("name", "asc"), ("created", "desc"), ("_score", "desc"), ("id", "asc")),
         highlight=True,
         facets=("owner", "created"),
         source=("id",),

@@ -1,6 +1,7 @@
 """Typed parameters to Elasticsearch's query language."""
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -92,3 +93,54 @@ def test_words_in_their_order_and_one_that_is_being_typed_may_be_slow(text: str)
 def test_words_are_not(text: str | None) -> None:
     assert not slow(SearchParams(query=text))
     assert not doubtful(SearchParams(query=text))
+
+
+def origin(query: object) -> list[str]:
+    """From when on ages count, wherever a query says so."""
+    if isinstance(query, list):
+        return [found for each in query for found in origin(each)]
+    if not isinstance(query, dict):
+        return []
+    mine = [query["distance_feature"]["origin"]] if "distance_feature" in query else []
+    return mine + [found for each in query.values() for found in origin(each)]
+
+
+def test_a_walk_keeps_the_day_on_which_it_began() -> None:
+    params = SearchParams(query="x", point="p")
+    opened = datetime(2026, 2, 1, 0, 30, tzinfo=timezone(timedelta(hours=2)))
+    assert origin(build(params, "t", opened)) == ["2026-01-31"]
+    assert origin(build(params, "t")) == ["now/d"]
+
+
+def test_words_have_an_order_that_nobody_is_told() -> None:
+    told = (
+        b'{"max_score":null,"hits":[{"_id":"a","_score":2.5,"_source":{"name":"\\",\\"sort\\":[1]}"},"sort":[2.5,"a"]},'
+    )
+    told += b'{"_id":"b","_score":1.0,"sort":[1.0,"b"]}]}'
+    without = b'{"max_score":2.5,"hits":[{"_id":"a","_score":2.5,"_source":{"name":"\\",\\"sort\\":[1]}"}},'
+    without += b'{"_id":"b","_score":1.0}]}'
+    words = SearchParams(query="x")
+    assert build(words, "t")["sort"] == [{"_score": {"order": "desc"}}, {"id": {"order": "asc"}}]
+    assert answered(words, told) == without
+    # Elasticsearch has to look for the best score where it is on another page.
+    assert "track_scores" not in build(words, "t")
+    assert build(SearchParams(query="x", offset=1), "t")["track_scores"] is True
+    # Of no words, and of an order that was asked for, nothing is touched.
+    for params in (SearchParams(), SearchParams(filters={"session": ("s",)}), SearchParams(query="x", size=0)):
+        assert "sort" not in build(params, "t")
+        assert answered(params, told) is told
+    assert answered(SearchParams(query="x", sort=(("id", "asc"),)), told) is told
+
+
+@pytest.mark.parametrize(
+    "values", [[1.5, "id", 3], ['a]},"sort":[1,2]}', "\\", "id", 77], [None, None, "id", 0], ["é\0", 5, "id", 10**18]]
+)
+def test_no_position_in_the_index_is_told(values: list[object]) -> None:
+    def answer(order: list[object]) -> bytes:
+        hit = {"_id": "x", "_source": {"name": "a,12]}"}, "sort": order}
+        return json.dumps({"hits": [hit, hit]}, ensure_ascii=False, separators=(",", ":")).encode()
+
+    assert answered(SearchParams(point="p"), answer(values)) == answer(values[:-1])
+    # Elasticsearch adds none to an order that goes on behind a hit, which may end with a number.
+    assert answered(SearchParams(point="p", after=("x", 1)), answer(["x", 1])) == answer(["x", 1])
+    assert answered(SearchParams(), answer(values)) == answer(values)

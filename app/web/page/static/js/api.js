@@ -24,6 +24,7 @@
  * The answer to a search.
  *
  * @typedef {{
+ *   pit_id?: string,
  *   hits: { hits: Hit[], total?: { value: number, relation: string } },
  *   aggregations?: Record<string, { buckets: Bucket[] }>,
  * }} Envelope
@@ -156,6 +157,19 @@ export async function signOut() {
  */
 export async function search(parameters, signal) {
   return (await call("GET", `/attachment/_search?${parameters}`, { signal })).json();
+}
+
+/**
+ * Close a point in time that a search has opened; it also ends by itself.
+ *
+ * @param {string} id
+ */
+export async function closePoint(id) {
+  try {
+    await call("DELETE", "/attachment/_pit", { json: { id }, quiet: true });
+  } catch {
+    // It is gone already, or will be.
+  }
 }
 
 /**
