@@ -103,7 +103,7 @@ def test_status_of_what_is_as_the_files_say(start_server: ServerFactory) -> None
             "current": True,
             "unfinished": False,
             "own": True,
-            "mapping_version": 2,
+            "mapping_version": 3,
             "documents": 1,
         }
     ]
@@ -124,7 +124,7 @@ def test_update_adds_and_asks_before(start_server: ServerFactory, changed: Calla
     assert (code, result["done"], result["refused"]) == (0, True, [])
     (found,) = generations(server).values()
     assert found["mappings"]["properties"]["language"] == {"type": "keyword"}
-    assert found["mappings"]["_meta"]["mapping_version"] == 3
+    assert found["mappings"]["_meta"]["mapping_version"] == 4
     assert found["mappings"]["_meta"]["store_id"] == json.loads((server.data / "store.json").read_text())["id"]
     assert index(server, "status", *options)[0] == 0
 
@@ -161,7 +161,7 @@ def test_an_index_of_a_newer_version_is_left_alone(
     assert server.process is not None
     assert server.process.wait(120) == 3
     server.process = None
-    assert "was made by a newer version (mapping 3 > 2)" in server.log.read_text()
+    assert "was made by a newer version (mapping 4 > 3)" in server.log.read_text()
 
 
 def test_migrate_roll_back_and_forth_and_delete(start_server: ServerFactory, changed: Callable[[Change], str]) -> None:
@@ -282,7 +282,7 @@ def test_an_index_of_the_first_version_is_refused_and_carried_over(start_server:
     assert server.process is not None
     assert server.process.wait(120) == 3
     server.process = None
-    assert "made by an older version (mapping 1 < 2): run `scripts/index migrate` once" in server.log.read_text()
+    assert "made by an older version (mapping 1 < 3): run `scripts/index migrate` once" in server.log.read_text()
     code, (status, _) = index(server, "status")
     assert (code, status["needs"]) == (1, "migration")
     code, (result,) = index(server, "update", "coco_attachment", "--yes")
