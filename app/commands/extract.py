@@ -63,7 +63,7 @@ def _chosen(store: Store, arguments: argparse.Namespace) -> Iterator[str]:
         return (
             arguments.all
             or (arguments.failed and known.state == "failed")
-            or (arguments.outdated and (known.parts is None or store.steps.recognized_otherwise(known)))
+            or (arguments.outdated and (known.written_earlier or store.steps.recognized_otherwise(known)))
         )
 
     for attachment in store.records.all():

@@ -34,7 +34,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from app.confinement import landlock, system_calls
-from app.extraction import inner, kinds, samples
+from app.extraction import inner, kinds, language, samples
 from app.extraction.parts import MOST_PARTS, MOST_TITLE, Part
 from app.extraction.readers import encoding
 from app.extraction.readers.reader import Inner, Omitted, Options, Page, Unfit, Unreadable
@@ -223,6 +223,7 @@ class Assembly:
             "characters": len(found) if self.whole else None,
             "parts": parts,
             "pictures": sorted(self._pictures & {each["page"] for each in parts}),
+            "language": language.detected(found),
         }
 
 
@@ -308,6 +309,8 @@ def main() -> None:
     try:
         reader = importlib.import_module(f"app.extraction.readers.{kind}")
         reader.load(options)
+        if kind not in kinds.DRAWERS:
+            language.load()
         known = samples.sample(kind)
         give_up(
             memory,

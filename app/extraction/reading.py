@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import mimetypes
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import BinaryIO
@@ -64,7 +65,7 @@ def read(
     tree = _Tree(output, limits, stopping, pictures)
     tree.pictured = way.kind == "image"
     verdict = tree.document(way, document, limits.seconds, 1)
-    return replace(verdict, waits=tree.waits, pictured=tree.pictured)
+    return replace(verdict, waits=tree.waits, pictured=tree.pictured, language=tree.language)
 
 
 class _Tree:
@@ -80,6 +81,18 @@ class _Tree:
         self._end = time.monotonic() + limits.seconds
         self._files = MOST_FILES
         self._bytes = MOST_BYTES
+        #: By language, bytes of all texts that are in it.
+        self._languages: Counter[str] = Counter()
+
+    @property
+    def language(self) -> str | None:
+        """That of most of the text."""
+        return max(self._languages, key=self._languages.__getitem__, default=None)
+
+    def _told(self, verdict: Verdict, size: int) -> None:
+        """Count a text of so many bytes."""
+        if verdict.language is not None:
+            self._languages[verdict.language] += size
 
     def document(self, way: Way, document: BinaryIO, seconds: float, depth: int) -> Verdict:
         """Write its text and the text of everything inside."""
@@ -91,6 +104,7 @@ class _Tree:
             verdict = replace(verdict, pictures=())
         if verdict.pictures:
             verdict = scans.recognize(verdict, way, document, self._output, began, limits, self._stopping, end)
+        self._told(verdict, self._output.tell() - began)
         if verdict.reason is not None or not verdict.files:
             return replace(verdict, files=())
         # Counted at once: files inside the first one must not take the place of the second.
@@ -217,6 +231,7 @@ class _Tree:
     def _kept(self, verdict: Verdict, content: bytes) -> Verdict:
         """The text of a file, as far as there is room for it."""
         room = self._room()
+        self._told(verdict, min(room, len(content)))
         if len(content) <= room:
             self._output.write(content)
             return verdict

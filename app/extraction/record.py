@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -37,6 +38,8 @@ NO_READERS_DOING: frozenset[Reason] = frozenset({"too-large", "missing-bytes", "
 
 Json = dict[str, Any]
 
+_LANGUAGE = re.compile("([a-z]{2,3})?")
+
 
 @dataclass(frozen=True)
 class Extraction:
@@ -44,7 +47,8 @@ class Extraction:
     was more; `characters`: of the whole text, None when only its beginning was read; `sha256`: of the kept text; `parts`:
     where its pages, and the files inside the document, begin; None when an earlier version extracted the text.
     `recognition`: the data by which text in its pictures was recognized, empty when none was installed; None when it has no
-    pictures, or when they were not noted."""
+    pictures, or when they were not noted. `language`: the ISO 639 code of the
+    language of the text, '' when it can't be told; None when an earlier version extracted the text."""
 
     at: datetime
     attempts: int
@@ -56,10 +60,16 @@ class Extraction:
     cut: bool = False
     parts: tuple[Part, ...] | None = ()
     recognition: tuple[str, ...] | None = None
+    language: str | None = None
 
     @property
     def state(self) -> Literal["completed", "failed"]:
         return "completed" if self.reason is None else "failed"
+
+    @property
+    def written_earlier(self) -> bool:
+        """Whether an earlier version extracted the text, and noted less of it."""
+        return self.parts is None or (self.reason is None and self.language is None)
 
     def to_record(self) -> Json:
         """The content of the file."""
@@ -76,6 +86,7 @@ class Extraction:
             "cut": self.cut,
             "parts": None if self.parts is None else [each.to_record() for each in self.parts],
             "recognition": None if self.recognition is None else list(self.recognition),
+            "language": self.language,
         }
 
     @classmethod
@@ -97,6 +108,7 @@ class Extraction:
                 cut=record["cut"],
                 parts=None if record.get("parts") is None else parts.from_records(record["parts"]),
                 recognition=_names(record.get("recognition")),
+                language=language_in(record.get("language")),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not an extraction: {error!r}") from None
@@ -109,6 +121,11 @@ class Extraction:
         if self.sha256 is not None:
             source["sha256"] = self.sha256
         return source
+
+
+def language_in(told: Any) -> str | None:
+    """The code of a language that somebody tells, or '', if it may be one."""
+    return told if isinstance(told, str) and _LANGUAGE.fullmatch(told) else None
 
 
 def _names(told: Any) -> tuple[str, ...] | None:

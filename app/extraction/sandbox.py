@@ -25,7 +25,7 @@ from app.extraction.kinds import PICTURED, RECOGNIZED, Kind, Way
 from app.extraction.parts import Part
 from app.extraction.readers.reader import Inner
 from app.extraction.recognition_data import recognition_folder, recognition_installed
-from app.extraction.record import Reason
+from app.extraction.record import Reason, language_in
 
 #: Seconds that must be left to begin another page, or another file inside a document.
 LEAST_SECONDS = 1.0
@@ -77,6 +77,8 @@ class Verdict:
     characters: int | None = None
     #: Where its pages begin in the text.
     parts: tuple[Part, ...] = ()
+    #: The ISO 639 code of the language that the text is in, as far as it is known.
+    language: str | None = None
     #: The numbers, from 1, of the pages whose text has to be recognized.
     pictures: tuple[int, ...] = ()
     #: Whether it has pictures, or pages that are pictures, whose text was not recognized yet.
@@ -295,6 +297,7 @@ def _told(told: bytes) -> Verdict:
         bool(content.get("cut", False)),
         characters if isinstance(characters, int) else None,
         found,
+        language_in(content.get("language")),
         _pictures(content.get("pictures"), found),
     )
 

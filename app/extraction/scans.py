@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import BinaryIO
@@ -47,6 +48,8 @@ def recognize(
     written, found_parts, whole = text[: places[0]], list[Part](), not verdict.cut
     reason: Reason | None = None
     installed = recognition_installed()
+    # By language, bytes of the text in it.
+    languages = Counter({verdict.language: len(text)} if verdict.language else {})
     for part, stop in zip(verdict.parts, places[1:], strict=True):
         content, own = b"", text[part.at : stop]
         if part.page in verdict.pictures:
@@ -61,6 +64,8 @@ def recognize(
                 if found.reason in ("timeout", "memory", "crashed"):
                     reason = reason or found.reason
                 whole = whole and not found.cut and found.reason in (None, "damaged")
+                if found.language:
+                    languages[found.language] += len(content)
         if content:
             # The last pages begin where the text ends, because its trailing blanks were removed.
             written += _BETWEEN if written and not written.endswith(b"\n") else b""
@@ -77,7 +82,9 @@ def recognize(
     output.write(written)
     output.flush()
     kept = tuple(each._replace(at=min(each.at, len(written))) for each in found_parts)
-    return replace(verdict, cut=not whole, characters=len(written.decode()) if whole else None, parts=kept, pictures=())
+    language = max(languages, key=languages.__getitem__, default=None)
+    characters = len(written.decode()) if whole else None
+    return replace(verdict, cut=not whole, characters=characters, parts=kept, pictures=(), language=language)
 
 
 def _page(

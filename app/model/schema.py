@@ -142,6 +142,8 @@ Table = Sequence[Field]
 
 _ONLY_SHOWN: Mapping[str, Any] = {"index": False, "doc_values": False}
 _AT_BLANKS: Mapping[str, Any] = {"analyzer": "whitespace"}
+#: Words that are there or not: neither where nor how often, nor among how many.
+_THERE: Mapping[str, Any] = {"analyzer": "whitespace", "index_options": "docs", "norms": False}
 #: The mapping option from which fragments of a text are made.
 _MARKED_TEXT: Mapping[str, Any] = {
     "analyzer": "standard",
@@ -336,6 +338,7 @@ FIELDS: Table = (
         full_text=FullText("name_words", "name_text", at=1),
         made_of="parts",
     ),
+    Field("name_stems", "text", "the words of the name without endings", _THERE, origin="name", nameable=True),
     Field(
         "content",
         "text",
@@ -346,6 +349,15 @@ FIELDS: Table = (
         nameable=True,
         marked=Use(at=0),
         full_text=FullText("content_words", "content_words", default=True, at=3),
+    ),
+    Field(
+        "content_stems",
+        "text",
+        "the words of the text without endings",
+        _THERE,
+        origin="text",
+        stored=False,
+        nameable=True,
     ),
     Field(
         "content_words",

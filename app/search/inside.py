@@ -26,7 +26,7 @@ from typing import Any
 from app import processing
 from app.model.schema import existing
 from app.search.marking import MARK
-from app.search.stops import LONGEST, STOP
+from app.search.stops import LONGEST, shown
 
 (_CONTENT,) = existing("content")
 #: The field of `_source` that has the paths of all of them.
@@ -71,17 +71,31 @@ class Inside:
 
     def at(self, place: int) -> str:
         """The path of the file that has the character `place` of the text; '' for the attachment itself."""
-        number = bisect_right(self._begins, len(self._text[:place].encode()))
+        number = bisect_right(self._begins, place)
         return self.path(number - 1) if number else ""
 
     @cached_property
     def _begins(self) -> list[int]:
-        return [at for at, _ in self.files]
+        """Before each file, how many characters of the text are shown; of those behind what is read, more than all."""
+        content = self._content
+        found, place, characters = [], 0, 0
+        for at, _ in self.files:
+            if at > len(content):
+                characters = max(characters, len(content) + 1)
+            else:
+                characters += len(shown(content[place:at].decode(errors="ignore")))
+                place = at
+            found.append(characters)
+        return found
+
+    @cached_property
+    def _content(self) -> bytes:
+        return self.beginning()[:MOST_BYTES]
 
     @cached_property
     def _text(self) -> str:
-        # As it was given to the index, but for the stops. What is cut within a character is no part of it.
-        return self.beginning()[:MOST_BYTES].decode(errors="ignore")[:LONGEST].replace(STOP, "\n")
+        # As fragments show it. What is cut within a character is no part of it.
+        return shown(self._content.decode(errors="ignore")[:LONGEST])
 
     def of_fragments(self, fragments: Sequence[str]) -> list[str]:
         """For each of the fragments, HTML with marks, the path of the file that it is in; '' where it is in none, or not in

@@ -16,15 +16,17 @@ marking here, from the files (a third of a second for each text of a megabyte).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import islice
 from typing import Any
 
 from app.model.schema import existing
 from app.search.expansions import MOST_LOOKS, bounded, looks
-from app.search.stops import LONGEST
-from app.search.syntax import Item, Node, positive
+from app.search.scripts import HANGUL_SYLLABLE, MAY_BE_UMLAUT, characters, has_grams
+from app.search.stops import LONGEST, SEAM
+from app.search.syntax import Item, Node, marked
 from app.search.words import fold
 
 Dsl = dict[str, Any]
@@ -42,9 +44,18 @@ LONGEST_EXPRESSION = 900
 MOST_MARKED = 32
 MOST_MARKED_WORDS = 64
 
-#: What `standard` leaves within a word, between letters or digits, and we split at.
-_JOINTS = "[_.:,;'\u2019\u00b7\u2027]"
+#: What `standard` leaves within a word, between letters or digits, and we split at; and the seams that we put there.
+_JOINTS = f"[_.:,;'\u2019\u00b7\u2027{SEAM}]"
 _MARKS = "[\u0300-\u036f]*"
+#: What may stand beside a word of letters within one of `standard`.
+_JOINTS_OR_DIGITS = f"[0-9{_JOINTS[1:]}"
+#: Between the letters of Arabic and of India are joiners, and in numbers separators.
+_BETWEEN_JOINED, _BETWEEN_DIGITS = f"[{SEAM}\u200c\u200d]*", f"[.,'\u2019{SEAM}]?"
+#: How often one letter may be in a word in which seams may be.
+_MOST_REPEATS = 4
+_JOINED, _POINTED = re.compile("[\u0600-\u07ff\u0900-\u0dff]"), re.compile("[\u0590-\u06ff]")
+#: Vowel marks of Hebrew and Arabic, with the hamzas and what fills a line.
+_POINTS = "[\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed\u200c\u200d]*"
 (_FIELD,) = existing("content")
 
 
@@ -55,8 +66,8 @@ def budget(size: int) -> int:
 
 def highlight(node: Node | None, size: int) -> Dsl | None:
     """The `highlight` of a search body; None when there is nothing to mark."""
-    marked = spelled([node], size)
-    if not marked:
+    made = spelled([node], size)
+    if not made:
         return None
     return {
         "type": "unified",
@@ -68,7 +79,7 @@ def highlight(node: Node | None, size: int) -> Dsl | None:
             _FIELD: {
                 "number_of_fragments": FRAGMENTS,
                 "fragment_size": FRAGMENT_SIZE,
-                "highlight_query": {"bool": {"should": marked}},
+                "highlight_query": {"bool": {"should": made}},
             }
         },
     }
@@ -79,7 +90,7 @@ def spelled(nodes: Iterable[Node | None], size: int) -> list[Dsl]:
     be marked together."""
     found: list[Dsl] = []
     left = min(MOST_MARKED_WORDS, MOST_LOOKS // max(size, 1))
-    for item in islice((item for node in nodes for item in positive(node)), MOST_MARKED):
+    for item in islice((item for node in nodes for item in marked(node)), MOST_MARKED):
         made = _spelled(item, left)
         left -= looks(made, _FIELD)
         if left < 0:
@@ -95,15 +106,70 @@ def _spelled(item: Item, most: int) -> Dsl:
     if item.edits:
         value = {"value": item.words[0], "fuzziness": item.edits, "prefix_length": 1}
         return {"fuzzy": {_FIELD: value}}
-    units = list(_units(item.words))
-    last = len(units) - 1
     open_ended = item.prefix or item.typed_on
-    found = [expression(unit, open_ended and position == last) for position, unit in enumerate(units[:most])]
-    clauses = [{"regexp": {_FIELD: {"value": each, "flags": "NONE"}}} for each in found]
+    found: list[Dsl] = []
+    for number, tokens in enumerate(_divisions(item)):
+        last = len(tokens) - 1
+        forms = [
+            _forms(item, open_ended)
+            if len(item.words) == 1 and not number
+            else _spellings_of(each, open_ended and at == last)
+            for at, each in enumerate(tokens[:most])
+        ]
+        made = _side_by_side(forms, item.slop)
+        # What else it may be goes into what is left.
+        if made not in found and (not found or looks(found, _FIELD) + len(forms) <= most):
+            found.append(made)
+    return found[0] if len(found) == 1 else {"bool": {"should": found}}
+
+
+def _spellings_of(words: Token, open_ended: bool) -> str:
+    """The expression of a token, with umlauts where they may have been written out."""
+    made, bare = token(words, open_ended), tuple(MAY_BE_UMLAUT.sub(r"\1", word) for word in words)
+    also = token(bare, open_ended) if bare != words else ""
+    return f"{made}|{also}" if also and len(made) + len(also) < LONGEST_EXPRESSION else made
+
+
+def _side_by_side(expressions: list[str], slop: int = 0) -> Dsl:
+    clauses = [{"regexp": {_FIELD: {"value": each, "flags": "NONE"}}} for each in expressions]
     if len(clauses) == 1:
         return clauses[0]
     spans = [{"span_multi": {"match": each}} for each in clauses]
-    return {"span_near": {"clauses": spans, "slop": item.slop, "in_order": True}}
+    return {"span_near": {"clauses": spans, "slop": slop, "in_order": True}}
+
+
+#: Words of a phrase that may stand in one word of `standard` however they were typed.
+_MOST_TOGETHER = 4
+
+Token = tuple[str, ...]
+
+
+def _divisions(item: Item) -> Iterator[Sequence[Token]]:
+    """How the words of an item may be divided among those of `standard`, which leaves some together: as they were typed,
+    each by itself, and a few all in one; the parts of humps likewise; and neighbouring characters where those are looked
+    for."""
+    words = item.words
+    if len(item.joints) == len(words) - 1 and any(item.joints):
+        tokens: list[Token] = [words[:1]]
+        for joined, word in zip(item.joints, words[1:], strict=True):
+            tokens[-1:] = [(*tokens[-1], word)] if joined else [tokens[-1], (word,)]
+        yield tokens
+    yield [(unit,) for unit in _units(words)]
+    if item.slop or item.prefix or has_grams("".join(words)):
+        if len(item.grams) > 1 and len(words) > 1:
+            yield from ([(unit,) for unit in _units(characters(gram))] for gram in item.grams)
+        return
+    if 1 < len(words) <= _MOST_TOGETHER:
+        yield [words]
+    for each in item.also:
+        # Umlauts are spelled out in each expression.
+        if 1 < len(each) <= _MOST_TOGETHER and len(each) != len(words) and not (len(words) == 1 and _has_digits(each)):
+            yield [(word,) for word in each]
+            yield [each]
+
+
+def _has_digits(words: Token) -> bool:
+    return any(map(str.isdigit, words))
 
 
 _KATAKANA = re.compile(r"[\u30a0-\u30ff]+\Z")
@@ -124,14 +190,90 @@ def _units(words: Iterable[str]) -> Iterator[str]:
         yield run
 
 
+#: Letters that an ending may have, and those that a stem has at least.
+_ENDING, _SHORTEST_STEM = "[^_.:,;'\u2019]{0,4}", 3
+
+
+def _forms(item: Item, open_ended: bool) -> str:
+    """The expression of a single word in every form that may have been found."""
+    (word,) = item.words
+    found = [expression(word, open_ended)]
+    others = [each[0] for each in item.also if len(each) == 1]
+    if not item.quoted:
+        others += [MAY_BE_UMLAUT.sub(r"\1", word)] if MAY_BE_UMLAUT.search(word) else []
+        stems = {each.partition(":")[2] for each in item.stems}
+        # An `i` may stand for a `y`.
+        stems = {stem[:-1] if stem.endswith("i") and len(stem) > _SHORTEST_STEM else stem for stem in stems}
+        stems = {stem for stem in stems if len(stem) >= _SHORTEST_STEM and " " not in stem}
+        if any(HANGUL_SYLLABLE.match(each) for each in word[-1:]):
+            stems |= {word, word[:-1]} if len(word) > 2 else {word}
+        shortest = [stem for stem in sorted(stems) if not any(stem != each and stem.startswith(each) for each in stems)]
+        found += [f"{_beside(stem[:1], '')[0]}{_letters(stem)[0]}{_ENDING}{_beside('', 'x')[1]}" for stem in shortest]
+    found[1:1] = [expression(each, open_ended) for each in others if each != word]
+    made = found[0]
+    for each in dict.fromkeys(found[1:]):
+        if each != found[0] and len(made) + len(each) + 1 <= LONGEST_EXPRESSION:
+            made = f"{made}|{each}"
+    return made
+
+
 def expression(word: str, open_ended: bool = False) -> str:
     """The regular expression, in Lucene's syntax, of all spellings of the folded `word` as `standard` has them."""
+    return token((word,), open_ended)
+
+
+def token(words: Token, open_ended: bool = False) -> str:
+    """The same of folded words that stand in one word of `standard`."""
+    inside = len(words) == 1 and _KATAKANA.match(words[0]) is not None
+    found = ""
+    for number, word in enumerate(words):
+        joint = f"{_JOINTS}?" if number else ""
+        made, cut = _letters(word, LONGEST_EXPRESSION - len(found) - len(joint))
+        found += joint + made
+        if cut:
+            open_ended = True
+            break
+    head, tail = _beside(words[0][:1], words[-1][-1:])
+    head = ".*" if inside else head
+    tail = ".*" if open_ended or inside else tail
+    return head + found + tail
+
+
+#: Whatever becomes a digit.
+_DIGITS = "0-9\u00b2\u00b3\u00b9\u0660-\u0669\u06f0-\u06f9\u2070-\u2079\u2080-\u2089\uff10-\uff19"
+
+
+def _beside(first: str, last: str) -> tuple[str, str]:
+    """What may stand before and behind a word within one of `standard`, by its first and last character: a border of letters
+    and digits divides as well."""
+    # No digit of any writing, nor what may follow one: a word could begin anew within itself then, in too many ways.
+    head = f"(.*[^{_DIGITS}\u0300-\u036f])?" if first.isdigit() else f"(.*{_JOINTS_OR_DIGITS})?"
+    tail = "([^0-9].*)?" if last.isdigit() else f"({_JOINTS_OR_DIGITS}.*)?"
+    return head, tail
+
+
+def _between(word: str) -> str:
+    """What may stand between two letters of a word. A seam may also be what ends a word before it, so that an automaton has
+    to remember for each letter where it may be in the word: of one that repeats a letter often there are too many ways."""
+    repeats = max(Counter(word).values(), default=0) > _MOST_REPEATS
+    if word.isdigit():
+        return "" if repeats else _BETWEEN_DIGITS
+    if _JOINED.match(word):
+        return "[\u200c\u200d]*" if repeats else _BETWEEN_JOINED
+    return "" if repeats else f"{SEAM}?"
+
+
+def _letters(word: str, most: int = LONGEST_EXPRESSION) -> tuple[str, bool]:
+    """The expression of a word without what may be beside it, of so many characters at most, and whether it had more."""
     classes, several = _spellings()
+    between = _between(word)
     found, position = "", 0
-    inside = _KATAKANA.match(word) is not None
     while position < len(word):
         letter = word[position]
-        piece = f"[{classes[letter]}]{_MARKS}" if letter in classes else letter
+        marks = _POINTS if _POINTED.match(letter) else _MARKS
+        piece = f"[{classes[letter]}]{marks}" if letter in classes else letter
+        if letter not in classes and marks == _POINTS:
+            piece += marks
         for length in (3, 2):
             group = word[position : position + length]
             if len(group) == length and group in several:
@@ -140,13 +282,11 @@ def expression(word: str, open_ended: bool = False) -> str:
                 position += length - 1
                 break
         position += 1
-        if len(found) + len(piece) > LONGEST_EXPRESSION:
-            open_ended = True
-            break
+        piece = (between if found else "") + piece
+        if len(found) + len(piece) > most:
+            return found, True
         found += piece
-    head = ".*" if inside else f"(.*{_JOINTS})?"
-    tail = ".*" if open_ended or inside else f"({_JOINTS}.*)?"
-    return head + found + tail
+    return found, False
 
 
 @cache

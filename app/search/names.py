@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -18,15 +19,18 @@ from rapidfuzz.distance import OSA
 from app import processing
 from app.model.schema import existing
 from app.search.marking import MARK
+from app.search.scripts import grams
 from app.search.stops import take_stops
-from app.search.syntax import Item, Node, positive
-from app.search.words import parts_of, places_of
+from app.search.syntax import Item, Node, marked
+from app.search.words import fold, parts_of, places_of, query_stems, smallest_places_of
 
 Dsl = dict[str, Any]
 
 (_NAME,) = existing("name")
 #: What a letter of a name costs at most to be made a word of, and a word to be compared with one that it is nearly.
 _STEPS_A_LETTER, _STEPS_A_WORD = 5, 10
+#: What it costs to take the endings from a word, in all languages.
+_STEPS_A_STEM = 60
 #: Between two words; in none.
 _BORDER = "\0"
 
@@ -49,8 +53,12 @@ class _Words:
                 if OSA.distance(word, wanted, score_cutoff=item.edits) <= item.edits:
                     self._marked.update(places)
             return
-        count = len(item.words)
-        needle = _BORDER.join(["", *item.words, *([] if item.prefix or item.typing else [""])])
+        for words in item.readings:
+            self._mark(words, item.prefix or item.typing)
+
+    def _mark(self, words: tuple[str, ...], begun: bool) -> None:
+        count = len(words)
+        needle = _BORDER.join(["", *words, *([] if begun else [""])])
         found, last = self._text.find(needle), 0
         while found >= 0:
             first = self._numbers[found]
@@ -84,23 +92,36 @@ class _Words:
 
 def marked_name(name: str, node: Node | None) -> str | None:
     """`name` as HTML with what `node` finds in it marked; None when that is nothing."""
-    return _marked(name, list(dict.fromkeys(positive(node))))
+    return _marked(name, list(dict.fromkeys(marked(node))))
 
 
 def _marked(name: str, items: list[Item]) -> str | None:
     if not items:
         return None
     processing.spend(_STEPS_A_LETTER * len(name) + len(items))
-    words, parts = _Words(places_of(name)), _Words(parts_of(name))
+    words, parts, smallest = _Words(places_of(name)), _Words(parts_of(name)), _Words(smallest_places_of(name))
     for item in items:
         words.mark(item)
-        if len(item.words) == 1:
-            parts.mark(item)
+        if any(len(each) == 1 for each in item.readings):
+            parts.mark(replace(item, also=tuple(each for each in item.also if len(each) == 1)))
+        if any(len(each) > 1 for each in item.readings):
+            smallest.mark(item)
+    stems = {stem for item in items for stem in (*item.stems, *(item.grams if len(item.words) == 1 else ()))}
     pieces, position = [], 0
-    for start, end in _merged([*words.spans(), *parts.spans()]):
+    for start, end in _merged([*words.spans(), *parts.spans(), *smallest.spans(), *_stemmed(name, stems)]):
         pieces += [html.escape(name[position:start]), MARK[0], html.escape(name[start:end]), MARK[1]]
         position = end
     return "".join(pieces) + html.escape(name[position:]) if pieces else None
+
+
+def _stemmed(name: str, stems: set[str]) -> Iterator[tuple[int, int]]:
+    """Where words stand that have one of the stems, or of the pairs of characters."""
+    if not stems:
+        return
+    for _, start, end in dict.fromkeys(parts_of(name)):
+        processing.spend(_STEPS_A_STEM)
+        if not stems.isdisjoint((*query_stems(name[start:end]), *grams(fold(name[start:end])))):
+            yield start, end
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -117,11 +138,11 @@ def mark_names(answer: Dsl, node: Node | None, source: tuple[str, ...]) -> None:
     """Mark the names of the hits of an answer of Elasticsearch; take the name away where `source` has it not, and the
     stops of its fragments."""
     take_stops(answer)
-    items = list(dict.fromkeys(positive(node)))
+    items = list(dict.fromkeys(marked(node)))
     for hit in answer["hits"]["hits"]:
         name = hit["_source"].get(_NAME, "")
         if _NAME not in source:
             hit["_source"].pop(_NAME, None)
-        marked = _marked(name, items)
-        if marked is not None:
-            hit["highlight"] = {_NAME: [marked], **hit.get("highlight", {})}
+        made = _marked(name, items)
+        if made is not None:
+            hit["highlight"] = {_NAME: [made], **hit.get("highlight", {})}

@@ -33,7 +33,7 @@ RANGES = listed(lambda each: each.range)
 PARAMETERS = {
     *FILTERS,
     *(name for _, used in RANGES for name in used.parameters),
-    *("query", "from", "size", "sort", "search_after", "pit", "highlight", "facets", "_source"),
+    *("query", "default_operator", "from", "size", "sort", "search_after", "pit", "highlight", "facets", "_source"),
 }
 SOURCE_FIELDS = (
     *DOCUMENTED_FIELDS,
@@ -66,10 +66,12 @@ class SearchParams:
     from the first to before the second, in UTC; of numbers both are included. `sort` is (field, direction) pairs, the last
     one unique; empty where none was asked for, and none is told then. `after`: the `sort` of the hit after which the page
     begins. `point`: the id of the point in time that is searched, or NEW_POINT; None for what is there now.
+    `default_operator`: whether all words of a query must be found, `and`, or any, `or`, where no operator in it says which.
     """
 
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     query: str | None = None
+    default_operator: str = "or"
     ids: tuple[str, ...] | None = None
     ranges: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     offset: int = 0
@@ -113,6 +115,7 @@ def parse(given: Mapping[str, Sequence[str]], *, max_page_size: int, max_query_l
     return SearchParams(
         filters={name: _values(name, given[name]) for name in FILTERS if name in given},
         query=query or None,
+        default_operator=_choice(values, "default_operator", ("and", "or"), "or"),
         ranges=_ranges(values),
         offset=offset,
         size=size,

@@ -123,7 +123,7 @@ def answered(
 
 
 def _tree(params: SearchParams) -> Node | None:
-    return None if params.query is None else parse(params.query)
+    return None if params.query is None else parse(params.query, every=params.default_operator == "and")
 
 
 def slow(params: SearchParams) -> bool:
@@ -134,7 +134,10 @@ def slow(params: SearchParams) -> bool:
 def doubtful(params: SearchParams) -> bool:
     """Whether the query, though people ask such all the time, may take long by what is in the texts: it has a word that is
     being typed, or words that have to follow each other."""
-    return any(isinstance(node, Item) and (node.typed_on or len(node.words) > 1) for node in leaves(_tree(params)))
+    return any(
+        isinstance(node, Item) and (node.typed_on or any(len(each) > 1 for each in node.readings))
+        for node in leaves(_tree(params))
+    )
 
 
 def _expands(node: Node) -> bool:

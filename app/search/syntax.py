@@ -1,6 +1,7 @@
 """What a person typed into a search field, as a tree. Pure; every text has a tree, none is an error.
 
-    words that must all be found      report 2024
+    words                             report 2024
+    +words that must all be found     +report +2024
     a phrase                          "in succinct space"     "succinct space"~2  (that many words between)
     either                            report | memo
     not                               -draft   -"first draft"   -(draft | old)
@@ -9,9 +10,13 @@
     nearly                            sucinct~   sucinct~1
     grouping                          (report | memo) 2024
 
+Where no operator says which words there have to be, any word will do that decides: stop words do not, unless there are no
+others (`app.search.stop_words`). With any operator, every word has to be found, as with `default_operator=and`. `AND` and
+`OR` in capitals are words like others: they are written in titles, and as stop words they decide nothing.
+
 What is left over (a quote that is never closed, an operator with nothing beside it, brackets that do not match) is taken
 as if it was not there. A word that holds separators (`beta-report.txt`, or any text written without blanks) is a phrase
-of its parts.
+of its parts; an article before an apostrophe (`l'odeur`) and an `'s` behind one are no part of the word.
 
 Rejected: Elasticsearch's `simple_query_string` over the folded text. The folding must not touch the operators, so the
 text had to be parsed here anyway and put together again; its words are not looked for in name or content each, but all in
@@ -24,9 +29,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
-from app.search import phrases
-from app.search.words import content_words, fold
+from app.search import phrases, scripts
+from app.search.stop_words import ELISIONS, is_stop_gram, stop_words
+from app.search.words import content_words, fold, joints_of, query_stems, readings
 
 #: Words of a query in all; those after them are not looked for. Each costs several clauses, and Elasticsearch takes at
 #: least 1,024 (`indices.query.bool.max_clause_count`), counted after it has put in what `~` and `*` stand for.
@@ -47,13 +54,23 @@ LONGEST_WORD = 255
 #: Letters from which on the last word is taken for the beginning of one in contents, not only in names.
 SHORTEST_TYPED = 3
 MAX_SLOP = 50
+#: Words of all other readings of those typed.
+MAX_ALSO = 32
+#: Stems that are looked for: a word has one in each language of its letters, two where it has accents.
+MAX_STEMS = 160
+
+
+Words = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Item:
-    """Folded words that follow each other; usually one. At most one of `prefix` and `edits` is set."""
+    """Folded words that follow each other; usually one. At most one of `prefix` and `edits` is set.
 
-    words: tuple[str, ...]
+    What follows from the words themselves is no part of their value: what else they are found by, whether they are quoted,
+    and whether they decide."""
+
+    words: Words
     #: The last word is the beginning of one.
     prefix: bool = False
     #: The (only) word may differ by so many letters.
@@ -62,6 +79,23 @@ class Item:
     slop: int = 0
     #: The last word may also be the beginning of one, as it may not be typed to its end.
     typing: bool = False
+    #: Other words that follow each other and are as good: parts, written as one, umlauts written out.
+    also: tuple[Words, ...] = field(default=(), compare=False)
+    #: Of a bare word: its stems, each with its language, as the index has them.
+    stems: Words = field(default=(), compare=False)
+    #: Of a bare word of a writing without blanks, or Korean: its neighbouring characters, two by two.
+    grams: Words = field(default=(), compare=False)
+    #: For each border between its words as they were typed, whether `standard` takes both for one.
+    joints: tuple[bool, ...] = field(default=(), compare=False)
+    #: Found by the words alone, in this form and order.
+    quoted: bool = field(default=False, compare=False)
+    #: Says nothing of what is looked for: among others that do, it need not be there and marks nothing.
+    stop: bool = field(default=False, compare=False)
+
+    @property
+    def readings(self) -> tuple[Words, ...]:
+        """All that it may be found by in its order, what was typed first."""
+        return (self.words, *self.also)
 
     @property
     def typed_on(self) -> bool:
@@ -71,11 +105,18 @@ class Item:
 
 @dataclass(frozen=True)
 class Group:
-    """`every`: all of `members` must be found, otherwise one. None of `excluded` may."""
+    """`every`: all of `members` must be found, otherwise one. None of `excluded` may. `loose`: what has every one of them is
+    found first, but any that decides will do."""
 
     members: tuple[Node, ...]
     excluded: tuple[Node, ...] = ()
     every: bool = True
+    loose: bool = field(default=False, compare=False)
+
+    @property
+    def deciding(self) -> tuple[Node, ...]:
+        """The members but for stop words."""
+        return tuple(each for each in self.members if not (isinstance(each, Item) and each.stop))
 
 
 @dataclass(frozen=True)
@@ -158,6 +199,11 @@ class _Parser:
         self.beginnings_left = MAX_BEGINNINGS
         self.levels = [_Level()]
         self.negative = False
+        #: Whether any operator says which words there have to be.
+        self.strict = False
+        self.stems_left = MAX_STEMS
+        #: Words of other readings.
+        self.also_left = MAX_ALSO
         #: Opened brackets that count for nothing.
         self.ignored = 0
 
@@ -171,6 +217,7 @@ class _Parser:
                 self._operator(match["operator"])
             elif kind == "sign":
                 self.negative = match["sign"][-1] == "-"
+                self.strict |= match.end() < len(text) and not text[match.end()].isspace()
             else:
                 node = self._word(match["word"]) if kind == "word" else self._phrase(match["phrase"], match["slop"])
                 if node is not None:
@@ -197,22 +244,30 @@ class _Parser:
     def _leave(self) -> None:
         level = self.levels.pop()
         if (node := level.node()) is not None:
+            self.strict = True
             self.levels[-1].add(node, level.negative)
 
     def _phrase(self, text: str, slop: str | None) -> Node | None:
         words, apart = phrases.bounded(self._taken(text), min(int(slop or 0), MAX_SLOP))
-        return Item(words, slop=apart) if words else None
+        if not words:
+            return None
+        self.strict = True
+        return Item(
+            words, slop=apart, quoted=True, also=() if apart else self._also(words, text), joints=joints_of(text)
+        )
 
     def _word(self, text: str) -> Node | None:
         if text.strip("*") == "":
+            self.strict = True
             return Everything()
-        ending = Ending.of(text)
+        ending = Ending.of(_without_elision(text))
         words, _ = phrases.bounded(self._taken(ending.text), 0)
         if not words:
             return Everything() if "*" in text else None
         item = self._item(words, ending)
         if "*" in ending.text:
             pattern = re.sub(r"\*+", "*", fold(ending.text + ending.stars))
+            self.strict = True
             if len(pattern) <= LONGEST_PATTERN and self.patterns_left:
                 self.patterns_left -= 1
                 # A content may have these words, with a star between or not.
@@ -221,10 +276,29 @@ class _Parser:
 
     def _item(self, words: tuple[str, ...], ending: Ending) -> Item:
         if ending.stars:
+            self.strict = True
             return Item(words, prefix=self._begin() if len(words) == 1 else self._expand())
-        if ending.edits is not None and len(words) == 1 and self._expand():
-            return Item(words, edits=min(int(ending.edits or MAX_EDITS), MAX_EDITS))
-        return Item(words)
+        if ending.edits is not None:
+            self.strict = True
+            if len(words) == 1 and self._expand():
+                return Item(words, edits=min(int(ending.edits or MAX_EDITS), MAX_EDITS))
+        also = self._also(words, ending.text)
+        stems: Words = ()
+        if len(words) == 1 and len(several := query_stems(ending.text)) <= self.stems_left:
+            self.stems_left -= len(several)
+            stems = tuple(several)
+        return Item(words, also=also, stems=stems, grams=_grams(ending.text), joints=joints_of(ending.text))
+
+    def _also(self, words: Words, text: str) -> tuple[Words, ...]:
+        """The other readings of a text whose words these are, as far as there is room for them."""
+        found = []
+        for each in readings(text):
+            if each == words or max(map(len, each)) > LONGEST_WORD:
+                continue
+            if phrases.repeated(each) <= phrases.MOST_TIMES and len(each) <= self.also_left:
+                self.also_left -= len(each)
+                found.append(each)
+        return tuple(found)
 
     def _begin(self) -> bool:
         self.beginnings_left -= 1
@@ -242,14 +316,50 @@ class _Parser:
         return taken
 
 
-def parse(text: str) -> Node | None:
-    """The tree of `text`; None when nothing in it can be looked for."""
+def _without_elision(text: str) -> str:
+    """A word without the article before its apostrophe, or the possessive behind it."""
+    before, apostrophe, word = text.replace("\u2019", "'").partition("'")
+    if apostrophe and word and before.lower() in ELISIONS:
+        return word
+    return before if word.lower() == "s" and before else text
+
+
+def _grams(text: str) -> Words:
+    found = list(dict.fromkeys(scripts.grams(fold(text))))
+    return tuple([each for each in found if not is_stop_gram(each)] or found)[:MAX_WORDS]
+
+
+@lru_cache(maxsize=64)
+def parse(text: str, *, every: bool = False) -> Node | None:
+    """The tree of `text`; None when nothing in it can be looked for. `every`: all words must be found although no operator
+    says so."""
+    if text.count('"') % 2:
+        # A phrase that is still being typed is found by its words.
+        before, _, behind = text.rpartition('"')
+        text = f"{before} {behind}"
     parser = _Parser()
     node = parser.run(text)
     # Whoever types on: the last word, when it is one and stands bare at the very end.
     if node is not None and text and _ends_bare(text):
         node = _typing(node, parser.expanded_left > 0)
-    return node
+    return node if every or parser.strict or node is None else _loosened(node)
+
+
+def _loosened(node: Node) -> Node:
+    """`node`, of bare words, as one of which any will do that decides."""
+    if isinstance(node, Item):
+        return Group((node,), loose=True) if len(node.grams) > 1 else node
+    if not isinstance(node, Group) or not node.every:
+        return node
+    stops = stop_words(
+        [each.words[0] for each in node.members if isinstance(each, Item) and len(each.words) == 1], fold
+    )
+    alone = len(node.members) == len(stops)
+    members = tuple(
+        replace(each, stop=True) if isinstance(each, Item) and each.words[0] in stops and len(each.words) == 1 else each
+        for each in node.members
+    )
+    return replace(node, members=node.members if alone else members, loose=True)
 
 
 def _ends_bare(text: str) -> bool:
@@ -286,3 +396,8 @@ def positive(node: Node | None) -> Iterator[Item]:
     elif isinstance(node, Group):
         for member in node.members:
             yield from positive(member)
+
+
+def marked(node: Node | None) -> Iterator[Item]:
+    """The same without stop words: what is marked in a hit."""
+    return (item for item in positive(node) if not item.stop)

@@ -3,36 +3,38 @@
 The analysers of Elasticsearch's core keep `adaptive_searching_in.pdf` as one word and fold nothing, so the words are made
 here and the index only splits them at blanks. It depends on Python's Unicode tables alone and behaves alike on every
 cluster.
+
+A *run* is what people take for a word: letters and digits with their marks, between anything else. Runs in their order are
+what is indexed and asked first, so that nothing that is written as it is asked is ever lost. What else a run may be asked
+by stands behind all of a text, in the same field, in *windows*: runs whose parts (humps, borders of letters and digits) are
+words of their own, with their neighbours, so that `"project plan v2"` is a phrase over `ProjectPlan_v2.pdf`; runs written
+as one (`wi-fi` as `wifi`); numbers without their separators; German umlauts written out. Between two windows is a word
+that nobody can ask for, so that no phrase reaches from one into the other. docs/adr/0025-words.md says what was rejected.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import islice, pairwise
 from typing import Any
 
 from app.model.schema import existing
+from app.search import scripts
 from app.search.collation import order_key
-from app.search.stops import stopped
+from app.search.stems import LANGUAGES, languages_of, stem, stems
+from app.search.stops import marked_text
 
 _EXTENSION, _NAME_WORDS, _NAME_TEXT, _NAME_EXACT = existing("extension", "name_words", "name_text", "name_exact")
-(_NAME_ORDER,) = existing("name_order")
+_NAME_ORDER, _NAME_STEMS, _CONTENT_STEMS = existing("name_order", "name_stems", "content_stems")
 _CONTENT, _CONTENT_WORDS = existing("content", "content_words")
 
-# Within a run of letters and digits: camelCase humps and the border between letters and digits.
-_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
-
-# The border between letters and digits alone.
-_DIGITS = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 # A run with no border in it, as most are.
-_PLAIN = re.compile(r"[A-Z]*[a-z]*|[0-9]+")
-# A run with the combining marks of its letters, where they are characters of their own.
-_MARKED_RUN = re.compile(r"(?:[^\W_][\u0300-\u036f]*)+")
-
-_DIACRITICS = dict.fromkeys(range(0x300, 0x370))
-
+_PLAIN = re.compile(r"[A-Z]?[a-z]*|[A-Z]+|[0-9]+")
+# A run with its marks, in any writing.
+RUN = re.compile(rf"(?:[^\W_][{scripts.MARKS}]*)+")
 
 #: Marks that may follow one letter, far more than any writing has (the number of UAX #15's stream-safe text). Bringing
 #: marks in order takes time by the square of how many there are, and nothing else runs meanwhile: without a bound a text of
@@ -59,27 +61,23 @@ def _thinned(match: re.Match[str]) -> str:
 
 
 def fold(text: str) -> str:
-    """`text` in one comparable form: compatibility forms unified, case folded, accents removed, NFC.
+    """`text` in one comparable form: compatibility forms unified, case folded, accents, vowel marks and what is not seen
+    removed, letters that Unicode does not take apart written as those that people type for them (`scripts.FOLDED`), NFC.
 
-    Only the general diacritics (U+0300 to U+036F) go: the marks of Japanese or Devanagari make other letters.
+    The marks of other writings (the vowel signs of Devanagari, the voiced sounds of Japanese) make other letters and stay.
     """
     if text.isascii():
         return text.lower()
     bounded = _MARKS_OR_OTHERS.sub(_thinned, text)
     decomposed = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", bounded).casefold())
-    return unicodedata.normalize("NFC", decomposed.translate(_DIACRITICS))
+    return scripts.recomposed(unicodedata.normalize("NFC", decomposed.translate(scripts.FOLDED)))
 
 
-# Scripts written without blanks: each character is a word, and a query for several is a query for them in order.
-_CONTENT_RUN = re.compile(
-    r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-    r"|[^\W_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
-)
-# The same where the marks of letters are characters of their own.
-_MARKED_CONTENT_RUN = re.compile(
-    r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff][\u0300-\u036f]*"
-    r"|(?:[^\W_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff][\u0300-\u036f]*)+"
-)
+# Runs of a folded text. Scripts written without blanks: each character with its marks is a word, and a query for several is
+# a query for them in order.
+_FOLDED_RUN = re.compile(rf"[{scripts.UNSPACED}][{scripts.MARKS}]*|(?:[^\W_{scripts.UNSPACED}][{scripts.MARKS}]*)+")
+# The same where there are neither.
+_SPACED_RUN = re.compile(r"[^\W_]+")
 _PIECE = re.compile(r".{1,16384}(?:\s|\Z)|.{1,16384}", re.DOTALL)
 
 
@@ -88,19 +86,30 @@ _PIECE = re.compile(r".{1,16384}(?:\s|\Z)|.{1,16384}", re.DOTALL)
 #: them the time and the space of a text so many times as long as MAX_INDEXED_TEXT says.
 MOST_GROWTH = 4
 LEAST_WORDS = 65_536
+#: Runs beside one with parts that are in its window: a phrase over a hump may have so many more words on each side.
+NEIGHBOURS = 2
+#: What stands between two windows, and before the first.
+BORDER = "/"
+#: Characters of windows for each of a text, and those of any text: source code has most.
+WINDOW_GROWTH = 1
+LEAST_WINDOWS = 4096
+
+
+def _runs(folded: str) -> list[str]:
+    return (_SPACED_RUN if scripts.is_plain(folded) else _FOLDED_RUN).findall(folded)
 
 
 def content_words(text: str) -> str:
-    """The words of `text`, folded, in their order and as often as they occur, separated by single blanks.
+    """The runs of `text`, folded, in their order and as often as they occur, separated by single blanks.
 
-    For texts and for queries on them: unlike `words` it keeps what makes a phrase, so it neither adds parts of words nor
-    drops repetitions. Works piece by piece, as nothing else runs in this process within one step. What would grow beyond
-    `MOST_GROWTH` is cut between words.
+    For queries; a text has `indexed_words`, which begin with these. It keeps what makes a phrase, so it neither adds parts
+    of words nor drops repetitions. Works piece by piece, as nothing else runs in this process within one step. What would
+    grow beyond `MOST_GROWTH` is cut between words.
     """
     left = max(LEAST_WORDS, MOST_GROWTH * len(text))
     found: list[str] = []
     for piece in _PIECE.findall(text):
-        part = " ".join(_CONTENT_RUN.findall(fold(piece)))
+        part = " ".join(_runs(fold(piece)))
         if len(part) > left:
             found.append(part[: left + 1].rpartition(" ")[0])
             break
@@ -109,35 +118,270 @@ def content_words(text: str) -> str:
     return " ".join(filter(None, found))
 
 
+def indexed_words(text: str) -> str:
+    """What the index holds of a text: `content_words`, and behind them the windows."""
+    # By their text, once each, in their order.
+    windows: dict[str, None] = {}
+    left = max(LEAST_WINDOWS, WINDOW_GROWTH * len(text))
+    for piece in _PIECE.findall(text):
+        for window in _windows(piece):
+            if window not in windows:
+                left -= len(window) + 3
+                if left < 0:
+                    break
+                windows[window] = None
+    words = content_words(text)
+    return f" {BORDER} ".join([words, *windows]) + f" {BORDER}" if windows else words
+
+
+def runs_of(text: str) -> list[str]:
+    """The runs of a text that is not folded, those of writings without blanks whole."""
+    found: list[str] = (_SPACED_RUN if scripts.is_plain(text) else RUN).findall(text)
+    return found
+
+
+def _windows(text: str) -> Iterator[str]:
+    """What else the runs of a piece of text may be asked by."""
+    text = _composed(text)
+    runs = runs_of(text)
+    split = [number for number, run in enumerate(runs) if not _is_whole(run)]
+    while_within = 0
+    for place, number in enumerate(split):
+        if number < while_within:
+            continue
+        begin, end = max(0, number - NEIGHBOURS), number + NEIGHBOURS + 1
+        for following in split[place + 1 :]:
+            # One window for both, where they would touch.
+            if following > end or following - begin > _LONGEST_WINDOW:
+                break
+            end = following + NEIGHBOURS + 1
+        while_within = end
+        yield " ".join(part for run in runs[begin:end] for part in parts(run))
+    for number in split:
+        if len(several := _split_at(scripts.DIGITS, runs[number])) > 1 and several != parts(runs[number]):
+            yield " ".join(several)
+    yield from written_as_one(text)
+    for match in _SEPARATED_NUMBER.finditer(text):
+        yield " ".join(_number(match[0]))
+    for match in _DIALLED.finditer(text):
+        yield "".join(filter(str.isdigit, match[0]))
+    if not text.isascii():
+        for run in dict.fromkeys(runs):
+            if not run.isascii() and (written := run.translate(scripts.WRITTEN_OUT)) != run:
+                yield " ".join(_runs(fold(written)))
+
+
+#: Runs of one window.
+_LONGEST_WINDOW = 64
+
+
+def _composed(text: str) -> str:
+    """`text` in NFC, as far as that takes a bounded time."""
+    if text.isascii() or unicodedata.is_normalized("NFC", bounded := _MARKS_OR_OTHERS.sub(_thinned, text)):
+        return text
+    return unicodedata.normalize("NFC", bounded)
+
+
+def _is_whole(run: str) -> bool:
+    """Whether a run has no parts. Most are told by what strings know of themselves, which takes no expression."""
+    if run.isalpha() and (run.islower() or run.istitle() or run.isupper()):
+        return True
+    return run.isdigit() or not scripts.HUMP.search(run)
+
+
+def _split_at(border: re.Pattern[str], run: str) -> list[str]:
+    edges = [0, *(match.start() for match in border.finditer(run)), len(run)]
+    return [folded for start, end in pairwise(edges) for folded in _runs(fold(run[start:end]))]
+
+
+def parts(run: str) -> list[str]:
+    """The smallest words of a run, folded, in their order."""
+    return _runs(fold(run)) if _is_whole(run) else _split_at(scripts.HUMP, run)
+
+
+#: What stands within a word that some write as one.
+_TIE = "[-_'\u2010\u2011\u2019]"
+_TIED = re.compile(rf"(?<![^\W_])[^\W_]{{1,24}}(?:{_TIE}[^\W_]{{1,24}})+(?![^\W_])")
+#: Of more runs than these, only two by two.
+_MOST_TIED = 4
+# Thousands that are separated, with or without what follows the decimal separator.
+_SEPARATED_NUMBER = re.compile(
+    r"(?<![\w.,])\d{1,3}(?:([,.'\u2019\u00a0\u202f ])\d{3})(?:\1\d{3}){0,5}(?:[.,]\d{1,4})?(?![\w]|[.,]\d)"
+)
+# A number that is dialled, in groups.
+_DIALLED = re.compile(r"(?<![\w+])(?:\+[1-9]|0)\d{1,5}(?:[ ()/.-]{1,3}\d{1,8}){1,5}(?!\w)")
+
+
+def written_as_one(text: str) -> Iterator[str]:
+    """The runs of `text` that a hyphen, a low line or an apostrophe ties together, as one word each."""
+    for match in _TIED.finditer(text):
+        several = [fold(each) for each in re.split(_TIE, match[0])]
+        most = len(several) if len(several) <= _MOST_TIED else 2
+        for count in range(most, 1, -1):
+            for at in range(len(several) - count + 1):
+                joined = "".join(several[at : at + count])
+                if joined.isalnum() and not joined.isdigit():
+                    yield joined
+
+
+def _number(text: str) -> list[str]:
+    """The groups of a separated number: its whole part as one, and what follows that."""
+    separator = next(each for each in text if not each.isdigit())
+    whole = text.replace(separator, "")
+    return re.split("[.,]", whole)
+
+
+def readings(text: str) -> tuple[tuple[str, ...], ...]:
+    """What `text`, a word or a phrase as it was typed, may be found by: its runs first, and behind them, each once, its
+    smallest parts, its numbers without their separators, a single word as one, and umlauts written out, or as they are where
+    they were written out."""
+    composed = _composed(text)
+    runs = tuple(content_words(text).split())
+    found = [runs, tuple(part for run in RUN.findall(composed) for part in parts(run))]
+    typed = composed.strip()
+    if match := _SEPARATED_NUMBER.fullmatch(typed):
+        found.append(tuple(_number(match[0])))
+    if composed.translate(scripts.WRITTEN_OUT) != composed:
+        found.append(tuple(content_words(composed.translate(scripts.WRITTEN_OUT)).split()))
+    if len(runs) > 1:
+        # A single word that is written so has a word of its own in the index.
+        found.append(tuple(scripts.MAY_BE_UMLAUT.sub(r"\1", run) for run in runs))
+        if len(runs) <= _MOST_TIED and _TIED.fullmatch(typed):
+            found += [(joined,) for joined in islice(written_as_one(typed), 1)]
+    return tuple(dict.fromkeys(filter(None, found)))
+
+
 def words(text: str) -> str:
     """The words of `text`, folded, separated by single blanks; each run also as a whole, so `iPhone15` finds itself.
 
     Of a run of humps and digits the words between digits are there as well: `iPhone15` is found by `iphone 15`.
     """
-    return " ".join(dict.fromkeys(folded for folded, _, _ in parts_of(unicodedata.normalize("NFC", text)) if folded))
+    return " ".join(dict.fromkeys(folded for folded, _, _ in parts_of(_composed(text)) if folded))
 
 
 def parts_of(text: str) -> Iterator[tuple[str, int, int]]:
-    """What `words` makes of `text`, with where it begins and ends in it; repetitions as well.
+    """The runs of `text` and their parts, with where each begins and ends in it; repetitions as well.
 
     `text` may be in any form of Unicode; a mark belongs to the letter before it.
     """
-    for run in _MARKED_RUN.finditer(text):
-        yield fold(run[0]), run.start(), run.end()
+    for run in RUN.finditer(text):
+        for folded in fold(run[0]).split():
+            yield folded, run.start(), run.end()
         if _PLAIN.fullmatch(run[0]):
             continue
-        for border in (_HUMP, _DIGITS):
+        for border in (scripts.HUMP, scripts.DIGITS):
             edges = [0, *(match.start() for match in border.finditer(run[0])), len(run[0])]
             if len(edges) > 2:
                 for start, end in pairwise(edges):
                     yield fold(run[0][start:end]), run.start() + start, run.start() + end
 
 
+# A run as `content_words` has them, in a text that is not folded.
+_PLACED_RUN = re.compile(rf"[{scripts.UNSPACED}][{scripts.MARKS}]*|(?:[^\W_{scripts.UNSPACED}][{scripts.MARKS}]*)+")
+
+
 def places_of(text: str) -> Iterator[tuple[str, int, int]]:
     """What `content_words` makes of `text`, with where it begins and ends in it."""
-    for run in _MARKED_CONTENT_RUN.finditer(text):
+    for run in _PLACED_RUN.finditer(text):
         for word in content_words(run[0]).split():
             yield word, run.start(), run.end()
+
+
+def smallest_places_of(text: str) -> Iterator[tuple[str, int, int]]:
+    """The smallest parts of `text` in their order, with where each begins and ends in it."""
+    for run in _PLACED_RUN.finditer(text):
+        edges = [0, *(match.start() for match in scripts.HUMP.finditer(run[0])), len(run[0])]
+        for start, end in pairwise(edges):
+            for word in content_words(run[0][start:end]).split():
+                yield word, run.start() + start, run.start() + end
+
+
+def stems_of(words: Iterable[str], language: str) -> list[str]:
+    """The stems of `words`, in lower case, as the index has them: as they are written, and as they are without accents."""
+    several = list(dict.fromkeys(words))
+    written = stems(several, language)
+    found = [f"{language}:{fold(each)}" for each in written]
+    bare = [folded for word in several if not word.isascii() and (folded := fold(word)) != word]
+    return [*found, *(f"{language}:{fold(each)}" for each in stems(bare, language))]
+
+
+#: What Elasticsearch's `standard` analyser leaves within a word: between any, between letters, between digits.
+_JOINTS, _OF_LETTERS, _OF_DIGITS = "_", ".:'\u2019\u00b7\u2027", ".,;'\u2019"
+
+
+def joints_of(text: str) -> tuple[bool, ...]:
+    """For each border between two runs of `text`, whether `standard` takes both for one word."""
+    runs = list(RUN.finditer(text))
+    found = []
+    for before, behind in pairwise(runs):
+        gap, one, other = text[before.end() : behind.start()], before[0][-1:], behind[0][:1]
+        joined = len(gap) == 1 and (
+            gap in _JOINTS
+            or (gap in _OF_LETTERS and one.isalpha() and other.isalpha())
+            or (gap in _OF_DIGITS and one.isdigit() and other.isdigit())
+        )
+        found.append(joined)
+    return tuple(found)
+
+
+def query_stems(text: str) -> list[str]:
+    """What the index may have of a typed word in other forms, in every language that it may be of; and, where it is of
+    a writing without blanks, or Korean, its grams alone."""
+    folded = fold(text)
+    if scripts.grams(folded):
+        return []
+    (word, *others) = RUN.findall(_composed(text).lower()) or [""]
+    return [] if others else list(_stems_in_every_language(word))
+
+
+@lru_cache(maxsize=1024)
+def _stems_in_every_language(word: str) -> tuple[str, ...]:
+    spellings = dict.fromkeys((word, fold(word)))
+    found = dict.fromkeys(
+        f"{language}:{fold(stem(spelling, language))}" for language in languages_of(word) for spelling in spellings
+    )
+    return tuple(found)
+
+
+def _name_words(name: str) -> str:
+    """`words`, and those that a name has in another spelling."""
+    return " ".join(dict.fromkeys([*words(name).split(), *(each for each in _windows(name) if " " not in each)]))
+
+
+def _name_stems(name: str) -> str:
+    """In every language, as that of a name is not known."""
+    found: dict[str, None] = {}
+    lowered = dict.fromkeys(
+        word for run in RUN.findall(_composed(name)) for word in (run.lower(), *_lowered_parts(run))
+    )
+    for word in lowered:
+        found |= dict.fromkeys(_stems_in_every_language(word))
+    return " ".join([*found, *dict.fromkeys(scripts.grams(fold(name)))])
+
+
+def _lowered_parts(run: str) -> list[str]:
+    if _is_whole(run):
+        return []
+    edges = [0, *(match.start() for match in scripts.HUMP.finditer(run)), len(run)]
+    return [run[start:end].lower() for start, end in pairwise(edges)]
+
+
+def content_stems(text: str, language: str | None) -> str:
+    """The stems of a text in its language, if its endings are known, and its grams; each once."""
+    found: dict[str, None] = {}
+    met: set[str] = set()
+    for piece in _PIECE.findall(text):
+        if language is not None:
+            composed = _composed(piece)
+            runs = set(runs_of(composed))
+            split = [part for run in runs if not _is_whole(run) for part in _lowered_parts(run)]
+            lowered = {each.lower() for each in runs} | set(split)
+            new = [each for each in lowered - met if language in languages_of(each)]
+            met |= lowered
+            found |= dict.fromkeys(sorted(stems_of(new, language)))
+        if not piece.isascii():
+            found |= dict.fromkeys(scripts.grams(fold(piece)))
+    return " ".join(found)
 
 
 def name_fields(name: str) -> dict[str, Any]:
@@ -145,21 +389,29 @@ def name_fields(name: str) -> dict[str, Any]:
 
     `name_words`: its words and their parts. `name_text`: its words in their order, for phrases and for scripts without
     blanks. `name_exact`: the name folded, with its extension and without. `name_order`: by which names are sorted.
+    `name_stems`: its words without their endings.
     """
-    stem, dot, suffix = name.rpartition(".")
-    exact = [fold(name)] if not (dot and stem) else [fold(name), fold(stem)]
+    before, dot, suffix = name.rpartition(".")
+    exact = [fold(name)] if not (dot and before) else [fold(name), fold(before)]
     return {
-        _EXTENSION: suffix.lower() if dot and stem else "",
-        _NAME_WORDS: words(name),
-        _NAME_TEXT: content_words(name),
+        _EXTENSION: suffix.lower() if dot and before else "",
+        _NAME_WORDS: _name_words(name),
+        _NAME_TEXT: indexed_words(name),
         _NAME_EXACT: exact,
         _NAME_ORDER: order_key(name),
+        _NAME_STEMS: _name_stems(name),
     }
 
 
-def content_fields(text: str) -> dict[str, Any]:
-    """What the index holds of the text of a content.
+def content_fields(text: str, language: str | None = None) -> dict[str, Any]:
+    """What the index holds of the text of a content. `language`: its ISO 639-1 code; None: not known.
 
-    `content_words`: its words, which are searched. `content`: what marks are made in.
+    `content_words`: its words, which are searched. `content_stems`: the same without their endings. `content`: what marks
+    are made in.
     """
-    return {_CONTENT: stopped(text), _CONTENT_WORDS: content_words(text)}
+    known = language if language in LANGUAGES else None
+    return {
+        _CONTENT: marked_text(text),
+        _CONTENT_WORDS: indexed_words(text),
+        _CONTENT_STEMS: content_stems(text, known),
+    }

@@ -167,7 +167,8 @@ def carried_over(storage: Storage, source: dict[str, Any]) -> dict[str, Any]:
         try:
             extraction = extraction_of(storage, source["id"])
             if extraction is not None:
-                found |= content_fields(text_of(storage, source["id"], extraction).decode())
+                text = text_of(storage, source["id"], extraction).decode()
+                found |= content_fields(text, extraction.language)
         except ValueError as error:
             log.error("damaged text of %s: %s", source["id"], error)
     return found
@@ -190,7 +191,7 @@ def document_of(storage: Storage, attachment: Attachment, extracted: bool = True
         source = visible_source(attachment, extraction)
         if extraction.size:
             text = text_of(storage, attachment.id, extraction).decode()
-            source |= content_fields(text)
+            source |= content_fields(text, extraction.language)
     except ValueError as error:
         # The name and everything else must still be found; `scripts/store verify` says what to do.
         log.error("damaged text of %s: %s", attachment.id, error)

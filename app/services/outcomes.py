@@ -209,6 +209,7 @@ class Outcomes:
             cut=verdict.cut,
             parts=verdict.parts,
             recognition=self._recognition(verdict),
+            language=verdict.language or "",
         )
 
     def _recognition(self, verdict: Verdict | None) -> tuple[str, ...] | None:

@@ -94,8 +94,15 @@ _SEARCH_PARAMETERS = (
     Parameter(
         "query",
         "query",
-        'Words, all in the name or the content: "a phrase", -without, one | other, begin*, nearly~, ( ). '
-        "The last word may be unfinished. No text is an error.",
+        'Words of names and contents: what has all of them comes first. "a phrase", -without, one | other, '
+        "begin*, nearly~, ( ): with any of these every word has to be there. The last word may be unfinished. "
+        "No text is an error.",
+    ),
+    Parameter(
+        "default_operator",
+        "query",
+        "Whether every word of a query without operators has to be there.",
+        {"type": "string", "enum": ["and", "or"], "default": "or"},
     ),
     *(
         Parameter(name, "query", f"{each.what}; repeated: any of them.", {**array(TEXT), "maxItems": params.MAX_VALUES})

@@ -117,7 +117,7 @@ def test_a_search_finds_words_of_the_content_and_prefers_names(extracting: Serve
     decided(extracting, in_content, in_name, neither)
     assert [hit["_id"] for hit in extracting.hits("query=GR%C3%96SSE")] == [in_name, in_content]
     assert [hit["_id"] for hit in extracting.hits("query=walder+die&session=words")] == [in_content]
-    assert extracting.hits("query=walder+missing") == []
+    assert extracting.hits("query=walder+missing&default_operator=and") == []
 
 
 def test_the_envelope_shows_no_more_than_before(extracting: Server) -> None:

@@ -71,7 +71,9 @@ def test_the_newer_of_nearly_equals_and_the_better_of_all_ages(library: Server) 
     )
     assert not answer.json()["errors"], answer.text
     found = [hit["_source"]["name"] for hit in library.hits("query=platypus+budget", token=token)]
-    assert found == ["old-and-better.txt", "new.txt", "middle.txt", "old.txt"]
+    assert found[:4] == ["old-and-better.txt", "new.txt", "middle.txt", "old.txt"]
+    # What has one of them comes behind.
+    assert sorted(found[4:]) == sorted(name for name in documents if name.startswith("platypus"))
     found = [hit["_source"]["name"] for hit in library.hits("query=platypus", token=token)]
     assert [each for each in found if each.startswith("platypus")] == found[:3]
     assert [found.index(f"platypus-{each}.txt") for each in ("newest", "oldest")] in ([0, 1], [0, 2])

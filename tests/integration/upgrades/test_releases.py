@@ -19,6 +19,7 @@ import requests
 
 from app.embedded_node import EmbeddedNode
 from app.search.collation import order_key
+from app.services.indexing import DERIVED_FIELDS
 from tests.data.make_release import ALIASES, found, state, timeless
 from tests.dialects.coder.client import CHATS, call, chat
 from tests.integration.commands.doors import door, findings, lines
@@ -91,11 +92,11 @@ def _by_name(query: str, answer: Json, migrated: bool) -> Json:
     return {**answer, "hits": {**answer["hits"], "hits": hits}}
 
 
-def migrated(documents: dict[str, tuple[int, Json]]) -> dict[str, tuple[int, Json]]:
-    """Documents as this version has them: attachments, which have a name, with its key."""
+def kept_of(documents: dict[str, tuple[int, Json]]) -> dict[str, tuple[int, Json]]:
+    """Documents without what every version makes anew of their names."""
     return {
-        key: (version, {**source, "name_order": order_key(source["name"])} if "name" in source else source)
-        for key, (version, source) in documents.items()
+        each: (version, {name: value for name, value in source.items() if name not in DERIVED_FIELDS})
+        for each, (version, source) in documents.items()
     }
 
 
@@ -179,11 +180,11 @@ def assert_found(kept: Kept, but: str | None = None) -> None:
 
 
 def assert_not_less(kept: Kept) -> None:
-    """That each search has the same hits as then, and besides these at most what is read by now and was not."""
-    more = {*kept.told["unread"], kept.told["waiting"]}
+    """That each search has the same hits as then: besides these what is read by now and was not, or is found with other
+    endings by now."""
     for then, now in zip(kept.answers(), kept.asked(), strict=True):
         before, after = ({hit["_id"]: hit for hit in each["hits"]["hits"]} for each in (then, now))
-        assert {each: hit for each, hit in after.items() if each not in more or each in before} == before
+        assert {each: hit for each, hit in after.items() if each in before} == before
 
 
 def assert_goes_on(kept: Kept) -> None:
@@ -274,7 +275,7 @@ def test_is_carried_over_and_back(kept: Kept) -> None:
     for alias in ALIASES:
         assert (moved[alias]["from"] in kept.indices, moved[alias]["copied"]) == (True, len(before[alias]))
         # The same documents with their versions, so that none of before can come back over them.
-        assert kept.documents(alias) == migrated(before[alias])
+        assert kept_of(kept.documents(alias)) == kept_of(before[alias])
     assert kept.asked() == kept.answers(migrated=True)
     assert_found(kept, but=kept.told["waiting"])
     assert_chats(kept)

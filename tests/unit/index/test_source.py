@@ -47,10 +47,11 @@ def test_the_document() -> None:
         ("media_type", "application/pdf"),
         ("sha256", "0" * 64),
         ("extension", "pdf"),
-        ("name_words", "product sheet pdf"),
-        ("name_text", "product sheet pdf"),
+        ("name_words", "product sheet pdf productsheet"),
+        ("name_text", "product sheet pdf / productsheet /"),
         ("name_exact", ["product_sheet.pdf", "product_sheet"]),
         ("name_order", order_key("Product_Sheet.PDF")),
+        ("name_stems", name_fields(ATTACHMENT.name)["name_stems"]),
         ("app", "shop"),
     ]
     unread = source_of(replace(ATTACHMENT, session=None, unread="unsupported"))

@@ -47,6 +47,13 @@ def test_the_file_of_a_fragment(fragment: str, file: str) -> None:
     assert found.of_fragments([fragment]) == [file]
 
 
+def test_what_is_not_seen_moves_no_file() -> None:
+    found = inside("soft\u00adhyphen\u200b ", "\u2060two ", "thr\u00adee four")
+    assert found.of_fragments(["<mark>softhyphen</mark>", "<mark>two</mark>", "<mark>three</mark> four"]) == [
+        *("", "a.zip/1", "a.zip/2")
+    ]
+
+
 def test_of_a_repeated_one_each_place_is_told_once() -> None:
     found = inside("", "same words. ", "other. ", "same words. ", "same words. ")
     same = "<mark>same</mark> words."

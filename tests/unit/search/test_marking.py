@@ -25,7 +25,7 @@ from app.search.marking import (
 )
 from app.search.names import mark_names, marked_name
 from app.search.params import MAX_HIGHLIGHTED
-from app.search.stops import LONGEST
+from app.search.stops import LONGEST, marked_text
 from app.search.syntax import parse
 from app.search.words import content_words, words
 from tests.unit.search.test_syntax import TYPED
@@ -122,3 +122,79 @@ def test_names_of_hits_are_marked_and_not_told_unless_asked_for() -> None:
     first, second = answer["hits"]["hits"]
     assert first == {"_source": {"id": "1"}, "highlight": {"name": ["a&lt;<mark>b</mark>&gt;.txt"]}}
     assert "highlight" not in second
+
+
+def marks(typed: str, kept: str) -> bool:
+    """Whether one of the expressions fits a word of `standard`, in lower case as it has them."""
+    return any(re.fullmatch(value, kept) for _, _, value in expanding(spelled([parse(typed)], 10)))
+
+
+@pytest.mark.parametrize(
+    ("typed", "text"),
+    [
+        ("plan ", "ProjectPlan_v2"),
+        ("projectplan ", "ProjectPlan"),
+        ('"project plan" ', "ProjectPlan"),
+        ("1.2.3 ", "v1.2.3"),
+        ("q1 ", "2024Q1"),
+        ("iphone ", "iPhone15"),
+        ("snake_case_name ", "snake_case_name"),
+        ("198.51.100.7 ", "198.51.100.7"),
+        ("ada.king ", "ada.king"),
+        ("o'hara ", "O\u2019Hara"),
+        ("1234.50 ", "1,234.50"),
+        ("mueller ", "Müller"),
+        ("müller ", "Mueller"),
+        ("delivery ", "deliveries"),
+        ("deliveries ", "delivery"),
+        ("auftrag ", "Aufträge"),
+        ("wroclaw ", "Wrocław"),
+        ("كتاب ", "كِتَابٌ"),
+        ("אלף ", "אָלֶף"),
+        ("میروم ", "می\u200cروم"),
+        ("보고서 ", "보고서를"),
+    ],
+)
+def test_what_was_found_is_marked(typed: str, text: str) -> None:
+    assert marks(typed, marked_text(text).lower())
+
+
+@pytest.mark.parametrize(
+    ("typed", "text"),
+    [("id ", "video"), ("plan ", "explanation"), ("plan ", "aeroplane"), ("phone ", "telephone"), ("1.2 ", "11.3")],
+)
+def test_what_is_within_a_word_is_not(typed: str, text: str) -> None:
+    assert not marks(typed, marked_text(text).lower())
+
+
+def test_addresses_are_marked_as_standard_divides_them() -> None:
+    (made,) = spelled([parse("ada.king@example.net ")], 10)
+    first = made["bool"]["should"][0]["span_near"]["clauses"]
+    assert len(first) == 2
+    patterns = [each["span_multi"]["match"]["regexp"]["content"]["value"] for each in first]
+    assert [bool(re.fullmatch(*pair)) for pair in zip(patterns, ("ada.king", "example.net"), strict=True)] == [
+        True,
+        True,
+    ]
+
+
+def test_stop_words_mark_nothing() -> None:
+    assert len(spelled([parse("what is the budget ")], 10)) == 1
+    assert marked_name("the budget", parse("what is the budget ")) == "the <mark>budget</mark>"
+    assert marked_name("what is it", parse("what is it ")) == "<mark>what</mark> <mark>is</mark> <mark>it</mark>"
+
+
+@pytest.mark.parametrize(
+    ("typed", "name", "marked"),
+    [
+        ('"project plan" ', "ProjectPlan_v2.txt", "<mark>ProjectPlan</mark>_v2.txt"),
+        ("delivery ", "Deliveries.pdf", "<mark>Deliveries</mark>.pdf"),
+        ("mueller ", "Müller.txt", None),
+        ("müller ", "Mueller.txt", "<mark>Mueller</mark>.txt"),
+        ("1.2.3 ", "app-v1.2.3.zip", "app-v<mark>1</mark>.<mark>2</mark>.<mark>3</mark>.zip"),
+        ("보고서 ", "보고서를.txt", "<mark>보고서를</mark>.txt"),
+        ("ประชุม ", "การประชุม.txt", "การ<mark>ประชุม</mark>.txt"),
+    ],
+)
+def test_names_are_marked_in_every_form(typed: str, name: str, marked: str | None) -> None:
+    assert marked_name(name, parse(typed)) == (marked or "<mark>Müller</mark>.txt")

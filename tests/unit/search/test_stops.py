@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.search.names import mark_names
-from app.search.stops import LONGEST, STOP, STRETCH, has_stops, stopped, take_stops
+from app.search.stops import LONGEST, SEAM, SPACE, STOP, STRETCH, has_stops, marked_text, shown, stopped, take_stops
 from app.search.syntax import parse
 
 PIECES = st.sampled_from(["word ", "line;\n", "A sentence. Another ", "文", "。", "x" * 90, STOP, ". ", "e.g. this\n"])
@@ -77,3 +77,27 @@ def test_whoever_marks_names_takes_the_stops_away() -> None:
     answer: dict[str, Any] = {"hits": {"hits": [{"_source": {"name": "a"}, "highlight": {"content": [f"x{STOP}y"]}}]}}
     mark_names(answer, parse("y"), ("name",))
     assert answer["hits"]["hits"][0]["highlight"] == {"content": ["xy"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("ProjectPlan_v2, HTTPServer", f"Project{SEAM}Plan_v2, HTTP{SEAM}Server"),
+        ("plain words, 2024.", "plain words, 2024."),
+        ("ไปโรงเรียน", SPACE.join(("ไ", "ป", "โ", "ร", "ง", "เ", "รี", "ย", "น"))),
+        ("soft\u00adhyphen zero\u200bwidth word\u2060joiner", "softhyphen zerowidth wordjoiner"),
+        # It is seen: letters look otherwise without it.
+        ("می\u200cروم", "می\u200cروم"),
+    ],
+)
+def test_what_is_kept_for_marking(text: str, kept: str) -> None:
+    assert marked_text(text) == kept
+
+
+@given(st.text(st.sampled_from(["a", "B", "1", " ", "ก", "ี", "\u00ad", SEAM, SPACE, STOP, "é", "."]), max_size=40))
+def test_what_was_put_in_is_taken_out_of_fragments(text: str) -> None:
+    answer: dict[str, Any] = {"hits": {"hits": [{"_source": {}, "highlight": {"content": [marked_text(text)]}}]}}
+    take_stops(answer)
+    assert answer["hits"]["hits"][0]["highlight"]["content"] == [shown(text)]
+    # Said of all that has any.
+    assert has_stops(marked_text(text).encode()) or marked_text(text) == shown(text)

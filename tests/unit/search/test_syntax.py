@@ -64,7 +64,8 @@ def depth(node: Node | None) -> int:
         ("Report 2024 ", Group((Item(("report",)), Item(("2024",))))),
         ('"Große Prüfung"', Item(("grosse", "prufung"))),
         ('"a b"~2', Item(("a", "b"), slop=2)),
-        ('"never closed', Item(("never", "closed"))),
+        ('"never closed ', Group((Item(("never",)), Item(("closed",))))),
+        ('"never clos', Group((Item(("never",)), Item(("clos",), typing=True)))),
         ("beta-report.txt ", Item(("beta", "report", "txt"))),
         ("a | b ", Group((Item(("a",)), Item(("b",))), every=False)),
         ("a -b ", Group((Item(("a",)),), (Item(("b",)),))),
@@ -158,3 +159,53 @@ def test_stars_anywhere_cost_their_number() -> None:
     began = time.process_time()
     parse("*" * 1_000_000 + "x")
     assert time.process_time() - began < 10.0
+
+
+def forms(typed: str) -> tuple[bool, list[tuple[str, ...]], list[str]]:
+    """Whether any word will do; the words that decide; the stop words."""
+    tree = parse(typed)
+    assert tree is not None
+    items = list(positive(tree))
+    loose = isinstance(tree, Group) and tree.loose
+    return loose, [each.words for each in items if not each.stop], [each.words[0] for each in items if each.stop]
+
+
+@pytest.mark.parametrize(
+    ("typed", "loose", "deciding", "stops"),
+    [
+        ("What is the capital of Peru?", True, ["capital", "peru"], ["what", "is", "the", "of"]),
+        ("Wie viele Seiten hat die Akte?", True, ["seiten", "akte"], ["wie", "viele", "hat", "die"]),
+        ("Сколько стоит билет в музей?", True, ["стоит", "билет", "музеи"], ["сколько", "в"]),
+        ("Où se trouve la gare ?", True, ["trouve", "gare"], ["ou", "se", "la"]),
+        # Of no language that has another stop word here.
+        ("civil war ", True, ["civil", "war"], []),
+        # Nothing else is left.
+        ("to be or not to be", True, ["to", "be", "or", "not", "to", "be"], []),
+        ("boats OR ships ", True, ["boats", "ships"], ["or"]),
+        # An operator: every word has to be there, stop words too.
+        ("what is this -draft", False, ["what", "is", "this"], []),
+        ("what +is this ", False, ["what", "is", "this"], []),
+        ("(what is this) ", False, ["what", "is", "this"], []),
+        ('"what is" this ', False, ["what is", "this"], []),
+        ("what is th*", False, ["what", "is", "th"], []),
+        ("what is thi~", False, ["what", "is", "thi"], []),
+        # Lonely ones are none.
+        ("- what is ) budget |", True, ["budget"], ["what", "is"]),
+        ("l'odeur de l\u2019herbe ", True, ["odeur", "herbe"], ["de"]),
+        ("the company's budget ", True, ["company", "budget"], ["the"]),
+    ],
+)
+def test_which_words_decide(typed: str, loose: bool, deciding: list[str], stops: list[str]) -> None:
+    found = forms(typed)
+    assert found == (loose, [tuple(each.split()) for each in deciding], stops)
+    # Asked for all, none is left out.
+    tree = parse(typed, every=True)
+    assert not any(each.stop for each in positive(tree))
+    assert not (isinstance(tree, Group) and tree.loose)
+
+
+@given(st.lists(WORD, min_size=1, max_size=6))
+def test_an_open_quote_finds_what_its_words_find(typed: list[str]) -> None:
+    text = " ".join(typed)
+    assert parse(f'"{text}') == parse(f" {text}") == parse(text)
+    assert parse(f'before "{text}') == parse(f"before {text}")
