@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from datetime import UTC, datetime
 
 import pytest
 
-from app.extraction.kinds import Way
 from app.extraction.language import detected
-from app.extraction.reading import read
 from app.extraction.record import Extraction, language_in
-from app.extraction.sandbox import Limits, memory_file
 from app.search.stems import LANGUAGES
 
 SENTENCES = {
@@ -52,15 +48,6 @@ def test_what_tells_none(text: str) -> None:
 
 def test_only_a_part_of_a_long_text_is_looked_at() -> None:
     assert detected(f"{SENTENCES['de']}. " * 40 + "the of and " * 1_000_000) in ("de", "en")
-
-
-def test_the_process_that_reads_a_document_tells_it() -> None:
-    for language in ("de", "ru"):
-        with memory_file("document") as document, io.BytesIO() as output:
-            document.write(SENTENCES[language].encode())
-            document.seek(0)
-            verdict = read(Way("text", "text/plain"), document, output, Limits(60, 1 << 30, 1 << 20))
-            assert (verdict.reason, verdict.language) == (None, language)
 
 
 @pytest.mark.parametrize("told", [None, 1, ["de"], "DE", "deutsch", "d", "de\n", "../x", {"de": 1}])
