@@ -21,7 +21,7 @@ from app.model.schema import existing
 from app.search.marking import MARK
 from app.search.scripts import grams
 from app.search.stops import take_stops
-from app.search.syntax import Item, Node, marked
+from app.search.syntax import Item, Node, positive
 from app.search.words import fold, parts_of, places_of, query_stems, smallest_places_of
 
 Dsl = dict[str, Any]
@@ -92,7 +92,7 @@ class _Words:
 
 def marked_name(name: str, node: Node | None) -> str | None:
     """`name` as HTML with what `node` finds in it marked; None when that is nothing."""
-    return _marked(name, list(dict.fromkeys(marked(node))))
+    return _marked(name, list(dict.fromkeys(positive(node))))
 
 
 def _marked(name: str, items: list[Item]) -> str | None:
@@ -138,7 +138,7 @@ def mark_names(answer: Dsl, node: Node | None, source: tuple[str, ...]) -> None:
     """Mark the names of the hits of an answer of Elasticsearch; take the name away where `source` has it not, and the
     stops of its fragments."""
     take_stops(answer)
-    items = list(dict.fromkeys(marked(node)))
+    items = list(dict.fromkeys(positive(node)))
     for hit in answer["hits"]["hits"]:
         name = hit["_source"].get(_NAME, "")
         if _NAME not in source:
