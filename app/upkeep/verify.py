@@ -21,7 +21,14 @@ from app.extraction.queue import Queue
 from app.ids import is_id
 from app.index.generations import Generations
 from app.model.attachment import Attachment
-from app.services.indexing import TEXT_FIELDS, check_text, check_thumbnail, extraction_of, visible_source
+from app.services.indexing import (
+    DERIVED_FIELDS,
+    TEXT_FIELDS,
+    check_text,
+    check_thumbnail,
+    extraction_of,
+    visible_source,
+)
 from app.storage.contract import PARTITIONS, Artefact, Content, Storage, name_of, partition_of
 
 #: Codes of findings, for programs: docs/commands.md says what each means. A code never changes its meaning.
@@ -101,8 +108,8 @@ class Checker:
         self._grace = grace
         self._read_data = read_data
         self._index: str | None = None
-        #: What no document of that index can have.
-        self._lacking: frozenset[str] = frozenset()
+        #: Fields in which the documents of that index may differ from what this version makes.
+        self._left_out: frozenset[str] = frozenset()
 
     def run(
         self, part: int = 1, parts: int = 1, progress: Progress = lambda stage, done, total: None
@@ -112,7 +119,10 @@ class Checker:
         Raises WrongIndex, IndexUnavailable or IndexOutcomeUnknown when the index can't be compared, StorageFailed.
         """
         self._index = self._generations.current()
-        self._lacking = frozenset() if self._index is None else self._generations.lacking(self._index)
+        self._left_out = frozenset() if self._index is None else self._generations.lacking(self._index)
+        if self._left_out:
+            # The index is of an older version, which made other words of the same names. A migration makes them again.
+            self._left_out |= frozenset(DERIVED_FIELDS)
         numbers = range(part - 1, PARTITIONS, parts)
         if part == 1:
             if self._index is None:
@@ -242,12 +252,14 @@ class Checker:
         if source is None:
             yield finding("record-without-document", Artefact.RECORD)
             return
-        wanted = {
-            key: value for key, value in visible_source(attachment, extraction).items() if key not in self._lacking
-        }
+        wanted = self._compared(visible_source(attachment, extraction))
+        source = self._compared(source)
         if wanted != source:
             names = sorted(each for each in wanted.keys() | source.keys() if wanted.get(each) != source.get(each))
             yield finding("differing-document", None, ", ".join(names))
+
+    def _compared(self, source: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in source.items() if key not in self._left_out}
 
     def _bytes(self, attachment: Attachment, read_data: bool) -> Iterator[tuple[str, str]]:
         content = self._storage.open(attachment.id)
