@@ -20,6 +20,7 @@ import errno
 import os
 import struct
 import sys
+from collections.abc import Collection
 from typing import NamedTuple
 
 #: Calls without which a library can't even work on what it has in memory, by their numbers on x86_64 and on aarch64, which
@@ -77,6 +78,9 @@ _ALLOWED: dict[str, tuple[int, int | None]] = {
     "exit_group": (231, 94),
 }
 
+#: Calls that a process may have besides, which names them: to take connections of a socket that it was given, and to send
+#: without waiting on one. Both have no address in them that leads anywhere: a socket that is connected takes none.
+FURTHER: dict[str, tuple[int, int | None]] = {"accept4": (288, 242), "sendto": (44, 206)}
 
 #: What the others are answered with, where EPERM would be misunderstood. A thread that can't be started now is one that its
 #: library does without. Recognition asks before each picture whether its data, which it has loaded, is still there: it is
@@ -128,13 +132,14 @@ def missing() -> tuple[str, ...]:
     return ()
 
 
-def confine() -> None:
-    """Leave this process, with all its threads, what is on the list; nothing where `missing` has a word. Raises OSError."""
+def confine(further: Collection[str] = ()) -> None:
+    """Leave this process, with all its threads, what is on the list, and the calls of FURTHER with these names; nothing
+    changes where `missing` has a word. Raises OSError."""
     machine = _here()
     if machine is None or missing():
         return
     libc = _libc()
-    instructions = b"".join(struct.pack("=HBBI", *each) for each in _program(machine, os.getpid()))
+    instructions = b"".join(struct.pack("=HBBI", *each) for each in _program(machine, os.getpid(), further))
     program = _Program(len(instructions) // 8, instructions)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
@@ -143,9 +148,9 @@ def confine() -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def _program(machine: _Machine, pid: int) -> list[Instruction]:
+def _program(machine: _Machine, pid: int, further: Collection[str] = ()) -> list[Instruction]:
     found: list[Instruction] = [(_LOAD, 0, 0, _MACHINE), (_EQUAL, 1, 0, machine.audit), _REFUSE, (_LOAD, 0, 0, _NUMBER)]
-    for name, numbers in _ALLOWED.items():
+    for name, numbers in (_ALLOWED | {name: FURTHER[name] for name in further}).items():
         found += _when(numbers[machine.column], _condition(name, pid))
     for *answered, error in _ANSWERED.values():
         found += _when(answered[machine.column], [(_RETURN, 0, 0, _ERRNO | error)])
