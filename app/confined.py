@@ -1,8 +1,8 @@
 """Whether this machine can confine the processes that read what strangers wrote, and what follows where it can't.
 
-They are the reader of a document (app.extraction) and that of a workspace (app.git_watch). Both are confined by
-app.confinement; the reader of a document, which needs no call but those on what it has, also gives up the others
-(app.systemcalls).
+They are the reader of a document (app.extraction), that of a workspace (app.git_watch) and the process that makes vectors of
+texts (app.embeddings). All are confined by app.confinement; the reader of a document and the one of texts, which need no
+call but those on what they have, also give up the others (app.systemcalls).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from app.settings import Settings
 
 def missing(settings: Settings) -> tuple[str, ...]:
     """What such a process could do all the same, a sentence each; none where the settings start none."""
-    reads = settings.extraction == "on"
+    reads = settings.extraction == "on" or settings.embeddings == "builtin"
     files = confinement.offered().missing if reads or settings.workspace_root is not None else ()
     return (*files, *(systemcalls.missing() if reads else ()))
 

@@ -70,6 +70,18 @@ def url(text: str) -> str:
     return text.rstrip("/")
 
 
+def embeddings(text: str) -> str:
+    """`builtin`, `off`, or a URL as `url` has it."""
+    if text in ("builtin", "off"):
+        return text
+    if "@" in text:
+        raise ValueError("has a user in it: that is what EMBEDDINGS_KEY is for")
+    try:
+        return url(text)
+    except ValueError:
+        raise ValueError("is neither builtin nor off, nor a URL such as http://127.0.0.1:11434/v1") from None
+
+
 def _names_a_server(url: str) -> bool:
     try:
         parts = urlsplit(url)

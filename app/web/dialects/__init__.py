@@ -1,5 +1,12 @@
 """The dialects, in the order in which they are asked whose a path is. A new one is a module and a line here."""
 
-from app.web.dialects import coco, coder, elasticsearch, kore, langdock
+from app.web.dialects import coco, coder, elasticsearch, kore, langdock, openai
 
-DIALECTS = (langdock.dialect, kore.dialect, coder.dialect, elasticsearch.dialect, coco.dialect)
+DIALECTS = (
+    langdock.dialect,
+    kore.dialect,
+    coder.dialect,
+    openai.dialect,
+    elasticsearch.dialect,
+    coco.dialect,
+)
