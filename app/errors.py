@@ -141,6 +141,30 @@ class AnswerTooLarge(InvalidRequest):
         self.limit = limit
 
 
+class TextRefused(InvalidRequest):
+    """A text of which no vector is made, whatever the model."""
+
+    code = "text_refused"
+
+
+class TextTooLong(InvalidRequest):
+    """A text of which no vector is made because of its length."""
+
+    code = "text_too_long"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"a text has more than {limit} characters")
+        self.limit = limit
+
+
+class TooManyTexts(InvalidRequest):
+    code = "too_many_texts"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"more than {limit} texts at once")
+        self.limit = limit
+
+
 class TooLate(StoreError):
     """The work on an answer was not done within the request's time."""
 
@@ -337,6 +361,28 @@ class WrongIndex(StoreError):
 
     code = "wrong_index"
     status = 503
+
+
+class EmbeddingsUnavailable(StoreError):
+    """There are no vectors now: the model is not running, is busy, or did not answer in time. A search goes on without."""
+
+    code = "embeddings_unavailable"
+    status = 503
+    message = "Embeddings are not available"
+
+    def __init__(self, message: str | None = None, *, retry_after: int | None = 5) -> None:
+        super().__init__(message, retry_after=retry_after)
+
+
+class EmbeddingsOff(EmbeddingsUnavailable):
+    """EMBEDDINGS is `off`: there are none, and none to come."""
+
+    code = "embeddings_off"
+    status = 404
+    message = "This server makes no embeddings"
+
+    def __init__(self) -> None:
+        super().__init__(retry_after=None)
 
 
 class WrongStore(StoreError):

@@ -1,9 +1,11 @@
-"""Where storage and coordination are chosen: once, for the server, its workers and the commands alike."""
+"""Where storage, coordination and embeddings are chosen: once, for the server, its workers and the commands alike."""
 
 from __future__ import annotations
 
+from app.coordination.contract import Coordination
 from app.coordination.local import Local
 from app.coordination.local.data_folder import open_data_folder
+from app.embeddings.contract import Embeddings
 from app.services.store import Store
 from app.settings import Settings
 from app.storage.filesystem import Filesystem
@@ -15,3 +17,24 @@ def open_store(settings: Settings) -> Store:
     store_id = open_data_folder(settings.data)
     storage = Filesystem(settings.data, reserve=settings.disk_reserve)
     return Store(settings, storage, Local(settings.data), store_id)
+
+
+def open_embeddings(settings: Settings, coordination: Coordination) -> Embeddings:
+    """The embeddings that the settings name; nothing of the others is imported. No process is started, and no server
+    asked. Raises StorageFailed or StorageFull."""
+    if settings.embeddings == "off":
+        from app.embeddings.off import Off
+
+        return Off()
+    from app.embeddings.checked import Checked, Source
+
+    source: Source
+    if settings.embeddings == "builtin":
+        from app.embeddings.builtin import SLOT, Builtin
+
+        source = Builtin(coordination.work_slots(1, SLOT))
+    else:
+        from app.embeddings.remote import Remote
+
+        source = Remote(settings)
+    return Checked(source, settings.embeddings_query_timeout, settings.embeddings_timeout)

@@ -41,6 +41,8 @@ MOST_SIGN_INS = 1000
 #: How many hits Elasticsearch returns in one page, and how many terms it accepts in one query
 #: (`index.max_result_window`, `max_terms_count`).
 MOST_HITS, MOST_TERMS = 10_000, 65_536
+#: Texts in one request for vectors; servers refuse more at the latest at so many.
+MOST_BATCH = 256
 
 
 # What a text in the environment may be, and what it stands for. Each function takes the text and raises ValueError with
@@ -98,6 +100,18 @@ def _url(text: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text) or not _names_a_server(text):
         raise ValueError("is not a URL such as http://127.0.0.1:9200")
     return text.rstrip("/")
+
+
+def _embeddings(text: str) -> str:
+    """`builtin`, `off`, or a URL as `_url` has it."""
+    if text in ("builtin", "off"):
+        return text
+    if "@" in text:
+        raise ValueError("has a user in it: that is what EMBEDDINGS_KEY is for")
+    try:
+        return _url(text)
+    except ValueError:
+        raise ValueError("is neither builtin nor off, nor a URL such as http://127.0.0.1:11434/v1") from None
 
 
 def _names_a_server(url: str) -> bool:
@@ -193,6 +207,13 @@ def _setting(name: str, parse: Callable[[str], Any], default: Any, why: str, *, 
     return field(
         default=default, repr=not secret, metadata={"name": name, "parse": parse, "why": why, "secret": secret}
     )
+
+
+def _check_ca_certs(name: str, path: Path) -> None:
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:
+        raise InvalidSetting(name, f"{str(path)!r} holds no certificates: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -307,6 +328,39 @@ class Settings:
         "Languages in which text in pictures is recognized, besides English, by comma, as tesseract names them "
         "(`deu,fra`); empty: all that are installed. Each takes time. `scripts/store extract --outdated` recognizes anew "
         "what was recognized in others.",
+    )
+    embeddings: str = _setting(
+        "EMBEDDINGS",
+        _embeddings,
+        "off",
+        "Where vectors of texts come from: `off`, `builtin` (a model in a process of its own), or the base URL of a server "
+        "that speaks OpenAI's API (`http://127.0.0.1:11434/v1`).",
+    )
+    embeddings_model: str | None = _setting("EMBEDDINGS_MODEL", _printable, None, "Name of the model at that URL.")
+    embeddings_key: str | None = _setting(
+        "EMBEDDINGS_KEY", _token, None, "Key for that URL, sent as a bearer token.", secret=True
+    )
+    embeddings_key_file: Path | None = _setting(
+        "EMBEDDINGS_KEY_FILE",
+        _optional(_path),
+        None,
+        "The file that has the key, instead of EMBEDDINGS_KEY.",
+    )
+    embeddings_ca_certs: Path | None = _setting(
+        "EMBEDDINGS_CA_CERTS",
+        _optional(_path),
+        None,
+        "CA bundle (PEM) to verify that server's TLS certificate with.",
+    )
+    embeddings_batch: int = _setting("EMBEDDINGS_BATCH", _count(MOST_BATCH), 32, "Texts in one request to that URL.")
+    embeddings_timeout: float = _setting(
+        "EMBEDDINGS_TIMEOUT", _seconds, 30.0, "How long whoever indexes waits for vectors of passages."
+    )
+    embeddings_query_timeout: float = _setting(
+        "EMBEDDINGS_QUERY_TIMEOUT",
+        _seconds,
+        0.3,
+        "How long a search waits for the vector of its query, before it goes on without.",
     )
     max_indexed_text: int = _setting(
         "MAX_INDEXED_TEXT",
@@ -466,12 +520,8 @@ class Settings:
         if self.elasticsearch_ca_certs is not None:
             if not self.elasticsearch_url.startswith("https:"):
                 raise InvalidSetting("ELASTICSEARCH_CA_CERTS", "needs an ELASTICSEARCH_URL that begins with https")
-            try:
-                ssl.create_default_context(cafile=self.elasticsearch_ca_certs)
-            except OSError as error:
-                raise InvalidSetting(
-                    "ELASTICSEARCH_CA_CERTS", f"{str(self.elasticsearch_ca_certs)!r} holds no certificates: {error}"
-                ) from None
+            _check_ca_certs("ELASTICSEARCH_CA_CERTS", self.elasticsearch_ca_certs)
+        self._check_embeddings()
         if not 0 < self.max_indexed_text <= MOST_INDEXED_TEXT:
             raise InvalidSetting("MAX_INDEXED_TEXT", f"is not between 1 and {MOST_INDEXED_TEXT // MIB}MiB")
         if self.extraction_memory < LEAST_EXTRACTION_MEMORY:
@@ -486,6 +536,31 @@ class Settings:
             raise InvalidSetting("CHAT_INDEX", "is the same as INDEX")
         if self.max_file_size > self.max_request_size:
             raise InvalidSetting("MAX_FILE_SIZE", "is larger than MAX_REQUEST_SIZE")
+
+    def _check_embeddings(self) -> None:
+        remote = self.embeddings not in ("builtin", "off")
+        if remote and self.embeddings_model is None:
+            raise InvalidSetting("EMBEDDINGS_MODEL", "is missing: EMBEDDINGS is a URL")
+        if self.embeddings_key is not None and self.embeddings_key_file is not None:
+            raise InvalidSetting("EMBEDDINGS_KEY_FILE", "excludes EMBEDDINGS_KEY: set one of them")
+        if self.embeddings_key_file is not None:
+            try:
+                if _token(self.embeddings_key_file.read_text().strip()) is None:
+                    raise ValueError
+            except (OSError, ValueError) as error:
+                why = "can't be read" if isinstance(error, OSError) else "holds no key"
+                raise InvalidSetting("EMBEDDINGS_KEY_FILE", f"{str(self.embeddings_key_file)!r} {why}") from None
+        if self.embeddings_ca_certs is not None:
+            if not self.embeddings.startswith("https:"):
+                raise InvalidSetting("EMBEDDINGS_CA_CERTS", "needs an EMBEDDINGS that begins with https")
+            _check_ca_certs("EMBEDDINGS_CA_CERTS", self.embeddings_ca_certs)
+
+    @property
+    def embeddings_secret(self) -> str | None:
+        """The key for the server of EMBEDDINGS, wherever it was given."""
+        if self.embeddings_key_file is None:
+            return self.embeddings_key
+        return self.embeddings_key_file.read_text().strip()
 
     @property
     def chat_alias(self) -> str:

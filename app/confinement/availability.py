@@ -1,7 +1,8 @@
 """Whether this machine can confine the processes that read strangers' files, and what follows if it can't.
 
-They are the reader of a document (app.extraction) and that of a workspace (app.git_watch). Landlock confines both. The
-reader of a document needs only system calls on what it has open, and also gives up the others.
+They are the reader of a document (app.extraction), that of a workspace (app.git_watch) and the process that makes vectors
+of texts (app.embeddings). Landlock confines all of them. The reader of a document and the process for texts need only
+system calls on what they have open, and also give up the others.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from app.settings import Settings
 
 def missing(settings: Settings) -> tuple[str, ...]:
     """What such a process could still do, a sentence each; none if the settings need no such process."""
-    reads = settings.extraction == "on"
+    reads = settings.extraction == "on" or settings.embeddings == "builtin"
     files = landlock.offered().missing if reads or settings.workspace_root is not None else ()
     return (*files, *(system_calls.missing() if reads else ()))
 

@@ -19,6 +19,7 @@ import errno
 import os
 import struct
 import sys
+from collections.abc import Collection
 from typing import NamedTuple
 
 #: Calls without which a library can't even work on data in memory, by their numbers on x86_64 and on aarch64, which
@@ -76,6 +77,9 @@ _ALLOWED: dict[str, tuple[int, int | None]] = {
     "exit_group": (231, 94),
 }
 
+#: Calls that a process may have besides, which names them: to take connections of a socket that it was given, and to send
+#: without waiting on one. Both have no address in them that leads anywhere: a socket that is connected takes none.
+FURTHER: dict[str, tuple[int, int | None]] = {"accept4": (288, 242), "sendto": (44, 206)}
 
 #: The errors of other calls, where EPERM would be misunderstood. A library does without a thread that can't be started
 #: now (EAGAIN). Recognition checks before each picture whether its data, which it has loaded, is still there: that call
@@ -128,14 +132,14 @@ def missing() -> tuple[str, ...]:
     return ()
 
 
-def confine() -> None:
-    """Restrict this process, with all its threads, to the calls on the list. Does nothing if `missing` returns
-    anything. Raises OSError."""
+def confine(further: Collection[str] = ()) -> None:
+    """Restrict this process, with all its threads, to the calls on the list and those of FURTHER with these names. Does
+    nothing if `missing` returns anything. Raises OSError."""
     machine = _here()
     if machine is None or missing():
         return
     libc = _libc()
-    instructions = b"".join(struct.pack("=HBBI", *each) for each in _program(machine, os.getpid()))
+    instructions = b"".join(struct.pack("=HBBI", *each) for each in _program(machine, os.getpid(), further))
     program = _Program(len(instructions) // 8, instructions)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
@@ -144,9 +148,9 @@ def confine() -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def _program(machine: _Machine, pid: int) -> list[Instruction]:
+def _program(machine: _Machine, pid: int, further: Collection[str] = ()) -> list[Instruction]:
     found: list[Instruction] = [(_LOAD, 0, 0, _MACHINE), (_EQUAL, 1, 0, machine.audit), _REFUSE, (_LOAD, 0, 0, _NUMBER)]
-    for name, numbers in _ALLOWED.items():
+    for name, numbers in (_ALLOWED | {name: FURTHER[name] for name in further}).items():
         found += _when(numbers[machine.column], _condition(name, pid))
     for *answered, error in _ANSWERED.values():
         found += _when(answered[machine.column], [(_RETURN, 0, 0, _ERRNO | error)])

@@ -22,24 +22,20 @@ is closed afterwards: nothing that a document causes can be reported there.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib
 import json
 import os
 import re
-import resource
-import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, cast
 
-from app.confinement import landlock, system_calls
+from app.confinement.privileges import give_up
 from app.extraction import inner, kinds, language, samples
 from app.extraction.parts import MOST_PARTS, MOST_TITLE, Part
 from app.extraction.readers import encoding
 from app.extraction.readers.reader import Inner, Omitted, Options, Page, Unfit, Unreadable
 
-NOBODY = 65534
 #: The most characters that a cut goes back so as not to end within a word.
 BACK = 200
 #: The most characters of text that are collected, however many a document expands to; or as many as are kept, if that
@@ -48,53 +44,10 @@ MOST_CHARACTERS = 16 * 1024 * 1024
 #: The most bytes of the result.
 MOST_TOLD = 1024 * 1024
 
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 # Characters that no text has, and that would only disturb its display.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]+")
 # The same in UTF-8 without the last one; no other character has these bytes.
 _CONTROL_BYTES, _MARK = bytes({*range(0x20), 0x7F} - {0x09, 0x0A, 0x0D}), "\ufeff"
-
-
-def give_up(
-    memory: int,
-    seconds: int,
-    written: int,
-    parent: int,
-    read: Iterable[str] = (),
-    last: Callable[[], object] = lambda: None,
-) -> None:
-    """Drop this process's rights for good. `written`: the most bytes of a file. `read`: folders that `last` needs.
-    `last` is called when the network is gone, files are confined and the user has changed, but before system calls are
-    confined: afterwards this process can load nothing more and start no further thread."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    root = os.geteuid() == 0
-    # A further defence, where one of the two is allowed.
-    if libc.unshare(_CLONE_NEWNET) != 0:
-        libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
-    os.nice(10)
-    if root:
-        with contextlib.suppress(OSError):
-            os.setgroups([])
-            os.setresgid(NOBODY, NOBODY, NOBODY)
-            os.setresuid(NOBODY, NOBODY, NOBODY)
-    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    # After the change of the user, which clears it.
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(1)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (written, written))
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    # Each thread has rights of its own.
-    landlock.confine(read=read)
-    last()
-    # No further descriptor, process or thread; where the kernel can't confine system calls, these limits remain.
-    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
-    system_calls.confine()
 
 
 def without_controls(text: str) -> str:
@@ -313,12 +266,12 @@ def main() -> None:
             language.load()
         known = samples.sample(kind)
         give_up(
-            memory,
-            seconds,
-            most + 65536,
             parent,
-            [folder] if folder else [],
-            lambda: rehearse(kind, reader, *known),
+            memory,
+            seconds=seconds,
+            written=most + 65536,
+            read=[folder] if folder else [],
+            last=lambda: rehearse(kind, reader, *known),
         )
     except MemoryError:
         result: dict[str, Any] = {"reason": "memory"}

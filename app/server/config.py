@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from app.confinement import availability
 from app.errors import IndexUnavailable, InvalidSetting, StoreError, WrongIndex
@@ -14,12 +14,16 @@ from app.server import descriptors
 from app.server.exposure import sentences
 from app.services.chats import Chats
 from app.services.extracting import Extractor
+from app.services.store import Store
 from app.settings import Settings
 from app.telemetry import logs, measures
 from app.upkeep.reconciler import Reconciler
 from app.web import metrics
 from app.web.metrics import SharedFolder
 from app.web.services import services_of, store_of
+
+if TYPE_CHECKING:
+    from app.embeddings.keeper import Keeper
 
 
 def _refuse(error: StoreError) -> NoReturn:
@@ -66,6 +70,7 @@ logconfig_dict = logs.settings_for(_in_force.log_format, _in_force.log_level)
 
 
 _numbers: SharedFolder | None = None
+_keeper: Keeper | None = None
 
 
 def _share_numbers() -> None:
@@ -127,10 +132,23 @@ def post_worker_init(worker: Any) -> None:
     Reconciler(store, settings).start()
     if store.steps.extracts:
         Extractor(store, settings).start()
+    if settings.embeddings == "builtin":
+        _keep_model(store)
+
+
+def _keep_model(store: Store) -> None:
+    global _keeper
+    from app.embeddings.builtin import SLOT
+    from app.embeddings.keeper import Keeper
+
+    _keeper = Keeper(store.coordination.work_slots(1, SLOT), store.id)
+    _keeper.start()
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """In each worker, when it ends normally: tell the clients of git watches."""
+    """In each worker, when it ends in order: no watcher is left to guess why, and no process runs on."""
+    if _keeper is not None:
+        _keeper.stop()
     if getattr(worker, "wsgi", None) is not None:
         services_of(worker.wsgi).watchers.close()
 

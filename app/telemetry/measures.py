@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-Step = Literal["receive", "fsync", "index", "bulk", "search", "extract", "draw"]
+Step = Literal["receive", "fsync", "index", "bulk", "search", "extract", "draw", "embed_query", "embed_passages"]
 
 #: Buckets in seconds: from a small file on a fast disk to a large one over a slow line.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0)
@@ -44,6 +44,8 @@ class _Instruments:
     queued_writes: Gauge
     extractions: Counter
     drawings: Counter
+    embedded_texts: Counter
+    embedding_starts: Counter
 
 
 _making = threading.Lock()
@@ -90,6 +92,10 @@ def _make() -> _Instruments:
         ),
         extractions=counter("extractions", "Files whose text was looked for, by how that ended.", "outcome"),
         drawings=counter("thumbnails", "Files of which thumbnails were drawn, by how that ended.", "outcome"),
+        embedded_texts=counter(
+            "embedded_texts", "Texts of which vectors were asked, by how that ended.", "kind", "outcome"
+        ),
+        embedding_starts=counter("embedding_starts", "Starts of the process that has the model of EMBEDDINGS."),
     )
 
 
@@ -162,6 +168,16 @@ def extracted(outcome: str) -> None:
 def drawn(outcome: str) -> None:
     """The drawing of thumbnails of an attachment has ended: `completed`, or the reason why there are none."""
     _instruments().drawings.labels(outcome).inc()
+
+
+def embedded(kind: str, outcome: str, texts: int) -> None:
+    """Vectors of so many texts were asked: `completed` or `unavailable`. `kind`: queries or passages."""
+    _instruments().embedded_texts.labels(kind, outcome).inc(texts)
+
+
+def embedding_process_started() -> None:
+    """The process that has the model is ready."""
+    _instruments().embedding_starts.inc()
 
 
 def failed(code: str) -> None:

@@ -19,7 +19,7 @@ from app.auth.tokens import Token, Tokens
 from app.errors import NotFound, StoreError
 from app.git_watch.places import Places
 from app.git_watch.watchers import Watchers
-from app.opening import open_store
+from app.opening import open_embeddings, open_store
 from app.processing import Processing
 from app.server import descriptors, security
 from app.server.request import COLLECTED_SIZE
@@ -28,6 +28,7 @@ from app.services.points_in_time import PointsInTime
 from app.services.searching import Searching
 from app.settings import Settings
 from app.telemetry import measures
+from app.turns import Turns
 from app.web import health, metrics
 from app.web.access import PUBLIC, authorize, check_all_marked, required_scope, tenant
 from app.web.describe import operation_of
@@ -98,6 +99,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         sign_ins=sign_ins,
         attempts=attempts,
         watchers=watchers,
+        embeddings=open_embeddings(settings, coordination),
+        # Whatever that server or process does, most threads do other things.
+        embedding_places=Turns(max(1, settings.web_threads // 4), max(1, settings.web_threads // 8)),
     )
 
     app = _App("app", static_folder=None)

@@ -61,7 +61,8 @@ def health() -> Response:
         store.uploads.check_writable()
     except StoreError as error:
         reasons.append(str(error))
-    told = {"reasons": reasons, "warnings": [*availability.missing(services().settings), *_unfit(store)]}
+    warnings = [*availability.missing(services().settings), *_unfit(store), *_without_vectors()]
+    told = {"reasons": reasons, "warnings": warnings}
     response = jsonify(status="red" if reasons else status, **{name: texts for name, texts in told.items() if texts})
     response.status_code = 503 if reasons else 200
     return response
@@ -76,3 +77,9 @@ def _unfit(store: Store) -> list[str]:
         return [f"documents of the kind {kind} can't be read on this machine" for kind in store.queue.unfit()]
     except StoreError as error:
         return [str(error)]
+
+
+def _without_vectors() -> list[str]:
+    """A warning where searches find by words alone, although they should by vectors too."""
+    state = services().embeddings.state()
+    return [] if state is None or state.missing is None else [f"no embeddings: {state.missing}"]

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, current_app, request
 
 from app import __version__
+from app.embeddings.contract import Embeddings
 from app.errors import MissingScope, StoreError, Unauthenticated
 from app.services.store import Store
 from app.telemetry import measures
@@ -136,7 +137,7 @@ def exposition(store: Store) -> bytes:
     # Otherwise a number that no process has counted yet would be missing, as after all of them were replaced.
     measures.begin()
     present = CollectorRegistry()
-    present.register(_Present(store))
+    present.register(_Present(store, services().embeddings))
     folder = measures.shared()
     if folder is None:
         counted = generate_latest(measures.in_memory())
@@ -151,8 +152,9 @@ def exposition(store: Store) -> bytes:
 class _Present:
     """The values that are determined at each request, as a collector of prometheus-client."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, embeddings: Embeddings) -> None:
         self._store = store
+        self._embeddings = embeddings
 
     def collect(self) -> Iterator[Metric]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
@@ -169,8 +171,15 @@ class _Present:
             with contextlib.suppress(StoreError):
                 what = "Files whose text is still to be extracted, or thumbnails to be drawn."
                 yield GaugeMetricFamily("attachment_store_pending_extractions", what, store.queue.count())
-        # A bulk and its refresh are one call, whose answer does not say how long the refresh took; Elasticsearch counts
-        # that.
+        if (state := self._embeddings.state()) is not None:
+            what = "Whether vectors of texts can be had now."
+            yield GaugeMetricFamily("attachment_store_embeddings_available", what, int(state.missing is None))
+            what = "Calls that wait for the model of EMBEDDINGS."
+            waiting = GaugeMetricFamily("attachment_store_embeddings_waiting", what, labels=["kind"])
+            for kind, count in state.waiting.items():
+                waiting.add_metric([kind], count)
+            yield waiting
+        # A bulk and its refresh are one call, whose answer does not say what the refresh took; Elasticsearch counts it.
         with contextlib.suppress(StoreError):
             found = store.index.refreshes()
             what = "Refreshes of the index that is used, as Elasticsearch counts them."

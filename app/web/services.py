@@ -9,6 +9,7 @@ from flask import Flask, current_app
 from app.auth.attempts import Attempts
 from app.auth.sign_ins import SignIns
 from app.auth.tokens import Tokens
+from app.embeddings.contract import Embeddings
 from app.git_watch.watchers import Watchers
 from app.services.chats import Chats
 from app.services.deletion import Deletion
@@ -19,6 +20,7 @@ from app.services.steps import Steps
 from app.services.store import Store
 from app.services.uploads import Uploads
 from app.settings import Settings
+from app.turns import Turns
 
 _KEY, _STORE = "attachment_store", "attachment_store_whole"
 
@@ -40,6 +42,9 @@ class Services:
     sign_ins: SignIns
     attempts: Attempts
     watchers: Watchers
+    embeddings: Embeddings
+    #: Threads that wait for vectors for somebody else's use of them.
+    embedding_places: Turns[object]
 
     def bind(self, app: Flask, store: Store) -> None:
         """Make these the services of the requests to `app`."""

@@ -23,9 +23,10 @@ import yaml
 from app.settings import GIB, MIB, Settings
 from tests.dialects.coco import test_transcript
 from tests.integration.extraction import documents
-from tests.integration.extraction.test_confined_reader import check_that_nothing_was_done, found_by, surroundings
+from tests.integration.extraction.test_confined_reader import check_that_nothing_was_done, found_by
 from tests.support import containers
 from tests.support.app import Server, delete_index, unique_index
+from tests.support.attempts import surroundings
 from tests.support.browsers import post_token
 from tests.support.ports import reserved_port
 from tests.support.registries import fetch

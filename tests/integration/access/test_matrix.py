@@ -30,6 +30,7 @@ SHOWN: dict[str, Callable[[str], dict[str, str]]] = {
     "kore": lambda token: {"x-api-key": token},
     "coder": lambda token: {"Coder-Session-Token": token},
     "elasticsearch": lambda token: {"Authorization": f"Bearer {token}"},
+    "openai": lambda token: {"Authorization": f"Bearer {token}"},
 }
 
 
@@ -87,6 +88,8 @@ ROUTES = [
     Route("GET", "/api/v2/chats/<chat>/git/watch", "/api/v2/chats/{id}/git/watch", good=(400, 426), made="coder chat"),
     Route("POST", "/api/v2/chats/files", CODER_FILES, good=(201,), options=CODER_UPLOAD),
     Route("GET", "/api/v2/chats/files/<file>", "/api/v2/chats/files/{id}", made="coder file"),
+    # The server makes no embeddings; one that does is in tests/dialects/openai.
+    Route("POST", "/v1/embeddings", "/v1/embeddings", good=(404,), options={"json": {"input": "x", "model": "m"}}),
     Route("GET", "/", "/"),
     *[
         Route(method, path, path, options=options)

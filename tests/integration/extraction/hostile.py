@@ -47,7 +47,7 @@ def program(folder: Path, *, free: bool = False) -> Path:
         ("from __future__ import annotations\n", f"from __future__ import annotations\n{_IMPORTS}"),
         ("extracted(kind, media_type, reader, options, files).kept(", "Assembly(takeover()).kept("),
         ("\ndef main() -> None:", _TAKEOVER),
-        *([("        give_up(", "        (lambda *_: None)(")] if free else []),
+        *([("        give_up(", "        (lambda *_, **__: None)(")] if free else []),
     ]
     for old, new in replaced:
         assert text.count(old) == 1, old

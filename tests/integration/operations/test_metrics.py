@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.web.metrics import SharedFolder
 from tests.support.app import Server, ServerFactory
+from tests.support.models import await_process, embed
 
 Numbers = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -213,8 +214,10 @@ def expressions(node: object) -> Iterator[str]:
             yield from expressions(each)
 
 
-def test_the_dashboard_asks_for_what_there_is(extracting: Server) -> None:
-    server = extracting
+def test_the_dashboard_asks_for_what_there_is(start_server: ServerFactory) -> None:
+    server = start_server(WEB_WORKERS="2", EXTRACTION="on", EMBEDDINGS="builtin", EMBEDDINGS_TIMEOUT="120")
+    await_process(server)
+    assert embed(server, ["a text"]).status_code == 200
     (attachment_id,) = server.upload(("a.txt", b"x"))
     # Nothing can be drawn of it, which is counted too.
     server.upload(("b.gif", b"GIF89a\1\0\1\0\0\0\0"))

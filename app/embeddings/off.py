@@ -1,0 +1,24 @@
+"""No vectors: EMBEDDINGS is `off`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.embeddings.contract import Embedded, ModelId
+from app.errors import EmbeddingsOff
+
+
+class Off:
+    """Keeps `app.embeddings.contract.Embeddings`, and has nothing to do."""
+
+    def model(self) -> ModelId:
+        raise EmbeddingsOff()
+
+    def queries(self, texts: Sequence[str], tenant: str) -> Embedded:
+        raise EmbeddingsOff()
+
+    def passages(self, texts: Sequence[str], tenant: str) -> Embedded:
+        raise EmbeddingsOff()
+
+    def state(self) -> None:
+        return None

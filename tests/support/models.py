@@ -1,0 +1,127 @@
+"""The process that has the model of texts, kept as a worker of the server keeps it, over a data folder of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from app.coordination.contract import WorkSlots
+from app.coordination.local import Local
+from app.coordination.local.data_folder import open_data_folder
+from app.embeddings import messages
+from app.embeddings.builtin import SLOT, ask
+from app.embeddings.contract import Embeddings
+from app.embeddings.keeper import Keeper
+from app.opening import open_embeddings
+from app.settings import Settings
+from tests.support.app import Server, running_server
+
+#: Of a machine that does much else meanwhile.
+PATIENCE = 120.0
+
+
+def await_that(what: Callable[[], object], seconds: float = PATIENCE) -> None:
+    """Wait until `what` is true."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+class Kept:
+    """A store whose model is kept by this process. Whatever `seconds` says, queries wait so long."""
+
+    def __init__(self, data: Path, seconds: float = PATIENCE) -> None:
+        self.settings = Settings(
+            data=data, embeddings="builtin", embeddings_query_timeout=seconds, embeddings_timeout=PATIENCE
+        )
+        self.store_id = open_data_folder(data)
+        self.embeddings: Embeddings = open_embeddings(self.settings, Local(data))
+
+    @property
+    def slots(self) -> WorkSlots:
+        return Local(self.settings.data).work_slots(1, SLOT)
+
+    @property
+    def said(self) -> dict[str, object]:
+        """What its keeper says of the process."""
+        return next(iter(self.slots.said()), {})
+
+    @property
+    def process(self) -> int:
+        """The process's id; 0 where there is none that is ready."""
+        return int(str(self.said.get("process", 0)))
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        return {kind: int(count) for kind, count in self.told["waiting"].items()}
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What the process says of itself, however long that takes."""
+        answer = ask(str(self.said["socket"]), messages.call("state"), time.monotonic() + PATIENCE)
+        return messages.read_told(answer)
+
+    @contextlib.contextmanager
+    def keeper(self) -> Iterator[Keeper]:
+        keeper = Keeper(self.slots, self.store_id)
+        keeper.start()
+        try:
+            yield keeper
+        finally:
+            keeper.stop()
+
+    def await_ready(self, other_than: int = 0) -> int:
+        """Wait for a process that is ready, and is not the one with that id; its id."""
+        await_that(lambda: self.process not in (0, other_than))
+        return self.process
+
+
+@contextlib.contextmanager
+def kept(data: Path, seconds: float = PATIENCE) -> Iterator[Kept]:
+    """A store and its process, ready; ended with the block."""
+    made = Kept(data, seconds)
+    with made.keeper():
+        made.await_ready()
+        yield made
+
+
+# Of a server under gunicorn
+
+MODEL = "universal-sentence-encoder-multilingual-3"
+
+
+@contextlib.contextmanager
+def patient_server(folder: Path, elasticsearch_url: str, **environment: str) -> Iterator[Server]:
+    """A server whose model is ready, on a machine that does much else meanwhile."""
+    patience: dict[str, Any] = {"EMBEDDINGS_QUERY_TIMEOUT": "60", "EMBEDDINGS_TIMEOUT": "120", **environment}
+    with running_server(folder, elasticsearch_url, EMBEDDINGS="builtin", **patience) as running:
+        await_process(running)
+        yield running
+
+
+def embed(server: Server, texts: list[str], token: str | None = None) -> requests.Response:
+    return requests.post(
+        f"{server.url}/v1/embeddings",
+        json={"model": MODEL, "input": texts},
+        headers={"Authorization": f"Bearer {token or server.token}"},
+        timeout=180,
+    )
+
+
+def said(server: Server) -> dict[str, Any]:
+    return next(iter(Local(server.data).work_slots(1, SLOT).said()), {})
+
+
+def process_of(server: Server) -> int:
+    return int(said(server).get("process", 0))
+
+
+def await_process(server: Server, other_than: int = 0) -> int:
+    await_that(lambda: process_of(server) not in (0, other_than))
+    return process_of(server)
