@@ -57,12 +57,13 @@ class Artefact(StrEnum):
     """What is kept of an attachment; the value is how its name ends.
 
     They are removed in this order: an attachment without its record does not exist, nor does a text without its
-    outcome.
+    outcome, nor do passages without their text.
     """
 
     RECORD = "json"
     OUTCOME = "extraction"
     THUMBNAIL = "thumbnail"
+    PASSAGES = "passages"
     TEXT = "text"
     BYTES = "bytes"
 
@@ -193,7 +194,7 @@ class Content(Protocol):
 @dataclass(frozen=True)
 class Changes:
     """The content of a partition. `records` and `outcomes`: the ids that have one. `modified`: those of the requested
-    ids whose record or outcome may have been written again."""
+    ids whose record, outcome or passages may have been written again."""
 
     records: set[str]
     outcomes: set[str]
@@ -293,11 +294,20 @@ class Storage(Protocol):
     def remove_thumbnail(self, attachment_id: str) -> None:
         """Remove them, durably. If there are none, that is no error. Raises StorageFailed."""
 
+    # The passages of the text, with the vectors of all of them in one artefact (docs/adr/0027-passages.md)
+
+    def keep_passages(self, attachment_id: str, content: bytes) -> None:
+        """Put the passages beside the bytes, durably and in one step, and replace earlier ones. Raises StorageFull where
+        there is no `room`, StorageFailed."""
+
+    def remove_passages(self, attachment_id: str) -> None:
+        """Remove them, durably. If there are none, that is no error. Raises StorageFailed."""
+
     # Walks over everything
 
     def changed(self, since: Sequence[float]) -> list[int]:
-        """The partitions, in ascending order, in which a record or an outcome may have been added, removed or written
-        again at `since[partition]` or later (seconds since 1970); others may be among them. Raises StorageFailed."""
+        """The partitions, in ascending order, in which a record, an outcome or passages may have been added, removed or
+        written again at `since[partition]` or later (seconds since 1970); others may be among them. Raises StorageFailed."""
 
     def changes(self, partition: int, since: float, among: Collection[str]) -> Changes:
         """The records and outcomes of a partition, and which of the ids `among` were, or may have been, changed at

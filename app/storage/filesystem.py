@@ -74,7 +74,7 @@ PIECE = 256 * 1024
 LOOK_EVERY = 64 * 1024 * 1024
 
 # Looked up once: reading the value of an enumeration's member takes as long as a line of code.
-_RECORD, _OUTCOME, _BYTES = Artefact.RECORD, Artefact.OUTCOME, Artefact.BYTES
+_RECORD, _OUTCOME, _BYTES, _PASSAGES = Artefact.RECORD, Artefact.OUTCOME, Artefact.BYTES, Artefact.PASSAGES
 _INCOMING = "incoming"
 _SUFFIXES = frozenset(f".{each}" for each in Artefact)
 _PARTITION = re.compile(r"[0-9a-f]{3}")
@@ -376,10 +376,23 @@ class Filesystem:
         self._replace_with(self._path(attachment_id, Artefact.THUMBNAIL), (head, *pictures))
 
     def remove_thumbnail(self, attachment_id: str) -> None:
-        path = self._path(attachment_id, Artefact.THUMBNAIL)
+        self._remove_one(attachment_id, Artefact.THUMBNAIL)
+
+    def _remove_one(self, attachment_id: str, artefact: Artefact) -> None:
+        path = self._path(attachment_id, artefact)
         with storage_errors(), contextlib.suppress(FileNotFoundError):
             path.unlink()
             sync_folder(path.parent)
+
+    # The passages
+
+    def keep_passages(self, attachment_id: str, content: bytes) -> None:
+        if self.room() <= 0:
+            raise StorageFull()
+        self._replace_with(self._path(attachment_id, Artefact.PASSAGES), (content,))
+
+    def remove_passages(self, attachment_id: str) -> None:
+        self._remove_one(attachment_id, Artefact.PASSAGES)
 
     # Walks over everything
 
@@ -399,11 +412,12 @@ class Filesystem:
         with storage_errors(), os.scandir(self._folder(partition)) as entries:
             for entry in entries:
                 stem, _, suffix = entry.name.rpartition(".")
-                if suffix in (_RECORD, _OUTCOME) and is_id(stem):
+                if suffix in (_RECORD, _OUTCOME, _PASSAGES) and is_id(stem):
                     with contextlib.suppress(FileNotFoundError):
                         if stem in among and entry.stat().st_mtime >= since:
                             modified.add(stem)
-                        (records if suffix == _RECORD else outcomes).add(stem)
+                        if suffix != _PASSAGES:
+                            (records if suffix == _RECORD else outcomes).add(stem)
         return Changes(records, outcomes, modified)
 
     def listing(self, partition: int) -> Listing:

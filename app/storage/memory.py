@@ -208,6 +208,16 @@ class Memory:
     def remove_thumbnail(self, attachment_id: str) -> None:
         self._remove(attachment_id, (Artefact.THUMBNAIL,))
 
+    # The passages
+
+    def keep_passages(self, attachment_id: str, content: bytes) -> None:
+        if self.room() <= 0:
+            raise StorageFull()
+        self._put(attachment_id, Artefact.PASSAGES, content)
+
+    def remove_passages(self, attachment_id: str) -> None:
+        self._remove(attachment_id, (Artefact.PASSAGES,))
+
     # Walks over everything
 
     def changed(self, since: Sequence[float]) -> list[int]:
@@ -221,8 +231,9 @@ class Memory:
                 for artefact, ids in ((Artefact.RECORD, found.records), (Artefact.OUTCOME, found.outcomes)):
                     if artefact in kept:
                         ids.add(attachment_id)
-                        if attachment_id in among and kept[artefact].moment >= since - MARGIN:
-                            found.modified.add(attachment_id)
+                for artefact in (Artefact.RECORD, Artefact.OUTCOME, Artefact.PASSAGES):
+                    if artefact in kept and attachment_id in among and kept[artefact].moment >= since - MARGIN:
+                        found.modified.add(attachment_id)
         return found
 
     def listing(self, partition: int) -> Listing:

@@ -302,6 +302,7 @@ def test_removal(storage: Storage) -> None:
     attachment_id, other = stored(storage), stored(storage)
     with_text(storage, attachment_id)
     storage.keep_thumbnail(attachment_id, b"{}\n", [b"picture"])
+    storage.keep_passages(attachment_id, b"passages")
     assert there(storage, attachment_id) == set(Artefact)
     storage.remove(attachment_id)
     assert there(storage, attachment_id) == set()
@@ -312,7 +313,8 @@ def test_removal(storage: Storage) -> None:
 
 def test_the_record_is_the_first_to_go_and_the_bytes_are_the_last() -> None:
     assert (next(iter(Artefact)), list(Artefact)[-1]) == (Artefact.RECORD, Artefact.BYTES)
-    assert list(Artefact).index(Artefact.OUTCOME) < list(Artefact).index(Artefact.TEXT)
+    order = list(Artefact)
+    assert order.index(Artefact.OUTCOME) < order.index(Artefact.PASSAGES) < order.index(Artefact.TEXT)
 
 
 # Text and outcome
@@ -326,7 +328,7 @@ def test_text_and_outcome(medium: Medium) -> None:
     for each in (storage, medium.another()):
         assert each.read(attachment_id, Artefact.TEXT) == "Grüße".encode()
         assert each.outcome(attachment_id) == {"size": 7}
-    assert there(storage, attachment_id) == set(Artefact) - {Artefact.THUMBNAIL}
+    assert there(storage, attachment_id) == set(Artefact) - {Artefact.THUMBNAIL, Artefact.PASSAGES}
     # Anew, and then one without a text.
     with_text(storage, attachment_id, b"x" * 3 * MIB, size=3 * MIB)
     assert (storage.read(attachment_id, Artefact.TEXT), storage.outcome(attachment_id)) == (
@@ -398,6 +400,27 @@ def test_thumbnails_are_replaced_whole_and_go_alone(medium: Medium) -> None:
     nothing_is_left(medium)
 
 
+# Passages
+
+
+def test_passages_are_replaced_whole_and_go_alone(medium: Medium) -> None:
+    storage = medium.storage
+    attachment_id = stored(storage)
+    with_text(storage, attachment_id)
+    storage.keep_passages(attachment_id, b"a vector")
+    assert medium.another().read(attachment_id, Artefact.PASSAGES) == b"a vector"
+    with closing(opened(storage, attachment_id, Artefact.PASSAGES)) as found:
+        storage.keep_passages(attachment_id, b"x" * 2 * MIB)
+        assert (found.size, found.read(0, 8)) == (8, b"a vector")
+    assert storage.read(attachment_id, Artefact.PASSAGES) == b"x" * 2 * MIB
+    storage.remove_text(attachment_id)
+    assert there(storage, attachment_id) == {Artefact.BYTES, Artefact.RECORD, Artefact.PASSAGES}
+    for _ in range(2):
+        storage.remove_passages(attachment_id)
+        assert there(storage, attachment_id) == {Artefact.BYTES, Artefact.RECORD}
+    nothing_is_left(medium)
+
+
 # Names
 
 
@@ -419,6 +442,8 @@ def test_what_is_no_id_never_becomes_part_of_a_name(storage: Storage, text: str)
         lambda: storage.remove_text(text),
         lambda: storage.keep_thumbnail(text, b"", []),
         lambda: storage.remove_thumbnail(text),
+        lambda: storage.keep_passages(text, b""),
+        lambda: storage.remove_passages(text),
         lambda: name_of(text, Artefact.BYTES),
     ):
         with pytest.raises(ValueError, match="not an id"):
@@ -443,7 +468,7 @@ def test_names_follow_from_the_id_alone() -> None:
     folder = hashlib.sha256(attachment_id.encode()).hexdigest()[:3]
     assert name_of(attachment_id, Artefact.BYTES) == f"attachments/{folder}/{attachment_id}.bytes"
     assert partition_of(attachment_id) == int(folder, 16)
-    assert {each.value for each in Artefact} == {"json", "extraction", "thumbnail", "text", "bytes"}
+    assert {each.value for each in Artefact} == {"json", "extraction", "thumbnail", "passages", "text", "bytes"}
 
 
 # Walks
@@ -480,6 +505,7 @@ def test_a_change_is_told(storage: Storage) -> None:
     steps: tuple[Callable[[], object], ...] = (
         lambda: storage.commit(attachment_id, {"id": attachment_id}),
         lambda: with_text(storage, attachment_id),
+        lambda: storage.keep_passages(attachment_id, b"passages"),
         lambda: storage.remove_text(attachment_id),
         lambda: storage.remove(attachment_id),
     )
@@ -574,6 +600,7 @@ def test_where_there_is_no_room_nothing_is_lost_and_nothing_stays(medium: Medium
     attachment_id = stored(storage, b"bytes")
     with_text(storage, attachment_id, b"text", size=4)
     storage.keep_thumbnail(attachment_id, b"{}\n", [b"picture"])
+    storage.keep_passages(attachment_id, b"passages")
     version = storage.version(attachment_id)
     with medium.full(64 * 1024):
         with pytest.raises(StorageFull):
@@ -585,6 +612,8 @@ def test_where_there_is_no_room_nothing_is_lost_and_nothing_stays(medium: Medium
             with_text(storage, attachment_id, b"x" * 100_000, size=100_000)
         with pytest.raises(StorageFull):
             storage.keep_thumbnail(attachment_id, b"{}\n", [b"x" * 60_000] * 2)
+        with pytest.raises(StorageFull):
+            storage.keep_passages(attachment_id, b"x" * 120_000)
         storage.stage([b"x" * 1000], BIG).discard()
     nothing_is_left(medium)
     assert there(storage, attachment_id) == set(Artefact)
@@ -592,6 +621,7 @@ def test_where_there_is_no_room_nothing_is_lost_and_nothing_stays(medium: Medium
     assert (storage.record(attachment_id), storage.version(attachment_id)) == ({"id": attachment_id}, version)
     assert (storage.read(attachment_id, Artefact.TEXT), storage.outcome(attachment_id)) == (b"text", {"size": 4})
     assert storage.read(attachment_id, Artefact.THUMBNAIL) == b"{}\npicture"
+    assert storage.read(attachment_id, Artefact.PASSAGES) == b"passages"
     stored(storage, b"x" * 100_000)
 
 

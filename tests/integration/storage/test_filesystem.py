@@ -62,6 +62,7 @@ def test_what_lies_where(storage: Filesystem, tmp_path: Path) -> None:
     attachment_id = stored(storage, b"bytes")
     with_text(storage, attachment_id, b"text")
     storage.keep_thumbnail(attachment_id, b"{}\n", [b"picture"])
+    storage.keep_passages(attachment_id, b"passages")
     assert files(tmp_path) == sorted(path_of(tmp_path, attachment_id, each) for each in Artefact)
     assert path_of(tmp_path, attachment_id, Artefact.THUMBNAIL).read_bytes() == b"{}\npicture"
     assert path_of(tmp_path, attachment_id).read_bytes() == b"bytes"
@@ -78,10 +79,24 @@ def test_modes_do_not_let_others_read(tmp_path: Path) -> None:
         attachment_id = stored(storage)
         with_text(storage, attachment_id, b"text")
         storage.keep_thumbnail(attachment_id, b"{}\n", [b"picture"])
+        storage.keep_passages(attachment_id, b"passages")
     finally:
         os.umask(before)
     for path in (tmp_path / "fresh").rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) == (0o750 if path.is_dir() else 0o640), path
+
+
+def test_passages_that_came_after_all_the_rest_are_a_change(storage: Filesystem, tmp_path: Path) -> None:
+    attachment_id = stored(storage)
+    with_text(storage, attachment_id, b"text")
+    storage.keep_passages(attachment_id, b"passages")
+    number, before = partition_of(attachment_id), time.time() - 60
+    for artefact in Artefact:
+        if artefact not in (Artefact.THUMBNAIL, Artefact.PASSAGES):
+            os.utime(path_of(tmp_path, attachment_id, artefact), (before - 60, before - 60))
+    assert storage.changes(number, before, {attachment_id}).modified == {attachment_id}
+    os.utime(path_of(tmp_path, attachment_id, Artefact.PASSAGES), (before - 60, before - 60))
+    assert storage.changes(number, before, {attachment_id}).modified == set()
 
 
 def test_folders_that_are_missing_are_made_again(storage: Filesystem, tmp_path: Path) -> None:
