@@ -16,7 +16,8 @@ def open_store(settings: Settings) -> Store:
     # First: what follows creates folders, and only a folder that is a store's, or empty, may be used.
     store_id = open_data_folder(settings.data)
     storage = Filesystem(settings.data, reserve=settings.disk_reserve)
-    return Store(settings, storage, Local(settings.data), store_id)
+    coordination = Local(settings.data)
+    return Store(settings, storage, coordination, store_id, open_embeddings(settings, coordination))
 
 
 def open_embeddings(settings: Settings, coordination: Coordination) -> Embeddings:

@@ -1,8 +1,9 @@
 """The threads that work through the queue: in every worker process of the server, sharing the work through its locks.
 
-There are three stages: documents are read, thumbnails are drawn, and the text in pictures is recognized, which takes
-seconds for each. Each stage has a lane with slots and turns of its own, so no text waits for photos, and no thumbnail
-waits for scans. The caller says what is done with an entry (`Work`).
+There are four stages: documents are read, thumbnails are drawn, the text in pictures is recognized, which takes seconds
+for each, and passages are given vectors, where EMBEDDINGS is not `off`. Each stage has a lane with slots and turns of
+its own, so no text waits for photos, no thumbnail waits for scans, and nothing waits for vectors. The caller says what
+is done with an entry (`Work`).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ MOST_SECONDS = 300.0
 #: Seconds between two attempts to get a free slot.
 SLOT_SECONDS = 0.05
 #: The part of the file names that distinguishes the lanes of the stages.
-_LANES: dict[Stage, str] = {"text": "", "thumbnail": "thumbnails", "recognition": "pictures"}
+_LANES: dict[Stage, str] = {"text": "", "thumbnail": "thumbnails", "recognition": "pictures", "passages": "passages"}
 
 #: Does the next step with an entry of this stage. Returns whether the entry is gone; raises sandbox.Stopped when the
 #: function that it is given returns True.
@@ -79,8 +80,10 @@ class Lanes:
         self._interval = settings.reconcile_interval
         self._do, self._tenant_of, self._first = work, tenant_of, first
         self._began = time.time()
-        counts = (settings.extraction_workers, settings.thumbnail_workers, settings.recognition_workers)
-        self._lanes = [self._lane(stage, count) for stage, count in zip(STAGES, counts, strict=True)]
+        # The model reads one text at a time.
+        embedded = int(settings.embeddings != "off")
+        counts = (settings.extraction_workers, settings.thumbnail_workers, settings.recognition_workers, embedded)
+        self._lanes = [self._lane(stage, count) for stage, count in zip(STAGES, counts, strict=True) if count]
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._run, args=(lane, number == 0), name=f"{lane.name}-{number}", daemon=True)

@@ -11,9 +11,9 @@ An entry is made before its upload is acknowledged and removed when the text is 
 it holds it. Nothing is synced for it: a killed process loses no entry; after a power cut, which may lose some, all
 names are checked once (an extractable attachment without an `.extraction` file is still to be extracted).
 
-The work on an attachment has stages, each with a lane of its own (app/extraction/extractor.py): its text is extracted, its
-thumbnails are drawn, the text in its pictures is recognized. An entry says which stages are left, the next one first, and
-its counts are those of the next one.
+The work on an attachment has stages, each with a lane of its own (app/extraction/lanes.py): its text is extracted, its
+thumbnails are drawn, the text in its pictures is recognized, and the whole text is cut into passages that are given
+vectors. An entry says which stages are left, the next one first, and its counts are those of the next one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -34,9 +34,14 @@ FRESH = 10_000
 #: The keys of an entry's JSON.
 _SAID = ("tenant", "left", "begun", "tried", "refused", "unfit", "put_back", "again")
 
-Stage = Literal["text", "thumbnail", "recognition"]
+Stage = Literal["text", "thumbnail", "recognition", "passages"]
 #: All stages, in the order in which they are done.
 STAGES: tuple[Stage, ...] = get_args(Stage)
+
+
+def in_order(stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """These, with the one behind all others that needs the whole text."""
+    return tuple(sorted(stages, key=lambda each: each == "passages"))
 
 
 @dataclass
@@ -75,7 +80,7 @@ class QueueEntry:
     @property
     def reads(self) -> bool:
         """Whether something of its text is left to do."""
-        return not self.left or set(self.left) != {"thumbnail"}
+        return not self.left or not set(self.left) <= {"thumbnail", "passages"}
 
     def go_on(self) -> bool:
         """The current stage is done: go on to the next one, with counts at zero. Returns whether none is left. Raises
@@ -148,7 +153,7 @@ class Queue:
                 entry.tenant, entry.again, entry.left = tenant, True, left
                 entry.save()
             elif entry.left and not set(left) <= set(entry.left):
-                entry.left = (*entry.left, *(each for each in left if each not in entry.left))
+                entry.left = in_order((*entry.left, *(each for each in left if each not in entry.left)))
                 entry.save()
 
     def hand_over(self, attachment_id: str, tenant: str | None, stage: Stage) -> None:

@@ -95,8 +95,12 @@ class Write:
 
     @property
     def letters(self) -> int:
-        """The number of characters in the texts on its first level, as a measure of its size."""
-        return sum(len(each) for each in (self.source or {}).values() if isinstance(each, str))
+        """The number of characters in the texts on its first level and in its passages, as a measure of its size."""
+        values = list((self.source or {}).values())
+        for each in list(values):
+            if isinstance(each, list):
+                values += (value for inner in each if isinstance(inner, dict) for value in inner.values())
+        return sum(len(each) for each in values if isinstance(each, str))
 
 
 # Compared by identity: two removals of one document have equal values.

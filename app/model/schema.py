@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 #: A type of Elasticsearch.
-Type = Literal["keyword", "date", "long", "boolean", "text", "object"]
+Type = Literal["keyword", "date", "long", "boolean", "text", "object", "nested", "dense_vector"]
 #: How Elasticsearch's own language may use a field: as its type, or `shown` if it is only in `_source`.
-Kind = Literal["keyword", "date", "long", "boolean", "text", "shown", "object"]
-#: From what a value is made: the attachment's attribute of that name, what a dialect adds, its name, its text, or the
-#: outcome of the text's extraction.
-Origin = Literal["attachment", "dialect", "name", "text", "extraction"]
+Kind = Literal["keyword", "date", "long", "boolean", "text", "shown", "object", "nested", "dense_vector"]
+#: From what a value is made: the attachment's attribute of that name, what a dialect adds, its name, its text, the
+#: outcome of the text's extraction, or the passages of the text.
+Origin = Literal["attachment", "dialect", "name", "text", "extraction", "passages"]
 #: How a facet counts: by value, the most frequent or those with the latest attachment; by time back from now; by size.
 Counted = Literal["values", "latest", "ages", "sizes"]
 #: Which words are made from a text: all words and their parts, or the words in their order (`app.search.words`).
@@ -150,6 +150,15 @@ _MARKED_TEXT: Mapping[str, Any] = {
     "index_options": "offsets",
     "term_vector": "yes",
     "store": True,
+}
+#: Vectors in whole numbers, compared by their angle (docs/adr/0027-passages.md). All options are written: what
+#: Elasticsearch adds would look like a difference.
+_VECTOR: Mapping[str, Any] = {
+    "element_type": "byte",
+    "dims": 512,
+    "index": True,
+    "similarity": "cosine",
+    "index_options": {"type": "hnsw", "m": 16, "ef_construction": 100},
 }
 _DEFAULT = Shown(default=True)
 
@@ -370,6 +379,9 @@ FIELDS: Table = (
         full_text=FullText("content_words", "content_words", at=4),
         made_of="running",
     ),
+    Field("passages_model", "keyword", "which model made the vectors of its passages", origin="passages"),
+    Field("passages", "nested", "the passages of the text", origin="passages", stored=False),
+    Field("passages.vector", "dense_vector", "what a passage means", _VECTOR, origin="passages"),
 )
 
 #: The fields of a chat's document. Chats are found by tenant and by whether they are archived, and have no search of

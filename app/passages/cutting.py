@@ -26,8 +26,6 @@ from enum import Enum
 from itertools import chain, pairwise
 from typing import NamedTuple
 
-from icu4py.breakers import LineBreaker, SentenceBreaker
-
 from app.extraction import parts as parts_of_text
 from app.extraction.parts import Part
 
@@ -302,6 +300,9 @@ def _sentences(lines: list[_Line], fresh: bool) -> Iterator[_Unit]:
         tail = line.text[len(body) :]
         wrapped = _bytes(body) >= _WRAPPED and (body[-1].isalpha() or body[-1] in ",-") and after.text[:1].isalpha()
         shown += [body, " " * len(tail) if wrapped else tail]
+    # Here, as most processes cut nothing: it is 7 MB.
+    from icu4py.breakers import SentenceBreaker
+
     start = lines[0].start
     pending = ""
     for sentence in SentenceBreaker("".join(shown), _LOCALE):
@@ -334,6 +335,8 @@ def _bounded(text: str, start: int) -> Iterator[tuple[str, int]]:
         if text.strip():
             yield text, start
         return
+    from icu4py.breakers import LineBreaker
+
     piece, weight = "", 0.0
     for word in chain.from_iterable(map(_divided, LineBreaker(text, _LOCALE))):
         more = _weight(word)

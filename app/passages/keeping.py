@@ -133,6 +133,15 @@ def decoded(content: bytes) -> Kept:
     return Kept(**told, places=places, vectors=body[border:])
 
 
+def made_by(beginning: bytes) -> tuple[str, str, int] | None:
+    """Model, version and cutter of the passages in a file, by its first `MOST_HEADER` bytes; None when it is damaged."""
+    try:
+        header = _header(beginning.partition(b"\n")[0])
+    except ValueError:
+        return None
+    return header["model"], header["version"], header["cutter"]
+
+
 def _header(line: bytes) -> dict[str, Any]:
     try:
         header = json.loads(line)

@@ -13,6 +13,11 @@ Thumbnails: drawn -> durable in one step (`<id>.thumbnail`, also when there are 
 of the document in the index, and their outcome changes neither the text nor its state. When they can't be drawn because
 of the machine, the entry's other stages come first.
 
+Passages, where EMBEDDINGS is not `off`: once the text is whole and can be found, it is cut, and a model gives each passage a
+vector -> durable in one step (`<id>.passages`) -> document with text and vectors, searchable -> stage done. Where no vectors
+can be had now, the stage is tried again at growing intervals; until then the attachment is found by its words. Vectors that
+Elasticsearch does not accept are removed, so that the words stay.
+
 When a document could not be read because of this machine (app/extraction/control.py), the outcome says so and the entry
 stays: it is tried again at growing intervals, and at the next start.
 
@@ -28,14 +33,27 @@ from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 
-from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable, StorageFailed, StorageFull
+from app.errors import (
+    EmbeddingsUnavailable,
+    IndexOutcomeUnknown,
+    IndexRejected,
+    IndexUnavailable,
+    StorageFailed,
+    StorageFull,
+    StoreError,
+    TextRefused,
+    TextTooLong,
+)
 from app.extraction.kinds import READERS, forms
 from app.extraction.lanes import Lanes
 from app.extraction.queue import QueueEntry, Stage
 from app.extraction.record import Extraction
 from app.model.attachment import Attachment
-from app.services.indexing import TEXT_FIELDS, document_of
+from app.passages.cutting import CUTTER
+from app.passages.keeping import Kept
+from app.services.indexing import HEAVY_FIELDS, document_of, passages_of, text_of
 from app.services.outcomes import Outcomes
+from app.services.passages import by, label, made
 from app.services.store import Store
 from app.settings import Settings
 from app.telemetry import measures
@@ -53,6 +71,8 @@ class Extractor:
         self._storage, self._index, self._queue = store.storage, store.index, store.queue
         self._records, self._steps, self._change_lock = store.records, store.steps, store.coordination.change_lock
         self._thumbnails = settings.thumbnails
+        self._embeddings = store.embeddings
+        self._model_name = settings.embeddings_model if settings.embeddings != "builtin" else None
         # The control reads one document of each kind, which takes seconds in all: no text should wait for that.
         first: dict[Stage, Callable[[], None]] = {"text": self._scan, "recognition": self._control}
         self._lanes = Lanes(store.queue, store.coordination, settings, self._one, self._tenant_of, first)
@@ -71,7 +91,9 @@ class Extractor:
         return self._lanes.work()
 
     def _one(self, entry: QueueEntry, stage: Stage, stopping: Callable[[], bool]) -> bool:
-        return self._draw(entry, stopping) if stage == "thumbnail" else self._extract(entry, stopping)
+        if stage == "thumbnail":
+            return self._draw(entry, stopping)
+        return self._embed(entry, stopping) if stage == "passages" else self._extract(entry, stopping)
 
     def _tenant_of(self, attachment_id: str) -> str:
         try:
@@ -81,11 +103,27 @@ class Extractor:
         return "" if attachment is None else attachment.tenant
 
     def _scan(self) -> None:
+        by = self._model()
         condition = f"{forms()} thumbnails={self._thumbnails}"
+        if by is not None:
+            condition += f" passages={CUTTER} {label(*by)}"
         with self._queue.scan(condition, f"{READERS} recognition={self._steps.recognition}") as due:
             if due is not None:
-                count = self._steps.queue_missing(failed=due == "failed")
+                count = self._steps.queue_missing(failed=due == "failed", by=by)
                 log.info("looked through all records: %d to extract", count)
+
+    def _model(self) -> tuple[str, str] | None:
+        """Name and version of the model that makes vectors; None where none does."""
+        if not self._steps.embeds:
+            return None
+        if self._model_name is not None:
+            # That of another server, which need not be there now, and has no version.
+            return self._model_name, ""
+        try:
+            model = self._embeddings.model()
+        except EmbeddingsUnavailable:
+            return None
+        return model.name, model.version
 
     def _control(self) -> None:
         self._outcomes.control()
@@ -172,7 +210,7 @@ class Extractor:
                     return True
                 raise
             refused = error
-        bare = {name: value for name, value in document.source.items() if name not in TEXT_FIELDS}
+        bare = {name: value for name, value in document.source.items() if name not in HEAVY_FIELDS}
         try:
             # If Elasticsearch accepts this, the text was the reason; otherwise the reason is Elasticsearch and not the
             # text.
@@ -195,6 +233,7 @@ class Extractor:
         """Remove everything of the text: the attachment was deleted."""
         self._storage.remove_text(entry.id)
         self._storage.remove_thumbnail(entry.id)
+        self._storage.remove_passages(entry.id)
         self._index.remove([entry.id])
         entry.done()
 
@@ -226,3 +265,68 @@ class Extractor:
                 self._forget(entry)
                 return True
             return entry.go_on()
+
+    # Passages
+
+    def _embed(self, entry: QueueEntry, stopping: Callable[[], bool]) -> bool:
+        """Give the passages of the text vectors; returns whether nothing is left to do."""
+        attachment = self._records.attachment(entry.id)
+        if attachment is None:
+            self._forget(entry)
+            return True
+        extraction = self._records.extraction(entry.id)
+        try:
+            kept = None if extraction is None else self._passages(entry, attachment.tenant, extraction, stopping)
+        except EmbeddingsUnavailable as error:
+            return self._without_vectors(entry, error)
+        with closing(self._change_lock.shared()):
+            if self._overtaken(entry, attachment):
+                return False
+            if self._records.extraction(entry.id) != extraction:
+                # Another text by now: once more, with that one.
+                entry.save()
+                return False
+            if kept is None:
+                self._storage.remove_passages(entry.id)
+                return entry.go_on()
+            entry.secure()
+            try:
+                self._storage.keep_passages(entry.id, kept.encoded())
+            except (StorageFull, StorageFailed) as error:
+                return self._without_vectors(entry, error)
+            try:
+                self._index.put_documents([document_of(self._storage, attachment)])
+            except IndexRejected as error:
+                # Or a delete came first, which is checked next.
+                log.warning("the passages of %s are not indexed: %s", entry.id, error)
+                self._storage.remove_passages(entry.id)
+            if self._records.attachment(entry.id) is None:
+                self._forget(entry)
+                return True
+            return entry.go_on()
+
+    def _passages(
+        self, entry: QueueEntry, tenant: str, extraction: Extraction, stopping: Callable[[], bool]
+    ) -> Kept | None:
+        """The passages of the text, made again only where they are not those of this text and model; None where it has
+        none. Raises EmbeddingsUnavailable, StorageFailed, Stopped."""
+        if not extraction.size or extraction.sha256 is None:
+            return None
+        known = passages_of(self._storage, entry.id, extraction)
+        if known is not None and by(known, self._embeddings.model()):
+            return known
+        try:
+            text = text_of(self._storage, entry.id, extraction)
+            parts = extraction.parts or ()
+            return made(self._embeddings, text, extraction.sha256, parts, tenant, stopping)
+        except (ValueError, TextRefused, TextTooLong) as error:
+            # A damaged text, which `scripts/store verify` finds; or vectors that the index can't have.
+            log.warning("%s has no passages: %s", entry.id, error)
+            return None
+
+    def _without_vectors(self, entry: QueueEntry, error: StoreError) -> bool:
+        """It can't be done now; tried again at growing intervals."""
+        log.info("the passages of %s have to wait: %s", entry.id, error)
+        entry.unfit += 1
+        entry.save()
+        return False

@@ -18,14 +18,18 @@ from app.index.documents import Write
 from app.index.source import EXTRACTION, source_of
 from app.model.attachment import Attachment, microseconds
 from app.model.schema import FIELDS
+from app.passages.keeping import Kept, decoded
 from app.search.inside import MOST_BYTES, Inside
 from app.search.words import content_fields, name_fields
+from app.services import passages
 from app.storage.contract import Artefact, Content, Storage, outcome_in
 
 #: The fields of the text itself. They are not part of the `_source` that Elasticsearch keeps.
 TEXT_FIELDS = tuple(each.name for each in FIELDS if each.origin == "text")
-#: Fields that are made from name and text again for every version of the mapping, so they are never lost.
-DERIVED_FIELDS = tuple(each.name for each in FIELDS if each.origin in ("text", "name"))
+#: Fields that are made from name, text and passages again for every version of the mapping, so they are never lost.
+DERIVED_FIELDS = tuple(each.name for each in FIELDS if each.origin in ("text", "name", "passages"))
+#: Fields by which Elasticsearch may refuse a document that it accepts without them.
+HEAVY_FIELDS = (*TEXT_FIELDS, *(each.name for each in FIELDS if each.origin == "passages"))
 
 #: The cost of looking at the outcome of an extraction, for each of its parts.
 _STEPS_A_PART = 3
@@ -149,11 +153,35 @@ def check_text(storage: Storage, attachment_id: str, extraction: Extraction, rea
             raise ValueError(f"{size} bytes instead of {extraction.size}")
 
 
-def visible_source(attachment: Attachment, extraction: Extraction | None) -> dict[str, Any]:
-    """The document without the text itself, as a check compares it; `extraction` has the digest of the text."""
+def kept_passages(storage: Storage, attachment_id: str) -> Kept | None:
+    """The passages that are kept of an attachment, of whichever text; None when there are none. Raises ValueError for a
+    damaged file, StorageFailed."""
+    content = storage.read(attachment_id, Artefact.PASSAGES)
+    return None if content is None else decoded(content)
+
+
+def passages_of(storage: Storage, attachment_id: str, extraction: Extraction) -> Kept | None:
+    """The passages of this text; None when there are none, when they are another text's, or damaged. Raises
+    StorageFailed."""
+    if not extraction.size:
+        return None
+    try:
+        kept = kept_passages(storage, attachment_id)
+    except ValueError as error:
+        # The words must still be found; `scripts/store verify` says what to do.
+        log.error("damaged passages of %s: %s", attachment_id, error)
+        return None
+    return kept if kept is not None and kept.text == extraction.sha256 else None
+
+
+def visible_source(attachment: Attachment, extraction: Extraction | None, kept: Kept | None = None) -> dict[str, Any]:
+    """The document without the text itself and the vectors, as a check compares it; `extraction` has the digest of the
+    text. `kept`: the passages that are there, of whichever text."""
     source = source_of(attachment)
     if extraction is not None:
         source[EXTRACTION] = extraction.to_source()
+        if kept is not None and extraction.size and kept.text == extraction.sha256:
+            source |= passages.model_of(kept)
     return source
 
 
@@ -169,6 +197,8 @@ def carried_over(storage: Storage, source: dict[str, Any]) -> dict[str, Any]:
             if extraction is not None:
                 text = text_of(storage, source["id"], extraction).decode()
                 found |= content_fields(text, extraction.language)
+                if (cut := passages_of(storage, source["id"], extraction)) is not None:
+                    found |= passages.fields_of(cut)
         except ValueError as error:
             log.error("damaged text of %s: %s", source["id"], error)
     return found
@@ -180,7 +210,8 @@ def document_of(storage: Storage, attachment: Attachment, extracted: bool = True
     `extracted`: False when it is known that there is no outcome of an extraction.
 
     When there is an outcome of an extraction, the document's version is the time of that outcome. So the upload's own
-    write, if it arrives late, does not remove the text again. The version of a removal is higher than both.
+    write, if it arrives late, does not remove the text again. With passages it is one more, so that a late write of the
+    text does not remove them either. The version of a removal is higher than all.
     """
     version = attachment.version + 1
     try:
@@ -192,6 +223,9 @@ def document_of(storage: Storage, attachment: Attachment, extracted: bool = True
         if extraction.size:
             text = text_of(storage, attachment.id, extraction).decode()
             source |= content_fields(text, extraction.language)
+            if (kept := passages_of(storage, attachment.id, extraction)) is not None:
+                source |= passages.fields_of(kept)
+                version += 1
     except ValueError as error:
         # The name and everything else must still be found; `scripts/store verify` says what to do.
         log.error("damaged text of %s: %s", attachment.id, error)

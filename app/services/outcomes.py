@@ -13,7 +13,7 @@ from typing import Literal
 from app.extraction import drawing, reading
 from app.extraction.control import DOCUMENTS, Controls
 from app.extraction.kinds import DRAWERS, RECOGNIZED, Kind, Way
-from app.extraction.queue import Queue, QueueEntry
+from app.extraction.queue import Queue, QueueEntry, in_order
 from app.extraction.record import Extraction, Reason
 from app.extraction.sandbox import Limits, Stopped, Verdict
 from app.extraction.thumbnail import Thumbnail, listed
@@ -115,7 +115,7 @@ class Outcomes:
                     entry.unfit = 0
                     if verdict.waits:
                         if "recognition" not in entry.left:
-                            entry.left = (*entry.left, "recognition")
+                            entry.left = in_order((*entry.left, "recognition"))
                             entry.save()
                         verdict = replace(verdict, cut=True, characters=None)
                     # Whatever was wrong before, this machine can read such documents now.
@@ -174,7 +174,7 @@ class Outcomes:
         """It can't be drawn because of the machine: the stages that are left don't wait until that is mended."""
         entry.begun = max(0, entry.begun - 1)
         entry.unfit += 1
-        entry.left = (*entry.left[1:], entry.left[0])
+        entry.left = in_order((*entry.left[1:], entry.left[0]))
         entry.save()
         return False
 

@@ -1,5 +1,5 @@
 """What is left to do with an attachment after its upload, and how far that has come: extracting its text, drawing its
-thumbnails, recognizing the text in its pictures. app/services/extracting.py does it."""
+thumbnails, recognizing the text in its pictures, giving its passages vectors. app/services/extracting.py does it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from app.extraction.queue import Queue, Stage
 from app.extraction.recognition_data import recognition_folder, recognition_installed, recognition_used
 from app.extraction.record import NO_READERS_DOING, Extraction
 from app.model.attachment import Attachment, Unread
+from app.passages.cutting import CUTTER
+from app.passages.keeping import MOST_HEADER, made_by
 from app.services.records import Records
 from app.settings import Settings
 from app.storage.contract import Artefact, Storage
@@ -29,13 +31,14 @@ class Steps:
     """The steps after an upload, in one store.
 
     `extracts`: whether text is extracted from new files; `recognition`: whether also from images; `draws`: whether
-    thumbnails of them are drawn.
+    thumbnails of them are drawn; `embeds`: whether passages of their texts are given vectors.
     """
 
     def __init__(self, settings: Settings, storage: Storage, queue: Queue, records: Records) -> None:
         self.extracts = settings.extraction == "on"
         self.recognition = recognition_installed()
         self.draws = self.extracts and settings.thumbnails == "on"
+        self.embeds = self.extracts and settings.embeddings != "off"
         self._languages = settings.recognition_languages
         self._storage, self._queue, self._records = storage, queue, records
 
@@ -78,6 +81,7 @@ class Steps:
             "text": way is not None and not is_picture,
             "thumbnail": self.drawing(attachment) is not None,
             "recognition": is_picture,
+            "passages": self.embeds and way is not None,
         }
         return tuple(stage for stage, wanted in stages.items() if wanted)
 
@@ -127,15 +131,20 @@ class Steps:
             return "completed"
         return "pending" if pending else "none"
 
-    def queue_missing(self, *, failed: bool = False) -> int:
+    def queue_missing(self, *, failed: bool = False, by: tuple[str, str] | None = None) -> int:
         """Queue every attachment that has text to extract and no outcome yet. Without an outcome, also pictures whose
         text is not recognized here, if they have no thumbnails. `failed`: also those that no reader could read, and
-        those with pictures in which no text could be recognized. Returns how many. Reads only the records of these."""
+        those with pictures in which no text could be recognized. `by`: the name and version of the model of EMBEDDINGS;
+        texts whose passages another one made, or that have none, are queued for that, where there are embeddings. Returns
+        how many. Reads only the records of these."""
         count = 0
         for attachment_id in self._storage.ids():
             with contextlib.suppress(StoreError):
                 again = self._storage.size(attachment_id, Artefact.OUTCOME) is not None
                 if again and not (failed and self._may_have_more(self._records.extraction(attachment_id))):
+                    if self.embeds and self._lacks_passages(attachment_id, by):
+                        self._queue.add(attachment_id, left=("passages",))
+                        count += 1
                     continue
                 attachment = self._records.attachment(attachment_id)
                 left = () if attachment is None else self.stages(attachment)
@@ -145,6 +154,15 @@ class Steps:
                     self._queue.add(attachment_id, attachment.tenant, left=left, again=again)
                     count += 1
         return count
+
+    def _lacks_passages(self, attachment_id: str, by: tuple[str, str] | None) -> bool:
+        content = self._storage.open(attachment_id, Artefact.PASSAGES)
+        if content is not None:
+            with contextlib.closing(content):
+                found = made_by(content.read(0, min(MOST_HEADER, content.size)))
+            return found is None or found[2] != CUTTER or (by is not None and found[:2] != by)
+        known = self._records.extraction(attachment_id)
+        return known is not None and known.size > 0
 
     def _may_have_more(self, known: Extraction | None) -> bool:
         """Whether other readers may find more text, or recognition that was not available then."""

@@ -12,6 +12,7 @@ downloads would need it), and one class for all of it (anyone who needed one pro
 from __future__ import annotations
 
 from app.coordination.contract import Coordination
+from app.embeddings.contract import Embeddings
 from app.extraction.queue import Queue
 from app.index.attachments import AttachmentIndex
 from app.services.changes import Changes
@@ -28,12 +29,20 @@ from app.storage.contract import Storage
 class Store:
     """Attachments of all tenants over one storage, one coordination and one index."""
 
-    def __init__(self, settings: Settings, storage: Storage, coordination: Coordination, store_id: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        coordination: Coordination,
+        store_id: str,
+        embeddings: Embeddings,
+    ) -> None:
         """`store_id`: the store that the index must belong to, as `open_data_folder` returns it. Elasticsearch is not
         asked yet."""
         self.id = store_id
         self.storage = storage
         self.coordination = coordination
+        self.embeddings = embeddings
         self.journal = coordination.journal
         self.queue = Queue(coordination.claims)
         # A lost index is not created again, empty: searches would silently miss what is acknowledged.

@@ -27,6 +27,8 @@ ACTIONS = {
     "text-without-record": "remove the file",
     "damaged-thumbnail": "draw again",
     "thumbnail-without-record": "remove the file",
+    "damaged-passages": "make passages again",
+    "passages-without-record": "remove the file",
 }
 
 
@@ -45,6 +47,7 @@ class Repair:
             "settle": self._settle,
             "extract again": self._extract,
             "draw again": self._draw,
+            "make passages again": self._cut,
         }
 
     def repair(self, finding: Finding) -> bool:
@@ -100,13 +103,20 @@ class Repair:
         if finding.id is not None and self._certain(finding):
             self._store.storage.remove_text(finding.id)
             # Its thumbnails are in order, or have another finding.
-            self._store.queue.add(finding.id, left=self._left(finding.id, ("text", "recognition")))
+            self._store.queue.add(finding.id, left=self._left(finding.id, ("text", "recognition", "passages")))
 
     def _draw(self, finding: Finding) -> None:
         # The same. Where drawing is off they are removed, and `scripts/store extract --thumbnails` makes them again.
         if finding.id is not None and self._certain(finding):
             self._store.storage.remove_thumbnail(finding.id)
             if left := self._left(finding.id, ("thumbnail",)):
+                self._store.queue.add(finding.id, left=left)
+
+    def _cut(self, finding: Finding) -> None:
+        # The same. Where EMBEDDINGS is off they are removed, and made again once it is not.
+        if finding.id is not None and self._certain(finding):
+            self._store.storage.remove_passages(finding.id)
+            if left := self._left(finding.id, ("passages",)):
                 self._store.queue.add(finding.id, left=left)
 
     def _left(self, attachment_id: str, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:

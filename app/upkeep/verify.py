@@ -27,6 +27,7 @@ from app.services.indexing import (
     check_text,
     check_thumbnail,
     extraction_of,
+    kept_passages,
     visible_source,
 )
 from app.storage.contract import PARTITIONS, Artefact, Content, Storage, name_of, partition_of
@@ -52,6 +53,8 @@ CODES = (
     "text-without-record",
     "damaged-thumbnail",
     "thumbnail-without-record",
+    "damaged-passages",
+    "passages-without-record",
 )
 
 #: Findings that a pending extraction or drawing explains.
@@ -61,6 +64,8 @@ EXTRACTED = (
     "differing-document",
     "damaged-thumbnail",
     "thumbnail-without-record",
+    "damaged-passages",
+    "passages-without-record",
 )
 
 #: Ids in one request to the index; and seconds between two checks of what seems wrong.
@@ -217,6 +222,8 @@ class Checker:
                         yield finding("text-without-record", artefact)
                 if self._storage.size(attachment_id, Artefact.THUMBNAIL) is not None:
                     yield finding("thumbnail-without-record", Artefact.THUMBNAIL)
+                if self._storage.size(attachment_id, Artefact.PASSAGES) is not None:
+                    yield finding("passages-without-record", Artefact.PASSAGES)
                 return
             attachment = Attachment.from_record(record)
             if attachment.id != attachment_id:
@@ -238,6 +245,14 @@ class Checker:
         except StorageFailed as error:
             yield finding("unreadable", Artefact.THUMBNAIL, _reason(error))
         try:
+            kept = kept_passages(self._storage, attachment_id)
+        except ValueError as error:
+            kept = None
+            yield finding("damaged-passages", Artefact.PASSAGES, str(error))
+        except StorageFailed as error:
+            kept = None
+            yield finding("unreadable", Artefact.PASSAGES, _reason(error))
+        try:
             extraction = extraction_of(self._storage, attachment_id)
             if extraction is not None:
                 check_text(self._storage, attachment_id, extraction, read_data)
@@ -252,7 +267,7 @@ class Checker:
         if source is None:
             yield finding("record-without-document", Artefact.RECORD)
             return
-        wanted = self._compared(visible_source(attachment, extraction))
+        wanted = self._compared(visible_source(attachment, extraction, kept))
         source = self._compared(source)
         if wanted != source:
             names = sorted(each for each in wanted.keys() | source.keys() if wanted.get(each) != source.get(each))

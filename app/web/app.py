@@ -19,7 +19,7 @@ from app.auth.tokens import Token, Tokens
 from app.errors import NotFound, StoreError
 from app.git_watch.places import Places
 from app.git_watch.watchers import Watchers
-from app.opening import open_embeddings, open_store
+from app.opening import open_store
 from app.processing import Processing
 from app.server import descriptors, security
 from app.server.request import COLLECTED_SIZE
@@ -99,7 +99,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         sign_ins=sign_ins,
         attempts=attempts,
         watchers=watchers,
-        embeddings=open_embeddings(settings, coordination),
+        embeddings=store.embeddings,
         # Whatever that server or process does, most threads do other things.
         embedding_places=Turns(max(1, settings.web_threads // 4), max(1, settings.web_threads // 8)),
     )

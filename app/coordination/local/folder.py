@@ -23,7 +23,7 @@ _ROOT |= {".lock", ".tokens.lock", ".door.lock", ".work.lock", ".rebuild.lock", 
 _ROOT |= {".bulk.lock", ".text.lock"}
 _PLACE = re.compile(r"\.search-\d+\.lock")
 _WORK = re.compile(
-    r"\.slot(-pictures|-thumbnails|-embeddings)?-\d+|\.turns(-pictures|-thumbnails)?|\.scanned|\.readers|\.controlled|\.unfit-\w+"
+    r"\.slot(-pictures|-thumbnails|-passages|-embeddings)?-\d+|\.turns(-pictures|-thumbnails|-passages)?|\.scanned|\.readers|\.controlled|\.unfit-\w+"
 )
 _SIGN_IN = re.compile(r"[0-9a-f]{64}")
 _TENANT = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")

@@ -103,7 +103,7 @@ def test_status_of_what_is_as_the_files_say(start_server: ServerFactory) -> None
             "current": True,
             "unfinished": False,
             "own": True,
-            "mapping_version": 3,
+            "mapping_version": 4,
             "documents": 1,
         }
     ]

@@ -129,6 +129,16 @@ class Seeds:
         keep_thumbnail(self.server.data, stranger)
         return self.place(aged(path_of(self.server.data, stranger, Artefact.THUMBNAIL)))
 
+    def damaged_passages(self) -> str:
+        path = self.record.with_suffix(".passages")
+        path.write_bytes(b"{}\n")
+        return self.place(path)
+
+    def passages_without_record(self) -> str:
+        path = path_of(self.server.data, new_xid(), Artefact.PASSAGES)
+        path.write_bytes(b"{}\n")
+        return self.place(aged(path))
+
     def unknown_file(self) -> str:
         path = self.record.with_name("notes.txt")
         path.write_text("mine")
@@ -150,8 +160,10 @@ REMOVED_FILES = (
     "stale-temporary",
     "text-without-record",
     "thumbnail-without-record",
-    # Where nothing is extracted nothing is drawn: there it goes, too.
+    "passages-without-record",
+    # Where nothing is extracted nothing is drawn and nothing given vectors: there they go, too.
     "damaged-thumbnail",
+    "damaged-passages",
 )
 
 
@@ -233,11 +245,16 @@ def test_what_the_store_writes_is_documented_and_known_and_nothing_else_is(start
     names = documented()
     found = written(server.data)
     assert [name for name, pattern in names.items() if not any(map(pattern.fullmatch, found))] == [
+        # Where there are embeddings, as what follows of them and of passages.
+        "attachments/<fff>/<id>.passages",
         # Those that are there for a moment, or with an embedded node.
         "extraction/<id>",
         # Of pictures, where there are some and text is recognized in them.
         "extraction/.slot-pictures-<n>",
+        "extraction/.slot-embeddings-0",
         "extraction/.turns-pictures",
+        "extraction/.slot-passages-0",
+        "extraction/.turns-passages",
         # There while something is wrong with the machine.
         "extraction/.unfit-<kind>",
         "incoming/<32 hex>",

@@ -141,7 +141,7 @@ def test_without_elasticsearch_everything_waits(store: Store, tmp_path: Path) ->
     settings = Settings(
         data=tmp_path / "data", index=store.index.alias, elasticsearch_url="http://127.0.0.1:1", disk_reserve=0
     )
-    alone = Store(settings, Filesystem(settings.data), Local(settings.data), "unknown")
+    alone = Store(settings, Filesystem(settings.data), Local(settings.data), "unknown", store.embeddings)
     with pytest.raises(IndexUnavailable):
         alone.settling.settle()
     opened = alone.downloads.open(kept, TENANT)

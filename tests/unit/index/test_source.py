@@ -9,9 +9,11 @@ from app.extraction.record import Extraction
 from app.index.source import source_of
 from app.model.attachment import Attachment
 from app.model.schema import DIALECT_FIELDS, FIELDS
+from app.passages.keeping import Kept
 from app.search.collation import order_key
 from app.search.words import content_fields, name_fields
 from app.services.indexing import DERIVED_FIELDS, TEXT_FIELDS, visible_source
+from app.services.passages import DIMENSIONS, fields_of
 
 MOMENT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 ATTACHMENT = Attachment(
@@ -29,6 +31,7 @@ ATTACHMENT = Attachment(
     fields={"app": "shop"},
 )
 BELOW = {each.name for each in FIELDS if "." in each.name}
+PASSAGES = Kept("0" * 64, 9, 1, "model", "1.0", DIMENSIONS, False, ((0, 9),), b"\x01" * DIMENSIONS)
 
 
 def test_the_document() -> None:
@@ -62,16 +65,27 @@ def test_the_document() -> None:
 def test_a_document_has_the_fields_of_the_table() -> None:
     attachment = replace(ATTACHMENT, fields=dict.fromkeys(DIALECT_FIELDS, "x"))
     extraction = Extraction(MOMENT, 1, "damaged", size=1, sha256="0" * 64)
-    source = {**visible_source(attachment, extraction), **content_fields("text")}
+    source = {**visible_source(attachment, extraction), **content_fields("text"), **fields_of(PASSAGES)}
     below = {f"extraction.{name}" for name in source["extraction"]}
-    assert {*source, *below} == {each.name for each in FIELDS}
-    assert below == BELOW
+    inside = {f"passages.{name}" for each in source["passages"] for name in each}
+    assert {*source, *below, *inside} == {each.name for each in FIELDS}
+    assert {*below, *inside} == BELOW
+
+
+def test_passages_are_told_of_their_own_text_alone() -> None:
+    of_it = Extraction(MOMENT, 1, size=PASSAGES.size, sha256=PASSAGES.text)
+    assert visible_source(ATTACHMENT, of_it, PASSAGES)["passages_model"] == "model 1.0"
+    for other in (None, replace(of_it, sha256="1" * 64), replace(of_it, size=0, sha256=None)):
+        assert "passages_model" not in visible_source(ATTACHMENT, other, PASSAGES)
+    assert fields_of(replace(PASSAGES, dimensions=2, vectors=b"\x01\x01")) == {}
+    assert fields_of(replace(PASSAGES, places=(), vectors=b"")) == {"passages_model": "model 1.0"}
 
 
 def test_what_is_derived_is_made_again() -> None:
     assert set(content_fields("text")) == set(TEXT_FIELDS)
-    assert {*content_fields("text"), *name_fields("name")} == set(DERIVED_FIELDS)
-    assert {each.name for each in FIELDS if not each.stored} == set(TEXT_FIELDS)
+    derived = {*content_fields("text"), *name_fields("name"), *fields_of(PASSAGES)}
+    assert derived == {each for each in DERIVED_FIELDS if "." not in each}
+    assert {each.name for each in FIELDS if not each.stored} == {*TEXT_FIELDS, "passages"}
 
 
 @pytest.mark.parametrize("name", ["", "tenant", "id", "content", "App", "app.x", "__class__"])
