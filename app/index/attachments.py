@@ -182,6 +182,11 @@ class AttachmentIndex:
         """
         self._write([Write(each, REMOVAL_VERSION, None) for each in ids], seconds)
 
+    def lacks(self, field: str) -> bool:
+        """Whether the index, of an older version, does not have this field of the first level. Raises the errors of
+        `prepare`."""
+        return field in self.prepare().lacking
+
     def _write(
         self,
         writes: Sequence[Write],

@@ -33,7 +33,19 @@ RANGES = listed(lambda each: each.range)
 PARAMETERS = {
     *FILTERS,
     *(name for _, used in RANGES for name in used.parameters),
-    *("query", "default_operator", "from", "size", "sort", "search_after", "pit", "highlight", "facets", "_source"),
+    *(
+        "query",
+        "default_operator",
+        "match",
+        "from",
+        "size",
+        "sort",
+        "search_after",
+        "pit",
+        "highlight",
+        "facets",
+        "_source",
+    ),
 }
 SOURCE_FIELDS = (
     *DOCUMENTED_FIELDS,
@@ -55,6 +67,9 @@ _VALUES: dict[str, type] = {
 BY_SCORE = (("_score", "desc"), (UNIQUE, "asc"))
 #: Of `pit`: not the id of one, but a wish for one.
 NEW_POINT = "true"
+#: By what a query finds: its words, what it means, or either. `MEANT`: those that need a vector.
+MATCHES = ("words", "meaning", "both")
+MEANT = frozenset({"meaning", "both"})
 _LONG = 2**63
 
 
@@ -66,12 +81,14 @@ class SearchParams:
     from the first to before the second, in UTC; of numbers both are included. `sort` is (field, direction) pairs, the last
     one unique; empty where none was asked for, and none is told then. `after`: the `sort` of the hit after which the page
     begins. `point`: the id of the point in time that is searched, or NEW_POINT; None for what is there now.
+    `match`: one of MATCHES; None where it was not asked for.
     `default_operator`: whether all words of a query must be found, `and`, or any, `or`, where no operator in it says which.
     """
 
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     query: str | None = None
     default_operator: str = "or"
+    match: str | None = None
     ids: tuple[str, ...] | None = None
     ranges: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     offset: int = 0
@@ -104,6 +121,13 @@ def parse(given: Mapping[str, Sequence[str]], *, max_page_size: int, max_query_l
     query = values.get("query")
     if query is not None and len(query) > max_query_length:
         raise InvalidParameter("query", f"is longer than {max_query_length} characters")
+    match = _choice(values, "match", MATCHES, "words") if "match" in values else None
+    if match in MEANT:
+        if not query:
+            raise InvalidParameter("match", "needs [query]")
+        if "pit" in values:
+            # The view may be older than the vectors.
+            raise InvalidParameter("match", "must be words with [pit]")
     highlight = _choice(values, "highlight", ("true", "false"), "false") == "true"
     if highlight and size > MAX_HIGHLIGHTED:
         raise InvalidParameter("size", f"is more than {MAX_HIGHLIGHTED} with [highlight]")
@@ -116,6 +140,7 @@ def parse(given: Mapping[str, Sequence[str]], *, max_page_size: int, max_query_l
         filters={name: _values(name, given[name]) for name in FILTERS if name in given},
         query=query or None,
         default_operator=_choice(values, "default_operator", ("and", "or"), "or"),
+        match=match,
         ranges=_ranges(values),
         offset=offset,
         size=size,

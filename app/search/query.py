@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +20,7 @@ from app.search.marking import highlight
 from app.search.matching import ranked
 from app.search.names import mark_names
 from app.search.params import ADDED_FIELDS, BY_SCORE, FILTERS, SearchParams
-from app.search.syntax import Item, Node, Pattern, leaves, parse
+from app.search.syntax import Item, Node, Pattern, bare, leaves, parse
 
 Dsl = dict[str, Any]
 
@@ -27,6 +28,7 @@ Dsl = dict[str, Any]
 #: The facet that a filter on this field belongs to.
 _FACET_OF = {each.name: each.facet_name for each in FIELDS}
 _TENANT, _NAME, _NAME_ORDER = existing("tenant", "name", "name_order")
+_VECTOR, _MODEL = existing("passages.vector", "passages_model")
 #: A field that an index of an older version does not have: there no document comes before another by it.
 _YOUNGER = {_NAME_ORDER: {"unmapped_type": "keyword"}}
 
@@ -41,15 +43,41 @@ _POSITION = re.compile(rb'(,"sort":\[(?:"(?:[^"\\]|\\.)*"|[^"\[\]])*),\d+\](?=\}
 _BEST = re.compile(rb'"max_score":null(,"hits":\[\{[^{}]*?"_score":)([^,]+)')
 
 
+@dataclass(frozen=True)
+class Meaning:
+    """What a query means. `vector`: whole numbers in hexadecimal; `model`: which model made it, as documents name it;
+    `least`: the cosine from which on a passage is near."""
+
+    vector: str
+    model: str
+    least: float
+
+
+#: How much the nearness of a passage counts beside words, of how many attachments, and how many passages are compared
+#: with for these (docs/adr/0027-passages.md). The same on every page, so that none tells a hit twice.
+MEANING_BOOST = 60
+NEAREST, CANDIDATES = 50, 100
+
+
+def match(params: SearchParams) -> str:
+    """By what the query is to find, one of `app.search.params.MATCHES`. Where nobody asked: by both, when it has words and
+    no operator, and the best hits are wanted, and not an order of another kind, counts, or every word."""
+    if params.match is not None or params.query is None:
+        return params.match or "words"
+    others = params.sort or params.facets or not params.size or params.default_operator == "and"
+    return "words" if others or not bare(params.query) else "both"
+
+
 def _ties(params: SearchParams) -> tuple[tuple[str, str], ...]:
     """The order of a search by words that asks for none: by score, and by id where scores are equal, which is the same on
     each page and on each copy of the index. Elasticsearch's own is where documents lie."""
     return BY_SCORE if params.query is not None and not params.sort and params.size else ()
 
 
-def build(params: SearchParams, tenant: str, opened: datetime | None = None) -> Dsl:
+def build(params: SearchParams, tenant: str, opened: datetime | None = None, meaning: Meaning | None = None) -> Dsl:
     """The search body for `params`, restricted to the documents of `tenant`. `opened`: when the point in time was that is
-    searched, as a walk through it may take until tomorrow; None: now."""
+    searched, as a walk through it may take until tomorrow; None: now. `meaning`: of the query, where that finds too, or
+    alone."""
     must: list[Dsl] = []
     filters: list[Dsl] = [{"term": {_TENANT: tenant}}]
     tree = _tree(params)
@@ -70,10 +98,13 @@ def build(params: SearchParams, tenant: str, opened: datetime | None = None) -> 
         must.append(ranked(params.query, tree, **today))
     body: Dsl = {
         "query": {"bool": {"must": must or [{"match_all": {}}], "filter": filters}},
+        **({} if meaning is None else {"knn": _nearest(params, meaning, tenant, clauses)}),
         "size": params.size,
         # No names at all would be all fields.
         "_source": [each for each in params.source if each not in ADDED_FIELDS] or False,
     }
+    if meaning is not None and match(params) == "meaning":
+        del body["query"]
     if params.after is None:
         body["from"] = params.offset
     else:
@@ -93,6 +124,21 @@ def build(params: SearchParams, tenant: str, opened: datetime | None = None) -> 
         if (marked := highlight(tree, params.size)) is not None:
             body["highlight"] = marked
     return body
+
+
+def _nearest(params: SearchParams, meaning: Meaning, tenant: str, clauses: Mapping[str, Dsl]) -> Dsl:
+    """The attachments with the nearest passages, of the same ones that the words are looked for in. All that narrows is
+    inside: what is outside would be left of the nearest of all."""
+    own = [{"ids": {"values": list(params.ids)}}] if params.ids is not None else []
+    return {
+        "field": _VECTOR,
+        "query_vector": meaning.vector,
+        "k": NEAREST,
+        "num_candidates": CANDIDATES,
+        "similarity": meaning.least,
+        "boost": MEANING_BOOST,
+        "filter": [{"term": {_TENANT: tenant}}, {"term": {_MODEL: meaning.model}}, *clauses.values(), *own],
+    }
 
 
 def answered(

@@ -333,16 +333,32 @@ def _grams(text: str) -> Words:
 def parse(text: str, *, every: bool = False) -> Node | None:
     """The tree of `text`; None when nothing in it can be looked for. `every`: all words must be found although no operator
     says so."""
-    if text.count('"') % 2:
-        # A phrase that is still being typed is found by its words.
-        before, _, behind = text.rpartition('"')
-        text = f"{before} {behind}"
+    text = _closed(text)
     parser = _Parser()
     node = parser.run(text)
     # Whoever types on: the last word, when it is one and stands bare at the very end.
     if node is not None and text and _ends_bare(text):
         node = _typing(node, parser.expanded_left > 0)
     return node if every or parser.strict or node is None else _loosened(node)
+
+
+def _closed(text: str) -> str:
+    """A phrase that is still being typed is found by its words."""
+    if text.count('"') % 2 == 0:
+        return text
+    before, _, behind = text.rpartition('"')
+    return f"{before} {behind}"
+
+
+@lru_cache(maxsize=64)
+def bare(text: str) -> bool:
+    """Whether `text` has words and no operator."""
+    parser = _Parser()
+    node = parser.run(_closed(text))
+    if parser.strict or node is None:
+        return False
+    # `one | other` is as loose as words alone, and an operator all the same.
+    return isinstance(node, Item) or (isinstance(node, Group) and node.every and not node.excluded)
 
 
 def _loosened(node: Node) -> Node:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import functools
 import socket
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from app.errors import PointMissing, StoreError
+from app.embeddings.contract import MOST_CHARACTERS, Embeddings
+from app.errors import EmbeddingsUnavailable, InvalidParameter, PointMissing, StoreError, TextRefused, TextTooLong
 from app.index.attachments import AttachmentIndex
 from app.index.envelope import pointed
 from app.model.attachment import now
+from app.passages.keeping import quantized
 from app.search import params, query
 from app.search.language import body
+from app.services import passages
 from app.services.points_in_time import Point, PointsInTime
 from app.services.records import Records
 
@@ -24,29 +28,69 @@ Made = TypeVar("Made")
 WALK_SECONDS = 300.0
 
 
+class Found(NamedTuple):
+    """An answer. `match`: by what it was found, one of `params.MATCHES`; None where nothing but words was wanted."""
+
+    answer: bytes
+    match: str | None = None
+
+
 class Searching:
     """`tenant`: whose attachments are searched; `client`: the connection, and when that ends, the search ends."""
 
-    def __init__(self, index: AttachmentIndex, records: Records, points: PointsInTime) -> None:
+    def __init__(
+        self,
+        index: AttachmentIndex,
+        records: Records,
+        points: PointsInTime,
+        embeddings: Embeddings,
+        least: float | None,
+    ) -> None:
+        """`least`: the cosine from which on a passage is near a query; None: nothing is found by its meaning."""
         self._index, self._records, self._points = index, records, points
+        self._embeddings, self._least = embeddings, least
 
-    def search(self, wanted: params.SearchParams, tenant: str, *, client: socket.socket | None = None) -> bytes:
-        """The answer to a search by words and filters, in the documented envelope, with the id of its point in time where
-        it is asked in one. Raises IndexUnavailable, IndexRejected, PointMissing, TooManyPoints, and as
+    def search(self, wanted: params.SearchParams, tenant: str, *, client: socket.socket | None = None) -> Found:
+        """The answer to a search by words, meaning and filters, in the documented envelope, with the id of its point in
+        time where it is asked in one. Where what a query means can't be had, or not in time, its words alone are looked
+        for. Raises InvalidParameter, IndexUnavailable, IndexRejected, PointMissing, TooManyPoints, and as
         `AttachmentIndex.search`."""
         finish = self._finish(wanted, tenant)
         if wanted.point is None:
-            return self._search(wanted, query.build(wanted, tenant), tenant, finish, client)
+            match = query.match(wanted)
+            meaning = self._meaning(wanted, tenant) if match in params.MEANT else None
+            sent = query.build(wanted, tenant, meaning=meaning)
+            told = None if match not in params.MEANT or self._least is None else "words" if meaning is None else match
+            return Found(self._search(wanted, sent, tenant, finish, client), told)
         if wanted.point != params.NEW_POINT:
-            return self._search_in(wanted.point, wanted, tenant, finish, client)
+            return Found(self._search_in(wanted.point, wanted, tenant, finish, client))
         point = self.open_point(tenant, WALK_SECONDS)
         try:
-            return self._search_in(point, wanted, tenant, finish, client)
+            return Found(self._search_in(point, wanted, tenant, finish, client))
         except BaseException:
             # Nobody was told of it.
             with contextlib.suppress(StoreError):
                 self.close_point(tenant, point)
             raise
+
+    def _meaning(self, wanted: params.SearchParams, tenant: str) -> query.Meaning | None:
+        """What the query means; None where that can't be had now, or the index has nothing to compare it with. Raises
+        InvalidParameter where it was asked for and never can."""
+        if self._least is None:
+            if wanted.match in params.MEANT:
+                raise InvalidParameter("match", "must be words: this server has no EMBEDDINGS")
+            return None
+        if self._index.lacks(passages.PASSAGES):
+            return None
+        text = unicodedata.normalize("NFKC", wanted.query or "")[:MOST_CHARACTERS].strip()
+        try:
+            found = self._embeddings.queries([text], tenant)
+        except (EmbeddingsUnavailable, TextRefused, TextTooLong):
+            return None
+        if found.model.dimensions != passages.DIMENSIONS:
+            return None
+        model = passages.label(found.model.name, found.model.version)
+        return query.Meaning(quantized(found.vectors[0]).hex(), model, self._least)
 
     def _finish(self, wanted: params.SearchParams, tenant: str) -> Callable[[bytes], bytes]:
         inside = functools.partial(self._records.inside, tenant=tenant)

@@ -104,6 +104,14 @@ _SEARCH_PARAMETERS = (
         "Whether every word of a query without operators has to be there.",
         {"type": "string", "enum": ["and", "or"], "default": "or"},
     ),
+    Parameter(
+        "match",
+        "query",
+        "Whether a text is found by the words of `query`, by what it means, or by both; with EMBEDDINGS. By default both, "
+        "for a query without operators and a search without `sort`, `facets`, `pit`, `size=0` and `default_operator=and`; "
+        "words otherwise. The header Search-Match says by what it was.",
+        {"type": "string", "enum": list(params.MATCHES)},
+    ),
     *(
         Parameter(name, "query", f"{each.what}; repeated: any of them.", {**array(TEXT), "maxItems": params.MAX_VALUES})
         for name, each in params.FILTERS.items()
@@ -260,8 +268,12 @@ def close_point() -> Response:
 
 
 def _search(wanted: params.SearchParams) -> Response:
-    answer = services().searching.search(wanted, caller().tenant, client=connection())
-    return Response(answer, content_type="application/json")
+    found = services().searching.search(wanted, caller().tenant, client=connection())
+    response = Response(found.answer, content_type="application/json")
+    if found.match is not None:
+        # The body is Elasticsearch's.
+        response.headers["Search-Match"] = found.match
+    return response
 
 
 @blueprint.get("/attachment/<attachment_id>/status")

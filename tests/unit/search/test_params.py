@@ -8,7 +8,7 @@ import pytest
 from app.errors import InvalidParameter
 from app.model.schema import DOCUMENTED_FIELDS
 from app.search.facets import FACETS
-from app.search.params import FILTERS, MAX_VALUES, PARAMETERS, SearchParams, parse
+from app.search.params import FILTERS, MATCHES, MAX_VALUES, PARAMETERS, SearchParams, parse
 
 
 def parsed(**values: str) -> SearchParams:
@@ -195,3 +195,13 @@ def test_where_a_page_begins(sort: str, after: str) -> None:
 def test_where_no_page_begins(values: dict[str, str], why: str) -> None:
     with pytest.raises(InvalidParameter, match=why):
         read(values)
+
+
+def test_by_what_a_query_finds() -> None:
+    for match in MATCHES:
+        assert parsed(query="q", match=match).match == match
+    assert parsed(query="q").match is None
+    assert parsed(match="words").match == "words"
+    for given in ({"match": "all", "query": "q"}, {"match": "meaning"}, {"match": "both", "query": "q", "pit": "true"}):
+        with pytest.raises(InvalidParameter, match=r"\[match\]"):
+            read(given)

@@ -1,14 +1,15 @@
 """Typed parameters to Elasticsearch's query language."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from app.model.schema import DOCUMENTED_FIELDS
 from app.search.facets import FACETS
-from app.search.params import SearchParams
-from app.search.query import answered, build, doubtful, slow
+from app.search.params import BY_SCORE, SearchParams
+from app.search.query import Meaning, answered, build, doubtful, match, slow
 
 EVERYTHING = [
     SearchParams(),
@@ -144,3 +145,43 @@ def test_no_position_in_the_index_is_told(values: list[object]) -> None:
     # Elasticsearch adds none to an order that goes on behind a hit, which may end with a number.
     assert answered(SearchParams(point="p", after=("x", 1)), answer(["x", 1])) == answer(["x", 1])
     assert answered(SearchParams(), answer(values)) == answer(values)
+
+
+NEAR = Meaning("7f00", "model 1", 0.22)
+
+
+@pytest.mark.parametrize("params", [each for each in EVERYTHING if each.query])
+def test_all_that_narrows_is_inside_of_what_is_near(params: SearchParams) -> None:
+    """The tenant first: the nearest of all tenants, of which some are left out, would be less than there are."""
+    narrowed = replace(params, filters={**params.filters, "owner": ("o",), "session": ("s",)}, ids=("a",))
+    body = build(narrowed, "t", meaning=NEAR)
+    nearest = body["knn"]["filter"]
+    assert nearest[:2] == [{"term": {"tenant": "t"}}, {"term": {"passages_model": "model 1"}}]
+    for clause in ({"terms": {"owner": ["o"]}}, {"terms": {"session": ["s"]}}, {"ids": {"values": ["a"]}}):
+        assert clause in nearest
+    without = build(narrowed, "t")
+    assert {name: each for name, each in body.items() if name != "knn"} == without
+    alone = build(replace(narrowed, match="meaning"), "t", meaning=NEAR)
+    assert alone == {name: each for name, each in body.items() if name != "query"}
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        (SearchParams(), "words"),
+        (SearchParams(query="some words"), "both"),
+        (SearchParams(query="some words", offset=20, highlight=True, filters={"session": ("s",)}), "both"),
+        (SearchParams(query="some words", sort=BY_SCORE), "words"),
+        (SearchParams(query="some words", facets=("owner",)), "words"),
+        (SearchParams(query="some words", size=0), "words"),
+        (SearchParams(query="some words", default_operator="and"), "words"),
+        (SearchParams(query="some words", match="words"), "words"),
+        (SearchParams(query="+some words", match="meaning", size=0, facets=("owner",)), "meaning"),
+        *(
+            (SearchParams(query=each), "words")
+            for each in ("a | b", "+a b", "-a b", '"a b"', "a*", "a~", "(a b)", "*", "!?")
+        ),
+    ],
+)
+def test_by_what_a_query_is_to_find(params: SearchParams, expected: str) -> None:
+    assert match(params) == expected
