@@ -374,8 +374,14 @@ class Settings:
         "EMBEDDINGS_SIMILARITY",
         _share,
         0.22,
-        "The cosine from which on a passage is near a query. It belongs to the model: with 0.22 that of `builtin` finds "
-        "nothing for nonsense.",
+        "The cosine from which on a passage is near a query. It belongs to the model.",
+    )
+    embeddings_noise: float = _setting(
+        "EMBEDDINGS_NOISE",
+        _share,
+        0.45,
+        "The cosine from which on a query is near texts that say nothing, and is looked for by its words alone. It belongs "
+        "to the model, too; 1: none is.",
     )
     max_indexed_text: int = _setting(
         "MAX_INDEXED_TEXT",
@@ -569,11 +575,6 @@ class Settings:
             if not self.embeddings.startswith("https:"):
                 raise InvalidSetting("EMBEDDINGS_CA_CERTS", "needs an EMBEDDINGS that begins with https")
             _check_ca_certs("EMBEDDINGS_CA_CERTS", self.embeddings_ca_certs)
-
-    @property
-    def least_similarity(self) -> float | None:
-        """EMBEDDINGS_SIMILARITY, or None where nothing has a vector."""
-        return None if self.embeddings == "off" else self.embeddings_similarity
 
     @property
     def embeddings_secret(self) -> str | None:

@@ -17,7 +17,7 @@ from app.model.schema import FIELDS, existing
 from app.search.facets import aggregations, collected
 from app.search.inside import FILES, Inside, tell
 from app.search.marking import highlight
-from app.search.matching import ranked
+from app.search.matching import ALL_WORDS, ranked
 from app.search.names import mark_names
 from app.search.params import ADDED_FIELDS, BY_SCORE, FILTERS, SearchParams
 from app.search.syntax import Item, Node, Pattern, bare, leaves, parse
@@ -105,6 +105,9 @@ def build(params: SearchParams, tenant: str, opened: datetime | None = None, mea
     }
     if meaning is not None and match(params) == "meaning":
         del body["query"]
+    elif meaning is not None and params.query is not None and not bare(params.query):
+        # What an operator asks for has no tier of its own, and is not what is merely near.
+        body["query"]["bool"]["should"] = [{"match_all": {"boost": ALL_WORDS}}]
     if params.after is None:
         body["from"] = params.offset
     else:

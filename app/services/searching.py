@@ -5,20 +5,18 @@ from __future__ import annotations
 import contextlib
 import functools
 import socket
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
-from app.embeddings.contract import MOST_CHARACTERS, Embeddings
-from app.errors import EmbeddingsUnavailable, InvalidParameter, PointMissing, StoreError, TextRefused, TextTooLong
+from app.errors import InvalidParameter, PointMissing, StoreError
 from app.index.attachments import AttachmentIndex
 from app.index.envelope import pointed
 from app.model.attachment import now
-from app.passages.keeping import quantized
 from app.search import params, query
 from app.search.language import body
-from app.services import passages
+from app.services.meaning import Meanings
+from app.services.passages import PASSAGES
 from app.services.points_in_time import Point, PointsInTime
 from app.services.records import Records
 
@@ -43,12 +41,11 @@ class Searching:
         index: AttachmentIndex,
         records: Records,
         points: PointsInTime,
-        embeddings: Embeddings,
-        least: float | None,
+        meanings: Meanings | None,
     ) -> None:
-        """`least`: the cosine from which on a passage is near a query; None: nothing is found by its meaning."""
+        """`meanings`: None where nothing is found by what it means."""
         self._index, self._records, self._points = index, records, points
-        self._embeddings, self._least = embeddings, least
+        self._meanings = meanings
 
     def search(self, wanted: params.SearchParams, tenant: str, *, client: socket.socket | None = None) -> Found:
         """The answer to a search by words, meaning and filters, in the documented envelope, with the id of its point in
@@ -60,7 +57,9 @@ class Searching:
             match = query.match(wanted)
             meaning = self._meaning(wanted, tenant) if match in params.MEANT else None
             sent = query.build(wanted, tenant, meaning=meaning)
-            told = None if match not in params.MEANT or self._least is None else "words" if meaning is None else match
+            told = (
+                None if match not in params.MEANT or self._meanings is None else "words" if meaning is None else match
+            )
             return Found(self._search(wanted, sent, tenant, finish, client), told)
         if wanted.point != params.NEW_POINT:
             return Found(self._search_in(wanted.point, wanted, tenant, finish, client))
@@ -74,23 +73,13 @@ class Searching:
             raise
 
     def _meaning(self, wanted: params.SearchParams, tenant: str) -> query.Meaning | None:
-        """What the query means; None where that can't be had now, or the index has nothing to compare it with. Raises
-        InvalidParameter where it was asked for and never can."""
-        if self._least is None:
+        """What the query means; None where it says nothing, that can't be had now, or the index has nothing to compare it
+        with. Raises InvalidParameter where it was asked for and never can."""
+        if self._meanings is None:
             if wanted.match in params.MEANT:
                 raise InvalidParameter("match", "must be words: this server has no EMBEDDINGS")
             return None
-        if self._index.lacks(passages.PASSAGES):
-            return None
-        text = unicodedata.normalize("NFKC", wanted.query or "")[:MOST_CHARACTERS].strip()
-        try:
-            found = self._embeddings.queries([text], tenant)
-        except (EmbeddingsUnavailable, TextRefused, TextTooLong):
-            return None
-        if found.model.dimensions != passages.DIMENSIONS:
-            return None
-        model = passages.label(found.model.name, found.model.version)
-        return query.Meaning(quantized(found.vectors[0]).hex(), model, self._least)
+        return None if self._index.lacks(PASSAGES) else self._meanings.of(wanted.query or "", tenant)
 
     def _finish(self, wanted: params.SearchParams, tenant: str) -> Callable[[bytes], bytes]:
         inside = functools.partial(self._records.inside, tenant=tenant)

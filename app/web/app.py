@@ -24,8 +24,10 @@ from app.processing import Processing
 from app.server import descriptors, security
 from app.server.request import COLLECTED_SIZE
 from app.services.chats import Chats
+from app.services.meaning import Meanings
 from app.services.points_in_time import PointsInTime
 from app.services.searching import Searching
+from app.services.store import Store
 from app.settings import Settings
 from app.telemetry import measures
 from app.turns import Turns
@@ -93,7 +95,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         uploads=store.uploads,
         downloads=store.downloads,
         deletion=store.deletion,
-        searching=Searching(store.index, store.records, points, store.embeddings, settings.least_similarity),
+        searching=Searching(store.index, store.records, points, _meanings(settings, store)),
         tokens=tokens,
         chats=chats,
         sign_ins=sign_ins,
@@ -124,6 +126,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.after_request(_security_headers)
     app.teardown_request(_end_processing)
     return app
+
+
+def _meanings(settings: Settings, store: Store) -> Meanings | None:
+    if settings.embeddings == "off":
+        return None
+    return Meanings(store.embeddings, settings.embeddings_similarity, settings.embeddings_noise)
 
 
 def dialect_of(path: str) -> Dialect:

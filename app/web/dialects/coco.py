@@ -6,6 +6,7 @@ Source: the Coco server's documentation, page "Attachment". What that page leave
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from flask import Blueprint, Request, Response, jsonify, request
 
@@ -89,6 +90,7 @@ _SIZES = [str(each) for each in thumbnail.SIZES]
 _DRAWN = {200: ResponseSpec("By id: pending, completed or none; empty for an unknown one", {JSON: {"type": "object"}})}
 _STATUSES = {200: ResponseSpec("By id; empty for an unknown one", {JSON: {"type": "object"}})}
 _ENVELOPE = {200: ResponseSpec("What Elasticsearch answered", {JSON: {"type": "object", "required": ["took", "hits"]}})}
+_SEARCHED = {200: replace(_ENVELOPE[200], headers={"Search-Match": {"type": "string", "enum": list(params.MATCHES)}})}
 _MOMENT: Schema = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
 _SEARCH_PARAMETERS = (
     Parameter(
@@ -219,7 +221,7 @@ def delete(attachment_id: str) -> Response:
 @requires("search")
 @describes(
     "Search attachments",
-    _ENVELOPE,
+    _SEARCHED,
     errors=(IndexUnavailable, IndexRejected, PointMissing, TooManyPoints),
     parameters=_SEARCH_PARAMETERS,
 )

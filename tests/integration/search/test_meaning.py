@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from app.search.params import MATCHES
+from benchmarks.judged.collection import queries
 from benchmarks.meaning import QUESTIONS
 from tests.support.app import Server, running_server
 from tests.support.models import patient_server
@@ -63,16 +64,26 @@ def test_questions_find_what_answers_them_in_other_words(meant: Server) -> None:
             answer = search(meant, query=text, match=match)
             assert answer.headers.get("Search-Match", "words") == match
             first[match] += names(meant, query=text, match=match)[:1] == [name]
-    print(first, len(asked))
     assert first["both"] > first["words"] + len(asked) / 5, (first, len(asked))
     assert first["meaning"] > len(asked) / 2, (first, len(asked))
 
 
 def test_nonsense_finds_nothing(meant: Server) -> None:
-    nonsense = [text for kind, _, _, text in ROWS if kind == "nonsense"]
-    assert len(nonsense) > 3
-    found = {each: names(meant, query=each, match="meaning") for each in nonsense}
-    assert {each: hits for each, hits in found.items() if hits} == {}
+    asked = [text for kind, _, _, text in ROWS if kind == "nonsense"]
+    asked += [each.text for each in queries() if each.kind == "nonsense"]
+    assert len(asked) > 10
+    found = {match: {each: names(meant, query=each, match=match) for each in asked} for match in MATCHES}
+    # One of them has a word in it that a text has, too.
+    assert sum(map(bool, found["words"].values())) <= 1
+    assert found["both"] == found["words"]
+    assert {each: hits for each, hits in found["meaning"].items() if hits and hits != found["words"][each]} == {}
+
+
+def test_what_an_operator_asks_for_stays_first(meant: Server) -> None:
+    for query in ('"humpback whale"', "+penicillin rash", "lavender -whale"):
+        words = names(meant, query=query, match="words")
+        assert words
+        assert names(meant, query=query, match="both")[: len(words)] == words
 
 
 def test_what_has_all_the_words_as_they_are_written_stays_first(meant: Server) -> None:

@@ -10,6 +10,7 @@ from app.model.schema import DOCUMENTED_FIELDS
 from app.search.facets import FACETS
 from app.search.params import BY_SCORE, SearchParams
 from app.search.query import Meaning, answered, build, doubtful, match, slow
+from app.search.syntax import bare
 
 EVERYTHING = [
     SearchParams(),
@@ -160,6 +161,9 @@ def test_all_that_narrows_is_inside_of_what_is_near(params: SearchParams) -> Non
     for clause in ({"terms": {"owner": ["o"]}}, {"terms": {"session": ["s"]}}, {"ids": {"values": ["a"]}}):
         assert clause in nearest
     without = build(narrowed, "t")
+    # What an operator asks for stays above what is near.
+    above = body["query"]["bool"].pop("should", None)
+    assert above == (None if bare(params.query or "") else [{"match_all": {"boost": 400.0}}])
     assert {name: each for name, each in body.items() if name != "knn"} == without
     alone = build(replace(narrowed, match="meaning"), "t", meaning=NEAR)
     assert alone == {name: each for name, each in body.items() if name != "query"}
