@@ -118,13 +118,11 @@ def _clause(node: Node, where: _Where = _FOUND) -> Dsl:
         value = {"value": re.sub(r"([?\\])", r"\\\1", node.text), "boost": NAME_BOOST}
         return {"dis_max": {"queries": [{"wildcard": {field: value}} for field in (_NAME_EXACT, _NAME_WORDS)]}}
     loose = node.loose and not where.every
-    members = [_clause(each, where) for each in node.deciding]
     if loose and len(node.members) == 1 and isinstance(node.members[0], Item):
         return _item(node.members[0], where, loose=True)
-    if loose:
-        members = [
-            _item(each, where, loose=True) if isinstance(each, Item) else _clause(each, where) for each in node.deciding
-        ]
+    members = [
+        _item(each, where, loose=loose) if isinstance(each, Item) else _clause(each, where) for each in node.deciding
+    ]
     if loose or not node.every:
         return {"bool": {"should": members, "minimum_should_match": 1}}
     # What is excluded is excluded wherever it stands.
@@ -175,9 +173,8 @@ def _forms(item: Item, loose: bool) -> list[Dsl]:
     # particles at the end of a word.
     if item.grams and (loose or len(item.words) == 1):
         count = len(item.grams)
-        least = count if count <= ALL_GRAMS else max(2, -(-count * MOST_GRAMS_PERCENT // 100))
-        if not loose:
-            least = count
+        every = not loose or count <= ALL_GRAMS
+        least = count if every else max(2, -(-count * MOST_GRAMS_PERCENT // 100))
         for field, boost in ((_NAME_STEMS, NAME_BOOST), (_CONTENT_STEMS, 1.0)):
             options = {"query": " ".join(item.grams), "minimum_should_match": least, "boost": GRAM_BOOST * boost}
             found.append({"match": {field: options}})

@@ -73,9 +73,9 @@ def fold(text: str) -> str:
     return scripts.recomposed(unicodedata.normalize("NFC", decomposed.translate(scripts.FOLDED)))
 
 
-# Runs of a folded text. Scripts written without blanks: each character with its marks is a word, and a query for several is
-# a query for them in order.
-_FOLDED_RUN = re.compile(rf"[{scripts.UNSPACED}][{scripts.MARKS}]*|(?:[^\W_{scripts.UNSPACED}][{scripts.MARKS}]*)+")
+# Runs of a text, folded or not. Scripts written without blanks: each character with its marks is a word, and a query for
+# several is a query for them in order.
+_ANY_RUN = re.compile(rf"[{scripts.UNSPACED}][{scripts.MARKS}]*|(?:[^\W_{scripts.UNSPACED}][{scripts.MARKS}]*)+")
 # The same where there are neither.
 _SPACED_RUN = re.compile(r"[^\W_]+")
 _PIECE = re.compile(r".{1,16384}(?:\s|\Z)|.{1,16384}", re.DOTALL)
@@ -96,7 +96,7 @@ LEAST_WINDOWS = 4096
 
 
 def _runs(folded: str) -> list[str]:
-    return (_SPACED_RUN if scripts.is_plain(folded) else _FOLDED_RUN).findall(folded)
+    return (_SPACED_RUN if scripts.is_plain(folded) else _ANY_RUN).findall(folded)
 
 
 def content_words(text: str) -> str:
@@ -189,9 +189,13 @@ def _is_whole(run: str) -> bool:
     return run.isdigit() or not scripts.HUMP.search(run)
 
 
+def _spans(border: re.Pattern[str], run: str) -> Iterator[tuple[int, int]]:
+    """Where each part of a run begins and ends that borders divide."""
+    return pairwise([0, *(match.start() for match in border.finditer(run)), len(run)])
+
+
 def _split_at(border: re.Pattern[str], run: str) -> list[str]:
-    edges = [0, *(match.start() for match in border.finditer(run)), len(run)]
-    return [folded for start, end in pairwise(edges) for folded in _runs(fold(run[start:end]))]
+    return [folded for start, end in _spans(border, run) for folded in _runs(fold(run[start:end]))]
 
 
 def parts(run: str) -> list[str]:
@@ -270,28 +274,22 @@ def parts_of(text: str) -> Iterator[tuple[str, int, int]]:
         if _PLAIN.fullmatch(run[0]):
             continue
         for border in (scripts.HUMP, scripts.DIGITS):
-            edges = [0, *(match.start() for match in border.finditer(run[0])), len(run[0])]
-            if len(edges) > 2:
-                for start, end in pairwise(edges):
+            if len(places := list(_spans(border, run[0]))) > 1:
+                for start, end in places:
                     yield fold(run[0][start:end]), run.start() + start, run.start() + end
-
-
-# A run as `content_words` has them, in a text that is not folded.
-_PLACED_RUN = re.compile(rf"[{scripts.UNSPACED}][{scripts.MARKS}]*|(?:[^\W_{scripts.UNSPACED}][{scripts.MARKS}]*)+")
 
 
 def places_of(text: str) -> Iterator[tuple[str, int, int]]:
     """What `content_words` makes of `text`, with where it begins and ends in it."""
-    for run in _PLACED_RUN.finditer(text):
+    for run in _ANY_RUN.finditer(text):
         for word in content_words(run[0]).split():
             yield word, run.start(), run.end()
 
 
 def smallest_places_of(text: str) -> Iterator[tuple[str, int, int]]:
     """The smallest parts of `text` in their order, with where each begins and ends in it."""
-    for run in _PLACED_RUN.finditer(text):
-        edges = [0, *(match.start() for match in scripts.HUMP.finditer(run[0])), len(run[0])]
-        for start, end in pairwise(edges):
+    for run in _ANY_RUN.finditer(text):
+        for start, end in _spans(scripts.HUMP, run[0]):
             for word in content_words(run[0][start:end]).split():
                 yield word, run.start() + start, run.start() + end
 
@@ -362,8 +360,7 @@ def _name_stems(name: str) -> str:
 def _lowered_parts(run: str) -> list[str]:
     if _is_whole(run):
         return []
-    edges = [0, *(match.start() for match in scripts.HUMP.finditer(run)), len(run)]
-    return [run[start:end].lower() for start, end in pairwise(edges)]
+    return [run[start:end].lower() for start, end in _spans(scripts.HUMP, run)]
 
 
 def content_stems(text: str, language: str | None) -> str:

@@ -184,7 +184,10 @@ stack = contextlib.ExitStack()
 slot = stack.enter_context(coordination.work_slots(1).free())
 stack.enter_context(coordination.search_slots(1).place(lambda: 0.0))
 stack.enter_context(coordination.bulk_lock("documents").held())
-child = subprocess.Popen([sys.executable, "-c", "input()"], close_fds=False)
+code = "print(flush=True); input()"
+child = subprocess.Popen([sys.executable, "-c", code], close_fds=False, stdout=subprocess.PIPE)
+# Its own program runs: what it had of its parent until then is closed.
+child.stdout.readline()
 print('held', flush=True)
 input()
 """

@@ -44,7 +44,7 @@ def test_hostile_names(screen: Screen) -> None:
     screen.type("img onerror")
     expect(screen.count).to_have_text("1 attachment")
     expect(screen.page.locator(".rows .name")).to_have_text(NAMES[0])
-    screen.type("not bold")
+    screen.type('"not bold"')
     expect(screen.count).to_have_text("1 attachment")
     expect(screen.page.locator(".rows .name")).to_have_text("<mark><b>not bold<b>.txt")
     assert screen.page.locator(".rows b, .rows img, .rows script, .preview script").count() == 0

@@ -103,7 +103,9 @@ def lines(search: dict[str, Any], count: int) -> dict[str, Any]:
 
 #: As many hits as one request may be told: of these names they are more bytes than it may be, and nearly as many.
 TOO_MANY = lines({**PAGE, "size": limits.MAX_HITS // limits.MAX_SEARCHES}, limits.MAX_SEARCHES)
-SEARCHES = lines({**PAGE, "size": 200}, limits.MAX_SEARCHES)
+#: Hits of each of many searches: with all fields of names like these, nearly as many bytes as an answer may have.
+HITS_EACH = 100
+SEARCHES = lines({**PAGE, "size": HITS_EACH}, limits.MAX_SEARCHES)
 
 
 def language(path: str, pages: dict[str, Any]) -> list[Ask]:
@@ -290,7 +292,7 @@ class Seeds:
             return {"json": {"content": [{"type": "file", "file_id": self.names["image"]}] * 100}}
         opened = self.call("POST", Ask(f"{INDEX}/_pit?keep_alive=1m")).json()
         search = {**PAGE, "pit": {"id": opened["id"]}}
-        return {"json": search} if what == "point" else lines({**search, "size": 200}, limits.MAX_SEARCHES)
+        return {"json": search} if what == "point" else lines({**search, "size": HITS_EACH}, limits.MAX_SEARCHES)
 
 
 def answered(answer: requests.Response) -> Any:

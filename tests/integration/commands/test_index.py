@@ -282,7 +282,7 @@ def test_an_index_of_the_first_version_is_refused_and_carried_over(start_server:
     assert server.process is not None
     assert server.process.wait(120) == 3
     server.process = None
-    assert "made by an older version (mapping 1 < 3): run `scripts/index migrate` once" in server.log.read_text()
+    assert "made by an older version (mapping 1 < 2): run `scripts/index migrate` once" in server.log.read_text()
     code, (status, _) = index(server, "status")
     assert (code, status["needs"]) == (1, "migration")
     code, (result,) = index(server, "update", "coco_attachment", "--yes")

@@ -56,10 +56,14 @@ def node() -> Iterator[Node]:
     made.listener.close()
 
 
+def settings_for(listener: socket.socket, data: Path) -> Settings:
+    """Those of a store whose node is at the other end."""
+    return Settings(data=data, elasticsearch_url=f"http://127.0.0.1:{listener.getsockname()[1]}")
+
+
 @pytest.fixture
 def calls(node: Node, tmp_path: Path) -> Iterator[Calls]:
-    url = f"http://127.0.0.1:{node.listener.getsockname()[1]}"
-    made = calls_to(dataclasses.replace(Settings(data=tmp_path), elasticsearch_url=url))
+    made = calls_to(settings_for(node.listener, tmp_path))
     yield made
     made.close()
 
@@ -139,8 +143,7 @@ def test_a_node_that_falls_silent(node: Node, calls: Calls) -> None:
 
 def test_a_node_that_takes_nothing(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        made = calls_to(dataclasses.replace(Settings(data=tmp_path), elasticsearch_url=url))
+        made = calls_to(settings_for(listener, tmp_path))
         with pytest.raises(IndexOutcomeUnknown):
             made.ask("/", bytes(64 << 20), "application/json", "application/json", None, lambda: 0.2)
         made.close()
@@ -148,9 +151,8 @@ def test_a_node_that_takes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("length", ["content-length: 1000000000", "transfer-encoding: chunked"])
 def test_an_answer_of_too_many_bytes_is_not_read_to_its_end(node: Node, tmp_path: Path, length: str) -> None:
-    url = f"http://127.0.0.1:{node.listener.getsockname()[1]}"
     most = 1 << 20
-    calls = calls_to(dataclasses.replace(Settings(data=tmp_path), elasticsearch_url=url, max_answer_size=most))
+    calls = calls_to(dataclasses.replace(settings_for(node.listener, tmp_path), max_answer_size=most))
     piece = b"%X\r\n%b\r\n" % (1 << 16, bytes(1 << 16))
     node.answers = [[HEAD + length.encode() + b"\r\n\r\n", *[piece] * 10_000, None]]
     with pytest.raises(AnswerTooLarge, match="1048576"):
@@ -165,8 +167,7 @@ def test_an_answer_of_too_many_bytes_is_not_read_to_its_end(node: Node, tmp_path
 @pytest.fixture
 def client(node: Node, tmp_path: Path) -> Iterator[Connection]:
     """Elastic's client and the calls without it, over one pool."""
-    url = f"http://127.0.0.1:{node.listener.getsockname()[1]}"
-    made = Connection(dataclasses.replace(Settings(data=tmp_path), elasticsearch_url=url))
+    made = Connection(settings_for(node.listener, tmp_path))
     yield made
     made.close()
 

@@ -29,7 +29,7 @@ ROW = """    Field(
     ),
 """
 #: Where the table of an attachment's fields ends.
-END = ")\n\n#: Of a chat's document."
+END = ")\n\n#: The fields of a chat's document."
 COPIED = ("app", "mappings", "docs", "scripts")
 
 #: What is asked of the copy, over HTTP and in Elasticsearch's own language.
