@@ -36,8 +36,7 @@ from app.web.access import PUBLIC, authorize, check_all_marked, required_scope, 
 from app.web.describe import operation_of
 from app.web.dialects import DIALECTS
 from app.web.dialects.dialect import Dialect
-from app.web.observed import current, observation_of, observed
-from app.web.observed import install as install_observation
+from app.web.observed import HEADER, begin, current, observed
 from app.web.openapi import document
 from app.web.openapi import page as api_page
 from app.web.page import cookie
@@ -48,7 +47,6 @@ from app.web.uploads import check_announced
 log = logging.getLogger(__name__)
 
 _DIALECT_BLUEPRINTS = {dialect.blueprint.name for dialect in DIALECTS}
-_BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
 
 
 class _App(Flask):
@@ -120,10 +118,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(dialect.blueprint)
     check_all_marked(app)
     app.extensions[api_page.KEY] = document.build(app, DIALECTS, head=("coco.download",))
-    install_observation(app, lambda path: dialect_of(path).name)
     _install_gate(app, services)
     _install_errors(app)
-    app.after_request(_security_headers)
+    app.after_request(_finish)
     app.teardown_request(_end_processing)
     return app
 
@@ -143,10 +140,11 @@ def _install_gate(app: Flask, services: Services) -> None:
     @app.before_request
     def gate() -> AnyResponse | None:
         incoming = current()
+        dialect = dialect_of(incoming.path)
+        begin(incoming, dialect.name)
         processing.begin(Processing(functools.partial(processing.gone, incoming.environ)))
         if incoming.path == "/" and incoming.method in ("GET", "HEAD") and page.prefers_html():
             return page.root()
-        dialect = _BY_NAME[observation_of(incoming).dialect]
         if dialect.refuse is not None:
             dialect.refuse(incoming)
         blueprint, endpoint = incoming.blueprint, incoming.endpoint
@@ -224,7 +222,8 @@ def _end_processing(_: BaseException | None) -> None:
 _SECURITY = tuple((name.lower(), name, value) for name, value in security.FIELDS)
 
 
-def _security_headers(response: Response) -> Response:
+def _finish(response: Response) -> Response:
+    """Give a response the header fields that every one has."""
     add = response.headers.add
     present = {name.lower() for name, _ in response.headers}
     for lower, name, value in _SECURITY:
@@ -233,4 +232,5 @@ def _security_headers(response: Response) -> Response:
     refused = response.status_code >= 400
     if "cache-control" not in present:
         add("Cache-Control", security.REFUSED if refused else security.KEPT)
+    add(HEADER, observed().request_id)
     return response

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 
-from flask import Flask, Request, Response, request
+from flask import Request, request
 
 from app.telemetry.observation import KEY, Observation, observe
 
@@ -17,26 +16,15 @@ _VARIABLE = "HTTP_X_REQUEST_ID"
 _WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 
-def install(app: Flask, dialect_name: Callable[[str], str]) -> None:
-    """Observe the requests to `app`, before anything else handles them. `dialect_name`: the name of the dialect of a
-    path."""
-
-    def begin() -> None:
-        incoming = current()
-        given = incoming.environ.get(_VARIABLE, "")
-        observation = Observation(given if _WELL_FORMED.fullmatch(given) else os.urandom(8).hex())
-        observation.dialect = dialect_name(incoming.path)
-        rule = incoming.url_rule
-        observation.route = rule.rule if rule is not None else ""
-        incoming.environ[KEY] = observation
-        observe(observation)
-
-    def end(response: Response) -> Response:
-        response.headers.add(HEADER, observed().request_id)
-        return response
-
-    app.before_request(begin)
-    app.after_request(end)
+def begin(incoming: Request, dialect: str) -> None:
+    """Observe a request, before anything else handles it. `dialect`: the name of the one that its path belongs to."""
+    given = incoming.environ.get(_VARIABLE, "")
+    observation = Observation(given if _WELL_FORMED.fullmatch(given) else os.urandom(8).hex())
+    observation.dialect = dialect
+    rule = incoming.url_rule
+    observation.route = rule.rule if rule is not None else ""
+    incoming.environ[KEY] = observation
+    observe(observation)
 
 
 def current() -> Request:

@@ -416,24 +416,31 @@ def test_who_waits_longest_is_not_closed_for_another_tenant(start_server: Server
 
 
 def test_so_many_connections_are_closing(start_server: ServerFactory) -> None:
-    """With more that send what nobody wants, the one that does longest is cut off."""
+    """With more that send what nobody wants, the one that does longest is cut off, and no other."""
     most = 64 // CLOSING_SHARE
     server = start_server(**{**SETTINGS, "MAX_CONNECTIONS": "64"})
     request = b"POST /attachment/_upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
-    with contextlib.ExitStack() as stack:
-        connections = []
-        for _ in range(most + 1):
-            connections.append(stack.enter_context(connect(server)))
-            connections[-1].sendall(request)
-            assert b"\r\n\r\n" in connections[-1].recv(65536)
-            for each in connections:
-                # None of them goes for its silence.
-                with contextlib.suppress(OSError):
-                    each.sendall(b"x")
-        assert answer_of(connections[0]) == b""
-        connections[1].settimeout(0.2)
-        with pytest.raises(TimeoutError):
-            connections[1].recv(1)
+    # A busy machine may need longer to open them all than any of them is kept.
+    for _ in range(10):
+        with contextlib.ExitStack() as stack:
+            connections = []
+            began = time.monotonic()
+            while len(connections) <= most:
+                connections.append(stack.enter_context(connect(server)))
+                connections[-1].sendall(request)
+                assert b"\r\n\r\n" in connections[-1].recv(65536)
+                for each in connections:
+                    # None of them goes for its silence.
+                    with contextlib.suppress(OSError):
+                        each.sendall(b"x")
+            assert answer_of(connections[0]) == b""
+            connections[1].settimeout(0.2)
+            with contextlib.suppress(TimeoutError):
+                connections[1].recv(1)
+                assert time.monotonic() - began >= CLOSING_SECONDS
+                continue
+            return
+    pytest.fail("no ten rounds were quick enough")
 
 
 @pytest.mark.parametrize("chunked", [True, False])
