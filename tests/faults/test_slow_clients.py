@@ -423,7 +423,7 @@ def test_so_many_connections_are_closing(start_server: ServerFactory) -> None:
     # A busy machine may need longer to open them all than any of them is kept.
     for _ in range(10):
         with contextlib.ExitStack() as stack:
-            connections = []
+            connections: list[socket.socket] = []
             began = time.monotonic()
             while len(connections) <= most:
                 connections.append(stack.enter_context(connect(server)))
