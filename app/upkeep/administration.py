@@ -2,7 +2,8 @@
 back, remove old generations.
 
 A method with `dry` changes nothing and returns what it would do. Each returns what `scripts/index --json` prints:
-docs/commands.md.
+docs/commands.md. An index that is made when it is first needed, and was not needed yet, needs nothing: there is nothing
+to change in it, to carry over or to go back to.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _WORST = (NOTHING, SETTINGS, UPDATE, MIGRATION, NEWER)
 @dataclass(frozen=True)
 class Administration:
     """One index of one store. `change_lock`: as in `Exchange`. `from_records`: whether its documents are made from
-    records, and removed with them."""
+    records, and removed with them; such an index is needed from the start, another one from its first document on."""
 
     alias: str
     definition: Json
@@ -59,7 +60,7 @@ class Administration:
         return {
             "index": self.alias,
             "generation": name,
-            "needs": _worst(found) if name is not None else "create",
+            "needs": _worst(found) if name is not None or not self.from_records else "create",
             "differences": [asdict(each) for each in found],
             "generations": [self._described(each) for each in self.generations.all()],
         }
@@ -77,9 +78,10 @@ class Administration:
     def _differences(self, name: str) -> list[Difference]:
         return differences(self.definition, *self.generations.described(name), self._derived)
 
-    def _current(self) -> str:
+    def _current(self) -> str | None:
+        """The generation in use; None where there is none and none is needed. Raises WrongIndex where one is."""
         name = self.generations.current()
-        if name is None:
+        if name is None and self.from_records:
             raise WrongIndex(f"there is no index [{self.alias}]: create it")
         return name
 
@@ -105,6 +107,8 @@ class Administration:
         """Add the fields of the file that the index does not have. `refused`: what an update can't do; then nothing is
         done."""
         name = self._current()
+        if name is None:
+            return {"index": self.alias, "generation": None, "added": [], "refused": [], "done": False}
         found = self._known(name)
         added = [each.field for each in found if each.needs == UPDATE]
         refused = [asdict(e) for e in found if e.needs == MIGRATION and not e.field.startswith("settings.")]
@@ -128,6 +132,8 @@ class Administration:
         nothing is done.
         """
         name = self._current()
+        if name is None:
+            return {"index": self.alias, "from": None, "to": None, "needed": False, "refused": [], "done": False}
         found = self._known(name)
         definition = _with_shards(self.definition, shards)
         found_settings = self.generations.described(name)[1]
@@ -153,6 +159,8 @@ class Administration:
         Raises NotFound when there is none. `refused` as in `migrate`.
         """
         name = self._current()
+        if name is None:
+            return {"index": self.alias, "from": None, "to": None, "refused": [], "done": False}
         whole = [
             each
             for each in self.generations.all()
@@ -203,6 +211,8 @@ class Administration:
     def configure(self, dry: bool, settings: Json | None) -> Json:
         """Change settings of the index in use; None: to those of the file."""
         name = self._current()
+        if name is None:
+            return {"index": self.alias, "generation": None, "settings": {}, "done": False}
         wanted = settings
         if wanted is None:
             prefix = "settings."
