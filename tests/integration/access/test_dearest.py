@@ -169,6 +169,8 @@ DEAREST: dict[tuple[str, str], list[Ask]] = {
         ("POST", f"{prefix}/attachment/v1/upload"): [Ask(f"{prefix}/attachment/v1/upload", options=FILE)]
         for prefix in ("", "/api/public")
     },
+    # The server makes no embeddings; it refuses before it reads what it should make them of.
+    ("POST", "/v1/embeddings"): [Ask("/v1/embeddings", 404, {"json": {"model": "m", "input": ["é" * 2000] * 64}})],
     ("POST", CHATS): [
         Ask(CHATS, 201, {"data": b'{"content":[{"type":"text","text":"%b"}]}' % ("é " * 80_000).encode()}),
         Ask(CHATS, 201, {"json": "files"}),

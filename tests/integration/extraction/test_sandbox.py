@@ -272,10 +272,13 @@ def test_it_knows_no_secret_of_the_server(monkeypatch: pytest.MonkeyPatch) -> No
 def test_as_root_it_is_nobody_without_a_network(tmp_path: Path) -> None:
     """Its only interface is a loopback of its own; looked at before it can look at nothing."""
     path = program(tmp_path / "seen")
-    seen = "os.write(1, repr((os.getuid(), os.getgid(), os.getgroups(), socket.if_nameindex())).encode())"
+    privileges = path.parents[1] / "confinement" / "privileges.py"
+    seen = (
+        "import socket; os.write(1, repr((os.getuid(), os.getgid(), os.getgroups(), socket.if_nameindex())).encode())"
+    )
     confines = "    landlock.confine(read=read)\n"
-    assert path.read_text().count(confines) == 1
-    path.write_text(path.read_text().replace(confines, f"    {seen}\n{confines}"))
+    assert privileges.read_text().count(confines) == 1
+    privileges.write_text(privileges.read_text().replace(confines, f"    {seen}\n{confines}"))
     with in_place(path):
         assert taken_over("")[1] == "(65534, 65534, [], [(1, 'lo')])"
 
