@@ -33,6 +33,11 @@ import app.upkeep.reconciler
 import app.web.app  # noqa: F401
 from app.coordination.local.data_folder import reaching
 
+if os.environ.get("EMBEDDINGS", "builtin") == "builtin":
+    import app.embeddings.builtin
+    import app.embeddings.checked
+    import app.embeddings.keeper  # noqa: F401
+
 
 def main() -> None:
     """Exit status: that of gunicorn; 1 without an address."""

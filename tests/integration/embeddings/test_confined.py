@@ -33,9 +33,10 @@ def around(tmp_path: Path) -> Iterator[Around]:
 def program(folder: Path, code: str, *, free: bool) -> Path:
     """The process's program in `folder`, with its modules, so that `code` is executed instead of the first call; `free`:
     without having given anything up."""
-    (folder / "embeddings").mkdir(parents=True)
-    for path in (*APP.glob("*.py"), *(APP / "embeddings").glob("*.py")):
-        shutil.copyfile(path, folder / path.relative_to(APP))
+    for room in (APP, APP / "confinement", APP / "embeddings"):
+        (folder / room.relative_to(APP)).mkdir(parents=True)
+        for path in room.glob("*.py"):
+            shutil.copyfile(path, folder / path.relative_to(APP))
     path = folder / "embeddings" / "child.py"
     text = path.read_text()
     replaced = [

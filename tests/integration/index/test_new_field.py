@@ -135,7 +135,8 @@ def changed(tree: Path) -> dict[str, list[str]]:
 def test_nothing_else_is_changed_by_hand(tree: Path) -> None:
     found = changed(tree)
     assert found.pop("app/model/schema.py") == [f"+{line}" for line in ROW.splitlines()]
-    last = '      "content_words": { "type": "text", "analyzer": "whitespace" }'
+    # What was last gets a comma.
+    *_, last, _, _, _ = (ROOT / "mappings/coco_attachment.json").read_text().splitlines()
     assert found.pop("mappings/coco_attachment.json") == [
         f"-{last}",
         f"+{last},",
