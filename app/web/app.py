@@ -47,6 +47,7 @@ from app.web.uploads import check_announced
 log = logging.getLogger(__name__)
 
 _DIALECT_BLUEPRINTS = {dialect.blueprint.name for dialect in DIALECTS}
+_HEADERS = {dialect.name: dialect.headers for dialect in DIALECTS}
 
 
 class _App(Flask):
@@ -223,7 +224,8 @@ _SECURITY = tuple((name.lower(), name, value) for name, value in security.FIELDS
 
 
 def _finish(response: Response) -> Response:
-    """Give a response the header fields that every one has."""
+    """Give a response the header fields that every one has, and those of its dialect."""
+    observation = observed()
     add = response.headers.add
     present = {name.lower() for name, _ in response.headers}
     for lower, name, value in _SECURITY:
@@ -232,5 +234,7 @@ def _finish(response: Response) -> Response:
     refused = response.status_code >= 400
     if "cache-control" not in present:
         add("Cache-Control", security.REFUSED if refused else security.KEPT)
-    add(HEADER, observed().request_id)
+    add(HEADER, observation.request_id)
+    for field in _HEADERS[observation.dialect]:
+        add(*field)
     return response

@@ -27,6 +27,8 @@ class Dialect:
     render: Callable[[StoreError], Response]
     #: Whether a browser's sign-in (app.web.page) counts as a token here. Other dialects do not look at its cookie.
     cookie: bool = False
+    #: The header fields that every response of this dialect has.
+    headers: tuple[tuple[str, str], ...] = ()
     #: Called before authentication; raises the errors that hold for every caller.
     refuse: Callable[[Request], None] | None = None
     #: For the API's description: the JSON schema of `render`, and the OpenAPI security scheme of `credentials`.

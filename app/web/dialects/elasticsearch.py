@@ -267,13 +267,6 @@ def _send(content: bytes) -> Response:
     return Response(content, content_type=elastic.answered_type(request))
 
 
-@blueprint.after_app_request
-def _product(response: Response) -> Response:
-    if _owns(request.path):
-        response.headers[elastic.PRODUCT[0]] = elastic.PRODUCT[1]
-    return response
-
-
 def _render(error: StoreError) -> Response:
     content = elastic.error_body(error, request.method, request.path, INDEX)
     # The status of the one error that has another status here.
@@ -314,6 +307,7 @@ dialect = Dialect(
     name="elasticsearch",
     blueprint=blueprint,
     owns=_owns,
+    headers=(elastic.PRODUCT,),
     credentials=_credentials,
     render=_render,
     error_schema={"anyOf": [obj(error=_CAUSE, status=_INTEGER), obj(error=TEXT, status=_INTEGER), _ANY]},
