@@ -340,9 +340,9 @@ class Settings:
     embeddings: str = _setting(
         "EMBEDDINGS",
         _embeddings,
-        "off",
-        "Where vectors of texts come from: `off`, `builtin` (a model in a process of its own), or the base URL of a server "
-        "that speaks OpenAI's API (`http://127.0.0.1:11434/v1`).",
+        "builtin",
+        "Where vectors of texts come from: `builtin` (a model in a process of its own, 160 MiB), `off` (searches find by "
+        "words alone), or the base URL of a server that speaks OpenAI's API (`http://127.0.0.1:11434/v1`).",
     )
     embeddings_model: str | None = _setting("EMBEDDINGS_MODEL", _printable, None, "Name of the model at that URL.")
     embeddings_key: str | None = _setting(

@@ -33,6 +33,7 @@ _WAIT: dict[str, Any] = {"ELASTICSEARCH_TIMEOUT": f"{Settings().elasticsearch_ti
 PRODUCT: dict[str, Any] = {
     **_WAIT,
     "EXTRACTION": "on",
+    "EMBEDDINGS": "builtin",
     "RECONCILE_INTERVAL": "2",
     "MAX_FILE_SIZE": "2GiB",
     "MAX_REQUEST_SIZE": "3GiB",

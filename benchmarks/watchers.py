@@ -89,6 +89,7 @@ def served(model: Model, folder: Path, url: str) -> Iterator[tuple[str, str]]:
         "WEB_WORKERS": "2",
         "WORKSPACE_ROOT": str(folder / "workspaces"),
         "DISK_RESERVE": "0",
+        "EMBEDDINGS": "off",
         "LOG_LEVEL": "error",
         "PYTHONPATH": str(ROOT),
     }

@@ -226,16 +226,19 @@ class AttachmentIndex:
         client: socket.socket | None = None,
         slow: bool = False,
         doubtful: bool = False,
+        named: bool = False,
     ) -> bytes:
         """What `finish` makes of the answer to a search body, in the documented envelope; in the index, or in the point
         in time that the body names. `tenant`: whose search it is. `client`: the connection; when it ends, the search
         ends. `slow`: whether the query may take long by itself; `doubtful`: whether it may take long because of what is
-        in the texts.
+        in the texts. `named`: whether each hit says what the clauses that have a name give to its score.
 
         Raises what Elasticsearch raises, PointMissing, AnswerTooLarge, and what `processing.spend` and `finish` raise.
         """
         heavy = slow or "highlight" in body or body.get("size", 0) > HEAVY_PAGE
         path = f"{_target_of(body, self.alias)}?allow_partial_search_results=false"
+        if named:
+            path += "&include_named_queries_score=true"
         with self._passage(tenant, slow=heavy, doubtful=doubtful):
             try:
                 self.prepare()

@@ -51,8 +51,9 @@ NEWER_BOOST = 0.3
 NEWER_PIVOT = "30d"
 
 
-def ranked(text: str, node: Node | None, today: str = "now/d") -> Dsl:
-    """The clause for `text`, whose tree is `node`: it finds and it ranks. `today`: from when on ages count."""
+def ranked(text: str, node: Node | None, today: str = "now/d", *, beside: bool = False) -> Dsl:
+    """The clause for `text`, whose tree is `node`: it finds and it ranks. `today`: from when on ages count. `beside`:
+    whether others are found beside these by what they mean, below all that have the words as they are written."""
     exact = {"constant_score": {"filter": _exact(text), "boost": TIER}}
     if node is None:
         # No words in it; a file may have just that name.
@@ -65,10 +66,10 @@ def ranked(text: str, node: Node | None, today: str = "now/d") -> Dsl:
         should.append({"distance_feature": newer})
     # The exact name is found also where its words read as operators.
     found: list[Dsl] = [_clause(node), {"constant_score": {"filter": _exact(text), "boost": 0}}]
-    return {"bool": {"must": [{"bool": {"should": [*found, *_tiers(node)]}}], "should": should}}
+    return {"bool": {"must": [{"bool": {"should": [*found, *_tiers(node, beside)]}}], "should": should}}
 
 
-def _tiers(node: Node) -> list[Dsl]:
+def _tiers(node: Node, beside: bool) -> list[Dsl]:
     """What lifts those that have all words above the rest, and those that have them as they are written above these. They
     find nothing that is not found without them."""
     items = list(positive(node))
@@ -77,7 +78,7 @@ def _tiers(node: Node) -> list[Dsl]:
     found = []
     if isinstance(node, Group) and node.loose and len(node.deciding) > 1:
         found.append({"constant_score": {"filter": _clause(replace(node, loose=False), _ANY_FORM), "boost": ALL_WORDS}})
-    if any(item.stems or item.grams or item.typing for item in items):
+    if beside or any(item.stems or item.grams or item.typing for item in items):
         found.append({"constant_score": {"filter": _clause(node, _AS_WRITTEN), "boost": ALL_WORDS}})
     return found
 

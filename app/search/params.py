@@ -42,6 +42,7 @@ PARAMETERS = {
         "sort",
         "search_after",
         "pit",
+        "scores",
         "highlight",
         "facets",
         "_source",
@@ -81,7 +82,7 @@ class SearchParams:
     from the first to before the second, in UTC; of numbers both are included. `sort` is (field, direction) pairs, the last
     one unique; empty where none was asked for, and none is told then. `after`: the `sort` of the hit after which the page
     begins. `point`: the id of the point in time that is searched, or NEW_POINT; None for what is there now.
-    `match`: one of MATCHES; None where it was not asked for.
+    `match`: one of MATCHES; None where it was not asked for. `scores`: whether each hit says what its score is made of.
     `default_operator`: whether all words of a query must be found, `and`, or any, `or`, where no operator in it says which.
     """
 
@@ -96,6 +97,7 @@ class SearchParams:
     sort: tuple[tuple[str, str], ...] = ()
     after: tuple[Any, ...] | None = None
     point: str | None = None
+    scores: bool = False
     highlight: bool = False
     facets: tuple[str, ...] = ()
     source: tuple[str, ...] = DOCUMENTED_FIELDS
@@ -122,12 +124,11 @@ def parse(given: Mapping[str, Sequence[str]], *, max_page_size: int, max_query_l
     if query is not None and len(query) > max_query_length:
         raise InvalidParameter("query", f"is longer than {max_query_length} characters")
     match = _choice(values, "match", MATCHES, "words") if "match" in values else None
-    if match in MEANT:
-        if not query:
-            raise InvalidParameter("match", "needs [query]")
-        if "pit" in values:
-            # The view may be older than the vectors.
-            raise InvalidParameter("match", "must be words with [pit]")
+    if match in MEANT and not query:
+        raise InvalidParameter("match", "needs [query]")
+    scores = _choice(values, "scores", ("true", "false"), "false") == "true"
+    if scores and not query:
+        raise InvalidParameter("scores", "needs [query]")
     highlight = _choice(values, "highlight", ("true", "false"), "false") == "true"
     if highlight and size > MAX_HIGHLIGHTED:
         raise InvalidParameter("size", f"is more than {MAX_HIGHLIGHTED} with [highlight]")
@@ -147,6 +148,7 @@ def parse(given: Mapping[str, Sequence[str]], *, max_page_size: int, max_query_l
         sort=sort,
         after=_after(values["search_after"], sort, offset) if "search_after" in values else None,
         point=values.get("pit"),
+        scores=scores,
         highlight=highlight,
         facets=_names(values, "facets", tuple(FACETS), ()),
         source=source,

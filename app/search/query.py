@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +20,7 @@ from app.search.marking import highlight
 from app.search.matching import ALL_WORDS, ranked
 from app.search.names import mark_names
 from app.search.params import ADDED_FIELDS, BY_SCORE, FILTERS, SearchParams
-from app.search.syntax import Item, Node, Pattern, bare, leaves, parse
+from app.search.syntax import Item, Node, Pattern, bare, coded, leaves, parse
 
 Dsl = dict[str, Any]
 
@@ -35,12 +35,12 @@ _YOUNGER = {_NAME_ORDER: {"unmapped_type": "keyword"}}
 
 #: What Elasticsearch says of the order at the end of each hit. Inside a JSON string every quote has a backslash before it,
 #: so that no text of a user looks like it.
-_TOLD_ORDER = re.compile(rb',"sort":\[[^\[\]]*\](?=\})')
+_TOLD_ORDER = re.compile(rb',"sort":\[[^\[\]]*\](?=[},])')
 #: The position of a hit in the index, which it adds to an order in a point in time unless `search_after` goes without
 #: (`app.search.language.order` says why nobody is told), behind values that may be any text.
-_POSITION = re.compile(rb'(,"sort":\[(?:"(?:[^"\\]|\\.)*"|[^"\[\]])*),\d+\](?=\})')
+_POSITION = re.compile(rb'(,"sort":\[(?:"(?:[^"\\]|\\.)*"|[^"\[\]])*),\d+\](?=[},])')
 #: What it leaves out where the order is by score: the best score, which is that of the first hit.
-_BEST = re.compile(rb'"max_score":null(,"hits":\[\{[^{}]*?"_score":)([^,]+)')
+_BEST = re.compile(rb'"max_score":null(,"hits":\[\{[^{}]*?"_score":)([^,}]+)')
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,22 @@ class Meaning:
 #: How much the nearness of a passage counts beside words, of how many attachments, and how many passages are compared
 #: with for these (docs/adr/0027-passages.md). The same on every page, so that none tells a hit twice.
 MEANING_BOOST = 60
-NEAREST, CANDIDATES = 50, 100
+NEAREST, CANDIDATES = 50, 500
+#: How the parts of a score are named in a hit, in which Elasticsearch tells that of the words: it names no part of what it
+#: finds among nested documents. Nearness gives much more than the error of a score's last digit.
+_WORDS, _MEANING, _LEAST_PART = "words", "meaning", 0.01
 
 
 def match(params: SearchParams) -> str:
     """By what the query is to find, one of `app.search.params.MATCHES`. Where nobody asked: by both, when it has words and
-    no operator, and the best hits are wanted, and not an order of another kind, counts, or every word."""
+    no operator, and the best hits are wanted, and not an order of another kind, counts, or every word. Codes mean
+    nothing."""
     if params.match is not None or params.query is None:
         return params.match or "words"
-    others = params.sort or params.facets or not params.size or params.default_operator == "and"
-    return "words" if others or not bare(params.query) else "both"
+    ordered = params.sort not in ((), BY_SCORE)
+    if ordered or params.facets or not params.size or params.default_operator == "and":
+        return "words"
+    return "both" if bare(params.query) and not coded(params.query) else "words"
 
 
 def _ties(params: SearchParams) -> tuple[tuple[str, str], ...]:
@@ -95,17 +101,19 @@ def build(params: SearchParams, tenant: str, opened: datetime | None = None, mea
         must.append({"ids": {"values": list(params.ids)}})
     if params.query is not None:
         today = {} if opened is None else {"today": f"{opened.astimezone(UTC):%Y-%m-%d}"}
-        must.append(ranked(params.query, tree, **today))
+        must.append(ranked(params.query, tree, beside=meaning is not None, **today))
     body: Dsl = {
         "query": {"bool": {"must": must or [{"match_all": {}}], "filter": filters}},
-        **({} if meaning is None else {"knn": _nearest(params, meaning, tenant, clauses)}),
+        **({} if meaning is None else {"knn": _nearest(params, meaning, tenant, clauses, own)}),
         "size": params.size,
         # No names at all would be all fields.
         "_source": [each for each in params.source if each not in ADDED_FIELDS] or False,
     }
+    if params.scores:
+        body["query"]["bool"]["_name"] = _WORDS
     if meaning is not None and match(params) == "meaning":
         del body["query"]
-    elif meaning is not None and params.query is not None and not bare(params.query):
+    elif meaning is not None and params.query is not None and (not bare(params.query) or _every(params)):
         # What an operator asks for has no tier of its own, and is not what is merely near.
         body["query"]["bool"]["should"] = [{"match_all": {"boost": ALL_WORDS}}]
     if params.after is None:
@@ -129,19 +137,30 @@ def build(params: SearchParams, tenant: str, opened: datetime | None = None, mea
     return body
 
 
-def _nearest(params: SearchParams, meaning: Meaning, tenant: str, clauses: Mapping[str, Dsl]) -> Dsl:
+def _nearest(
+    params: SearchParams, meaning: Meaning, tenant: str, clauses: Mapping[str, Dsl], own: Mapping[str, Dsl]
+) -> Dsl | list[Dsl]:
     """The attachments with the nearest passages, of the same ones that the words are looked for in. All that narrows is
-    inside: what is outside would be left of the nearest of all."""
-    own = [{"ids": {"values": list(params.ids)}}] if params.ids is not None else []
-    return {
-        "field": _VECTOR,
-        "query_vector": meaning.vector,
-        "k": NEAREST,
-        "num_candidates": CANDIDATES,
-        "similarity": meaning.least,
-        "boost": MEANING_BOOST,
-        "filter": [{"term": {_TENANT: tenant}}, {"term": {_MODEL: meaning.model}}, *clauses.values(), *own],
-    }
+    inside: what is outside would be left of the nearest of all. `own`: those of the `clauses` by which a facet that is asked
+    for is not narrowed; what is nearest without them is counted, and is no hit, as the `post_filter` has them."""
+    ids = [{"ids": {"values": list(params.ids)}}] if params.ids is not None else []
+
+    def nearest(narrowed: Iterable[Dsl], boost: float) -> Dsl:
+        return {
+            "field": _VECTOR,
+            "query_vector": meaning.vector,
+            "k": NEAREST,
+            "num_candidates": CANDIDATES,
+            "similarity": meaning.least,
+            "boost": boost,
+            "filter": [{"term": {_TENANT: tenant}}, {"term": {_MODEL: meaning.model}}, *narrowed, *ids],
+        }
+
+    found = nearest(clauses.values(), MEANING_BOOST)
+    if not own:
+        return found
+    facets = own.values()
+    return [found, nearest([each for each in clauses.values() if each not in facets], 0)]
 
 
 def answered(
@@ -156,9 +175,12 @@ def answered(
         answer = _BEST.sub(rb'"max_score":\2\1\2', _TOLD_ORDER.sub(b"", answer), 1)
     own = _own_filters(params, _filters(params))
     files = FILES in params.source
-    if not own and not params.highlight and not files:
+    if not own and not params.highlight and not files and not params.scores:
         return answer
     content = json.loads(answer)
+    if params.scores:
+        for hit in content["hits"]["hits"]:
+            _tell_parts(hit)
     if own:
         content["aggregations"] = collected(content["aggregations"])
     if params.highlight:
@@ -171,8 +193,20 @@ def answered(
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def _tell_parts(hit: Dsl) -> None:
+    """Say what is left of the score beside that of the words: it is the sum of both."""
+    parts = hit.setdefault("matched_queries", {})
+    left = hit["_score"] - parts.get(_WORDS, 0.0)
+    if left > _LEAST_PART:
+        parts[_MEANING] = round(left, 4)
+
+
+def _every(params: SearchParams) -> bool:
+    return params.default_operator == "and"
+
+
 def _tree(params: SearchParams) -> Node | None:
-    return None if params.query is None else parse(params.query, every=params.default_operator == "and")
+    return None if params.query is None else parse(params.query, every=_every(params))
 
 
 def slow(params: SearchParams) -> bool:

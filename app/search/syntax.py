@@ -143,6 +143,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+#: A digit, or what stands within addresses, paths and names of files and of what programs have, and within no word.
+_CODE = re.compile(r"\d|\w[._/\\@:#]+\w")
 _NEARLY = re.compile(r"~(\d{0,9})\Z")
 
 
@@ -359,6 +361,13 @@ def bare(text: str) -> bool:
         return False
     # `one | other` is as loose as words alone, and an operator all the same.
     return isinstance(node, Item) or (isinstance(node, Group) and node.every and not node.excluded)
+
+
+@lru_cache(maxsize=64)
+def coded(text: str) -> bool:
+    """Whether each of its words is one that words alone find: a number, a code, an address, the name of a file."""
+    found = text.split()
+    return bool(found) and all(_CODE.search(each) and not scripts.has_grams(fold(each)) for each in found)
 
 
 def _loosened(node: Node) -> Node:

@@ -28,10 +28,12 @@ _ID = re.compile(r"[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True)
 class Point:
-    """A point in time that is open: Elasticsearch's id of it, and when it was opened."""
+    """A point in time that is open: Elasticsearch's id of it, and when it was opened. `walk`: what a walk through it has to
+    go on with, as whoever walks writes it; empty: nothing."""
 
     elastic: str
     opened: datetime
+    walk: str = ""
 
 
 class PointsInTime:
@@ -53,7 +55,8 @@ class PointsInTime:
         """Note what a point is in Elasticsearch, and that it lives for `seconds` from now on. A point that was closed
         meanwhile stays closed. Raises PointMissing when `point` does not have the form of an id, StorageFailed,
         StorageFull."""
-        content = f"{found.opened.isoformat()} {found.elastic}".encode()
+        # None of the first two has a blank in it.
+        content = f"{found.opened.isoformat()} {found.elastic} {found.walk}".rstrip(" ").encode()
         self._records.replace(tenant, _checked(point), content, time.time() + seconds)
 
     def find(self, tenant: str, point: str) -> Point:
@@ -64,9 +67,10 @@ class PointsInTime:
             raise PointMissing() from None
         if found is None or found.until < time.time() or not found.content:
             raise PointMissing()
-        opened, _, elastic = found.content.decode().partition(" ")
+        opened, _, rest = found.content.decode().partition(" ")
+        elastic, _, walk = rest.partition(" ")
         try:
-            return Point(elastic, datetime.fromisoformat(opened))
+            return Point(elastic, datetime.fromisoformat(opened), walk)
         except ValueError:
             # Of an earlier version, which kept the id alone.
             raise PointMissing() from None

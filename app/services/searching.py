@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
+import json
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +26,8 @@ Made = TypeVar("Made")
 
 #: Seconds that a point in time of the search by words and filters lives after each use: time to read a page of hits.
 WALK_SECONDS = 300.0
+#: What is noted of a point in time in which there are no vectors, as its index is of an older version.
+_LACKS = "words"
 
 
 class Found(NamedTuple):
@@ -54,18 +58,14 @@ class Searching:
         `AttachmentIndex.search`."""
         finish = self._finish(wanted, tenant)
         if wanted.point is None:
-            match = query.match(wanted)
-            meaning = self._meaning(wanted, tenant) if match in params.MEANT else None
+            meaning = self._meaning(wanted, tenant)
             sent = query.build(wanted, tenant, meaning=meaning)
-            told = (
-                None if match not in params.MEANT or self._meanings is None else "words" if meaning is None else match
-            )
-            return Found(self._search(wanted, sent, tenant, finish, client), told)
+            return Found(self._search(wanted, sent, tenant, finish, client), self._told(wanted, meaning))
         if wanted.point != params.NEW_POINT:
-            return Found(self._search_in(wanted.point, wanted, tenant, finish, client))
+            return self._search_in(wanted.point, wanted, tenant, finish, client)
         point = self.open_point(tenant, WALK_SECONDS)
         try:
-            return Found(self._search_in(point, wanted, tenant, finish, client))
+            return self._search_in(point, wanted, tenant, finish, client)
         except BaseException:
             # Nobody was told of it.
             with contextlib.suppress(StoreError):
@@ -73,13 +73,22 @@ class Searching:
             raise
 
     def _meaning(self, wanted: params.SearchParams, tenant: str) -> query.Meaning | None:
-        """What the query means; None where it says nothing, that can't be had now, or the index has nothing to compare it
-        with. Raises InvalidParameter where it was asked for and never can."""
+        """What the query means; None where it is looked for by words, says nothing, that can't be had now, or the index has
+        nothing to compare it with. Raises InvalidParameter where it was asked for and never can."""
         if self._meanings is None:
             if wanted.match in params.MEANT:
                 raise InvalidParameter("match", "must be words: this server has no EMBEDDINGS")
             return None
-        return None if self._index.lacks(PASSAGES) else self._meanings.of(wanted.query or "", tenant)
+        if query.match(wanted) not in params.MEANT or self._index.lacks(PASSAGES):
+            return None
+        return self._meanings.of(wanted.query or "", tenant)
+
+    def _told(self, wanted: params.SearchParams, meaning: query.Meaning | None) -> str | None:
+        """By what it was found, where it was to be by more than words."""
+        match = query.match(wanted)
+        if match not in params.MEANT or self._meanings is None:
+            return None
+        return "words" if meaning is None else match
 
     def _finish(self, wanted: params.SearchParams, tenant: str) -> Callable[[bytes], bytes]:
         inside = functools.partial(self._records.inside, tenant=tenant)
@@ -92,17 +101,33 @@ class Searching:
         tenant: str,
         finish: Callable[[bytes], bytes],
         client: socket.socket | None,
-    ) -> bytes:
+    ) -> Found:
         """A search in a point in time, which lives on from then on."""
         found = self._points.find(tenant, point)
+        meaning = self._meaning_in(found, wanted, tenant)
+        if self._meanings is not None and query.match(wanted) in params.MEANT and found.walk != _LACKS:
+            found = replace(found, walk=_walk(wanted, meaning))
 
         def told(answer: bytes) -> bytes:
             answer, elastic = pointed(answer, point)
             self._points.keep(tenant, point, replace(found, elastic=elastic), WALK_SECONDS)
             return finish(answer)
 
-        sent = query.build(wanted, tenant, found.opened)
-        return self._search(wanted, _in_point(sent, found, WALK_SECONDS), tenant, told, client)
+        sent = query.build(wanted, tenant, found.opened, meaning)
+        answer = self._search(wanted, _in_point(sent, found, WALK_SECONDS), tenant, told, client)
+        return Found(answer, self._told(wanted, meaning))
+
+    def _meaning_in(self, point: Point, wanted: params.SearchParams, tenant: str) -> query.Meaning | None:
+        """As `_meaning`: all pages of a walk have the one that its first page had, or none, so that each hit is met once
+        whether the model answers or not. The point keeps that of the query that was asked last in it."""
+        begins = wanted.after is None and not wanted.offset
+        if query.match(wanted) in params.MEANT and self._meanings is not None:
+            if point.walk == _LACKS:
+                return None
+            known = json.loads(point.walk) if point.walk else {}
+            if known.get("asked") == _digest(wanted) and (known["meaning"] or not begins):
+                return query.Meaning(*known["meaning"]) if known["meaning"] else None
+        return self._meaning(wanted, tenant)
 
     def _search(
         self,
@@ -113,7 +138,13 @@ class Searching:
         client: socket.socket | None,
     ) -> bytes:
         return self._index.search(
-            sent, tenant, finish, client=client, slow=query.slow(wanted), doubtful=query.doubtful(wanted)
+            sent,
+            tenant,
+            finish,
+            client=client,
+            slow=query.slow(wanted),
+            doubtful=query.doubtful(wanted),
+            named=wanted.scores,
         )
 
     def ask(
@@ -169,7 +200,9 @@ class Searching:
         """The id of a new point in time, which lives for `seconds`. Raises TooManyPoints, and as `ask`."""
         point = self._points.reserve(tenant, seconds)
         try:
-            found = Point(self._index.open_point(seconds, tenant), now())
+            # A view is older than the vectors that a later index has.
+            walk = _LACKS if self._index.lacks(PASSAGES) else ""
+            found = Point(self._index.open_point(seconds, tenant), now(), walk)
             self._points.keep(tenant, point, found, seconds)
         except BaseException:
             self._points.remove(tenant, point)
@@ -197,6 +230,16 @@ class Searching:
         if search.point is None:
             return search.body
         return _in_point(search.body, self._points.find(tenant, search.point.id), search.point.keep_alive)
+
+
+def _walk(wanted: params.SearchParams, meaning: query.Meaning | None) -> str:
+    """What a walk through a point in time goes on with."""
+    told = meaning and [meaning.vector, meaning.model, meaning.least]
+    return json.dumps({"asked": _digest(wanted), "meaning": told})
+
+
+def _digest(wanted: params.SearchParams) -> str:
+    return hashlib.sha256((wanted.query or "").encode(errors="surrogatepass")).hexdigest()
 
 
 def _in_point(sent: Mapping[str, Any], point: Point, seconds: float | None) -> dict[str, Any]:

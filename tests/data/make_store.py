@@ -23,7 +23,11 @@ from tests.support.app import delete_index, unique_index
 
 def main(folder: Path) -> None:
     settings = Settings(
-        data=folder, index=unique_index(), elasticsearch_url=os.environ["ELASTICSEARCH_URL"], disk_reserve=0
+        data=folder,
+        index=unique_index(),
+        elasticsearch_url=os.environ["ELASTICSEARCH_URL"],
+        disk_reserve=0,
+        embeddings="off",
     )
     store = open_store(settings)
 

@@ -382,6 +382,7 @@ def kill_loop(folder: Path, seed: int, clients: int = 5) -> Iterator[KillLoop]:
             GRACE_TIME="1",
             RECONCILE_INTERVAL="0.2",
             EXTRACTION="on",
+            EMBEDDINGS="off",
             EXTRACTION_MAX_FILE_SIZE=str(MOST_EXTRACTED),
         ) as server,
     ):

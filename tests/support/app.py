@@ -255,6 +255,8 @@ def running_server(
         "ELASTICSEARCH_TIMEOUT": "20",
         # Its tests ask for it: the others look at the files and documents of the upload alone.
         "EXTRACTION": "off",
+        # The same: a process of 160 MiB, and a second of processor time at each start.
+        "EMBEDDINGS": "off",
         **environment,
     }
     settings = reaching(settings.get("ELASTICSEARCH_URL", elasticsearch_url), settings)

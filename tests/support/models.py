@@ -100,7 +100,7 @@ MODEL = "universal-sentence-encoder-multilingual-3"
 def patient_server(folder: Path, elasticsearch_url: str, **environment: str) -> Iterator[Server]:
     """A server whose model is ready, on a machine that does much else meanwhile."""
     patience: dict[str, Any] = {"EMBEDDINGS_QUERY_TIMEOUT": "60", "EMBEDDINGS_TIMEOUT": "120", **environment}
-    with running_server(folder, elasticsearch_url, EMBEDDINGS="builtin", **patience) as running:
+    with running_server(folder, elasticsearch_url, **{"EMBEDDINGS": "builtin", **patience}) as running:
         await_process(running)
         yield running
 

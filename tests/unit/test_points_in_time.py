@@ -69,6 +69,16 @@ def test_a_renewal_lives_longer(points: PointsInTime, tmp_path: Path) -> None:
     assert points.find("mine", point).elastic == "another"
 
 
+@pytest.mark.parametrize("walk", ["", "words", '{"a": [1, "b c"], "d": null}'])
+def test_a_point_keeps_what_a_walk_goes_on_with(points: PointsInTime, tmp_path: Path, walk: str) -> None:
+    point = points.reserve("mine", 60)
+    points.keep("mine", point, Point("elastic", OPENED, walk), 60)
+    assert points.find("mine", point) == Point("elastic", OPENED, walk)
+    if not walk:
+        # As an earlier version kept it.
+        assert (tmp_path / "points/mine" / point).read_bytes() == f"{OPENED.isoformat()} elastic".encode()
+
+
 def test_what_an_earlier_version_kept_is_begun_anew(points: PointsInTime, tmp_path: Path) -> None:
     point = points.reserve("mine", 60)
     points.keep("mine", point, Point("elastic", OPENED), 60)

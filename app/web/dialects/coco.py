@@ -110,9 +110,15 @@ _SEARCH_PARAMETERS = (
         "match",
         "query",
         "Whether a text is found by the words of `query`, by what it means, or by both; with EMBEDDINGS. By default both, "
-        "for a query without operators and a search without `sort`, `facets`, `pit`, `size=0` and `default_operator=and`; "
-        "words otherwise. The header Search-Match says by what it was.",
+        "for a query without operators that is no code, and a search by score without `facets`, `size=0` and "
+        "`default_operator=and`; words otherwise. The header Search-Match says by what it was.",
         {"type": "string", "enum": list(params.MATCHES)},
+    ),
+    Parameter(
+        "scores",
+        "query",
+        "Whether hits have `matched_queries`: what `words` and `meaning` give to the score; with `query`.",
+        {"type": "boolean"},
     ),
     *(
         Parameter(name, "query", f"{each.what}; repeated: any of them.", {**array(TEXT), "maxItems": params.MAX_VALUES})

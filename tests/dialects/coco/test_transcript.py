@@ -5,6 +5,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from app.ids import new_xid
 from tests.support.app import ROOT, Server, ServerFactory
 
@@ -15,8 +17,13 @@ def curl(*arguments: str) -> str:
     return subprocess.run(["curl", "-sS", *arguments], check=True, capture_output=True, text=True).stdout
 
 
-def test_upload_head_download_search(start_server: ServerFactory, tmp_path: Path) -> None:
-    server = start_server(EXTRACTION="off")
+@pytest.mark.parametrize("embeddings", ["off", "builtin"])
+def test_upload_head_download_search(start_server: ServerFactory, tmp_path: Path, embeddings: str) -> None:
+    check_the_transcript(start_server(EXTRACTION="off", EMBEDDINGS=embeddings), tmp_path)
+
+
+def check_the_transcript(server: Server, tmp_path: Path) -> None:
+    """Of a server with nothing in it, that extracts nothing."""
     first = tmp_path / "neurips19-diskann.pdf"
     first.write_bytes(b"%PDF-1.4\n" + bytes(2_221_333))
     second = tmp_path / "Adaptive_searching_in_succinctly_encoded.pdf"

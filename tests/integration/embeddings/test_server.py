@@ -137,7 +137,6 @@ def test_nothing_is_left_at_the_end(start_server: ServerFactory, end: str) -> No
 
 
 def test_off_starts_and_loads_nothing(server: Server, tmp_path: Path) -> None:
-    """The default."""
     assert ours(server) == set()
     assert not (server.data / "extraction" / ".slot-embeddings-0").exists()
     assert not [each for each in numbers(server) if "attachment_store_embeddings" in each]

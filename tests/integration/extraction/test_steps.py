@@ -47,6 +47,7 @@ def store(tmp_path: Path, elasticsearch_url: str) -> Iterator[Store]:
         elasticsearch_url=elasticsearch_url,
         elasticsearch_timeout=30.0,
         disk_reserve=0,
+        embeddings="off",
     )
     store = open_store(settings)
     with contextlib.closing(store.index):
@@ -56,7 +57,7 @@ def store(tmp_path: Path, elasticsearch_url: str) -> Iterator[Store]:
 
 @pytest.fixture
 def worker(store: Store, tmp_path: Path) -> Extractor:
-    return Extractor(store, Settings(data=tmp_path / "data"))
+    return Extractor(store, Settings(data=tmp_path / "data", embeddings="off"))
 
 
 def upload(store: Store, content: bytes = b"heliotrope", name: str = "a.txt") -> Attachment:
@@ -381,6 +382,7 @@ def proxied(tmp_path: Path, elasticsearch_url: str) -> Iterator[tuple[Store, Pro
             elasticsearch_url=proxy.url,
             elasticsearch_timeout=LIMIT,
             disk_reserve=0,
+            embeddings="off",
         )
         store = open_store(settings)
         with contextlib.closing(store.index):
@@ -395,7 +397,7 @@ def test_a_large_text_that_is_indexed_for_long_is_in_nobodys_way(proxied: tuple[
     fault = proxy.fault = Fault("_bulk", hold_until=threading.Event(), times=1)
     assert fault.hold_until is not None
     done: list[int] = []
-    worker = Extractor(store, Settings(data=tmp_path / "data"))
+    worker = Extractor(store, Settings(data=tmp_path / "data", embeddings="off"))
     thread = threading.Thread(target=lambda: done.append(worker.work()))
     thread.start()
     try:

@@ -35,6 +35,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> 
         elasticsearch_url=elasticsearch_url,
         elasticsearch_timeout=30.0,
         disk_reserve=0,
+        embeddings="off",
     )
     store = open_store(settings)
     generations = generations_of(store, settings)

@@ -29,6 +29,7 @@ def store(tmp_path: Path, elasticsearch_url: str) -> Iterator[Store]:
         elasticsearch_url=elasticsearch_url,
         elasticsearch_timeout=30.0,
         disk_reserve=0,
+        embeddings="off",
     )
     store = open_store(settings)
     yield store

@@ -121,6 +121,8 @@ def test_at_the_limit(name: str, value: str) -> None:
         ("max_size", "-1"),
         ("max_size", "1k"),
         ("highlight", "yes"),
+        ("scores", "yes"),
+        ("scores", "true"),
         ("facets", ""),
         ("facets", "tenant"),
         ("facets", "owner,"),
@@ -202,6 +204,7 @@ def test_by_what_a_query_finds() -> None:
         assert parsed(query="q", match=match).match == match
     assert parsed(query="q").match is None
     assert parsed(match="words").match == "words"
-    for given in ({"match": "all", "query": "q"}, {"match": "meaning"}, {"match": "both", "query": "q", "pit": "true"}):
+    assert parsed(query="q", match="both", pit="true").match == "both"
+    for given in ({"match": "all", "query": "q"}, {"match": "meaning"}, {"match": "both", "query": ""}):
         with pytest.raises(InvalidParameter, match=r"\[match\]"):
             read(given)

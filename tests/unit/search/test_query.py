@@ -156,17 +156,50 @@ def test_all_that_narrows_is_inside_of_what_is_near(params: SearchParams) -> Non
     """The tenant first: the nearest of all tenants, of which some are left out, would be less than there are."""
     narrowed = replace(params, filters={**params.filters, "owner": ("o",), "session": ("s",)}, ids=("a",))
     body = build(narrowed, "t", meaning=NEAR)
-    nearest = body["knn"]["filter"]
-    assert nearest[:2] == [{"term": {"tenant": "t"}}, {"term": {"passages_model": "model 1"}}]
-    for clause in ({"terms": {"owner": ["o"]}}, {"terms": {"session": ["s"]}}, {"ids": {"values": ["a"]}}):
-        assert clause in nearest
+    several = body["knn"] if isinstance(body["knn"], list) else [body["knn"]]
+    for each in several:
+        assert each["filter"][:2] == [{"term": {"tenant": "t"}}, {"term": {"passages_model": "model 1"}}]
+        assert {"ids": {"values": ["a"]}} in each["filter"]
+    own = [{"terms": {"owner": ["o"]}}, {"terms": {"session": ["s"]}}]
+    assert [clause in several[0]["filter"] for clause in own] == [True, True]
+    # What a facet counts without its own filter gives no score.
+    assert len(several) == (2 if params.facets else 1)
+    for each in several[1:]:
+        assert (each["boost"], [clause in each["filter"] for clause in own]) == (0, [False, False])
     without = build(narrowed, "t")
     # What an operator asks for stays above what is near.
     above = body["query"]["bool"].pop("should", None)
     assert above == (None if bare(params.query or "") else [{"match_all": {"boost": 400.0}}])
-    assert {name: each for name, each in body.items() if name != "knn"} == without
+    assert body["query"]["bool"]["filter"] == without["query"]["bool"]["filter"]
+    assert {name: each for name, each in body.items() if name not in ("knn", "query")} == {
+        name: each for name, each in without.items() if name != "query"
+    }
     alone = build(replace(narrowed, match="meaning"), "t", meaning=NEAR)
     assert alone == {name: each for name, each in body.items() if name != "query"}
+
+
+def test_what_has_a_word_as_it_is_written_is_above_what_is_near() -> None:
+    """Also where no word has another form, and by words alone nothing would be below it."""
+    for text in ("INV-2024/0173 ", "whale "):
+        shown = json.dumps(build(SearchParams(query=text, match="both"), "t", meaning=NEAR)["query"])
+        assert '"boost": 400.0' in shown
+    assert '"boost": 400.0' not in json.dumps(build(SearchParams(query="INV-2024/0173 "), "t")["query"])
+    strict = build(SearchParams(query="some words", match="both", default_operator="and"), "t", meaning=NEAR)
+    assert strict["query"]["bool"]["should"] == [{"match_all": {"boost": 400.0}}]
+
+
+def test_the_parts_of_a_score_have_names() -> None:
+    assert build(SearchParams(query="some words", scores=True), "t", meaning=NEAR)["query"]["bool"]["_name"] == "words"
+    for parts, expected in (
+        (',"matched_queries":{"words":12.5}', {"words": 12.5, "meaning": 40.0}),
+        (',"matched_queries":{"words":52.5}', {"words": 52.5}),
+        ("", {"meaning": 52.5}),
+    ):
+        told = f'{{"hits":{{"max_score":null,"hits":[{{"_id":"a","_score":52.5,"sort":[52.5,"a"]{parts}}}]}}}}'
+        found = json.loads(answered(SearchParams(query="x", scores=True), told.encode()))["hits"]
+        assert found == {"max_score": 52.5, "hits": [{"_id": "a", "_score": 52.5, "matched_queries": expected}]}
+    placed = b'{"hits":[{"_id":"a","sort":[2.5,"a",7],"matched_queries":{"words":2.5}}]}'
+    assert answered(SearchParams(query="x", point="p", sort=BY_SCORE), placed) == placed.replace(b",7]", b"]")
 
 
 @pytest.mark.parametrize(
@@ -175,7 +208,10 @@ def test_all_that_narrows_is_inside_of_what_is_near(params: SearchParams) -> Non
         (SearchParams(), "words"),
         (SearchParams(query="some words"), "both"),
         (SearchParams(query="some words", offset=20, highlight=True, filters={"session": ("s",)}), "both"),
-        (SearchParams(query="some words", sort=BY_SCORE), "words"),
+        (SearchParams(query="some words", sort=BY_SCORE), "both"),
+        (SearchParams(query="some words", sort=BY_SCORE, point="p", after=(1, "x")), "both"),
+        (SearchParams(query="some words", sort=(("_score", "asc"), ("id", "asc"))), "words"),
+        (SearchParams(query="some words", sort=(("name", "asc"), ("id", "asc"))), "words"),
         (SearchParams(query="some words", facets=("owner",)), "words"),
         (SearchParams(query="some words", size=0), "words"),
         (SearchParams(query="some words", default_operator="and"), "words"),
@@ -184,6 +220,22 @@ def test_all_that_narrows_is_inside_of_what_is_near(params: SearchParams) -> Non
         *(
             (SearchParams(query=each), "words")
             for each in ("a | b", "+a b", "-a b", '"a b"', "a*", "a~", "(a b)", "*", "!?")
+        ),
+        *(
+            (SearchParams(query=each), "words")
+            for each in ("INV-2024/0173", "v1.2.3", "10.0.0.1", "a@example.org", "report.pdf", "my_file", "2024 17")
+        ),
+        *(
+            (SearchParams(query=each), "both")
+            for each in (
+                "invoice INV-2024/0173",
+                "well-known",
+                "what?",
+                "2024年公司的收入是多少",
+                "Ende.",
+                "a -",
+                "l'eau",
+            )
         ),
     ],
 )
