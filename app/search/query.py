@@ -14,11 +14,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.model.schema import FIELDS, existing
+from app.search import nearest
 from app.search.facets import aggregations, collected
 from app.search.inside import FILES, Inside, tell
 from app.search.marking import highlight
 from app.search.matching import ALL_WORDS, ranked
 from app.search.names import mark_names
+from app.search.nearest import Cited
 from app.search.params import ADDED_FIELDS, BY_SCORE, FILTERS, SearchParams
 from app.search.syntax import Item, Node, Pattern, bare, leaves, parse
 
@@ -35,12 +37,12 @@ _YOUNGER = {_NAME_ORDER: {"unmapped_type": "keyword"}}
 
 #: What Elasticsearch says of the order at the end of each hit. Inside a JSON string every quote has a backslash before it,
 #: so that no text of a user looks like it.
-_TOLD_ORDER = re.compile(rb',"sort":\[[^\[\]]*\](?=\})')
+_TOLD_ORDER = re.compile(rb',"sort":\[[^\[\]]*\](?=[},])')
 #: The position of a hit in the index, which it adds to an order in a point in time unless `search_after` goes without
 #: (`app.search.language.order` says why nobody is told), behind values that may be any text.
-_POSITION = re.compile(rb'(,"sort":\[(?:"(?:[^"\\]|\\.)*"|[^"\[\]])*),\d+\](?=\})')
+_POSITION = re.compile(rb'(,"sort":\[(?:"(?:[^"\\]|\\.)*"|[^"\[\]])*),\d+\](?=[},])')
 #: What it leaves out where the order is by score: the best score, which is that of the first hit.
-_BEST = re.compile(rb'"max_score":null(,"hits":\[\{[^{}]*?"_score":)([^,]+)')
+_BEST = re.compile(rb'"max_score":null(,"hits":\[\{[^{}]*?"_score":)([^,}]+)')
 
 
 @dataclass(frozen=True)
@@ -141,15 +143,19 @@ def _nearest(params: SearchParams, meaning: Meaning, tenant: str, clauses: Mappi
         "similarity": meaning.least,
         "boost": MEANING_BOOST,
         "filter": [{"term": {_TENANT: tenant}}, {"term": {_MODEL: meaning.model}}, *clauses.values(), *own],
+        **({"inner_hits": nearest.asked(params.passages or 1)} if params.highlight or params.passages else {}),
     }
 
 
 def answered(
-    params: SearchParams, answer: bytes, inside: Callable[[str], Inside | None] = lambda attachment_id: None
+    params: SearchParams,
+    answer: bytes,
+    inside: Callable[[str], Inside | None] = lambda attachment_id: None,
+    passage: Callable[[str, int], Cited | None] = lambda attachment_id, number: None,
 ) -> bytes:
     """The answer of Elasticsearch to that body, with what it can't do itself, and without an order that nobody asked for;
     byte for byte when that is nothing. `inside`: the files inside of an attachment, by its id; None where there are none.
-    Raises what that and `processing.spend` raise."""
+    `passage`: one of its passages, by its number. Raises what these and `processing.spend` raise."""
     if params.point is not None and params.after is None:
         answer = _POSITION.sub(rb"\1]", answer)
     if _ties(params):
@@ -168,6 +174,8 @@ def answered(
             hit.setdefault("_source", {})
     if params.highlight or files:
         tell(content, inside, files=files)
+    if params.highlight:
+        nearest.tell(content, passage)
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -27,10 +27,12 @@ WALK_SECONDS = 300.0
 
 
 class Found(NamedTuple):
-    """An answer. `match`: by what it was found, one of `params.MATCHES`; None where nothing but words was wanted."""
+    """An answer. `match`: by what it was found, one of `params.MATCHES`; None where nothing but words was wanted. `model`:
+    whose vectors were compared, as documents name it; '' where none were."""
 
     answer: bytes
     match: str | None = None
+    model: str = ""
 
 
 class Searching:
@@ -52,15 +54,17 @@ class Searching:
         time where it is asked in one. Where what a query means can't be had, or not in time, its words alone are looked
         for. Raises InvalidParameter, IndexUnavailable, IndexRejected, PointMissing, TooManyPoints, and as
         `AttachmentIndex.search`."""
-        finish = self._finish(wanted, tenant)
         if wanted.point is None:
             match = query.match(wanted)
             meaning = self._meaning(wanted, tenant) if match in params.MEANT else None
+            model = "" if meaning is None else meaning.model
+            finish = self._finish(wanted, tenant, model)
             sent = query.build(wanted, tenant, meaning=meaning)
             told = (
                 None if match not in params.MEANT or self._meanings is None else "words" if meaning is None else match
             )
-            return Found(self._search(wanted, sent, tenant, finish, client), told)
+            return Found(self._search(wanted, sent, tenant, finish, client), told, model)
+        finish = self._finish(wanted, tenant)
         if wanted.point != params.NEW_POINT:
             return Found(self._search_in(wanted.point, wanted, tenant, finish, client))
         point = self.open_point(tenant, WALK_SECONDS)
@@ -81,9 +85,11 @@ class Searching:
             return None
         return None if self._index.lacks(PASSAGES) else self._meanings.of(wanted.query or "", tenant)
 
-    def _finish(self, wanted: params.SearchParams, tenant: str) -> Callable[[bytes], bytes]:
+    def _finish(self, wanted: params.SearchParams, tenant: str, model: str = "") -> Callable[[bytes], bytes]:
+        """What makes the documented answer of Elasticsearch's. `model`: as in `Found`."""
         inside = functools.partial(self._records.inside, tenant=tenant)
-        return functools.partial(query.answered, wanted, inside=inside)
+        passage = functools.partial(self._records.passage, tenant=tenant, model=model)
+        return functools.partial(query.answered, wanted, inside=inside, passage=passage)
 
     def _search_in(
         self,
