@@ -140,6 +140,31 @@ def passages(text: bytes, parts: Sequence[Part]) -> Iterator[Passage]:
         yield from _packed(_units(text, section), section)
 
 
+def within(text: bytes, parts: Sequence[Part], start: int, end: int) -> Iterator[Passage]:
+    """The passages of a piece of `text`, from the byte `start` up to `end`, which divide no character: as if the text began
+    and ended there, with the pages and files that it has. Errors as in `cut`."""
+    parts_of_text.check(parts, text)
+    for section in _sections(parts, end):
+        if section.end > start:
+            inside = section._replace(start=max(start, section.start))
+            yield from _packed(_units(text, inside), inside)
+
+
+def pieces(text: bytes, most: int) -> Iterator[tuple[int, int]]:
+    """The beginnings and ends of pieces of `text`, of at most `most` bytes each, that end where a line ends, else at a
+    blank, else between two characters. Raises ValueError when the text is not UTF-8."""
+    at = 0
+    while at < len(text):
+        end = at + most
+        if end >= len(text):
+            end = len(text)
+        else:
+            least = at + most // 2
+            end = text.rfind(b"\n", least, end) + 1 or text.rfind(b" ", least, end) + 1 or _border(text, at, end)
+        yield at, end
+        at = end
+
+
 def _border(text: bytes, start: int, at: int) -> int:
     """The last place from `start` to `at` where no character is divided. Raises ValueError when there is none."""
     for place in range(at, max(start, at - 4), -1):

@@ -22,7 +22,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.passages.cutting import MOST_PASSAGES
 
@@ -35,8 +35,11 @@ MOST_NAME = 100
 #: The largest number in a vector.
 LARGEST = 127
 
-_DIGEST_SIZE = hashlib.sha256().digest_size
 _OFFSETS = struct.Struct("<II")
+#: Bytes of a file in which all of its places are.
+MOST_BEGINNING = MOST_HEADER + MOST_PASSAGES * _OFFSETS.size
+
+_DIGEST_SIZE = hashlib.sha256().digest_size
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(rf"[!-~]{{1,{MOST_NAME}}}")
 _VERSION = re.compile(rf"[!-~]{{0,{MOST_NAME}}}")
@@ -81,10 +84,7 @@ class Kept:
             raise ValueError("no passages of a text: no name of a model")
         if not 0 < self.dimensions <= MOST_DIMENSIONS or len(self.places) > MOST_PASSAGES:
             raise ValueError("no passages of a text: more than there may be")
-        if any(not 0 <= start < end <= self.size for start, end in self.places):
-            raise ValueError("no passages of a text: not within it")
-        if any(one[0] >= other[0] or one[1] >= other[1] for one, other in pairwise(self.places)):
-            raise ValueError("no passages of a text: not in order")
+        _check_places(self.places, self.size)
         if len(self.vectors) != len(self.places) * self.dimensions:
             raise ValueError("no passages of a text: not a vector for each")
         # 0x80 is -128, which stands for nothing.
@@ -120,9 +120,7 @@ def decoded(content: bytes) -> Kept:
     line, _, _ = content[:MOST_HEADER].partition(b"\n")
     header = _header(line)
     body = content[len(line) + 1 : -_DIGEST_SIZE]
-    count, dimensions = header["passages"], header["dimensions"]
-    if not (type(count) is int and 0 <= count <= MOST_PASSAGES):
-        raise ValueError("no passages: more than there may be")
+    count, dimensions = _count(header), header["dimensions"]
     if not (type(dimensions) is int and 0 < dimensions <= MOST_DIMENSIONS):
         raise ValueError("no passages: not so many dimensions")
     if len(body) != count * (_OFFSETS.size + dimensions):
@@ -131,6 +129,43 @@ def decoded(content: bytes) -> Kept:
     places = tuple(_OFFSETS.iter_unpack(body[:border]))
     told = {each: header[each] for each in ("text", "size", "cutter", "model", "version", "dimensions", "more")}
     return Kept(**told, places=places, vectors=body[border:])
+
+
+class Beginning(NamedTuple):
+    """What the beginning of a file says, as in `Kept`."""
+
+    text: str
+    model: str
+    version: str
+    places: tuple[tuple[int, int], ...]
+
+
+def beginning_of(content: bytes) -> Beginning:
+    """What the first `MOST_BEGINNING` bytes of a file say. They are checked as far as that goes without the vectors and the
+    digest behind them: what is damaged names other places of the same text. Raises ValueError."""
+    line, _, body = content.partition(b"\n")
+    header = _header(line[:MOST_HEADER])
+    border = _count(header) * _OFFSETS.size
+    if len(body) < border or type(header["size"]) is not int:
+        raise ValueError("no passages: shorter than it says")
+    places = tuple(_OFFSETS.iter_unpack(body[:border]))
+    _check_places(places, header["size"])
+    return Beginning(str(header["text"]), str(header["model"]), str(header["version"]), places)
+
+
+def _check_places(places: Sequence[tuple[int, int]], size: int) -> None:
+    """Raises ValueError where no passages of a text of `size` bytes can be."""
+    if any(not 0 <= start < end <= size for start, end in places):
+        raise ValueError("no passages of a text: not within it")
+    if any(one[0] >= other[0] or one[1] >= other[1] for one, other in pairwise(places)):
+        raise ValueError("no passages of a text: not in order")
+
+
+def _count(header: dict[str, Any]) -> int:
+    count = header["passages"]
+    if type(count) is not int or not 0 <= count <= MOST_PASSAGES:
+        raise ValueError("no passages: more than there may be")
+    return count
 
 
 def made_by(beginning: bytes) -> tuple[str, str, int] | None:

@@ -66,8 +66,7 @@ class Inside:
 
     def path(self, number: int) -> str:
         """The names that lead to a file, which may have slashes of their own."""
-        # A half of a character can be in a name that was read; it can't be in an answer.
-        return "/".join(self.files[number][1]).encode(errors="replace").decode()
+        return path_of(self.files[number][1])
 
     def at(self, place: int) -> str:
         """The path of the file that has the character `place` of the text; '' for the attachment itself."""
@@ -132,6 +131,12 @@ class Inside:
     def _joined(self, border: int) -> bool:
         """Whether there are letters or digits on both sides of it."""
         return self._text[border - 1 : border].isalnum() and self._text[border : border + 1].isalnum()
+
+
+def path_of(names: Sequence[str]) -> str:
+    """The path of a file inside, by the names that lead to it."""
+    # A half of a character can be in a name that was read; it can't be in an answer.
+    return "/".join(names).encode(errors="replace").decode()
 
 
 def tell(answer: dict[str, Any], inside: Callable[[str], Inside | None], *, files: bool) -> None:

@@ -83,6 +83,7 @@ class SearchParams:
     one unique; empty where none was asked for, and none is told then. `after`: the `sort` of the hit after which the page
     begins. `point`: the id of the point in time that is searched, or NEW_POINT; None for what is there now.
     `match`: one of MATCHES; None where it was not asked for. `scores`: whether each hit says what its score is made of.
+    `passages`: how many of the nearest passages of each hit are told beside it (`app.search.nearest`).
     `default_operator`: whether all words of a query must be found, `and`, or any, `or`, where no operator in it says which.
     """
 
@@ -101,6 +102,7 @@ class SearchParams:
     highlight: bool = False
     facets: tuple[str, ...] = ()
     source: tuple[str, ...] = DOCUMENTED_FIELDS
+    passages: int = 0
 
 
 def parse(given: Mapping[str, Sequence[str]], *, max_page_size: int, max_query_length: int) -> SearchParams:

@@ -14,11 +14,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.model.schema import FIELDS, existing
+from app.search import nearest
 from app.search.facets import aggregations, collected
 from app.search.inside import FILES, Inside, tell
 from app.search.marking import highlight
 from app.search.matching import ALL_WORDS, ranked
 from app.search.names import mark_names
+from app.search.nearest import Cited
 from app.search.params import ADDED_FIELDS, BY_SCORE, FILTERS, SearchParams
 from app.search.syntax import Item, Node, Pattern, bare, coded, leaves, parse
 
@@ -145,7 +147,7 @@ def _nearest(
     for is not narrowed; what is nearest without them is counted, and is no hit, as the `post_filter` has them."""
     ids = [{"ids": {"values": list(params.ids)}}] if params.ids is not None else []
 
-    def nearest(narrowed: Iterable[Dsl], boost: float) -> Dsl:
+    def near(narrowed: Iterable[Dsl], boost: float) -> Dsl:
         return {
             "field": _VECTOR,
             "query_vector": meaning.vector,
@@ -156,19 +158,24 @@ def _nearest(
             "filter": [{"term": {_TENANT: tenant}}, {"term": {_MODEL: meaning.model}}, *narrowed, *ids],
         }
 
-    found = nearest(clauses.values(), MEANING_BOOST)
+    found = near(clauses.values(), MEANING_BOOST)
+    if params.highlight or params.passages:
+        found["inner_hits"] = nearest.asked(params.passages or 1)
     if not own:
         return found
     facets = own.values()
-    return [found, nearest([each for each in clauses.values() if each not in facets], 0)]
+    return [found, near([each for each in clauses.values() if each not in facets], 0)]
 
 
 def answered(
-    params: SearchParams, answer: bytes, inside: Callable[[str], Inside | None] = lambda attachment_id: None
+    params: SearchParams,
+    answer: bytes,
+    inside: Callable[[str], Inside | None] = lambda attachment_id: None,
+    passage: Callable[[str, int], Cited | None] = lambda attachment_id, number: None,
 ) -> bytes:
     """The answer of Elasticsearch to that body, with what it can't do itself, and without an order that nobody asked for;
     byte for byte when that is nothing. `inside`: the files inside of an attachment, by its id; None where there are none.
-    Raises what that and `processing.spend` raise."""
+    `passage`: one of its passages, by its number. Raises what these and `processing.spend` raise."""
     if params.point is not None and params.after is None:
         answer = _POSITION.sub(rb"\1]", answer)
     if _ties(params):
@@ -190,6 +197,8 @@ def answered(
             hit.setdefault("_source", {})
     if params.highlight or files:
         tell(content, inside, files=files)
+    if params.highlight:
+        nearest.tell(content, passage)
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 

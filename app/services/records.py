@@ -12,7 +12,9 @@ from app.extraction.thumbnail import Thumbnail
 from app.ids import is_id
 from app.model.attachment import Attachment
 from app.search.inside import Inside
+from app.search.nearest import Cited
 from app.services.indexing import extraction_of, inside_of, thumbnail_of
+from app.services.kept_text import KeptText, kept_text
 from app.storage.contract import Storage, Version
 
 log = logging.getLogger(__name__)
@@ -89,6 +91,28 @@ class Records:
             return None
         except (StorageFailed, ValueError):
             log.error("what is known of the text of %s can't be read", attachment_id)
+            return None
+
+    def text(self, attachment_id: str, tenant: str) -> KeptText | None:
+        """The text of an attachment, for the answer to a search that found it; None where there is none, or nothing is known
+        of it (any more). What can't be read is left out, as of `inside`."""
+        try:
+            return kept_text(self._storage, self.find(attachment_id, tenant).id)
+        except NotFound:
+            return None
+        except (StorageFailed, ValueError):
+            log.error("the text of %s can't be read", attachment_id)
+            return None
+
+    def passage(self, attachment_id: str, number: int, tenant: str, model: str) -> Cited | None:
+        """The passage of that text with this number, from 0, of those whose vectors are of this model, as documents name it;
+        None as for `text`, and where it has no such passage."""
+        text = self.text(attachment_id, tenant)
+        try:
+            place = None if text is None else text.place(number, model)
+            return None if text is None or place is None else text.cited(*place)
+        except (StorageFailed, ValueError):
+            log.error("the passages of %s can't be read", attachment_id)
             return None
 
     def all(self) -> Iterator[Attachment]:

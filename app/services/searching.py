@@ -31,10 +31,12 @@ _LACKS = "words"
 
 
 class Found(NamedTuple):
-    """An answer. `match`: by what it was found, one of `params.MATCHES`; None where nothing but words was wanted."""
+    """An answer. `match`: by what it was found, one of `params.MATCHES`; None where nothing but words was wanted. `model`:
+    whose vectors were compared, as documents name it; '' where none were."""
 
     answer: bytes
     match: str | None = None
+    model: str = ""
 
 
 class Searching:
@@ -56,16 +58,17 @@ class Searching:
         time where it is asked in one. Where what a query means can't be had, or not in time, its words alone are looked
         for. Raises InvalidParameter, IndexUnavailable, IndexRejected, PointMissing, TooManyPoints, and as
         `AttachmentIndex.search`."""
-        finish = self._finish(wanted, tenant)
         if wanted.point is None:
             meaning = self._meaning(wanted, tenant)
+            model = "" if meaning is None else meaning.model
+            finish = self._finish(wanted, tenant, model)
             sent = query.build(wanted, tenant, meaning=meaning)
-            return Found(self._search(wanted, sent, tenant, finish, client), self._told(wanted, meaning))
+            return Found(self._search(wanted, sent, tenant, finish, client), self._told(wanted, meaning), model)
         if wanted.point != params.NEW_POINT:
-            return self._search_in(wanted.point, wanted, tenant, finish, client)
+            return self._search_in(wanted.point, wanted, tenant, client)
         point = self.open_point(tenant, WALK_SECONDS)
         try:
-            return self._search_in(point, wanted, tenant, finish, client)
+            return self._search_in(point, wanted, tenant, client)
         except BaseException:
             # Nobody was told of it.
             with contextlib.suppress(StoreError):
@@ -90,16 +93,17 @@ class Searching:
             return None
         return "words" if meaning is None else match
 
-    def _finish(self, wanted: params.SearchParams, tenant: str) -> Callable[[bytes], bytes]:
+    def _finish(self, wanted: params.SearchParams, tenant: str, model: str = "") -> Callable[[bytes], bytes]:
+        """What makes the documented answer of Elasticsearch's. `model`: as in `Found`."""
         inside = functools.partial(self._records.inside, tenant=tenant)
-        return functools.partial(query.answered, wanted, inside=inside)
+        passage = functools.partial(self._records.passage, tenant=tenant, model=model)
+        return functools.partial(query.answered, wanted, inside=inside, passage=passage)
 
     def _search_in(
         self,
         point: str,
         wanted: params.SearchParams,
         tenant: str,
-        finish: Callable[[bytes], bytes],
         client: socket.socket | None,
     ) -> Found:
         """A search in a point in time, which lives on from then on."""
@@ -107,6 +111,8 @@ class Searching:
         meaning = self._meaning_in(found, wanted, tenant)
         if self._meanings is not None and query.match(wanted) in params.MEANT and found.walk != _LACKS:
             found = replace(found, walk=_walk(wanted, meaning))
+        model = "" if meaning is None else meaning.model
+        finish = self._finish(wanted, tenant, model)
 
         def told(answer: bytes) -> bytes:
             answer, elastic = pointed(answer, point)
@@ -115,7 +121,7 @@ class Searching:
 
         sent = query.build(wanted, tenant, found.opened, meaning)
         answer = self._search(wanted, _in_point(sent, found, WALK_SECONDS), tenant, told, client)
-        return Found(answer, self._told(wanted, meaning))
+        return Found(answer, self._told(wanted, meaning), model)
 
     def _meaning_in(self, point: Point, wanted: params.SearchParams, tenant: str) -> query.Meaning | None:
         """As `_meaning`: all pages of a walk have the one that its first page had, or none, so that each hit is met once

@@ -24,6 +24,7 @@ from app.processing import Processing
 from app.server import descriptors, security
 from app.server.request import COLLECTED_SIZE
 from app.services.chats import Chats
+from app.services.citing import Citing
 from app.services.meaning import Meanings
 from app.services.points_in_time import PointsInTime
 from app.services.searching import Searching
@@ -87,6 +88,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     attempts = Attempts(coordination.sign_in_attempts(settings.sign_in_failures))
     places = Places(descriptors.in_force(settings).websockets, settings.max_tenant_websockets)
     watchers = Watchers(settings.git_memory, places)
+    searching = Searching(store.index, store.records, points, _meanings(settings, store))
     services = Services(
         settings=settings,
         records=store.records,
@@ -94,7 +96,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         uploads=store.uploads,
         downloads=store.downloads,
         deletion=store.deletion,
-        searching=Searching(store.index, store.records, points, _meanings(settings, store)),
+        searching=searching,
+        citing=Citing(searching, store.records),
         tokens=tokens,
         chats=chats,
         sign_ins=sign_ins,

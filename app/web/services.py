@@ -12,6 +12,7 @@ from app.auth.tokens import Tokens
 from app.embeddings.contract import Embeddings
 from app.git_watch.watchers import Watchers
 from app.services.chats import Chats
+from app.services.citing import Citing
 from app.services.deletion import Deletion
 from app.services.downloads import Downloads
 from app.services.records import Records
@@ -37,6 +38,7 @@ class Services:
     downloads: Downloads
     deletion: Deletion
     searching: Searching
+    citing: Citing
     tokens: Tokens
     chats: Chats
     sign_ins: SignIns

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, Request, Response, jsonify, request
 
@@ -30,8 +32,9 @@ from app.errors import (
 from app.extraction import thumbnail
 from app.ids import is_id, new_xids
 from app.model.attachment import MAX_SESSION, Attachment
-from app.search import params
+from app.search import citing, params
 from app.search.facets import FACETS
+from app.services.citing import Citation
 from app.services.searching import WALK_SECONDS
 from app.web import sending
 from app.web.access import caller, requires
@@ -57,6 +60,19 @@ _ACKNOWLEDGED = {
         {JSON: obj(acknowledged={"const": True}, attachments=array(TEXT))},
     )
 }
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_MOMENT: Schema = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
+_VALUE: Schema = {**TEXT, "maxLength": citing.MOST_VALUE}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _bounded(default: int, most: int, what: str) -> Schema:
+    return {"type": "integer", "minimum": 1, "maximum": most, "default": default, "description": what}
+
+
 _FILES: Schema = {"type": "object", "properties": {"files": array(BINARY)}, "required": ["files"]}
 _FILES_AND_SESSION: Schema = {
     "type": "object",
@@ -69,6 +85,64 @@ _IDS: Schema = {
     "required": ["attachments"],
     "additionalProperties": False,
 }
+_PASSAGES_BODY: Schema = {
+    "type": "object",
+    "properties": {
+        "query": {**TEXT, "minLength": 1, "description": "As that of a search, with its operators."},
+        "match": {"enum": list(params.MATCHES), "description": "By what passages are found, as in a search."},
+        **{
+            name: {
+                "anyOf": [_VALUE, {**array(_VALUE), "minItems": 1, "maxItems": params.MAX_VALUES}],
+                "description": f"{each.what}; several: any of them.",
+            }
+            for name, each in params.FILTERS.items()
+        },
+        **{
+            name: {**(_MOMENT if each.type == "date" else _COUNT), "description": what}
+            for each, used in params.RANGES
+            for name, what in (used.low, used.high)
+        },
+        "size": _bounded(
+            citing.DEFAULT_SIZE, citing.MOST_SIZE, "Passages, before those that follow each other are one."
+        ),
+        "per_attachment": _bounded(citing.DEFAULT_OF_ONE, citing.MOST_OF_ONE, "The same of one attachment."),
+        "max_tokens": _bounded(
+            citing.DEFAULT_TOKENS,
+            citing.MOST_TOKENS,
+            f"Tokens of all passages together, one for each {citing.BYTES_A_TOKEN} bytes.",
+        ),
+    },
+    "required": ["query"],
+    "additionalProperties": False,
+}
+_PASSAGE = obj(
+    text=TEXT,
+    attachment=TEXT,
+    name=TEXT,
+    session=_or_null(TEXT),
+    page=_or_null(_COUNT),
+    title=_or_null(TEXT),
+    file=_or_null(TEXT),
+    start=_COUNT,
+    end=_COUNT,
+    tokens=_COUNT,
+    score={"type": "number"},
+    parts=obj(words=_or_null({"type": "number"}), meaning=_or_null({"type": "number"})),
+    link=TEXT,
+)
+_PASSAGES = {
+    200: ResponseSpec(
+        "The passages, the best first",
+        {
+            JSON: obj(
+                took=_COUNT,
+                match={"enum": list(params.MATCHES)},
+                tokens=_COUNT,
+                passages={**array(_PASSAGE), "maxItems": citing.MOST_SIZE},
+            )
+        },
+    )
+}
 #: As Elasticsearch closes one.
 _POINT: Schema = {
     "type": "object",
@@ -76,7 +150,6 @@ _POINT: Schema = {
     "required": ["id"],
     "additionalProperties": False,
 }
-_COUNT: Schema = {"type": "integer", "minimum": 0}
 _STATUS = obj(initial_parsing={"enum": ["pending", "completed", "failed"]})
 #: As docs/format.md describes the outcome of an extraction.
 _PART: Schema = {
@@ -85,13 +158,12 @@ _PART: Schema = {
     "required": ["at"],
     "additionalProperties": False,
 }
-_PARTS = obj(size=_COUNT, sha256=TEXT, cut={"type": "boolean"}, parts={"anyOf": [array(_PART), {"type": "null"}]})
+_PARTS = obj(size=_COUNT, sha256=TEXT, cut={"type": "boolean"}, parts=_or_null(array(_PART)))
 _SIZES = [str(each) for each in thumbnail.SIZES]
 _DRAWN = {200: ResponseSpec("By id: pending, completed or none; empty for an unknown one", {JSON: {"type": "object"}})}
 _STATUSES = {200: ResponseSpec("By id; empty for an unknown one", {JSON: {"type": "object"}})}
 _ENVELOPE = {200: ResponseSpec("What Elasticsearch answered", {JSON: {"type": "object", "required": ["took", "hits"]}})}
 _SEARCHED = {200: replace(_ENVELOPE[200], headers={"Search-Match": {"type": "string", "enum": list(params.MATCHES)}})}
-_MOMENT: Schema = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
 _SEARCH_PARAMETERS = (
     Parameter(
         "query",
@@ -256,6 +328,50 @@ def search_by_ids() -> Response:
     # A text that does not have the form of an id names no attachment, and Elasticsearch would refuse some such texts.
     wanted = tuple(each for each in ids if is_id(each))
     return _search(params.SearchParams(ids=wanted, size=len(wanted)))
+
+
+@blueprint.post("/attachment/_passages")
+@requires("search")
+@describes(
+    "Find the passages of texts that answer a query, to be read and cited",
+    _PASSAGES,
+    errors=(IndexUnavailable, IndexRejected, RequestTooLarge),
+    body={JSON: _PASSAGES_BODY},
+)
+def passages() -> Response:
+    query_parameters(request, set())
+    settings = services().settings
+    wanted = citing.parse(json_object(request, settings.max_json_size), max_query_length=settings.max_query_length)
+    found = services().citing.passages(wanted, caller().tenant, client=connection())
+    processing.spend(STEPS_A_PART * len(found.passages))
+    told = [_passage(each) for each in found.passages]
+    return jsonify(took=found.took, match=found.match, tokens=sum(each["tokens"] for each in told), passages=told)
+
+
+def _passage(citation: Citation) -> dict[str, Any]:
+    """A passage as it is answered."""
+    attachment, passage = citation
+    cited = passage.cited
+    place = {"open": attachment.id, "page": cited.page, "start": cited.start, "end": cited.end}
+    return {
+        "text": cited.text,
+        "attachment": attachment.id,
+        "name": attachment.name,
+        "session": attachment.session,
+        "page": cited.page,
+        "title": cited.title.encode(errors="replace").decode() or None,
+        "file": cited.file or None,
+        "start": cited.start,
+        "end": cited.end,
+        "tokens": passage.tokens,
+        "score": round(passage.best, 4),
+        "parts": {"words": _rounded(passage.words), "meaning": _rounded(passage.meaning)},
+        "link": "/?" + urlencode({name: value for name, value in place.items() if value is not None}),
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 @blueprint.delete("/attachment/_pit")

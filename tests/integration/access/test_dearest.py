@@ -22,6 +22,7 @@ import requests
 
 from app.embedded_node import EmbeddedNode
 from app.extraction.parts import MOST_PARTS, MOST_TOLD, Part
+from app.search import citing
 from app.search.language import limits
 from app.settings import MIB, Settings
 from app.web.app import create_app, dialect_of
@@ -48,6 +49,8 @@ NEARLY = "|".join(f"{WORD[:-1]}{each}~" for each in ("zz", "yy", "xx", "ww"))
 #: Steps of all kinds, as many as there may be.
 PATHS = ",".join(f"**.a{n}*b*" for n in range(limits.MAX_PATH_STEPS // 2))
 BLANKS = b"\n" * 16_384
+#: As many passages as there may be in an answer.
+MOST_PASSAGES = {"size": citing.MOST_SIZE, "per_attachment": citing.MOST_OF_ONE, "max_tokens": citing.MOST_TOKENS}
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,14 @@ DEAREST: dict[tuple[str, str], list[Ask]] = {
         Ask("/attachment/_search?" + urlencode({"query": "a1 " * 300, "size": 1000, "pit": "x" * LONG_QUERY}), 404),
     ],
     ("POST", "/attachment/_search"): [Ask("/attachment/_search", options={"json": "ids"})],
+    ("POST", "/attachment/_passages"): [
+        Ask(
+            "/attachment/_passages",
+            options={"json": {"query": "aB1 " * 250, "session": ["s8", "s9", "s10"], **MOST_PASSAGES}},
+        ),
+        Ask("/attachment/_passages", options={"json": {"query": NEARLY, "session": "near", **MOST_PASSAGES}}),
+        Ask("/attachment/_passages", 400, {"json": {"query": "a", "session": ["x"] * 40_000}}),
+    ],
     ("GET", "/attachment/<attachment_id>/status"): [Ask("/attachment/{attachment}/status", 200, CONDITIONS)],
     ("GET", "/attachment/<attachment_id>/text"): [
         Ask("/attachment/{attachment}/text", 412, CONDITIONS),

@@ -68,6 +68,7 @@ ROUTES = [
     Route("DELETE", "/attachment/<attachment_id>", "/attachment/{id}", made="coco"),
     Route("GET", "/attachment/_search", "/attachment/_search?session=matrix"),
     Route("POST", "/attachment/_search", "/attachment/_search", options={"json": {"attachments": []}}),
+    Route("POST", "/attachment/_passages", "/attachment/_passages", options={"json": {"query": "text"}}),
     Route("GET", "/attachment/<attachment_id>/status", "/attachment/{id}/status", made="coco"),
     Route("GET", "/attachment/<attachment_id>/text", "/attachment/{id}/text", made="coco text"),
     Route("GET", "/attachment/<attachment_id>/parts", "/attachment/{id}/parts", made="coco text"),

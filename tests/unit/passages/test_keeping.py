@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.passages.cutting import MOST_PASSAGES
-from app.passages.keeping import Kept, decoded, quantized
+from app.passages.keeping import MOST_BEGINNING, Kept, beginning_of, decoded, quantized
 
 SAID = "no passages|without a direction"
 DIGEST = hashlib.sha256(b"text").hexdigest()
@@ -44,6 +44,37 @@ def kept(draw: st.DrawFn) -> Kept:
 @given(kept())
 def test_written_and_read_it_is_the_same(value: Kept) -> None:
     assert decoded(value.encoded()) == value
+
+
+@given(kept(), st.binary(max_size=60))
+def test_the_beginning_has_the_places(value: Kept, behind: bytes) -> None:
+    content = value.encoded()
+    for each in (
+        content,
+        content[:MOST_BEGINNING],
+        content[: len(content) - 32 - len(value.vectors)],
+        content + behind,
+    ):
+        assert beginning_of(each) == (value.text, value.model, value.version, value.places)
+
+
+@given(st.binary(max_size=300))
+def test_a_beginning_of_nothing_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match="no passages"):
+        beginning_of(content)
+
+
+@pytest.mark.parametrize(
+    "places", [((40, 0), (30, 90)), ((0, 40), (30, 91)), ((30, 90), (0, 40)), ((0, 90), (30, 90)), ((0, 0), (30, 90))]
+)
+def test_places_that_no_text_has_are_no_beginning(places: tuple[tuple[int, int], ...]) -> None:
+    content = KEPT.encoded()
+    line, _, body = content.partition(b"\n")
+    told = b"".join(number.to_bytes(4, "little") for each in places for number in each)
+    with pytest.raises(ValueError, match="no passages"):
+        beginning_of(line + b"\n" + told + body[len(told) :])
+    with pytest.raises(ValueError, match="shorter"):
+        beginning_of(line + b"\n" + body[: len(told) - 1])
 
 
 @given(st.binary(max_size=300))
