@@ -1,16 +1,16 @@
-"""Where the words of a query are in a content: what Elasticsearch is asked, to mark them in fragments of it. Pure.
+"""The `highlight` of a search: what Elasticsearch is asked, to mark the words of a query in fragments of a text. Pure.
 
-The index holds the words of a content folded, and the text as it is, split by the `standard` analyser with the places of
-its words. A folded word becomes a regular expression that matches every spelling which folds to it: for each letter the
-class of letters that become it, then any combining marks. Elasticsearch matches that against the words of the one
-document (a term vector lists them, the postings have the offsets), so nothing is analysed again, and never more of a text
-than `budget` says.
+The index holds the words of a text folded, and also the text as it is, divided by the `standard` analyser, with the
+places of its words. To be marked in the latter, a folded word becomes a regular expression that matches every spelling
+which folds to it: for each letter, the class of letters that become it, then any combining marks. Elasticsearch matches
+the expression against the words of one document at a time (a term vector lists them, the postings have their offsets).
+So no text is analysed again, and no more of it is looked at than `budget` allows.
 
-A name is short, and `standard` takes `Adaptive_searching.pdf` for a single word: so names are marked by ourselves
-(`app.search.names`).
+Names are marked by this application (`app.search.names`): they are short, and `standard` takes `Adaptive_searching.pdf`
+for a single word.
 
-Rejected: highlighting the folded words (nobody wants to read them); an analyser that folds (not in Elasticsearch's core);
-marking here, from the files (a third of a second for each text of a megabyte).
+Rejected: highlighting the folded words (nobody wants to read them); an analyser that folds (not in Elasticsearch's
+core); marking here, from the files (a third of a second for each text of a megabyte).
 """
 
 from __future__ import annotations
@@ -33,39 +33,40 @@ Dsl = dict[str, Any]
 
 MARK = ("<mark>", "</mark>")
 FRAGMENTS = 3
-#: Characters of a fragment, about.
+#: About how many characters a fragment has.
 FRAGMENT_SIZE = 150
-#: Characters of all texts of a page in which words are marked.
+#: The most characters in which words are marked, in all texts of a page together.
 BUDGET = 5_000_000
-#: Characters of a regular expression; Elasticsearch takes 1,000 (`index.regex_max_length`).
+#: The most characters of a regular expression; Elasticsearch takes 1,000 (`index.regex_max_length`).
 LONGEST_EXPRESSION = 900
-#: Words and phrases that are marked, and the words in these; of a query of more, the first ones. On large pages they are
-#: fewer, as each is a look through each text.
+#: The first so many words and phrases of a query are marked, with so many words in all. On large pages they are fewer,
+#: as each means a look through each text.
 MOST_MARKED = 32
 MOST_MARKED_WORDS = 64
 
-#: What `standard` leaves within a word, between letters or digits, and we split at; and the seams that we put there.
+#: Characters that `standard` leaves within a word between letters or digits, and that divide words in this application;
+#: and the seam (`app.search.stops`).
 _JOINTS = f"[_.:,;'\u2019\u00b7\u2027{SEAM}]"
 _MARKS = "[\u0300-\u036f]*"
-#: What may stand beside a word of letters within one of `standard`.
+#: Beside a word of letters, within a word of `standard`.
 _JOINTS_OR_DIGITS = f"[0-9{_JOINTS[1:]}"
-#: Between the letters of Arabic and of India are joiners, and in numbers separators.
+#: Between the letters of Arabic and of the scripts of India there may be joiners; between digits, separators.
 _BETWEEN_JOINED, _BETWEEN_DIGITS = f"[{SEAM}\u200c\u200d]*", f"[.,'\u2019{SEAM}]?"
-#: How often one letter may be in a word in which seams may be.
+#: A word that has one letter more often is not looked for with seams in it.
 _MOST_REPEATS = 4
 _JOINED, _POINTED = re.compile("[\u0600-\u07ff\u0900-\u0dff]"), re.compile("[\u0590-\u06ff]")
-#: Vowel marks of Hebrew and Arabic, with the hamzas and what fills a line.
+#: The vowel marks of Hebrew and Arabic, hamzas and the tatweel, which fills a line.
 _POINTS = "[\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed\u200c\u200d]*"
 (_FIELD,) = existing("content")
 
 
 def budget(size: int) -> int:
-    """Characters of each text that are looked at on a page of `size` hits."""
+    """How many characters of each text are looked at on a page of `size` hits."""
     return min(LONGEST, BUDGET // max(size, 1))
 
 
 def highlight(node: Node | None, size: int) -> Dsl | None:
-    """The `highlight` of a search body; None when there is nothing to mark."""
+    """The `highlight` of a search body for a page of `size` hits; None if there is nothing to mark."""
     made = spelled([node], size)
     if not made:
         return None
@@ -86,8 +87,8 @@ def highlight(node: Node | None, size: int) -> Dsl | None:
 
 
 def spelled(nodes: Iterable[Node | None], size: int) -> list[Dsl]:
-    """Queries on `content` that find what is to be marked there on a page of `size`, in every spelling: the first that may
-    be marked together."""
+    """Queries on `content` that match the words and phrases of `nodes` in every spelling, for a page of `size` hits:
+    the first of them, as many as may be marked on one page."""
     found: list[Dsl] = []
     left = min(MOST_MARKED_WORDS, MOST_LOOKS // max(size, 1))
     for item in islice((item for node in nodes for item in marked(node)), MOST_MARKED):
@@ -102,7 +103,7 @@ def spelled(nodes: Iterable[Node | None], size: int) -> list[Dsl]:
 
 
 def _spelled(item: Item, most: int) -> Dsl:
-    """The query for an item; of a phrase of more than `most` words, for the first ones."""
+    """The query that marks `item`. Of a phrase of more than `most` words it marks the first ones."""
     if item.edits:
         value = {"value": item.words[0], "fuzziness": item.edits, "prefix_length": 1}
         return {"fuzzy": {_FIELD: value}}
@@ -117,14 +118,14 @@ def _spelled(item: Item, most: int) -> Dsl:
             for at, each in enumerate(tokens[:most])
         ]
         made = _side_by_side(forms, item.slop)
-        # What else it may be goes into what is left.
+        # Another division is only marked while there is room for it.
         if made not in found and (not found or looks(found, _FIELD) + len(forms) <= most):
             found.append(made)
     return found[0] if len(found) == 1 else {"bool": {"should": found}}
 
 
 def _spellings_of(words: Token, open_ended: bool) -> str:
-    """The expression of a token, with umlauts where they may have been written out."""
+    """The expression for a token, and for the same with umlauts where the query may have written them out."""
     made, bare = token(words, open_ended), tuple(MAY_BE_UMLAUT.sub(r"\1", word) for word in words)
     also = token(bare, open_ended) if bare != words else ""
     return f"{made}|{also}" if also and len(made) + len(also) < LONGEST_EXPRESSION else made
@@ -138,16 +139,18 @@ def _side_by_side(expressions: list[str], slop: int = 0) -> Dsl:
     return {"span_near": {"clauses": spans, "slop": slop, "in_order": True}}
 
 
-#: Words of a phrase that may stand in one word of `standard` however they were typed.
+#: A phrase of at most so many words is also looked for as one word of `standard`, however it was typed.
 _MOST_TOGETHER = 4
 
 Token = tuple[str, ...]
 
 
 def _divisions(item: Item) -> Iterator[Sequence[Token]]:
-    """How the words of an item may be divided among those of `standard`, which leaves some together: as they were typed,
-    each by itself, and a few all in one; the parts of humps likewise; and neighbouring characters where those are looked
-    for."""
+    """The ways in which the words of `item` may be words (tokens) of `standard`, which leaves some of them together.
+
+    As they were typed; each by itself; a few of them all in one token; the same for its other readings; and pairs of
+    neighbouring characters, if the item is looked for by these.
+    """
     words = item.words
     if len(item.joints) == len(words) - 1 and any(item.joints):
         tokens: list[Token] = [words[:1]]
@@ -162,7 +165,7 @@ def _divisions(item: Item) -> Iterator[Sequence[Token]]:
     if 1 < len(words) <= _MOST_TOGETHER:
         yield [words]
     for each in item.also:
-        # Umlauts are spelled out in each expression.
+        # Readings that only write out umlauts are in each expression already.
         if 1 < len(each) <= _MOST_TOGETHER and len(each) != len(words) and not (len(words) == 1 and _has_digits(each)):
             yield [(word,) for word in each]
             yield [each]
@@ -176,7 +179,8 @@ _KATAKANA = re.compile(r"[\u30a0-\u30ff]+\Z")
 
 
 def _units(words: Iterable[str]) -> Iterator[str]:
-    """`words` as `standard` has them: a run of katakana is one word there, and single characters with us."""
+    """`words` with each run of katakana as one: it is one word for `standard`, and here each of its characters is
+    one."""
     run = ""
     for word in words:
         if _KATAKANA.match(word):
@@ -190,19 +194,19 @@ def _units(words: Iterable[str]) -> Iterator[str]:
         yield run
 
 
-#: Letters that an ending may have, and those that a stem has at least.
+#: What matches an ending, and the least letters of a stem.
 _ENDING, _SHORTEST_STEM = "[^_.:,;'\u2019]{0,4}", 3
 
 
 def _forms(item: Item, open_ended: bool) -> str:
-    """The expression of a single word in every form that may have been found."""
+    """The expression for an item of one word, in every form by which it may have been found."""
     (word,) = item.words
     found = [expression(word, open_ended)]
     others = [each[0] for each in item.also if len(each) == 1]
     if not item.quoted:
         others += [MAY_BE_UMLAUT.sub(r"\1", word)] if MAY_BE_UMLAUT.search(word) else []
         stems = {each.partition(":")[2] for each in item.stems}
-        # An `i` may stand for a `y`.
+        # A stem that ends in `i` may come from a word that ends in `y`.
         stems = {stem[:-1] if stem.endswith("i") and len(stem) > _SHORTEST_STEM else stem for stem in stems}
         stems = {stem for stem in stems if len(stem) >= _SHORTEST_STEM and " " not in stem}
         if any(HANGUL_SYLLABLE.match(each) for each in word[-1:]):
@@ -218,12 +222,13 @@ def _forms(item: Item, open_ended: bool) -> str:
 
 
 def expression(word: str, open_ended: bool = False) -> str:
-    """The regular expression, in Lucene's syntax, of all spellings of the folded `word` as `standard` has them."""
+    """The regular expression, in Lucene's syntax, for the words of `standard` that contain the folded `word` in any
+    spelling. `open_ended`: they may go on behind it."""
     return token((word,), open_ended)
 
 
 def token(words: Token, open_ended: bool = False) -> str:
-    """The same of folded words that stand in one word of `standard`."""
+    """The same for several folded words that stand in one word of `standard`."""
     inside = len(words) == 1 and _KATAKANA.match(words[0]) is not None
     found = ""
     for number, word in enumerate(words):
@@ -239,22 +244,27 @@ def token(words: Token, open_ended: bool = False) -> str:
     return head + found + tail
 
 
-#: Whatever becomes a digit.
+#: The content of a character class: everything that folds to a digit.
 _DIGITS = "0-9\u00b2\u00b3\u00b9\u0660-\u0669\u06f0-\u06f9\u2070-\u2079\u2080-\u2089\uff10-\uff19"
 
 
 def _beside(first: str, last: str) -> tuple[str, str]:
-    """What may stand before and behind a word within one of `standard`, by its first and last character: a border of letters
-    and digits divides as well."""
-    # No digit of any writing, nor what may follow one: a word could begin anew within itself then, in too many ways.
+    """The expressions for what may stand before and behind a word within a word of `standard`, by the first and the
+    last character of the word. Words are also divided between letters and digits, so a digit may stand beside a
+    letter."""
+    # Before a digit there is no digit of any script, and no mark that may follow one. Otherwise the expression could
+    # begin anew within the number, in too many ways.
     head = f"(.*[^{_DIGITS}\u0300-\u036f])?" if first.isdigit() else f"(.*{_JOINTS_OR_DIGITS})?"
     tail = "([^0-9].*)?" if last.isdigit() else f"({_JOINTS_OR_DIGITS}.*)?"
     return head, tail
 
 
 def _between(word: str) -> str:
-    """What may stand between two letters of a word. A seam may also be what ends a word before it, so that an automaton has
-    to remember for each letter where it may be in the word: of one that repeats a letter often there are too many ways."""
+    """The expression for what may stand between two letters of `word`.
+
+    A seam may also end the word before, so an automaton has to remember for each letter at which places of the word it
+    may be. A word that repeats one letter often has too many such places: it goes without seams.
+    """
     repeats = max(Counter(word).values(), default=0) > _MOST_REPEATS
     if word.isdigit():
         return "" if repeats else _BETWEEN_DIGITS
@@ -264,7 +274,7 @@ def _between(word: str) -> str:
 
 
 def _letters(word: str, most: int = LONGEST_EXPRESSION) -> tuple[str, bool]:
-    """The expression of a word without what may be beside it, of so many characters at most, and whether it had more."""
+    """The expression for a word alone, of at most `most` characters, and whether it had to be cut."""
     classes, several = _spellings()
     between = _between(word)
     found, position = "", 0
@@ -291,12 +301,13 @@ def _letters(word: str, most: int = LONGEST_EXPRESSION) -> tuple[str, bool]:
 
 @cache
 def _spellings() -> tuple[dict[str, str], dict[str, str]]:
-    """The content of a character class for each letter, and for each group of letters that may be written as one."""
+    """For each letter, the content of the class of characters that fold to it; for each group of letters, that of the
+    characters that fold to the group (`ß` for `ss`)."""
     classes: dict[str, set[str]] = {}
     several: dict[str, set[str]] = {}
     for code in (*range(0x61, 0x2000), *range(0x3041, 0x3100), *range(0xFB00, 0xFB07), *range(0xFF10, 0xFFA0)):
         letter = chr(code)
-        # `standard` has made them lower-case.
+        # `standard` has put all words into lower case.
         if not letter.isalnum() or letter.lower() != letter:
             continue
         folded = fold(letter)
@@ -304,14 +315,15 @@ def _spellings() -> tuple[dict[str, str], dict[str, str]]:
             classes.setdefault(folded, {folded}).add(letter)
         elif 1 < len(folded) <= 3 and folded.isalnum():
             several.setdefault(folded, set()).add(letter)
-    # Letters with marks that stand alone still take marks behind them.
+    # A class of its own for each letter from a to z: any of them may have combining marks behind it.
     for code in range(0x61, 0x7B):
         classes.setdefault(chr(code), {chr(code)})
     return {key: _ranges(each) for key, each in classes.items()}, {key: _ranges(each) for key, each in several.items()}
 
 
 def _ranges(letters: set[str]) -> str:
-    """`letters` as ranges; they may span what is never in a lower-case word."""
+    """The content of a character class of `letters`. A range may include characters that never occur in lower-case
+    words."""
     ordered = sorted(letters)
     found = ""
     first = last = ordered[0]

@@ -1,15 +1,23 @@
-"""One function that turns text into searchable words, used for what is indexed and for what is asked alike.
+"""Turns text into searchable words. The index and the queries use the same functions.
 
-The analysers of Elasticsearch's core keep `adaptive_searching_in.pdf` as one word and fold nothing, so the words are made
-here and the index only splits them at blanks. It depends on Python's Unicode tables alone and behaves alike on every
-cluster.
+The analysers in Elasticsearch's core keep `adaptive_searching_in.pdf` as one word and fold nothing. So the words are
+made here, and the index only splits them at blanks. They depend on Python's Unicode tables alone and are the same on
+every cluster.
 
-A *run* is what people take for a word: letters and digits with their marks, between anything else. Runs in their order are
-what is indexed and asked first, so that nothing that is written as it is asked is ever lost. What else a run may be asked
-by stands behind all of a text, in the same field, in *windows*: runs whose parts (humps, borders of letters and digits) are
-words of their own, with their neighbours, so that `"project plan v2"` is a phrase over `ProjectPlan_v2.pdf`; runs written
-as one (`wi-fi` as `wifi`); numbers without their separators; German umlauts written out. Between two windows is a word
-that nobody can ask for, so that no phrase reaches from one into the other. docs/adr/0025-words.md says what was rejected.
+A *run* is what people take for a word: letters and digits, with their marks, between other characters. The runs of a
+text in their order are indexed first and asked for first. So a text is always found by the words as they are written in
+it.
+
+People may ask for a run in other ways too. These stand behind the whole text, in the same field, in *windows*:
+
+- a run with parts (divided at humps, and between letters and digits), as its parts, with its neighbours: so
+  `"project plan v2"` is a phrase over `ProjectPlan_v2.pdf`;
+- several runs written as one word (`wi-fi` as `wifi`);
+- numbers without their separators;
+- German umlauts written out.
+
+A word that nobody can ask for stands between two windows, so no phrase reaches from one window into the next.
+docs/adr/0025-words.md lists the designs that were rejected.
 """
 
 from __future__ import annotations
@@ -31,26 +39,26 @@ _EXTENSION, _NAME_WORDS, _NAME_TEXT, _NAME_EXACT = existing("extension", "name_w
 _NAME_ORDER, _NAME_STEMS, _CONTENT_STEMS = existing("name_order", "name_stems", "content_stems")
 _CONTENT, _CONTENT_WORDS = existing("content", "content_words")
 
-# A run with no border in it, as most are.
+# A run with no border in it. Most runs are of this kind.
 _PLAIN = re.compile(r"[A-Z]?[a-z]*|[A-Z]+|[0-9]+")
-# A run with its marks, in any writing.
+# A run with its marks, in any script.
 RUN = re.compile(rf"(?:[^\W_][{scripts.MARKS}]*)+")
 
-#: Marks that may follow one letter, far more than any writing has (the number of UAX #15's stream-safe text). Bringing
-#: marks in order takes time by the square of how many there are, and nothing else runs meanwhile: without a bound a text of
-#: nothing else stops a process for a minute.
+#: The most marks that are kept behind one letter: the number in UAX #15's stream-safe text, and far more than any
+#: script needs. Normalising puts marks in order, which takes time by the square of their number and can't be
+#: interrupted: without a bound, a text of nothing but marks stops a process for a minute.
 MOST_MARKS = 30
-# What may have too many: only in here are there characters that are marks, or become marks.
+# A stretch that may have too many marks. Every mark, and every character that becomes one, is of this class.
 _MARKS_OR_OTHERS = re.compile(rf"[\W\uff9e\uff9f]{{{MOST_MARKS + 1},}}")
 
 
 def _is_mark(character: str) -> bool:
-    """Whether normalising may move it before the character that it follows."""
+    """Whether normalising may move `character` before the one that it follows."""
     return unicodedata.combining(unicodedata.normalize("NFKD", character)[0]) != 0
 
 
 def _thinned(match: re.Match[str]) -> str:
-    """The characters of `match` without those marks that follow `MOST_MARKS` others."""
+    """The characters of `match`, of which each letter keeps its first `MOST_MARKS` marks."""
     kept: list[str] = []
     marks = 0
     for character in match[0]:
@@ -61,10 +69,12 @@ def _thinned(match: re.Match[str]) -> str:
 
 
 def fold(text: str) -> str:
-    """`text` in one comparable form: compatibility forms unified, case folded, accents, vowel marks and what is not seen
-    removed, letters that Unicode does not take apart written as those that people type for them (`scripts.FOLDED`), NFC.
+    """`text` in the form in which words are compared, in NFC.
 
-    The marks of other writings (the vowel signs of Devanagari, the voiced sounds of Japanese) make other letters and stay.
+    Compatibility forms are unified and case is folded. Accents, the vowel marks of Arabic and Hebrew, and invisible
+    characters are removed. A letter that Unicode does not decompose (`ł`) becomes what people type instead of it
+    (`scripts.FOLDED`). Marks that make another letter (the vowel signs of Devanagari, the voiced sounds of Japanese)
+    stay.
     """
     if text.isascii():
         return text.lower()
@@ -73,24 +83,26 @@ def fold(text: str) -> str:
     return scripts.recomposed(unicodedata.normalize("NFC", decomposed.translate(scripts.FOLDED)))
 
 
-# Runs of a text, folded or not. Scripts written without blanks: each character with its marks is a word, and a query for
-# several is a query for them in order.
+# A run of a text, folded or not. In scripts without blanks between words, each character with its marks is a run, and a
+# query for several characters asks for them in their order.
 _ANY_RUN = re.compile(rf"[{scripts.UNSPACED}][{scripts.MARKS}]*|(?:[^\W_{scripts.UNSPACED}][{scripts.MARKS}]*)+")
-# The same where there are neither.
+# The same for a text without marks and without such scripts.
 _SPACED_RUN = re.compile(r"[^\W_]+")
 _PIECE = re.compile(r".{1,16384}(?:\s|\Z)|.{1,16384}", re.DOTALL)
 
 
-#: Characters of words that are made of one character of a text at most, over all of it, and those that are made of any
-#: text. Chinese and Japanese need two, a character and a blank; a text of nothing but U+FDFA would need eighteen, and with
-#: them the time and the space of a text so many times as long as MAX_INDEXED_TEXT says.
+#: A text of n characters becomes at most `max(LEAST_WORDS, MOST_GROWTH * n)` characters of words. Chinese and Japanese
+#: need two for each character: itself and a blank. A text of nothing but U+FDFA would need eighteen, and so would cost
+#: the time and space of a text eighteen times as long as MAX_INDEXED_TEXT allows.
 MOST_GROWTH = 4
 LEAST_WORDS = 65_536
-#: Runs beside one with parts that are in its window: a phrase over a hump may have so many more words on each side.
+#: The neighbours on each side that a window has beside a run with parts. A phrase that contains a part of the run may
+#: have as many more words on each side.
 NEIGHBOURS = 2
-#: What stands between two windows, and before the first.
+#: The word between two windows, before the first window and behind the last.
 BORDER = "/"
-#: Characters of windows for each of a text, and those of any text: source code has most.
+#: A text of n characters has at most `max(LEAST_WINDOWS, WINDOW_GROWTH * n)` characters of windows. Source code has
+#: most.
 WINDOW_GROWTH = 1
 LEAST_WINDOWS = 4096
 
@@ -102,9 +114,9 @@ def _runs(folded: str) -> list[str]:
 def content_words(text: str) -> str:
     """The runs of `text`, folded, in their order and as often as they occur, separated by single blanks.
 
-    For queries; a text has `indexed_words`, which begin with these. It keeps what makes a phrase, so it neither adds parts
-    of words nor drops repetitions. Works piece by piece, as nothing else runs in this process within one step. What would
-    grow beyond `MOST_GROWTH` is cut between words.
+    This is for queries; `indexed_words` of a text begin with the same. Phrases need every word in its place, so no
+    parts of words are added and no repetitions dropped. A text is handled in pieces, because no other thread runs
+    within one step. Words beyond the bound of `MOST_GROWTH` are left out; none is cut in two.
     """
     left = max(LEAST_WORDS, MOST_GROWTH * len(text))
     found: list[str] = []
@@ -120,7 +132,7 @@ def content_words(text: str) -> str:
 
 def indexed_words(text: str) -> str:
     """What the index holds of a text: `content_words`, and behind them the windows."""
-    # By their text, once each, in their order.
+    # A set in order: each window once.
     windows: dict[str, None] = {}
     left = max(LEAST_WINDOWS, WINDOW_GROWTH * len(text))
     for piece in _PIECE.findall(text):
@@ -135,13 +147,13 @@ def indexed_words(text: str) -> str:
 
 
 def runs_of(text: str) -> list[str]:
-    """The runs of a text that is not folded, those of writings without blanks whole."""
+    """The runs of a text that is not folded. A run of a script without blanks is not divided into characters."""
     found: list[str] = (_SPACED_RUN if scripts.is_plain(text) else RUN).findall(text)
     return found
 
 
 def _windows(text: str) -> Iterator[str]:
-    """What else the runs of a piece of text may be asked by."""
+    """The windows of a piece of text: the other ways to ask for its runs."""
     text = _composed(text)
     runs = runs_of(text)
     split = [number for number, run in enumerate(runs) if not _is_whole(run)]
@@ -151,7 +163,7 @@ def _windows(text: str) -> Iterator[str]:
             continue
         begin, end = max(0, number - NEIGHBOURS), number + NEIGHBOURS + 1
         for following in split[place + 1 :]:
-            # One window for both, where they would touch.
+            # Two windows that would touch are one.
             if following > end or following - begin > _LONGEST_WINDOW:
                 break
             end = following + NEIGHBOURS + 1
@@ -171,26 +183,26 @@ def _windows(text: str) -> Iterator[str]:
                 yield " ".join(_runs(fold(written)))
 
 
-#: Runs of one window.
+#: The most runs of one window, its neighbours aside.
 _LONGEST_WINDOW = 64
 
 
 def _composed(text: str) -> str:
-    """`text` in NFC, as far as that takes a bounded time."""
+    """`text` in NFC, without the marks beyond `MOST_MARKS`, as these would take an unbounded time."""
     if text.isascii() or unicodedata.is_normalized("NFC", bounded := _MARKS_OR_OTHERS.sub(_thinned, text)):
         return text
     return unicodedata.normalize("NFC", bounded)
 
 
 def _is_whole(run: str) -> bool:
-    """Whether a run has no parts. Most are told by what strings know of themselves, which takes no expression."""
+    """Whether a run has no parts. The methods of `str` answer for most runs; the regular expression is slower."""
     if run.isalpha() and (run.islower() or run.istitle() or run.isupper()):
         return True
     return run.isdigit() or not scripts.HUMP.search(run)
 
 
 def _spans(border: re.Pattern[str], run: str) -> Iterator[tuple[int, int]]:
-    """Where each part of a run begins and ends that borders divide."""
+    """Where each part of `run` begins and ends, divided at `border`."""
     return pairwise([0, *(match.start() for match in border.finditer(run)), len(run)])
 
 
@@ -203,21 +215,21 @@ def parts(run: str) -> list[str]:
     return _runs(fold(run)) if _is_whole(run) else _split_at(scripts.HUMP, run)
 
 
-#: What stands within a word that some write as one.
+#: A character within a word that other people write without it.
 _TIE = "[-_'\u2010\u2011\u2019]"
 _TIED = re.compile(rf"(?<![^\W_])[^\W_]{{1,24}}(?:{_TIE}[^\W_]{{1,24}})+(?![^\W_])")
-#: Of more runs than these, only two by two.
+#: In a chain of more runs than this, only pairs of neighbours are joined.
 _MOST_TIED = 4
-# Thousands that are separated, with or without what follows the decimal separator.
+# A number with separated thousands, with or without decimals.
 _SEPARATED_NUMBER = re.compile(
     r"(?<![\w.,])\d{1,3}(?:([,.'\u2019\u00a0\u202f ])\d{3})(?:\1\d{3}){0,5}(?:[.,]\d{1,4})?(?![\w]|[.,]\d)"
 )
-# A number that is dialled, in groups.
+# A telephone number in groups of digits.
 _DIALLED = re.compile(r"(?<![\w+])(?:\+[1-9]|0)\d{1,5}(?:[ ()/.-]{1,3}\d{1,8}){1,5}(?!\w)")
 
 
 def written_as_one(text: str) -> Iterator[str]:
-    """The runs of `text` that a hyphen, a low line or an apostrophe ties together, as one word each."""
+    """Runs of `text` with a hyphen, a low line or an apostrophe between them, joined into one word, folded."""
     for match in _TIED.finditer(text):
         several = [fold(each) for each in re.split(_TIE, match[0])]
         most = len(several) if len(several) <= _MOST_TIED else 2
@@ -229,16 +241,19 @@ def written_as_one(text: str) -> Iterator[str]:
 
 
 def _number(text: str) -> list[str]:
-    """The groups of a separated number: its whole part as one, and what follows that."""
+    """The whole part of a number, without separators, and its decimals, if it has any."""
     separator = next(each for each in text if not each.isdigit())
     whole = text.replace(separator, "")
     return re.split("[.,]", whole)
 
 
 def readings(text: str) -> tuple[tuple[str, ...], ...]:
-    """What `text`, a word or a phrase as it was typed, may be found by: its runs first, and behind them, each once, its
-    smallest parts, its numbers without their separators, a single word as one, and umlauts written out, or as they are where
-    they were written out."""
+    """The ways in which `text`, a word or a phrase as it was typed, is looked for: each is a sequence of folded words.
+
+    The first is its runs. The others, each once: its smallest parts; a number without separators; umlauts written out
+    (`Müller` as `mueller`); in a phrase also the reverse (`mueller` as `muller`); a tied word as one (`wi-fi` as
+    `wifi`).
+    """
     composed = _composed(text)
     runs = tuple(content_words(text).split())
     found = [runs, tuple(part for run in RUN.findall(composed) for part in parts(run))]
@@ -248,7 +263,7 @@ def readings(text: str) -> tuple[tuple[str, ...], ...]:
     if composed.translate(scripts.WRITTEN_OUT) != composed:
         found.append(tuple(content_words(composed.translate(scripts.WRITTEN_OUT)).split()))
     if len(runs) > 1:
-        # A single word that is written so has a word of its own in the index.
+        # For a single word, the index itself has both spellings.
         found.append(tuple(scripts.MAY_BE_UMLAUT.sub(r"\1", run) for run in runs))
         if len(runs) <= _MOST_TIED and _TIED.fullmatch(typed):
             found += [(joined,) for joined in islice(written_as_one(typed), 1)]
@@ -256,17 +271,18 @@ def readings(text: str) -> tuple[tuple[str, ...], ...]:
 
 
 def words(text: str) -> str:
-    """The words of `text`, folded, separated by single blanks; each run also as a whole, so `iPhone15` finds itself.
+    """The words of `text`, folded, once each, separated by single blanks.
 
-    Of a run of humps and digits the words between digits are there as well: `iPhone15` is found by `iphone 15`.
+    A run is there as a whole, so that `iPhone15` finds itself, and as its parts. It is divided once at all its borders
+    (`i`, `phone`, `15`) and once between letters and digits alone, so that `iphone 15` finds it too.
     """
     return " ".join(dict.fromkeys(folded for folded, _, _ in parts_of(_composed(text)) if folded))
 
 
 def parts_of(text: str) -> Iterator[tuple[str, int, int]]:
-    """The runs of `text` and their parts, with where each begins and ends in it; repetitions as well.
+    """The runs of `text` and their parts, folded, each with its start and end in `text`, repetitions included.
 
-    `text` may be in any form of Unicode; a mark belongs to the letter before it.
+    `text` may be in any of Unicode's normal forms; a mark belongs to the letter before it.
     """
     for run in RUN.finditer(text):
         for folded in fold(run[0]).split():
@@ -280,14 +296,14 @@ def parts_of(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def places_of(text: str) -> Iterator[tuple[str, int, int]]:
-    """What `content_words` makes of `text`, with where it begins and ends in it."""
+    """The words that `content_words` makes of `text`, each with the start and the end of its run in `text`."""
     for run in _ANY_RUN.finditer(text):
         for word in content_words(run[0]).split():
             yield word, run.start(), run.end()
 
 
 def smallest_places_of(text: str) -> Iterator[tuple[str, int, int]]:
-    """The smallest parts of `text` in their order, with where each begins and ends in it."""
+    """The smallest parts of the runs of `text`, folded, in their order, each with its start and end in `text`."""
     for run in _ANY_RUN.finditer(text):
         for start, end in _spans(scripts.HUMP, run[0]):
             for word in content_words(run[0][start:end]).split():
@@ -295,7 +311,8 @@ def smallest_places_of(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def stems_of(words: Iterable[str], language: str) -> list[str]:
-    """The stems of `words`, in lower case, as the index has them: as they are written, and as they are without accents."""
+    """The stems of `words` (in lower case) as the index holds them: of each word as it is written, and without
+    accents."""
     several = list(dict.fromkeys(words))
     written = stems(several, language)
     found = [f"{language}:{fold(each)}" for each in written]
@@ -303,12 +320,12 @@ def stems_of(words: Iterable[str], language: str) -> list[str]:
     return [*found, *(f"{language}:{fold(each)}" for each in stems(bare, language))]
 
 
-#: What Elasticsearch's `standard` analyser leaves within a word: between any, between letters, between digits.
+#: Characters at which Elasticsearch's `standard` analyser does not divide: anywhere, between letters, between digits.
 _JOINTS, _OF_LETTERS, _OF_DIGITS = "_", ".:'\u2019\u00b7\u2027", ".,;'\u2019"
 
 
 def joints_of(text: str) -> tuple[bool, ...]:
-    """For each border between two runs of `text`, whether `standard` takes both for one word."""
+    """For each two neighbouring runs of `text`, whether Elasticsearch's `standard` analyser takes them for one word."""
     runs = list(RUN.finditer(text))
     found = []
     for before, behind in pairwise(runs):
@@ -323,8 +340,10 @@ def joints_of(text: str) -> tuple[bool, ...]:
 
 
 def query_stems(text: str) -> list[str]:
-    """What the index may have of a typed word in other forms, in every language that it may be of; and, where it is of
-    a writing without blanks, or Korean, its grams alone."""
+    """The stems of a typed word in every language that it may be of.
+
+    Empty for a text of several runs, and for one that has grams (a script without blanks, or Korean).
+    """
     folded = fold(text)
     if scripts.grams(folded):
         return []
@@ -342,12 +361,12 @@ def _stems_in_every_language(word: str) -> tuple[str, ...]:
 
 
 def _name_words(name: str) -> str:
-    """`words`, and those that a name has in another spelling."""
+    """`words` of a name, and the single words of its windows: its other spellings."""
     return " ".join(dict.fromkeys([*words(name).split(), *(each for each in _windows(name) if " " not in each)]))
 
 
 def _name_stems(name: str) -> str:
-    """In every language, as that of a name is not known."""
+    """The stems of a name in every language, as nobody knows the language of a name."""
     found: dict[str, None] = {}
     lowered = dict.fromkeys(
         word for run in RUN.findall(_composed(name)) for word in (run.lower(), *_lowered_parts(run))
@@ -364,7 +383,7 @@ def _lowered_parts(run: str) -> list[str]:
 
 
 def content_stems(text: str, language: str | None) -> str:
-    """The stems of a text in its language, if its endings are known, and its grams; each once."""
+    """The stems of a text in `language`, one of `LANGUAGES` (None: no stems), and its grams; each once."""
     found: dict[str, None] = {}
     met: set[str] = set()
     for piece in _PIECE.findall(text):
@@ -385,8 +404,8 @@ def name_fields(name: str) -> dict[str, Any]:
     """What the index holds of a name beside the name itself.
 
     `name_words`: its words and their parts. `name_text`: its words in their order, for phrases and for scripts without
-    blanks. `name_exact`: the name folded, with its extension and without. `name_order`: by which names are sorted.
-    `name_stems`: its words without their endings.
+    blanks. `name_exact`: the folded name with its extension and without. `name_order`: the key that names are sorted
+    by. `name_stems`: its words without their endings.
     """
     before, dot, suffix = name.rpartition(".")
     exact = [fold(name)] if not (dot and before) else [fold(name), fold(before)]
@@ -401,10 +420,11 @@ def name_fields(name: str) -> dict[str, Any]:
 
 
 def content_fields(text: str, language: str | None = None) -> dict[str, Any]:
-    """What the index holds of the text of a content. `language`: its ISO 639-1 code; None: not known.
+    """What the index holds of an attachment's text. `language`: the ISO 639-1 code of the text; None if it is not
+    known.
 
-    `content_words`: its words, which are searched. `content_stems`: the same without their endings. `content`: what marks
-    are made in.
+    `content_words`: its words, for the search. `content_stems`: the same without their endings. `content`: the text in
+    which found words are marked.
     """
     known = language if language in LANGUAGES else None
     return {
