@@ -33,14 +33,14 @@ STOP = "\u2029"
 SEAM, SPACE = "\u2060", "\u200b"
 _HIDDEN = (STOP, SEAM, SPACE)
 #: Invisible characters that are left out of a text.
-_UNSEEN = dict.fromkeys(map(ord, (SEAM, SPACE, "\u00ad", "\ufeff")))
+_UNSEEN = re.compile(f"[{SEAM}{SPACE}\u00ad\ufeff]")
 _PUT_IN = dict.fromkeys(map(ord, _HIDDEN))
 #: A sentence of more characters gets stops. For a line break or a blank to put one behind, the last `_BACK` characters
 #: of a stretch are looked at.
 STRETCH = 1000
 _BACK = 200
 #: Places where a sentence certainly ends by Java's rules. There are others.
-_END = re.compile(r"[.?!]\s+(?=[A-Z])|\u3002")
+_END = re.compile(r"[.?!\u3002](?:(?<=\u3002)|(?<!\u3002)\s+(?=[A-Z]))")
 
 
 def stopped(text: str) -> str:
@@ -50,13 +50,13 @@ def stopped(text: str) -> str:
 
 def shown(text: str) -> str:
     """`text` as its fragments show it."""
-    return text if text.isascii() else text.replace(STOP, "\n").translate(_UNSEEN)
+    return text if text.isascii() else _UNSEEN.sub("", text.replace(STOP, "\n"))
 
 
 def marked_text(text: str) -> str:
     """What the index keeps of a text for marking: its beginning, with stops, seams and spaces. Without these it equals
     the beginning of `shown(text)`."""
-    found = scripts.CASE_HUMP.sub(SEAM, shown(text[:LONGEST]))
+    found = scripts.HUMP_CAPITAL.sub(rf"{SEAM}\g<0>", shown(text[:LONGEST]))
     if scripts.has_clusters(found):
         found = scripts.CLUSTER_BORDER.sub(SPACE, found)
     return STOP.join(_stretches(found))

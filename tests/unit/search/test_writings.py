@@ -9,16 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.search.analysis import BORDER, content_fields, name_fields
 from app.search.syntax import Item, parse, positive
 from app.search.words import (
-    BORDER,
     RUN,
-    content_fields,
-    content_stems,
     content_words,
     fold,
-    indexed_words,
-    name_fields,
     parts,
     query_stems,
     readings,
@@ -30,6 +26,16 @@ ROOT = Path(__file__).parents[3]
 def held(text: str, language: str | None = None) -> tuple[list[str], set[str]]:
     fields = content_fields(text, language)
     return fields["content_words"].split(), set(fields["content_stems"].split())
+
+
+def indexed_words(text: str) -> str:
+    found: str = content_fields(text)["content_words"]
+    return found
+
+
+def content_stems(text: str, language: str | None) -> str:
+    found: str = content_fields(text, language)["content_stems"]
+    return found
 
 
 def stands(words: tuple[str, ...], within: list[str]) -> bool:
