@@ -128,6 +128,7 @@ class _Runs:
             for run in new:
                 if _UMLAUT.search(run):
                     yield " ".join(words_in(fold(run.translate(scripts.WRITTEN_OUT))))
+        yield from dict.fromkeys(each for each, _ in scripts.emoji(text))
 
     def _around_parts(self, runs: Sequence[str]) -> Iterator[str]:
         """Runs with parts as these, each with its neighbours."""

@@ -158,6 +158,9 @@ def _divisions(item: Item) -> Iterator[Sequence[Token]]:
             tokens[-1:] = [(*tokens[-1], word)] if joined else [tokens[-1], (word,)]
         yield tokens
     yield [(unit,) for unit in _units(words)]
+    if len(words) == 1 and _DIALLED.fullmatch(words[0]) and not item.prefix:
+        # It is found where it is written in groups.
+        yield from ([(words[0][:digits],), (words[0][digits:],)] for digits in _AREA_CODE)
     if item.slop or item.prefix or has_grams("".join(words)):
         if len(item.grams) > 1 and len(words) > 1:
             yield from ([(unit,) for unit in _units(characters(gram))] for gram in item.grams)
@@ -169,6 +172,11 @@ def _divisions(item: Item) -> Iterator[Sequence[Token]]:
         if 1 < len(each) <= _MOST_TOGETHER and len(each) != len(words) and not (len(words) == 1 and _has_digits(each)):
             yield [(word,) for word in each]
             yield [each]
+
+
+#: A telephone number without blanks, and how many of its digits the area code may have.
+_DIALLED = re.compile(r"0\d{7,14}")
+_AREA_CODE = range(3, 7)
 
 
 def _has_digits(words: Token) -> bool:

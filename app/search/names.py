@@ -23,7 +23,7 @@ from app.search.marking import MARK
 from app.search.scripts import grams
 from app.search.stops import take_stops
 from app.search.syntax import Item, Node, positive
-from app.search.words import fold, parts_of, places_of, query_stems, smallest_places_of
+from app.search.words import emoji_places_of, fold, parts_of, places_of, query_stems, smallest_places_of
 
 Dsl = dict[str, Any]
 
@@ -103,15 +103,19 @@ def _marked(name: str, items: list[Item]) -> str | None:
         return None
     processing.spend(_STEPS_A_LETTER * len(name) + len(items))
     words, parts, smallest = _Words(places_of(name)), _Words(parts_of(name)), _Words(smallest_places_of(name))
+    emoji = _Words(emoji_places_of(name))
     for item in items:
         words.mark(item)
+        emoji.mark(item)
         if any(len(each) == 1 for each in item.readings):
             parts.mark(replace(item, also=tuple(each for each in item.also if len(each) == 1)))
         if any(len(each) > 1 for each in item.readings):
             smallest.mark(item)
     stems = {stem for item in items for stem in (*item.stems, *(item.grams if len(item.words) == 1 else ()))}
     pieces, position = [], 0
-    for start, end in _merged([*words.spans(), *parts.spans(), *smallest.spans(), *_stemmed(name, stems)]):
+    for start, end in _merged(
+        [*words.spans(), *parts.spans(), *smallest.spans(), *emoji.spans(), *_stemmed(name, stems)]
+    ):
         pieces += [html.escape(name[position:start]), MARK[0], html.escape(name[start:end]), MARK[1]]
         position = end
     return "".join(pieces) + html.escape(name[position:]) if pieces else None

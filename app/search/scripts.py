@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 
@@ -113,6 +113,19 @@ HANGUL_SYLLABLE = re.compile(f"[{HANGUL}]")
 #: Between the clusters (a letter with its marks) of Thai, Lao, Burmese and Khmer: a word may begin at each of them.
 CLUSTER_BORDER = re.compile(rf"(?<=[{_LETTERS}{MARKS}])(?=[{_LETTERS}])")
 _SOUTHEAST = re.compile(rf"[{_LETTERS}]")
+
+
+# Pictures among the characters, without tones of skin. The first class is quick to search for, as it has few ranges.
+_MAY_BE_EMOJI = re.compile("[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]")
+_EMOJI_CODES = (*range(0x2600, 0x27C0), *range(0x2B00, 0x2C00), *range(0x1F000, 0x1FB00))
+_EMOJI = re.compile(f"[{_ranges(code for code in _EMOJI_CODES if unicodedata.category(chr(code)) == 'So')}]")
+
+
+def emoji(text: str) -> Iterator[tuple[str, int]]:
+    """The emoji in `text` (symbols that are pictures, each character by itself), each with where it begins."""
+    if not text.isascii() and _MAY_BE_EMOJI.search(text):
+        for match in _EMOJI.finditer(text):
+            yield match[0], match.start()
 
 
 def is_plain(text: str) -> bool:

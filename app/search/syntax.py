@@ -16,7 +16,8 @@ found. `AND` and `OR` in capitals are ordinary words: they are common in titles,
 
 An incomplete operator (a quote that is never closed, an operator with nothing beside it, brackets that do not match) is
 ignored. A word with separators in it (`beta-report.txt`, or any text written without blanks) is a phrase of its parts.
-An article before an apostrophe (`l'odeur`) and an `'s` behind one are no part of the word.
+An article before an apostrophe (`l'odeur`) and an `'s` behind one are no part of the word. An emoji between
+blanks is a word.
 
 Rejected: Elasticsearch's `simple_query_string` over the folded text. Folding must not touch the operators, so the text
 would have to be parsed here anyway and put together again. It looks for all words in one field, and not for each in the
@@ -253,7 +254,7 @@ class _Parser:
     def _phrase(self, text: str, slop: str | None) -> Node | None:
         words, apart = phrases.bounded(self._taken(text), min(int(slop or 0), MAX_SLOP))
         if not words:
-            return None
+            return self._emoji(text)
         self.strict = True
         return Item(
             words, slop=apart, quoted=True, also=() if apart else self._also(words, text), joints=joints_of(text)
@@ -266,7 +267,7 @@ class _Parser:
         ending = Ending.of(_without_elision(text))
         words, _ = phrases.bounded(self._taken(ending.text), 0)
         if not words:
-            return Everything() if "*" in text else None
+            return self._emoji(text) or (Everything() if "*" in text else None)
         item = self._item(words, ending)
         if "*" in ending.text:
             pattern = re.sub(r"\*+", "*", fold(ending.text + ending.stars))
@@ -276,6 +277,13 @@ class _Parser:
                 # The words may also be in a text, with a star between them or without.
                 return Group((Pattern(pattern), item), every=False)
         return item
+
+    def _emoji(self, text: str) -> Node | None:
+        """The emoji of a text without words; beside words they are left out."""
+        found = list(dict.fromkeys(each for each, _ in scripts.emoji(text)))[: self.words_left]
+        self.words_left -= len(found)
+        items = tuple(Item((each,)) for each in found)
+        return Group(items) if len(items) > 1 else next(iter(items), None)
 
     def _item(self, words: tuple[str, ...], ending: Ending) -> Item:
         if ending.stars:

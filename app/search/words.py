@@ -14,7 +14,8 @@ People may ask for a run in other ways too. These stand behind the whole text, i
   `"project plan v2"` is a phrase over `ProjectPlan_v2.pdf`;
 - several runs written as one word (`wi-fi` as `wifi`);
 - numbers without their separators;
-- German umlauts written out.
+- German umlauts written out;
+- an emoji, which is no part of a run and so does not stand between the words of a phrase.
 
 A word that nobody can ask for stands between two windows, so no phrase reaches from one window into the next.
 docs/adr/0025-words.md lists the designs that were rejected.
@@ -316,6 +317,11 @@ def smallest_places_of(text: str) -> Iterator[tuple[str, int, int]]:
         for start, end in _spans(scripts.HUMP, run[0]):
             for word in content_words(run[0][start:end]).split():
                 yield word, run.start() + start, run.start() + end
+
+
+def emoji_places_of(text: str) -> Iterator[tuple[str, int, int]]:
+    """The emoji in `text`, each with its start and end."""
+    return ((each, start, start + 1) for each, start in scripts.emoji(text))
 
 
 def stems_of(words: Iterable[str], language: str) -> list[str]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.search.analysis import BORDER, content_fields, name_fields
-from app.search.syntax import Item, parse, positive
+from app.search.syntax import MAX_WORDS, Item, parse, positive
 from app.search.words import (
     RUN,
     content_words,
@@ -174,6 +174,30 @@ def test_words_in_their_order_come_first_and_windows_do_not_touch() -> None:
 def test_plain_prose_costs_nothing() -> None:
     text = "Nothing in here has any parts. It is a text as people write it, with Names and ABBREVIATIONS.\n" * 50
     assert indexed_words(text) == content_words(text)
+
+
+@pytest.mark.parametrize(
+    "typed", ["🚀", "🚀 ", "🚀 launch ", '"🚀"', "+🚀 +launch", "🚀📌", "(📌 | plan)", "☀️", "-x 🚀"]
+)
+def test_an_emoji_by_itself_is_a_word(typed: str) -> None:
+    text = "🚀 launch plan 📌 of☀\ufe0fJuly"
+    assert finds(typed, text)
+    assert not finds(typed, "ship leave plan")
+    assert set(name_fields(text)["name_words"].split()) >= {"🚀", "📌", "☀"}
+
+
+def test_an_emoji_beside_words_changes_nothing() -> None:
+    for typed, same in [
+        ("launch🚀 ", "launch "),
+        ('"launch 🚀 plan"', '"launch plan"'),
+        ("🏽 plan ", "plan "),
+        ("*", "🏽*"),
+    ]:
+        assert parse(typed) == parse(same)
+    assert finds('"launch plan" ', "launch 🚀 plan")
+    assert content_words("launch 🚀 plan") == "launch plan"
+    # As many as there may be words.
+    assert len(list(positive(parse(" ".join(map(chr, range(0x1F300, 0x1F390))))))) == MAX_WORDS
 
 
 @given(st.text(alphabet="abAB12 .-_'é\u0301üßłअि한국東京กิ\u200d\u00ad/", max_size=30))
