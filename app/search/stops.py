@@ -8,7 +8,7 @@ Three characters are put in, and are taken out again from every answer:
   none. So a long stretch gets stops behind some of its line breaks or blanks; by Java's rules a sentence always ends
   there.
 - A *seam* (word joiner, U+2060) at a hump, where the search divides a word and the `standard` analyser does not. It
-  stays within that analyser's word, and the expressions of `app.search.marking` look for it.
+  stays within that analyser's word, and the expressions of `app.search.expressions` look for it.
 - A *space* (zero-width space, U+200B) between the syllables of Thai, Lao, Khmer and Burmese: `standard` divides there.
 
 Seams, spaces and soft hyphens that a text has itself are left out.

@@ -12,14 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.search.expansions import MOST_LOOKS, expanding, looks
+from app.search.expressions import LONGEST_EXPRESSION, expression
 from app.search.marking import (
     BUDGET,
-    LONGEST_EXPRESSION,
     MARK,
     MOST_MARKED,
     MOST_MARKED_WORDS,
     budget,
-    expression,
     highlight,
     spelled,
 )
