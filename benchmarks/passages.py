@@ -39,7 +39,7 @@ import requests
 
 from app.embedded_node import EmbeddedNode
 from app.index import mappings
-from app.search.words import content_fields, name_fields
+from app.search.analysis import content_fields, name_fields
 
 Json = dict[str, Any]
 Vector = list[float]

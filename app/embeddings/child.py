@@ -1,17 +1,19 @@
-"""The process that has the model, started by app/embeddings/keeper.py; it loads nothing of the application but what is here.
+"""The process that runs the built-in model. app/embeddings/keeper.py starts it.
 
     python -I start.py LISTENER MEMORY PARENT
 
-LISTENER: the descriptor of a socket that is bound, at which it takes calls (app/embeddings/messages.py) once it is ready.
-Then it writes a byte to standard output, which is closed when it ends. MEMORY: bytes of address space.
+LISTENER: the descriptor of a bound socket, on which the process takes calls (app/embeddings/messages.py). When it is
+ready, it writes a byte to standard output, which is closed when the process ends. MEMORY: bytes of address space.
+PARENT: the id of the process that started it.
 
-It reads the model, makes a first vector, and gives up everything but memory, processor time and that socket
-(app/confinement/privileges.py) before it takes the first call: texts are strangers'. It has one thread. Between two
-pieces of work, of MOST_CHARACTERS at most, it looks at the socket, and queries go before passages: so a query waits for
-the passage at hand at most, and for the queries before it. Of each kind, tenants take turns (app/turns.py), a piece
-each.
+It imports no more of the application than this module does. Texts come from strangers, so before the first call it
+loads the model, makes a first vector, and gives up everything except memory, processor time and that socket
+(app/confinement/privileges.py).
 
-A caller that has gone is forgotten: nobody waits for its texts.
+It has one thread. Between two pieces of work, each of at most PIECE characters, it looks at the socket, and takes
+queries before passages. So a query waits at most for one piece of a passage, and for the queries before it. Among the
+calls of one kind, tenants take turns (app/turns.py), a piece each. The calls of a client that has disconnected are
+dropped.
 """
 
 from __future__ import annotations
@@ -36,26 +38,26 @@ from app.confinement.privileges import give_up
 from app.embeddings import messages
 from app.turns import Turns
 
-#: Characters of texts that are read in one piece, and tokens of one text: what is above was refused by the caller.
+#: The most characters of texts in one piece of work, and the most tokens of one text. Callers refuse longer texts.
 PIECE = 2048
 MOST_TOKENS = 2 * PIECE
-#: How much less this process is worth to the kernel than the workers.
+#: By how much this process is nicer (`nice`) than the workers.
 NICER = 5
-#: Connections at once; with more, the next ones wait to be taken. And the descriptors that these need.
+#: The most connections at once; further ones wait to be accepted. And the descriptors that all of this needs.
 CONNECTIONS = 448
 DESCRIPTORS = 512
-#: Calls that wait, and how many of these one tenant has, by kind; one more is refused.
+#: For each kind, the most calls that wait, of all tenants and of one; a call beyond this is refused.
 WAITING = {"queries": (256, 64), "passages": (64, 16)}
-#: What is received at once.
+#: The most bytes that are received at once.
 RECEIVED = 64 * 1024
-#: Bytes that may be written to a file: of what Python says when it ends.
+#: The most bytes that may be written to a file: Python's last words go to one.
 WRITTEN = 64 * 1024
-#: Has letters of several scripts, so that all that the first text loads is there.
+#: A text in several scripts. Reading it makes the model load everything that it loads with its first text.
 FIRST = "Every word, jedes Wort, каждое слово, كل كلمة, 每个字。"
 
 
 class _Tokenizer:
-    """The model's own, which counts, and gives no more tokens of a text than `MOST_TOKENS`."""
+    """The model's tokenizer. It counts tokens, and returns at most `MOST_TOKENS` of a text."""
 
     def __init__(self, path: str) -> None:
         self._tokenizer = UseTokenizer(path)
@@ -76,14 +78,15 @@ class Model:
         self._model = NumpyBackend(str(folder / "weights.npz"), self._tokenizer, threads=1)
 
     def read(self, texts: Sequence[str]) -> tuple[bytes, int, int]:
-        """The numbers of the vectors of `texts`, how many each has, and how many tokens were read."""
+        """The vectors of `texts` as bytes (32-bit floats, one vector after the other), the dimensions of each, and the
+        number of tokens."""
         before = self._tokenizer.tokens
         found = numpy.ascontiguousarray(self._model.encode(list(texts)), dtype=numpy.float32)
         return found.tobytes(), found.shape[1], self._tokenizer.tokens - before
 
 
 class Call:
-    """A connection, and what it asks for."""
+    """A connection and its call."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
@@ -92,13 +95,13 @@ class Call:
         self.kind = ""
         self.tenant = ""
         self.texts: list[str] = []
-        #: How many of the texts were read, their numbers, and their tokens.
+        #: How many of the texts were read, the bytes of their vectors, and their tokens.
         self.read = 0
         self.numbers: list[bytes] = []
         self.tokens = 0
 
     def following(self) -> list[str]:
-        """The texts of the next piece: one, and as many more as are short."""
+        """The texts of the next piece of work: one, and those behind it while all are `PIECE` characters at most."""
         end, characters = self.read + 1, len(self.texts[self.read])
         while end < len(self.texts) and characters + len(self.texts[end]) <= PIECE:
             characters += len(self.texts[end])
@@ -107,7 +110,7 @@ class Call:
 
 
 class Line:
-    """The calls of one kind that wait, of which one is next."""
+    """The waiting calls of one kind. `next`: the one whose turn it is."""
 
     def __init__(self, most: int, of_one: int) -> None:
         self.next: Call | None = None
@@ -119,7 +122,7 @@ class Line:
         return self._waiting.total()
 
     def add(self, call: Call) -> bool:
-        """Whether there is room for it."""
+        """Add `call`, if there is room for it; whether there was."""
         if len(self) >= self._most or self._waiting[call.tenant] >= self._of_one:
             return False
         self._waiting[call.tenant] += 1
@@ -127,7 +130,7 @@ class Line:
         return True
 
     def turn(self, *, over: bool) -> None:
-        """A piece of the next one was read; `over`: its last one."""
+        """Note that a piece of the next call was read. `over`: the call has no more pieces."""
         call = self.next
         assert call is not None
         self._advance(call)
@@ -137,7 +140,7 @@ class Line:
             self._queue(call)
 
     def leave(self, call: Call) -> None:
-        """Its caller has gone."""
+        """Remove `call`, as its caller has disconnected."""
         if call is self.next:
             self._advance(call)
         else:
@@ -159,7 +162,7 @@ class Line:
 
 
 class Server:
-    """Takes calls at `listener`, which is bound and does not listen yet."""
+    """Serves the calls that come to `listener`, a socket that is bound and does not listen yet."""
 
     def __init__(self, listener: socket.socket, model: Model) -> None:
         self._listener = listener
@@ -174,14 +177,14 @@ class Server:
         self._selector.register(listener, selectors.EVENT_READ)
 
     def listen(self) -> None:
-        """From here on others can connect."""
+        """Let clients connect."""
         self._listener.listen(128)
 
     def run(self) -> None:
-        """For ever."""
+        """Serve calls for ever."""
         while True:
             busy = any(line.next is not None for line in self._lines.values())
-            # All that has come, before the next piece: a query may be behind any number of others.
+            # Before the next piece, receive everything that has arrived: a query may stand behind many other calls.
             for _ in range(2 * CONNECTIONS):
                 ready = self._selector.select(0 if busy else None)
                 if not ready:
@@ -239,7 +242,7 @@ class Server:
             data = b""
         call.received += data
         if not data or call.kind:
-            # It has gone; or it says more than a call has.
+            # The client has disconnected, or sends more than one call.
             self._drop(call)
         elif len(call.received) >= messages.HEAD.size:
             (length,) = messages.HEAD.unpack_from(call.received)
@@ -275,7 +278,7 @@ class Server:
         }
 
     def _answer(self, call: Call, answer: bytes) -> None:
-        # Not in its line any more, or never.
+        # It is no longer in a line, or never was.
         call.kind = "answered"
         call.unsent = answer
         self._send(call)

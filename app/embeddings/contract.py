@@ -1,9 +1,9 @@
-"""What every other room knows of vectors of texts: `Embeddings`, its values, bounds and errors.
+"""The interface to vectors of texts for the rest of the application: `Embeddings`, its values, bounds and errors.
 
-The errors are in `app.errors`: TextRefused, TextTooLong and TooManyTexts are the caller's fault and hold for ever;
-EmbeddingsUnavailable is nobody's, and whoever searches goes on with words alone. EmbeddingsOff is one of these.
+The errors are in `app.errors`. TextRefused, TextTooLong and TooManyTexts are the caller's fault, and the same call
+always fails. EmbeddingsUnavailable is temporary: a search goes on with words alone. EmbeddingsOff is a kind of it.
 
-A vector is an array of 32-bit floats and not one of numpy's, whose import alone costs a worker process 10 MB
+A vector is an `array` of 32-bit floats and not an array of numpy, whose import alone costs a worker process 10 MB
 (docs/performance.md).
 """
 
@@ -18,13 +18,13 @@ from typing import Literal, Protocol, TypeAlias
 
 from app.errors import EmbeddingsUnavailable, TextRefused, TextTooLong, TooManyTexts
 
-#: 32-bit floats; of length one.
+#: 32-bit floats. Its Euclidean length is one.
 Vector: TypeAlias = "array[float]"
-#: What a text is for. Queries go before passages.
+#: What texts are for. Queries are served before passages.
 Kind = Literal["queries", "passages"]
 
-#: The most characters of a text, as it is and in Unicode's form NFKC, which is what a model reads: one letter there can be
-#: eighteen. With more, one text would keep queries waiting for too long (docs/adr/0026-embeddings.md).
+#: The most characters of a text, both as it is and in Unicode's form NFKC, which is what a model reads; NFKC can turn
+#: one character into eighteen. A longer text would keep queries waiting for too long (docs/adr/0026-embeddings.md).
 MOST_CHARACTERS = 2048
 #: The most texts of one call.
 MOST_TEXTS: Mapping[Kind, int] = {"queries": 8, "passages": 128}
@@ -32,8 +32,8 @@ MOST_TEXTS: Mapping[Kind, int] = {"queries": 8, "passages": 128}
 
 @dataclass(frozen=True)
 class ModelId:
-    """Which model made a vector: vectors of two that differ in any of these can't be compared. `version` is empty where the
-    server does not tell."""
+    """The model that made a vector. Vectors can be compared only if all three values are equal. `version` is empty if
+    the server does not tell it. `dimensions`: the count of numbers in a vector."""
 
     name: str
     version: str
@@ -42,7 +42,8 @@ class ModelId:
 
 @dataclass(frozen=True)
 class Embedded:
-    """The vectors of texts, in their order. `tokens`: how many the model read; None where the server does not tell."""
+    """The vectors of texts, in the order of the texts. `tokens`: how many the model read; None if the server does not
+    tell it."""
 
     model: ModelId
     vectors: list[Vector]
@@ -51,39 +52,39 @@ class Embedded:
 
 @dataclass(frozen=True)
 class State:
-    """`missing`: why no vectors can be had now, for people; None when they can. `waiting`: calls, by kind, where it is known
-    here."""
+    """`missing`: a sentence for people that says why there are no vectors now; None if there are. `waiting`: the number
+    of waiting calls of each kind, if it is known."""
 
     missing: str | None = None
     waiting: Mapping[Kind, int] = field(default_factory=dict)
 
 
 class Embeddings(Protocol):
-    """Makes vectors. For any number of threads."""
+    """Makes vectors. Thread-safe."""
 
     def model(self) -> ModelId:
-        """Which model makes them. Raises EmbeddingsUnavailable where that is not known yet."""
+        """The model that makes the vectors. Raises EmbeddingsUnavailable if it is not known yet."""
 
     def queries(self, texts: Sequence[str], tenant: str) -> Embedded:
-        """The vectors of what is searched for, within EMBEDDINGS_QUERY_TIMEOUT. `tenant`: whose turn it takes. Raises
-        EmbeddingsUnavailable, TextRefused, TextTooLong, TooManyTexts."""
+        """The vectors of texts to search for, within EMBEDDINGS_QUERY_TIMEOUT. `tenant`: tenants take turns, and this
+        call counts as one of this tenant. Raises EmbeddingsUnavailable, TextRefused, TextTooLong, TooManyTexts."""
 
     def passages(self, texts: Sequence[str], tenant: str) -> Embedded:
-        """The vectors of what is to be found, within EMBEDDINGS_TIMEOUT, after all queries that come meanwhile. As
-        `queries` otherwise."""
+        """The vectors of texts to be found, within EMBEDDINGS_TIMEOUT. Queries that come meanwhile are served first.
+        Otherwise like `queries`."""
 
     def state(self) -> State | None:
-        """How it is now, at once; None where there are no embeddings."""
+        """The present state, without waiting; None if EMBEDDINGS is off."""
 
 
 def check(texts: Sequence[str], kind: Kind) -> None:
-    """Raises TextRefused, TextTooLong or TooManyTexts for what no model is asked for."""
+    """Raises TextRefused, TextTooLong or TooManyTexts if `texts` may not be sent to a model."""
     if len(texts) > MOST_TEXTS[kind]:
         raise TooManyTexts(MOST_TEXTS[kind])
     for text in texts:
         if not text:
             raise TextRefused("a text is empty")
-        # The first look bounds what the second one costs.
+        # The first test bounds the cost of the second.
         if len(text) > MOST_CHARACTERS or len(unicodedata.normalize("NFKC", text)) > MOST_CHARACTERS:
             raise TextTooLong(MOST_CHARACTERS)
         try:
@@ -93,7 +94,7 @@ def check(texts: Sequence[str], kind: Kind) -> None:
 
 
 def unit(vector: Vector) -> Vector:
-    """`vector` with the length one. Raises EmbeddingsUnavailable where it has none, or is not of numbers."""
+    """`vector` scaled to the length one. Raises EmbeddingsUnavailable if its length is 0 or not finite."""
     length = math.hypot(*vector)
     if not math.isfinite(length) or length == 0:
         raise EmbeddingsUnavailable("The model answered a vector that has no direction")

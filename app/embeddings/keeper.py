@@ -1,13 +1,15 @@
-"""Keeps the process that has the model: one for a store on a machine, whichever of its worker processes starts it.
+"""Keeps the model's process running: one process for each store on a machine, however many workers the store has.
 
-Every worker process has a keeper, a thread. The one that gets the slot of the coordination starts the process, says in the
-slot where it listens, and starts it again, at growing intervals, when it has ended; when that worker ends, the kernel ends
-the process and frees the slot, and another keeper takes it. A process that has stopped (it answers nothing for `HANGS`
-seconds, while it looks at its socket between two pieces of work of a tenth of a second) is ended.
+Every worker process has a keeper, which is a thread. One keeper gets the slot of the coordination. It starts the
+process, writes into the slot where the process listens, and restarts it, at growing intervals, whenever it has ended.
+When that worker ends, the kernel ends the process and frees the slot, and another keeper takes it.
 
-Its socket lies in a folder of its own in memory, which only this user can enter: the path of a data folder may be longer
-than that of a socket may be, and a socket that somebody copies with the data means nothing. The next keeper removes what a
-killed one has left there.
+The process looks at its socket between two pieces of work, each about a tenth of a second. If it answers nothing for
+`HANGS` seconds, the keeper ends it.
+
+The socket lies in a folder in memory (/dev/shm) that only this user can enter, and not in the data folder: the path of
+a data folder may be too long for a socket, and a socket makes no sense in a copy of the data. The next keeper removes
+the folder that a killed one has left.
 """
 
 from __future__ import annotations
@@ -34,23 +36,25 @@ from app.telemetry import measures
 
 log = logging.getLogger(__name__)
 
-#: Bytes of address space: three times what it has once the model is loaded.
+#: Bytes of address space: three times what the process uses when the model is loaded.
 MEMORY = 640 * 1024 * 1024
-#: Seconds between two tries to get the slot.
+#: Seconds between two attempts to get the slot.
 LOOK = 1.0
-#: Seconds within which the process is ready; it takes two.
+#: Seconds within which the process has to be ready. It usually takes two.
 READY = 120.0
-#: Seconds between two questions how it is; and after how many without an answer it is ended.
+#: Seconds between two questions for its state; and seconds without an answer after which it is ended.
 BEAT, HANGS = 5.0, 30.0
-#: Seconds until it is started again: at first, at most, and after how many it counts as one that runs.
+#: Seconds before a restart: the first pause, and the longest. A process that ran for `SETTLED` seconds resets the
+#: pause.
 FIRST_PAUSE, LONGEST_PAUSE, SETTLED = 0.5, 60.0, 60.0
-#: Seconds after which it is seen that this keeper is to stop.
+#: Seconds after which a keeper notices that it is to stop.
 _STOPS = 0.5
 _DETAIL = 300
 
 _CHILD = Path(__file__).with_name("start.py")
 _IN_MEMORY = Path("/dev/shm")
-# Nothing of the server's own environment, which contains keys. One thread, whatever numpy was built with.
+# The server's environment contains keys, so nothing of it is passed on. One thread, whichever library numpy was built
+# with.
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "/nonexistent",
@@ -62,20 +66,22 @@ _ENVIRONMENT = {
 
 
 class Keeper:
-    """That of one worker process. `slots`: the one slot of the process; `store`: the id of the store."""
+    """The keeper of one worker process. `slots`: has one slot, for the model's process. `store`: the id of the
+    store."""
 
     def __init__(self, slots: WorkSlots, store: str) -> None:
         self._slots = slots
         self._prefix = f"attachment-store-embeddings-{store}-"
         self._stop = threading.Event()
-        # The kernel ends what a thread has started when that thread ends: this one lasts as long as the worker.
+        # The kernel ends the model's process when the thread that started it ends. This thread lasts as long as the
+        # worker.
         self._thread = threading.Thread(target=self._run, name="embeddings", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the process, if it is this one's, and wait for that."""
+        """End the process, if this keeper has started it, and wait for its end."""
         self._stop.set()
         self._thread.join()
 
@@ -105,7 +111,8 @@ class Keeper:
 
     @contextlib.contextmanager
     def _folder(self) -> Iterator[Path]:
-        """A folder that only this user can enter. Those of killed keepers are removed: nobody else has the slot."""
+        """A folder that only this user can enter. It removes the folders of killed keepers; no living one has a folder,
+        as this keeper has the slot."""
         home = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
         for old in home.glob(f"{self._prefix}*"):
             shutil.rmtree(old, ignore_errors=True)
@@ -116,7 +123,7 @@ class Keeper:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _one(self, slot: WorkSlot, path: Path) -> None:
-        """Start a process, and see to it until it has ended."""
+        """Start a process, and look after it until it has ended."""
         path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX) as listener, os.fdopen(os.memfd_create("errors"), "w+b") as errors:
             listener.bind(str(path))
@@ -132,7 +139,7 @@ class Keeper:
                 pass_fds=[listener.fileno()],
                 start_new_session=True,
             )
-            # Its own alone keeps the socket open: nobody can connect to one that has ended.
+            # From here on only the process keeps the socket open, so nobody can connect once it has ended.
             listener.close()
             with process:
                 try:
@@ -146,13 +153,13 @@ class Keeper:
                 log.warning("the model %s (status %s): %s", how, process.returncode, _last_line(said))
 
     def _follow(self, process: subprocess.Popen[bytes], slot: WorkSlot, path: Path) -> bool:
-        """Wait for the end of a process, or until it has to be ended; whether it was ready."""
+        """Wait until the process has ended, or has to be ended. Returns whether it ever was ready."""
         assert process.stdout is not None
         told = select.poll()
         told.register(process.stdout, select.POLLIN)
         ready, answered = False, time.monotonic()
         while not self._stop.is_set():
-            # It writes once, when it is ready, and its end closes the pipe.
+            # The process writes one byte when it is ready. When it ends, the pipe is closed.
             if told.poll(1000 * _STOPS):
                 if not os.read(process.stdout.fileno(), 1):
                     break
@@ -175,6 +182,6 @@ class Keeper:
 
 
 def _last_line(said: str) -> str:
-    """The last line of a traceback: what happened, without where."""
+    """The last line of a traceback, which says what happened, in printable characters."""
     line = said.rpartition("\n")[2]
     return "".join(each if each.isprintable() else " " for each in line)[:_DETAIL]

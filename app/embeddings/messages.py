@@ -1,11 +1,14 @@
-"""What is said between those who want vectors and the process that has the model, over a socket of the machine.
+"""The protocol between the workers and the model's process, over a Unix socket.
 
-A connection is for one call. Each side sends one frame: four bytes with the length of what follows, the highest first. The
-call is a JSON object, `ask` (queries, passages or state), `tenant` and `texts`. The answer begins with a byte: VECTORS, with
-how many there are, how many numbers each has, how many tokens were read, and the numbers as 32-bit floats of this machine;
-or TOLD, with a JSON object: the state, or `error`.
+A connection serves one call. Each side sends one frame: the length of the content in four bytes (big-endian), then the
+content. A call is a JSON object with `ask` (queries, passages or state), `tenant` and `texts`. The first byte of an
+answer says what follows:
 
-This module imports nothing of the application, for the process that uses it has none of it.
+- VECTORS: the number of vectors, the dimensions of each, the number of tokens, then the vectors as 32-bit floats in the
+  machine's own byte order;
+- TOLD: a JSON object, which is the state or has `error`.
+
+This module imports nothing of the application, because the model's process has hardly any of it.
 """
 
 from __future__ import annotations
@@ -19,17 +22,17 @@ VECTORS, TOLD = b"=", b"."
 HEAD = struct.Struct("!I")
 _SHAPE = struct.Struct("!HHI")
 
-#: The most texts of one call to the process, and the most bytes of a call: each of their characters at its longest.
+#: The most texts of one call to the process, and the most bytes of a call, enough for texts of the longest characters.
 TEXTS = 32
 MOST_CALL = 1 << 20
 #: The most bytes of an answer.
 MOST_ANSWER = 1 << 20
-#: What `error` says where there are too many calls.
+#: The value of `error` if too many calls are waiting.
 BUSY = "busy"
 
 
 def frame(content: bytes) -> bytes:
-    """`content` with its length before it."""
+    """`content` with its length in front."""
     return HEAD.pack(len(content)) + content
 
 
@@ -39,7 +42,7 @@ def call(ask: str, tenant: str = "", texts: list[str] | None = None) -> bytes:
 
 
 def vectors(numbers: bytes, count: int, dimensions: int, tokens: int) -> bytes:
-    """The frame of an answer with vectors; `numbers`: all of them, one vector after the other."""
+    """The frame of an answer with vectors. `numbers`: 32-bit floats, one vector after the other."""
     return frame(VECTORS + _SHAPE.pack(count, dimensions, tokens) + numbers)
 
 
@@ -49,7 +52,8 @@ def told(content: dict[str, Any]) -> bytes:
 
 
 def read_vectors(answer: bytes, count: int, dimensions: int) -> tuple[list[array[float]], int]:
-    """The vectors in an answer, and the tokens. Raises ValueError where it has not `count` of `dimensions`."""
+    """The vectors in an answer, and the number of tokens. Raises ValueError if the answer does not have `count` vectors
+    of `dimensions` numbers."""
     if answer[:1] != VECTORS or len(answer) != 1 + _SHAPE.size + 4 * count * dimensions:
         raise ValueError("not an answer with so many vectors")
     *shape, tokens = _SHAPE.unpack_from(answer, 1)
@@ -60,7 +64,7 @@ def read_vectors(answer: bytes, count: int, dimensions: int) -> tuple[list[array
 
 
 def read_told(answer: bytes) -> dict[str, Any]:
-    """The object in any other answer. Raises ValueError."""
+    """The object in any other answer. Raises ValueError if there is none."""
     if answer[:1] != TOLD:
         raise ValueError("not an answer with an object")
     found = json.loads(answer[1:])

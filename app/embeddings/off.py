@@ -1,4 +1,4 @@
-"""No vectors: EMBEDDINGS is `off`."""
+"""No vectors, for EMBEDDINGS=off."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.errors import EmbeddingsOff
 
 
 class Off:
-    """Keeps `app.embeddings.contract.Embeddings`, and has nothing to do."""
+    """Implements `app.embeddings.contract.Embeddings` without a model: each call raises EmbeddingsOff."""
 
     def model(self) -> ModelId:
         raise EmbeddingsOff()

@@ -1,16 +1,16 @@
-"""Vectors of a server that speaks OpenAI's API: `POST <EMBEDDINGS>/embeddings` (Ollama, vLLM, TEI, this store itself).
+"""Vectors from a server with OpenAI's API: `POST <EMBEDDINGS>/embeddings` (Ollama, vLLM, TEI, this store itself).
 
 Sources: OpenAI's API reference, "Create embeddings"; RFC 9110, 10.2.3 (Retry-After).
 
-The server is believed as far as its answer has the form: as many vectors as texts, each with its index, of finite numbers,
-and of as many as the first one ever had. How large an answer may be follows from what was asked. No redirect is followed:
-it would carry texts and the key elsewhere.
+An answer is checked: it has to have one vector for each text, with the index of the text, and every vector has to have
+finite numbers, as many as the first vector ever had. The size of the request bounds the size of the answer. Redirects
+are not followed, as they would carry texts and the key to another server.
 
-A request that the server may do later (429, 408, 5xx, no connection) is sent again at growing intervals, or when the server
-says, as long as the caller waits; until then others who would not wait so long are refused at once. A vector can be made
-twice without harm.
+If the server may answer later (429, 408, 5xx, no connection), the request is sent again at growing intervals, or after
+the time that the server asks for, as long as the caller waits. Meanwhile, callers that would not wait so long are
+refused at once. Making a vector twice does no harm.
 
-Rejected: urllib3's own repetition, which sleeps for as long as a server says; the `openai` package (pydantic and httpx in
+Rejected: urllib3's own retries, which sleep for as long as a server says; the `openai` package (pydantic and httpx in
 each worker process, for one request).
 """
 
@@ -31,15 +31,15 @@ from app.embeddings.contract import Embedded, Kind, ModelId, State, Vector, unit
 from app.errors import EmbeddingsUnavailable
 from app.settings import Settings
 
-#: The most numbers of a vector, and the most bytes of one as JSON, with what is around it.
+#: The most numbers of a vector, the most bytes of a number as JSON, and the most bytes of the rest of an answer.
 MOST_DIMENSIONS = 8192
 BYTES_A_NUMBER = 32
 MOST_AROUND = 64 * 1024
-#: How often a request is sent at most, and seconds before the second time.
+#: How often a request is sent at most, and the seconds before the second time.
 TRIES, FIRST_PAUSE = 5, 0.5
-#: Seconds that a server may ask for at most: who asks for more is asked again then.
+#: A server that asks for a longer pause, in seconds, is asked again after this one.
 LONGEST_PAUSE = 300.0
-#: What a model is asked for to learn how many numbers its vectors have.
+#: A text that is sent to learn how many numbers the vectors have.
 FIRST = "text"
 
 _PIECE = 256 * 1024
@@ -47,7 +47,7 @@ _LATER = {408, 425, 429, 500, 502, 503, 504}
 
 
 class _Later(Exception):
-    """The server may do it later. `seconds`: after how many, where it says."""
+    """The server may answer later. `seconds`: the pause that it asks for; None if it does not say."""
 
     def __init__(self, why: str, seconds: float | None = None) -> None:
         super().__init__(why)
@@ -72,7 +72,7 @@ class Remote:
         authorities = settings.embeddings_ca_certs or certifi.where()
         self._pool = urllib3.PoolManager(1, maxsize=settings.web_threads, retries=False, ca_certs=str(authorities))
         self._model: ModelId | None = None
-        #: Why the last request failed, and until when the server wants none.
+        #: Why the last request failed (None: it did not), and the moment until which the server wants no request.
         self._missing: str | None = None
         self._until = 0.0
 
@@ -96,7 +96,7 @@ class Remote:
         return State(self._missing)
 
     def _some(self, texts: Sequence[str], end: float) -> tuple[list[Vector], int | None]:
-        """The vectors of one request, and its tokens. Raises EmbeddingsUnavailable."""
+        """The vectors for one request, and its number of tokens. Raises EmbeddingsUnavailable."""
         asked = {"model": self._name, "input": list(texts), "encoding_format": "float"}
         body = json.dumps(asked, ensure_ascii=False).encode()
         pause = FIRST_PAUSE
@@ -128,7 +128,7 @@ class Remote:
         raise AssertionError("unreachable")
 
     def _await(self, moment: float, end: float) -> None:
-        """Wait for a moment of the monotonic clock. Raises EmbeddingsUnavailable where it comes after `end`."""
+        """Wait for `moment` of the monotonic clock. Raises EmbeddingsUnavailable at once if it is not before `end`."""
         seconds = moment - time.monotonic()
         if seconds > 0:
             if moment >= end:
@@ -142,7 +142,7 @@ class Remote:
             raise EmbeddingsUnavailable("The server of EMBEDDINGS answers with vectors of another size than before")
 
     def _sent(self, body: bytes, end: float, most: int) -> bytes:
-        """The bytes of a successful answer. Raises _Later, EmbeddingsUnavailable."""
+        """The bytes of a successful answer, at most `most`, by `end`. Raises _Later, EmbeddingsUnavailable."""
         left = end - time.monotonic()
         if left <= 0:
             raise EmbeddingsUnavailable("The server of EMBEDDINGS did not answer in time")
@@ -161,10 +161,10 @@ class Remote:
             try:
                 content = _read_to_end(answer, end, most)
             finally:
-                # Whole, the connection is kept; otherwise it can't be used again.
+                # The connection can be used again only if the whole answer was read.
                 answer.close() if answer.length_remaining else answer.release_conn()
         except urllib3.exceptions.NewConnectionError as error:
-            # For urllib3 it is a time-out, too.
+            # This comes first, because urllib3 counts it among its time-outs.
             raise _Later("The server of EMBEDDINGS can't be reached") from error
         except urllib3.exceptions.TimeoutError as error:
             raise EmbeddingsUnavailable("The server of EMBEDDINGS did not answer in time") from error
@@ -180,7 +180,8 @@ class Remote:
 
 
 def _read_to_end(answer: urllib3.BaseHTTPResponse, end: float, most: int) -> bytes:
-    """The body, by `end` and of at most `most` bytes. Raises EmbeddingsUnavailable, and what urllib3 raises."""
+    """The body of `answer`. Raises EmbeddingsUnavailable if it has more than `most` bytes or lasts beyond `end`, and
+    what urllib3 raises."""
     pieces, size = [], 0
     while piece := answer.read1(_PIECE):
         size += len(piece)
@@ -193,7 +194,7 @@ def _read_to_end(answer: urllib3.BaseHTTPResponse, end: float, most: int) -> byt
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server asks to wait; None where it does not say, or by a date."""
+    """The seconds that the server asks to wait; None if it does not, or if it gives a date."""
     value = headers.get("Retry-After", "").strip()
     return float(value) if value.isascii() and value.isdigit() and len(value) < 10 else None
 
@@ -209,8 +210,8 @@ def _refused(status: int) -> str:
 
 
 def read(content: bytes, count: int) -> tuple[list[Vector], int | None]:
-    """The vectors in an answer to `count` texts, in the order of these, and the tokens. Raises EmbeddingsUnavailable for
-    anything else."""
+    """The vectors in an answer to `count` texts, in the order of the texts, and the number of tokens (None: not told).
+    Raises EmbeddingsUnavailable if the answer is anything else."""
     try:
         answer: Any = json.loads(content)
         found = {each["index"]: array("f", each["embedding"]) for each in answer["data"]}

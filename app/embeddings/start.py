@@ -1,6 +1,7 @@
-"""The program of the process that has the model. It runs `app.embeddings.child`, which documents its arguments.
+"""The program of the model's process. It runs `app.embeddings.child`, which documents its arguments.
 
-As app/extraction/start.py: as short as possible, and without the application's parent on the module search path.
+Like app/extraction/start.py, it is as short as possible, and keeps the folder that contains the application off the
+module search path.
 """
 
 import sys

@@ -13,7 +13,7 @@ from typing import Any
 from app.extraction.record import Extraction
 from app.model.attachment import Attachment, written
 from app.model.schema import FIELDS, existing
-from app.search.words import name_fields
+from app.search.analysis import name_fields
 
 Json = dict[str, Any]
 

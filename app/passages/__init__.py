@@ -1,4 +1,6 @@
-"""Passages: a text cut into pieces of a few sentences, for search by meaning, and how their vectors are kept.
+"""Passages, for the search by meaning: cuts a text into pieces of a few sentences, and encodes their vectors for a
+file.
 
-It is pure: of the extraction it imports the parts of a text, and it knows no model. Read docs/adr/0027-passages.md first.
+It is pure. It imports the parts of a text from the extraction, and does not know the model. Read
+docs/adr/0027-passages.md first.
 """

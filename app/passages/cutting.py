@@ -1,20 +1,20 @@
-"""Cut a text into passages: whole sentences of one page, a few of them together, each with what it is told to the model.
+"""Cuts a text into passages. A passage is a few whole sentences of one page, and has a text for the model.
 
-A text is read in windows of bounded size, each of which becomes units: sentences of running text, rows of tables, lines of
-everything else (code, logs). Units of one page are then put together until a passage is full. A passage has the last
-sentence of the one before it once more, when that is short: what it says may be needed to understand the next one.
+A text is read in windows of bounded size. Each window is divided into units: sentences of running text, rows of tables,
+or lines of anything else (code, logs). Units of one page are put together until a passage is full. If the last sentence
+of a passage is short, the next passage begins with it as well, because it may be needed to understand what follows.
 
-ICU tells where sentences end, in every script, and where a text without sentences may be cut (between words of Thai, too,
-which has no blanks). Its rules take a line's end for the end of a sentence, so the ends of wrapped lines are shown to it as
-blanks. What it takes for an end after an initial or a title (`Dr.`) is none here.
+ICU finds the ends of sentences in every script, and the places where a text without sentences may be cut (also between
+words of Thai, which has no blanks). By its rules a sentence ends at the end of a line, so wrapped lines are passed to
+it with blanks instead of their line breaks. An end that it finds behind an initial or a title (`Dr.`) is ignored.
 
-All of it takes time by the length of the text, whatever is in it (docs/adr/0027-passages.md has the libraries that do not),
-and what is done in one step is bounded by the window. `passages` is a generator: whoever runs it beside others can stop
-after each one. It is the same for the same text and parts, as long as `CUTTER` is the same.
+The time is proportional to the length of the text, whatever the text contains (docs/adr/0027-passages.md names
+libraries of which this is not true), and a single step handles at most one window. `passages` is a generator, so a
+caller can pause or stop after each passage. With one `CUTTER`, the same text and parts always give the same passages.
 
-Rejected: cutting in the readers, as they know the document's structure (each would have to, texts that are kept would have
-to be extracted again, and what is kept is a plain text); a number of characters, whatever stands there (a sentence that is
-cut in two is found by neither half); a passage over the border of two pages (which of them would it be on).
+Rejected: cutting in the readers, which know the structure of a document (every reader would have to do it, kept texts
+would have to be extracted again, and what is kept is plain text); cutting after a fixed number of characters (neither
+half of a sentence is found); passages across a page break (they would have no page).
 """
 
 from __future__ import annotations
@@ -29,53 +29,55 @@ from typing import NamedTuple
 from app.extraction import parts as parts_of_text
 from app.extraction.parts import Part
 
-#: The version of what is done here: with another one the same text has other passages.
+#: The version of these rules: it changes whenever the same text would be cut differently.
 CUTTER = 1
 
-#: The most words of a passage, and those of its last sentence up to which that one is in the next passage as well.
+#: The most words of a passage. A last sentence of at most `MOST_REPEATED` words is repeated in the next passage.
 MOST_WORDS = 80
 MOST_REPEATED = 25
-#: A passage with so many words ends where a paragraph ends, and one with so many where a heading follows.
+#: A passage of at least so many words ends at the end of a paragraph; one of at least `LEAST_WORDS` before a heading.
 ENOUGH_WORDS = 50
 LEAST_WORDS = 25
-#: Characters that count as a word where there are no blanks.
+#: So many characters count as a word in a text without blanks.
 WORD = 8
-#: The most characters of a passage, and of the title, heading and head of a table before it.
+#: The most characters of a passage, and of its context (title, heading, head of a table).
 MOST_CHARACTERS = MOST_WORDS * WORD
 MOST_CONTEXT = 120
-#: The most characters that are told to a model, in the form NFKC: one character may be eighteen there.
+#: The most characters of a passage's text for the model, in the form NFKC, which can turn one character into eighteen.
 MOST_TOLD = 2000
 
 #: The most passages of one text, and the most bytes of it that are looked at: four times what is kept of a file.
 MOST_PASSAGES = 2000
 MOST_BYTES = 4 * 1024 * 1024
-#: Bytes of a step: some milliseconds.
+#: The bytes of a window: one takes some milliseconds.
 WINDOW = 16 * 1024
 
-# The language decides which abbreviations ICU knows, and no rule else. English, as German and others share many.
+# The language only chooses ICU's list of abbreviations. English shares many of them with German and other languages.
 _LOCALE = "en@ss=standard"
 _WORD = re.compile(r"[^\W_]")
-# Scripts without blanks, of which two characters count as a word.
+# Characters of scripts without blanks. Two of them count as a word.
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
-# Controls and signs of direction, which no model knows. Joiners stay: Persian and Hindi are written with them.
+# Control characters and marks of direction, which no model knows. Joiners stay: Persian and Hindi need them.
 _UNSEEN = re.compile(
     r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]+"
 )
-# A short word with a full stop, at the end of what ICU takes for a sentence.
+# A short word with a full stop, at the end of a sentence that ICU has found.
 _SHORT = re.compile(r"(?<![^\W\d_])([^\W\d_]{1,3})\.\s*\Z")
 _CLOSED = re.compile(r"[.!?…。！？｡؟۔।॥,;:，；：、]\Z")
 _DELIMITERS = ("\t", "|", ";", ",")
-#: Rows that make a table, where the delimiter is none that stands in tables alone; and the longest cell, on average.
+#: The least rows of a table, if its delimiter also occurs in running text; and the most characters of a cell on
+#: average.
 _LEAST_ROWS = 3
 _MOST_CELL = 60
-#: Bytes of a line from which on the next one may continue it.
+#: A line with at least so many bytes may be continued by the next one.
 _WRAPPED = 40
 _MOST_HEADING = 80
 
 
 class Passage(NamedTuple):
-    """`start`, `end`: bytes of the text before and up to its end. `page`, `title`, `file`: where it is, as a `Part` tells.
-    `text`: what the model is told, with what the passage is below before it, and without controls and repeated blanks."""
+    """`start`, `end`: where the passage begins and ends, in bytes of the text. `page`, `title`, `file`: as in the
+    `Part` that it is in. `text`: the text for the model: the context (title, heading, head of a table) and the passage,
+    without control characters and repeated blanks."""
 
     start: int
     end: int
@@ -86,7 +88,7 @@ class Passage(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """`more`: there is text behind the last of the passages."""
+    """The passages of a text. `more`: there is text behind the last one."""
 
     passages: tuple[Passage, ...]
     more: bool
@@ -100,8 +102,8 @@ class _Kind(Enum):
 
 
 class _Unit(NamedTuple):
-    """What is never divided. `start`, `end`: in characters of the window, and then in bytes of the text. `fresh`: a new
-    paragraph. `head`: the first row of the table that it is in."""
+    """A piece of text that is never divided. `start`, `end`: in characters of the window at first, later in bytes of
+    the text. `fresh`: it begins a paragraph. `head`: the first row of the table that it belongs to."""
 
     start: int
     end: int
@@ -120,9 +122,10 @@ class _Section(NamedTuple):
 
 
 def cut(text: bytes, parts: Sequence[Part]) -> Cut:
-    """The passages of `text` (UTF-8), with where its `parts` begin; at most `MOST_PASSAGES` of its first `MOST_BYTES`.
+    """The passages of `text` (UTF-8), whose `parts` say where its pages and files begin: at most `MOST_PASSAGES`, of
+    its first `MOST_BYTES`.
 
-    Raises ValueError when the text is not UTF-8, or the parts are not in order or not those of this text.
+    Raises ValueError if the text is not UTF-8, or the parts are not in order or not those of this text.
     """
     found: list[Passage] = []
     for each in passages(text, parts):
@@ -133,7 +136,7 @@ def cut(text: bytes, parts: Sequence[Part]) -> Cut:
 
 
 def passages(text: bytes, parts: Sequence[Part]) -> Iterator[Passage]:
-    """The same one by one, however many."""
+    """The same one by one, without a limit of their number."""
     parts_of_text.check(parts, text)
     end = _border(text, 0, min(len(text), MOST_BYTES))
     for section in _sections(parts, end):
@@ -166,7 +169,7 @@ def pieces(text: bytes, most: int) -> Iterator[tuple[int, int]]:
 
 
 def _border(text: bytes, start: int, at: int) -> int:
-    """The last place from `start` to `at` where no character is divided. Raises ValueError when there is none."""
+    """The last place between `start` and `at` that is not within a character. Raises ValueError if there is none."""
     for place in range(at, max(start, at - 4), -1):
         if place == len(text) or text[place] & 0xC0 != 0x80:
             return place
@@ -176,7 +179,8 @@ def _border(text: bytes, start: int, at: int) -> int:
 
 
 def _sections(parts: Iterable[Part], end: int) -> Iterator[_Section]:
-    """What lies between two parts, with which page of which file it is."""
+    """The sections of a text: each lies between the beginnings of two parts, and has the page and the file of the
+    first."""
     page: int | None = None
     title = ""
     file: tuple[str, ...] = ()
@@ -192,12 +196,13 @@ def _sections(parts: Iterable[Part], end: int) -> Iterator[_Section]:
 
 
 def _units(text: bytes, section: _Section) -> Iterator[_Unit]:
-    """The units of a section, in bytes of the text. The last of a window is looked at again with what follows it."""
+    """The units of a section, with places in bytes of the text. The last unit of a window may go on behind it, so the
+    next window begins with it."""
     at, fresh, head = section.start, True, ""
     while at < section.end:
         stop = section.end
         if stop - at > WINDOW:
-            # Where a line ends, as of half a row nobody could say that it is one.
+            # At the end of a line, if possible: half a row of a table can't be recognised.
             stop = text.rfind(b"\n", at + WINDOW // 2, at + WINDOW) + 1 or _border(text, at, at + WINDOW)
         window = text[at:stop].decode()
         found = list(_of_window(window, fresh, head))
@@ -220,7 +225,7 @@ def _bytes(text: str) -> int:
 
 
 def _divides(blanks: str) -> bool:
-    """Whether there is an empty line."""
+    """Whether `blanks` contains an empty line."""
     return len(blanks.splitlines()) > 1 or blanks.endswith(("\n\n", "\n\r\n"))
 
 
@@ -230,7 +235,7 @@ class _Line(NamedTuple):
 
 
 def _of_window(window: str, fresh: bool, head: str) -> Iterator[_Unit]:
-    """The units of a window, in its characters. `fresh`, `head`: of its first one."""
+    """The units of a window, with places in characters of it. `fresh`, `head`: those of its first unit."""
     blocks: list[list[_Line]] = [[]]
     start = 0
     for line in window.splitlines(keepends=True):
@@ -258,7 +263,7 @@ def _of_block(block: list[_Line], following: list[_Line] | None, fresh: bool, he
 
 
 def _is_heading(block: list[_Line], following: list[_Line] | None) -> bool:
-    """One short line that is no sentence, before something longer."""
+    """Whether `block` is a heading: one short line that is no sentence, before a longer line."""
     text = block[0].text.strip()
     if len(block) > 1 or len(text) > _MOST_HEADING or following is None or not _WORD.search(text):
         return False
@@ -272,7 +277,8 @@ def _trimmed(text: str, start: int, kind: _Kind, fresh: bool, head: str = "") ->
 
 
 def _shape(line: str) -> tuple[str, int]:
-    """The delimiter of its cells and how many there are; none for running text. A comma before a blank divides no cells."""
+    """The delimiter of the cells of `line`, and how often it occurs; `("", 0)` for running text. A comma or semicolon
+    with a blank behind it does not divide cells."""
     line = line.strip("\r\n,;")
     if line.lstrip().startswith(("{", "[", "<")):
         return "", 0
@@ -286,14 +292,15 @@ def _shape(line: str) -> tuple[str, int]:
 
 
 def _runs(block: list[_Line], head: str) -> Iterator[tuple[bool, list[_Line]]]:
-    """Its lines in runs, each with whether they are rows of a table. `head`: the table goes on that began with this row."""
+    """The lines of `block` in runs, each with whether its lines are rows of a table. `head`: the first row of a table
+    that may go on in this block."""
     shapes = [_shape(each.text) for each in block]
     begun = 0
     running: list[_Line] = []
     while begun < len(block):
         delimiter, count = shapes[begun]
         end = begun + 1
-        # Cells at the end of a row may be missing where tabs divide them.
+        # Rows with tabs may lack cells at their end.
         while end < len(block) and shapes[end][0] == delimiter and (delimiter in "\t" or shapes[end][1] == count):
             end += 1
         least = 1 if head and begun == 0 else 2 if delimiter == "\t" else _LEAST_ROWS
@@ -318,14 +325,14 @@ def _rows(lines: list[_Line], fresh: bool, head: str) -> Iterator[_Unit]:
 
 
 def _sentences(lines: list[_Line], fresh: bool) -> Iterator[_Unit]:
-    """The sentences of lines; each line that the next one does not continue ends one."""
+    """The sentences of `lines`. A sentence also ends with a line that the next line does not continue."""
     shown = []
     for line, after in pairwise([*lines, _Line(0, "")]):
         body = line.text.rstrip()
         tail = line.text[len(body) :]
         wrapped = _bytes(body) >= _WRAPPED and (body[-1].isalpha() or body[-1] in ",-") and after.text[:1].isalpha()
         shown += [body, " " * len(tail) if wrapped else tail]
-    # Here, as most processes cut nothing: it is 7 MB.
+    # Imported here: it takes 7 MB, and most processes cut no text.
     from icu4py.breakers import SentenceBreaker
 
     start = lines[0].start
@@ -342,8 +349,8 @@ def _sentences(lines: list[_Line], fresh: bool) -> Iterator[_Unit]:
 
 
 def _abbreviates(text: str) -> bool:
-    """Whether the full stop at its end is that of an initial or of a title (`Dr.`)."""
-    # Looked for in its end alone: a search from the beginning would be made for each piece again.
+    """Whether `text` ends with the full stop of an initial or of a title (`Dr.`)."""
+    # Only the end is searched: from the beginning, the same text would be searched again for each piece.
     found = _SHORT.search(text, max(0, len(text) - 12))
     return found is not None and (len(found[1]) == 1 or found[1][0].isupper())
 
@@ -355,7 +362,8 @@ def _told(text: str, start: int, fresh: bool) -> Iterator[_Unit]:
 
 
 def _bounded(text: str, start: int) -> Iterator[tuple[str, int]]:
-    """`text` as it is, or in pieces of a passage each, with where they begin; nothing for blanks."""
+    """`text` in pieces that fit into a passage, each with its start; one piece if all of it fits. Pieces of blanks are
+    left out."""
     if len(text) <= MOST_CHARACTERS and _weight(text) <= MOST_WORDS:
         if text.strip():
             yield text, start
@@ -377,7 +385,8 @@ def _bounded(text: str, start: int) -> Iterator[tuple[str, int]]:
 
 
 def _divided(word: str) -> Iterator[str]:
-    """A word that is longer than a passage in pieces, a few marks together with what they are on."""
+    """`word` in pieces of at most `MOST_CHARACTERS`. A piece ends before a letter or digit, if there is one nearby, so
+    that marks stay with their letter."""
     at = 0
     while len(word) - at > MOST_CHARACTERS:
         end = at + MOST_CHARACTERS
@@ -391,7 +400,8 @@ def _divided(word: str) -> Iterator[str]:
 
 
 def _weight(text: str) -> float:
-    """How many words: by blanks, by characters of scripts without blanks, and by length where there is neither."""
+    """How many words `text` counts as: by its blanks and its characters of scripts without blanks, or by its length if
+    that gives more."""
     words = float(len(text.split()))
     if not text.isascii():
         words += len(_WIDE.findall(text)) / 2
@@ -399,10 +409,10 @@ def _weight(text: str) -> float:
 
 
 def _packed(units: Iterable[_Unit], section: _Section) -> Iterator[Passage]:
-    """Passages of the units of a section. Each but the first begins behind the beginning of the one before it."""
+    """The passages of the units of a section. Two of them may share a sentence, and never begin at the same place."""
     held: list[_Unit] = []
     weight = 0.0
-    # The heading that holds where the passage begins, and the one that holds behind it.
+    # The heading above the beginning of the passage, and the latest one.
     above = heading = ""
     for unit in units:
         more = _weight(unit.text)
@@ -429,7 +439,7 @@ def _packed(units: Iterable[_Unit], section: _Section) -> Iterator[Passage]:
 
 
 def _ends(held: list[_Unit], weight: float, unit: _Unit, more: float) -> bool:
-    """Whether a passage ends before `unit`."""
+    """Whether the passage of the units in `held`, of `weight` words, ends before `unit`, of `more` words."""
     if weight + more > MOST_WORDS:
         return True
     if unit.kind is _Kind.HEADING or (unit.kind is _Kind.ROW) != (held[-1].kind is _Kind.ROW):
@@ -438,7 +448,8 @@ def _ends(held: list[_Unit], weight: float, unit: _Unit, more: float) -> bool:
 
 
 def _passage(held: list[_Unit], above: str, section: _Section) -> Passage | None:
-    """None where there is no letter and no digit."""
+    """The passage of the units in `held`; None if it has neither a letter nor a digit. `above`: the heading above
+    it."""
     body = _seen(" ".join(each.text for each in held))
     if not _WORD.search(body):
         return None
@@ -454,7 +465,7 @@ def _passage(held: list[_Unit], above: str, section: _Section) -> Passage | None
 
 
 def _told_at_most(text: str) -> str:
-    """`text`, or the beginning of its form NFKC where that is too long."""
+    """`text`; if its form NFKC is longer than `MOST_TOLD`, the beginning of that form."""
     if text.isascii():
         return text
     unified = unicodedata.normalize("NFKC", text)

@@ -1,14 +1,15 @@
-"""The vectors of one text's passages, as bytes of a file and back; the form is described in docs/adr/0027-passages.md.
+"""Encodes the vectors of a text's passages as the bytes of a file, and decodes them. docs/adr/0027-passages.md
+describes the format.
 
-A vector is kept in whole numbers from -127 to 127, the largest of which stands for its largest component. Its length is not
-kept: what is compared is the angle between two vectors, which has none. So it has a quarter of the size of floats, and
-Elasticsearch takes it as it is. What that does to the order of answers has been measured, and is nothing that can be told
-from chance.
+A vector is kept as whole numbers from -127 to 127, scaled so that its largest component becomes 127 or -127. Its length
+is lost, which makes no difference: only the angle between two vectors is compared. So it takes a quarter of the size of
+floats, and Elasticsearch takes it as it is. The effect on the order of answers was measured: it can't be told from
+chance.
 
-What a passage says is not kept either, nor on which page it is: that follows from the text and its parts, which are kept
-already, by `cutting`.
+The text and the page of a passage are not kept. They follow, by `cutting`, from the text and its parts, which are kept
+already.
 
-Whatever is read is checked as a whole before any of it is used: it may be damaged, and lengths in it are not believed.
+A file may be damaged. So it is checked as a whole before any part of it is used, and no length in it is trusted.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from typing import Any, NamedTuple
 
 from app.passages.cutting import MOST_PASSAGES
 
-#: The version of the form.
+#: The version of the format.
 PASSAGES_FORMAT = 1
 MOST_DIMENSIONS = 4096
-#: Bytes of the first line, with its end, and characters of the name of a model.
+#: The most bytes of the first line, including its end, and the most characters in the name of a model.
 MOST_HEADER = 1024
 MOST_NAME = 100
-#: The largest number in a vector.
+#: The largest absolute value in a vector.
 LARGEST = 127
 
 _OFFSETS = struct.Struct("<II")
@@ -47,9 +48,10 @@ _KEYS = {"format", "text", "size", "cutter", "model", "version", "dimensions", "
 
 
 def quantized(vector: Sequence[float]) -> bytes:
-    """A vector in whole numbers, a signed byte each. Raises ValueError for one without a direction."""
+    """`vector` in whole numbers, a signed byte each. Raises ValueError if it is zero or has a number that is not
+    finite."""
     largest = max(map(abs, vector), default=0.0)
-    # A NaN may hide behind the largest one.
+    # `max` may overlook a NaN.
     if not 0 < largest < math.inf or not all(map(math.isfinite, vector)):
         raise ValueError("a vector without a direction")
     return array("b", (round(each / largest * LARGEST) for each in vector)).tobytes()
@@ -57,10 +59,13 @@ def quantized(vector: Sequence[float]) -> bytes:
 
 @dataclass(frozen=True)
 class Kept:
-    """The passages of one text. `text`: its SHA-256 in lower-case hex, and `size` its bytes. `cutter`: the version by which
-    it was cut. `model`, `version`: which model made the vectors (`version` may be empty), and `dimensions` how many numbers
-    each has. `more`: there is text behind the last passage. `places`: bytes of the text before each passage and up to its
-    end. `vectors`: those of all passages one after the other, a signed byte for each number."""
+    """The passages of one text.
+
+    `text`: the SHA-256 of the text in lower-case hex. `size`: the bytes of the text. `cutter`: the `CUTTER` that cut
+    it. `model`, `version`: the model that made the vectors (`version` may be empty). `dimensions`: how many numbers a
+    vector has. `more`: there is text behind the last passage. `places`: the start and the end of each passage, in bytes
+    of the text. `vectors`: the vectors of all passages, one after the other, a signed byte for each number.
+    """
 
     text: str
     size: int
@@ -73,7 +78,7 @@ class Kept:
     vectors: bytes
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what no text can have."""
+        """Raises ValueError if these can't be the passages of any text."""
         numbers = (self.size, self.cutter, self.dimensions)
         if not all(type(each) is int and 0 <= each < 2**32 for each in numbers) or type(self.more) is not bool:
             raise ValueError("no passages of a text: a number is none, or too large")
@@ -87,12 +92,12 @@ class Kept:
         _check_places(self.places, self.size)
         if len(self.vectors) != len(self.places) * self.dimensions:
             raise ValueError("no passages of a text: not a vector for each")
-        # 0x80 is -128, which stands for nothing.
+        # 0x80 is -128, which no vector has.
         if b"\x80" in self.vectors or not all(self.vector(at).strip(b"\0") for at in range(len(self.places))):
             raise ValueError("no passages of a text: a vector without a direction")
 
     def vector(self, at: int) -> bytes:
-        """That of one passage, a signed byte for each number."""
+        """The vector of the passage number `at`, a signed byte for each number."""
         return self.vectors[at * self.dimensions : (at + 1) * self.dimensions]
 
     def encoded(self) -> bytes:
@@ -114,7 +119,7 @@ class Kept:
 
 
 def decoded(content: bytes) -> Kept:
-    """The passages in a file's content. Raises ValueError when it is damaged, or of a form that is not known."""
+    """The passages in the content of a file. Raises ValueError if it is damaged or of an unknown format."""
     if hashlib.sha256(content[:-_DIGEST_SIZE]).digest() != content[-_DIGEST_SIZE:]:
         raise ValueError("no passages: another digest than it says")
     line, _, _ = content[:MOST_HEADER].partition(b"\n")
@@ -169,7 +174,8 @@ def _count(header: dict[str, Any]) -> int:
 
 
 def made_by(beginning: bytes) -> tuple[str, str, int] | None:
-    """Model, version and cutter of the passages in a file, by its first `MOST_HEADER` bytes; None when it is damaged."""
+    """The model, its version and the cutter of the passages in a file, read from its first `MOST_HEADER` bytes; None if
+    these are damaged or of an unknown format."""
     try:
         header = _header(beginning.partition(b"\n")[0])
     except ValueError:

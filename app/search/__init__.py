@@ -1,4 +1,5 @@
-"""Search: untrusted text becomes typed parameters, typed parameters become a query; `language` reads Elasticsearch's own.
+"""Search: turns untrusted text into typed parameters, and these into a query for Elasticsearch.
 
-All of it is pure: it imports the model, the errors and the settings. Read `params` and `query` first.
+`language` reads queries in Elasticsearch's own language. Everything here is pure: it imports the model, the errors and
+the settings. Read `params` and `query` first.
 """

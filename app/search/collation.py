@@ -1,15 +1,16 @@
-"""The order of names as a person expects it, as a key that an index sorts by. Pure.
+"""Makes a key from a name. The index sorts by these keys, which puts names in the order that a person expects. Pure.
 
-The application makes the key, as it makes words, so that every cluster orders alike. It is what the Unicode Collation
-Algorithm (UTS #10) compares first: the letters of a text by their primary weights of the default table (DUCET 10), in
-which case and accents make no difference and each script has its order. Three things are put right before:
+The application makes the key, as it makes words, so that every cluster has the same order. The key is what the Unicode
+Collation Algorithm (UTS #10) compares first: the primary weights of the letters in its default table (DUCET 10). Case
+and accents make no difference there, and each script has its own order. Before that, three things are done:
 
-- Numbers are compared by their value: before the digits of each run stands how many there are, leading zeros left out.
-- The extension is compared last, as GNU's version sort and natsort have it: `report.pdf` comes before `report 2.pdf`.
-- Compatibility forms are unified (NFKC), so that full-width letters and digits are letters and digits.
+- Numbers are compared by value: leading zeros are removed, and each number gets the count of its digits in front.
+- The extension is compared last, as in GNU's version sort and natsort: `report.pdf` comes before `report 2.pdf`.
+- Compatibility forms are unified (NFKC), so that full-width letters and digits are ordinary ones.
 
-What is equal so far (case, accents, leading zeros, the end of a very long name) is for whoever sorts to decide by the name
-itself. So the key needs no further levels, which would make it three times as long.
+Names that differ only in case, accents or leading zeros, or behind the end of a very long key, have equal keys. The
+search orders them by the name itself, as the second criterion. So the key needs no further levels, which would make it
+three times as long.
 
 docs/adr/0023-order-of-names.md says what was rejected.
 """
@@ -22,25 +23,26 @@ import unicodedata
 
 from pyuca.collator import Collator_10_0_0 as Collator
 
-#: Weights in a key, four characters each; of a name with more the rest does not count.
+#: The most weights in a key, four characters each. The rest of a longer name does not count.
 MOST_WEIGHTS = 512
 
-# Compared before everything else that is compared, blanks included.
+# Its weight is lower than that of any other character, a blank included.
 _BEFORE_EXTENSION = "\t"
 _NUMBER = re.compile(r"\d+")
-#: Digits whose number is written as one digit; of longer ones as four behind a 9, and no name has 10,000.
+#: The count of at most so many digits is written as one digit. A higher count is a 9 and four digits; no name has
+#: 10,000.
 _FEW = 8
 
 
 @functools.cache
 def load() -> Collator:
-    """The table. It takes a tenth of a second and 12 MB: a process that forks has it made before, once for all."""
+    """The collation table. Loading takes a tenth of a second and 12 MB, so a process that forks calls this before."""
     return Collator()
 
 
 def order_key(name: str) -> str:
-    """The key of `name`: printable ASCII, at most `4 * MOST_WEIGHTS` characters. Keys are in the order of the names when
-    they are compared character by character."""
+    """The key of `name`: printable ASCII of at most `4 * MOST_WEIGHTS` characters, to be compared character by
+    character."""
     text = unicodedata.normalize("NFKC", name)
     stem, dot, suffix = text.rpartition(".")
     if dot and stem:

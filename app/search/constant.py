@@ -1,13 +1,15 @@
-"""Scores that rest on nothing but the query and the document itself. Pure.
+"""Scores that depend on nothing but the query and the document itself. Pure.
 
-Elasticsearch's relevance (BM25) counts in how many documents of the whole index a word is, so a score tells something of
-other tenants' documents (SECURITY.md). With SCORES=constant every clause that would be scored so gives its boost to each
-document that it finds, and the rest of a query (which clauses find a document, tiers, functions of a field, what is newer)
-ranks as before. A clause that is not known here is taken for one that scores: a new one can't bring statistics back.
+Elasticsearch's relevance (BM25) counts how many documents of the whole index contain a word, so a score tells something
+about other tenants' documents (SECURITY.md). With SCORES=constant, a clause that would be scored in this way gives its
+boost to each document that it finds. Everything else (which clauses find a document, tiers, functions of a field, age)
+ranks as before. A clause that this module does not know is treated as one with statistics, so a new clause can't bring
+them back.
 
-Rejected: an index for each tenant (a shard each costs memory without bound, and a small tenant pays as much as a large one;
-a store of one's own is that already), the similarity `boolean` in the mapping (every document would have to be indexed anew,
-and `combined_fields` is refused with it), and statistics that only count the tenant's documents (Elasticsearch has none).
+Rejected: an index for each tenant (each needs a shard, so memory grows without bound, and a small tenant costs as much
+as a large one; anyone who wants this can run a store of their own); the similarity `boolean` in the mapping (every
+document would have to be indexed again, and `combined_fields` is refused with it); statistics of the tenant's documents
+alone (Elasticsearch has none).
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ from typing import Any
 
 Dsl = dict[str, Any]
 
-#: Clauses whose score rests on no statistics.
+#: Clauses whose score depends on no statistics.
 _PLAIN = ("constant_score", "match_all", "match_none", "ids", "distance_feature")
-#: Clauses that hold others, and under which keys those are that are scored. Beside these they only filter.
+#: Clauses that contain others, and the keys of those that are scored. The other keys only filter.
 _HOLDERS = {
     "bool": ("must", "should"),
     "dis_max": ("queries",),
@@ -29,7 +31,8 @@ _HOLDERS = {
 
 
 def without_statistics(body: Mapping[str, Any]) -> Dsl:
-    """A search body whose scores rest on no statistics; what it finds, counts and marks is the same."""
+    """`body`, a search body, changed so that its scores depend on no statistics. It finds, counts and marks the
+    same."""
     made = dict(body)
     if "query" in made:
         made["query"] = _scored(made["query"])
@@ -53,7 +56,7 @@ def _scored(query: Any) -> Any:
 
 
 def _boost(content: Any) -> Any:
-    """The boost of a clause: beside its other options, or in those of its only field."""
+    """The boost of a clause: among its own options, or among those of its only field; 1 by default."""
     if "boost" in content:
         return content["boost"]
     options = next(iter(content.values())) if len(content) == 1 else None

@@ -1,14 +1,15 @@
-"""How nearly two words are the same. Pure."""
+"""The edit distance of two words. Pure."""
 
 from __future__ import annotations
 
 
 def within(one: str, other: str, edits: int) -> bool:
-    """Whether at most `edits` (0 to 2) insertions, deletions, replacements and swaps of neighbours make one of the other.
+    """Whether at most `edits` (0 to 2) insertions, deletions, replacements and swaps of neighbours turn `one` into
+    `other`.
 
-    What both begin with is passed over at once, and only where they differ the four edits are tried: so two words cost at
-    most 21 such comparisons, however long they are. (A table of all places costs the product of their lengths: 65,000 steps
-    for two words of 255 letters.)
+    The common beginning is passed over at once, and the four edits are tried only where the words differ. So two words
+    cost at most 21 such comparisons, however long they are. (A table of all places costs the product of their lengths:
+    65,000 steps for two words of 255 letters.)
     """
     if abs(len(one) - len(other)) > edits:
         return False
@@ -28,7 +29,7 @@ def within(one: str, other: str, edits: int) -> bool:
 
 
 def _common(one: str, other: str) -> int:
-    """How many letters both begin with."""
+    """The length of the common beginning of both words."""
     low, high = 0, min(len(one), len(other))
     if one[:high] == other[:high]:
         return high

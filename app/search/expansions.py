@@ -1,27 +1,32 @@
-"""Clauses that stand for every word that fits them: which they are, and how many words they may mark. Pure.
+"""Bounds for expanding clauses, which stand for every word that matches them: how many words they may mark. Pure.
 
-A beginning, a pattern, a regular expression or a word that may be misspelled is looked for in the dictionary of the whole
-index when it finds documents. That takes time, which is bounded by how many of them a body may have and by a deadline, and
-hardly any memory. When it marks words, Elasticsearch holds the places of every word of the document that fits, some
-kilobytes each: texts of many different words, all of which fit, end a node with 512 MiB of heap in one search of two
-kilobytes. So where clauses only mark, each stands for the first few of the words of that document (`top_terms_boost_N`,
-which is applied to the document's own words then). All of a query together stand for `MOST_WORDS`: few enough for the
-number of clauses that the smallest cluster takes (1,024).
+The expanding clauses are beginnings, patterns, regular expressions and words that may be misspelled.
 
-Elasticsearch applies that to the words of the document in the field that is marked alone. In any other field it looks
-through the dictionary of the whole index, once for each hit: there such a clause marks nothing, and is left out. And it
-applies it only where a query marks the fields that it asks (`require_field_match`, its default); otherwise it collects the
-places of all that fits in the text, whatever is asked and of whichever field. So only a query that names all the words which
-it marks may be without it: it is said here of which clauses that is true (`named`), and of no other.
+**To find documents**, Elasticsearch looks for such a clause in the dictionary of the whole index. This takes hardly any
+memory; its time is bounded by the number of such clauses in a body and by a deadline.
 
-What marks takes its time for each text of a page: each clause looks through the different words of a text (3 to 4 ms for a
-megabyte of nothing but different words; a word that may be misspelled half a millisecond more for each of its letters, as
-its automaton is made anew), and each word that is marked is looked up (0.35 ms). So a page has so many looks
-(`MOST_LOOKS`) and so many words (`WORDS_OF_A_PAGE`): of what people type the first words are marked that fit, and what is
-written for Elasticsearch is refused beyond that.
+**To mark words**, Elasticsearch holds the places of every matching word of a document, some kilobytes each. A search of
+two kilobytes over texts of many different words, all of which match, ends a node with 512 MiB of heap. So a clause that
+only marks stands for the first few matching words of the document (`top_terms_boost_N`, which Elasticsearch then
+applies to the document's own words). All clauses of a query together stand for `MOST_WORDS`, few enough for the number
+of clauses that the smallest cluster takes (1,024).
 
-Rejected: to count what fits before (a search for each, of the words of all tenants, and its limit would tell of them), and
-fewer words of a text in the index (words would not be found).
+Elasticsearch applies this rewrite to the document's words only in the field that is marked. In any other field it would
+look through the dictionary of the whole index, once for each hit. Such a clause marks nothing there, so it is left out.
+
+It also applies it only if a query marks no other fields than it asks (`require_field_match`, which is true by default).
+Otherwise it collects the places of everything in the text that matches any clause on any field. So
+`require_field_match` may be false only in a query that names every word which it marks. `named` knows the clauses of
+which that is true.
+
+**Time to mark**: each clause looks through the different words of each text of a page (3 to 4 ms for a megabyte of
+different words; for a word that may be misspelled half a millisecond more for each letter, as its automaton is built
+each time), and each marked word is looked up (0.35 ms). So a page has at most `MOST_LOOKS` looks and `WORDS_OF_A_PAGE`
+words. Of a query that a person typed, the first matching words are marked; a body in Elasticsearch's language is
+refused if it needs more.
+
+Rejected: counting the matching words first (a search for each clause, over the words of all tenants, whose limit would
+tell about them); fewer words of a text in the index (the others would not be found).
 """
 
 from __future__ import annotations
@@ -36,27 +41,27 @@ Dsl = dict[str, Any]
 Marks = TypeVar("Marks", Dsl, list[Dsl])
 
 (_CONTENT,) = existing("content")
-#: Words of one document that all expansions of a query mark together, and those of all documents of a page.
+#: The most words that all expanding clauses of a query mark together, in one document and in all documents of a page.
 MOST_WORDS = 600
 WORDS_OF_A_PAGE = 8_000
-#: Looks through the words of a text that a page may take: of its query for each of its hits.
+#: The most looks through the words of a text for one page: the looks of its query, times its hits.
 MOST_LOOKS = 1_200
-#: Words that a query may name which marks them in other fields than those that it asks; each is looked for in each text.
+#: The most words that a query without `require_field_match` may name; each is looked for in each text.
 MOST_NAMED = 4096
-#: Clauses of which every word that they mark is named, by the key of their text; those that mark none; and those that hold
-#: other clauses.
+#: Clauses that name every word which they mark, each with the key of its text; clauses that mark nothing; and clauses
+#: that contain others.
 _NAMING = {"match": "query", "match_phrase": "query", "term": "value"}
 _MARKING_NOTHING = frozenset(("match_all", "match_none", "ids", "exists", "distance_feature"))
 _HOLDING = frozenset(("bool", "boosting", "constant_score", "dis_max"))
-#: Options with which a clause stands for words that it does not name.
+#: With these options a clause also stands for words that it does not name.
 _OPENING = frozenset(("fuzziness", "case_insensitive"))
-#: The clauses that expand, and the key of what they look for.
+#: The expanding clauses, each with the key of what it looks for.
 _EXPANDING = {"prefix": "value", "wildcard": "value", "regexp": "value", "fuzzy": "value"}
 
 
 def bounded(query: Marks, field: str, size: int) -> Marks:
-    """A query that marks words in `field` on a page of `size`, or several that do together, each of its expansions bounded.
-    Those of other fields, which mark nothing there, look for nothing."""
+    """`query`, one clause or several, which marks words in `field` on a page of `size` hits, with its expanding clauses
+    bounded. Those on other fields mark nothing, and are replaced by clauses that look for nothing."""
     count = sum(asked == field for _, asked, _ in expanding(query))
     most = min(MOST_WORDS, WORDS_OF_A_PAGE // max(size, 1))
     made: Marks = _bounded(query, field, f"top_terms_boost_{max(1, most // max(count, 1))}")
@@ -64,8 +69,8 @@ def bounded(query: Marks, field: str, size: int) -> Marks:
 
 
 def looks(query: Any, field: str) -> int:
-    """How often a query looks through the words of a text to mark them in `field`."""
-    # What else than the contents is marked is short: there only what a long word's automaton takes counts.
+    """How many looks through the words of a text `query` takes to mark words in `field`."""
+    # Fields other than the text are short: there only the automaton of a long misspelled word counts.
     content = field == _CONTENT
     return sum(
         (1 + _letters(name, value) // 8 if content else _letters(name, value) // 64)
@@ -75,12 +80,12 @@ def looks(query: Any, field: str) -> int:
 
 
 def _letters(name: str, value: str) -> int:
-    """Bytes of a word that may be misspelled."""
+    """The bytes of a word that may be misspelled; 0 for other clauses."""
     return len(value.encode("utf-8", "surrogatepass")) if name == "fuzzy" else 0
 
 
 def expanding(query: Any) -> Iterator[tuple[str, str, str]]:
-    """The clauses of a query that stand for several words: the name, the field, and what they look for."""
+    """The expanding clauses of a query: the name of each, its field, and what it looks for."""
     if isinstance(query, list):
         for each in query:
             yield from expanding(each)
@@ -109,7 +114,7 @@ def _bounded(query: Any, field: str, rewrite: str, negated: bool = False) -> Any
             continue
         ((asked, options),) = content.items()
         if asked != field:
-            # A hit has what has to be there, and not what may not: otherwise nothing of it would be marked.
+            # The document is a hit, so it matches what it has to and does not match what it may not.
             made |= {"match_none": {}} if negated else {"match_all": {}}
             continue
         options = dict(options) if isinstance(options, dict) else {_EXPANDING[name]: options}
@@ -118,7 +123,7 @@ def _bounded(query: Any, field: str, rewrite: str, negated: bool = False) -> Any
 
 
 def named(query: Any) -> float:
-    """How many words a query names which it may mark; infinite where it may mark others too."""
+    """How many words `query` names that it may mark; infinite if it may also mark words that it does not name."""
     if isinstance(query, list):
         return sum(map(named, query))
     ((name, content),) = query.items()

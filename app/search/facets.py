@@ -1,9 +1,11 @@
-"""Facets: how many of the hits have which value, as aggregations of Elasticsearch named like the facet. Pure.
+"""Facets: how many hits have each value of a field. A facet is an aggregation of Elasticsearch with its name. Pure.
 
-Whoever chose a value of a facet is to see what else there is to choose: so a facet is counted under all filters but its
-own. The filters of the facets asked for therefore narrow the hits behind the query (`post_filter`) and each of the other
-facets by itself. Rejected: a search of its own for each facet whose filter is set (the query, with its words and phrases,
-would be answered up to eight times).
+Anyone who has chosen a value of a facet should still see the other values. So a facet is counted under all filters
+except its own. For this, the filters on the fields of the requested facets are not part of the query: they narrow the
+hits behind it (`post_filter`), and each of them narrows all other facets.
+
+Rejected: a separate search for each facet whose filter is set (the query, with its words and phrases, would be answered
+up to eight times).
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from app.model.schema import Counted, existing, listed
 Dsl = dict[str, Any]
 
 (_CREATED,) = existing("created")
-#: Values of a facet: the most frequent ones, or the latest of the sessions.
+#: The most values of a facet: the most frequent ones, or those with the latest attachments.
 VALUES = 20
 KIB, MIB = 1024, 1024 * 1024
 
@@ -26,7 +28,7 @@ def _values(field: str) -> Dsl:
 
 
 def _latest(field: str) -> Dsl:
-    """The values that an attachment came with last, each with when that was."""
+    """The values with the latest attachments, each with the time of its latest one."""
     return {
         "terms": {"field": field, "size": VALUES, "order": {"latest": "desc"}},
         "aggs": {"latest": {"max": {"field": _CREATED}}},
@@ -34,14 +36,14 @@ def _latest(field: str) -> Dsl:
 
 
 def _ages(field: str) -> Dsl:
-    """The last day, week, month and year, each with what the shorter ones have, and what is older."""
+    """The last day, week, month and year, each including the shorter ones, and everything older."""
     ages = {"day": "1d", "week": "7d", "month": "30d", "year": "365d"}
     ranges: list[Dsl] = [{"key": key, "from": f"now-{age}"} for key, age in ages.items()]
     return {"date_range": {"field": field, "ranges": [*ranges, {"key": "older", "to": "now-365d"}]}}
 
 
 def _sizes(field: str) -> Dsl:
-    """From the first number of bytes to below the second."""
+    """Ranges of bytes, each without its upper bound."""
     ranges: list[Dsl] = [
         {"key": "tiny", "to": 10 * KIB},
         {"key": "small", "from": 10 * KIB, "to": MIB},
@@ -64,12 +66,12 @@ FACETS: dict[str, Dsl] = {
 }
 
 
-#: Within a facet that others' filters narrow: its counts, and those of the values that its own filter names.
+#: The names of two aggregations within a facet that is narrowed: its counts, and the counts of the chosen values.
 _COUNTED, _CHOSEN = "counted", "chosen"
 
 
 def aggregations(asked: Sequence[str], own: Mapping[str, Dsl]) -> Dsl:
-    """The aggregations of the facets `asked` for. `own`: of some of them, the filter that the search has on it."""
+    """The aggregations for the facets in `asked`. `own`: for each of them whose field is filtered, that filter."""
     made: Dsl = {}
     for name in asked:
         others = [clause for facet, clause in own.items() if facet != name]
@@ -82,13 +84,13 @@ def aggregations(asked: Sequence[str], own: Mapping[str, Dsl]) -> Dsl:
 
 
 def _chosen(facet: Dsl, clause: Dsl) -> Dsl:
-    """The facet of the values in `clause` alone: few may have them, yet who chose them wants to see them."""
+    """`facet` for the values in `clause` alone. They are chosen, so they are shown even if they are rare."""
     ((values),) = clause["terms"].values()
     return {**facet, "terms": {**facet["terms"], "size": len(values), "include": values}}
 
 
 def collected(aggregated: Dsl) -> Dsl:
-    """What Elasticsearch answered to `aggregations`, each facet in the one form that it has without filters."""
+    """The facets in Elasticsearch's answer to `aggregations`, each in the form that it has without filters."""
     return {name: _one(found) if _COUNTED in found else found for name, found in aggregated.items()}
 
 
@@ -98,7 +100,7 @@ def _one(found: Dsl) -> Dsl:
     chosen = found.get(_CHOSEN, {}).get("buckets", [])
     missed = [bucket for bucket in chosen if bucket["key"] not in known]
     if missed:
-        # Counted once, as buckets, and no more as the rest.
+        # They are buckets now, and no longer part of the rest.
         counted["sum_other_doc_count"] -= sum(bucket["doc_count"] for bucket in missed)
         counted["buckets"] += missed
     return counted

@@ -1,16 +1,17 @@
-"""Which file inside of an attachment (of an archive, a mail, a document) it is that a search found. Pure.
+"""Tells in which file inside an attachment (an archive, a mail, a document) a search found its words. Pure.
 
-The text of an attachment is one to the index, with all files inside, and the outcome of its extraction, on the disk, says
-where each of them begins in it. So each fragment that Elasticsearch made is looked for in the text: without its marks it
-is a piece of it. The file is the last one that begins before its first mark, as a fragment may reach over several.
+For the index, the text of an attachment is one text that includes all files inside. The outcome of its extraction, on
+the disk, says where each of these files begins in it. A fragment without its marks is a piece of this text. So each
+fragment of Elasticsearch's answer is looked for in the text; its file is the last one that begins before the first
+mark, as a fragment may reach over several files.
 
-A text may repeat itself, and then a fragment stands at several places. The first one is told at which it is neither the
-beginning nor the end of a longer word; of fragments that are the same, the second gets the second place, and so on. So the
-file that is told always has the words; it need not be the only one.
+If a text repeats itself, a fragment stands at several places. The first place counts at which the fragment neither
+begins nor ends within a longer word. Of two equal fragments, the second gets the second place, and so on. So the file
+that is named always has the words, though other files may have them too.
 
-Rejected: a document in the index for each file inside (what is one upload would be several hits, and each change of it
-several writes); names and places in the index document (a mapping that all stores would have to migrate to, for what
-the files have at hand, and a copy to keep in step); offsets from Elasticsearch (the unified highlighter tells none).
+Rejected: a document in the index for each file inside (one upload would be several hits, and each change of it several
+writes); names and places in the index document (every store would have to migrate, for what is on the disk already, and
+two copies would have to be kept equal); offsets from Elasticsearch (the unified highlighter returns none).
 """
 
 from __future__ import annotations
@@ -29,31 +30,32 @@ from app.search.marking import MARK
 from app.search.stops import LONGEST, shown
 
 (_CONTENT,) = existing("content")
-#: The field of `_source` that has the paths of all of them.
+#: The field of `_source` with the paths of all files inside.
 FILES = "files"
-#: Of the paths that are told of one attachment: how many, and their characters together.
+#: The most paths in one hit, and the most characters of these together.
 MOST_FILES = 100
 MOST_CHARACTERS = 10_000
-#: Bytes of a text in which its fragments are: of as many characters as are kept for the marking.
+#: All fragments are within so many bytes of a text: the most that `LONGEST` characters take, which are kept for
+#: marking.
 MOST_BYTES = 4 * LONGEST
 
-#: What is counted for an attachment that is looked at, and characters that are passed over in a step.
+#: Steps (`app.processing`) for each attachment that is looked at, and the characters that are searched in one step.
 _STEPS_A_LOOK, _CHARACTERS_A_STEP = 40, 100
-#: Places of a fragment that are looked at.
+#: The most places of a fragment that are looked at.
 _MOST_PLACES = 50
 _TAG = re.compile("|".join(map(re.escape, MARK)))
 
 
 @dataclass(frozen=True)
 class Inside:
-    """The files inside of an attachment. `files`: of each, in the order of the text, how many bytes of the text are before
-    it, and the names that lead to it. `beginning`: reads the text, of which the first `MOST_BYTES` bytes are enough."""
+    """The files inside an attachment. `files`: for each, in the order of the text, the number of bytes of the text
+    before it, and the names that lead to it. `beginning`: reads the text; its first `MOST_BYTES` bytes are enough."""
 
     files: Sequence[tuple[int, Sequence[str]]]
     beginning: Callable[[], bytes]
 
     def paths(self) -> list[str]:
-        """The paths of the first of them, as many as are told."""
+        """The paths of the first files, within `MOST_FILES` and `MOST_CHARACTERS`."""
         found: list[str] = []
         left = MOST_CHARACTERS
         for number in range(min(len(self.files), MOST_FILES)):
@@ -65,17 +67,18 @@ class Inside:
         return found
 
     def path(self, number: int) -> str:
-        """The names that lead to a file, which may have slashes of their own."""
+        """The names that lead to a file, joined by slashes. A name may itself contain slashes."""
         return path_of(self.files[number][1])
 
     def at(self, place: int) -> str:
-        """The path of the file that has the character `place` of the text; '' for the attachment itself."""
+        """The path of the file that the character `place` of the text belongs to; '' for the attachment itself."""
         number = bisect_right(self._begins, place)
         return self.path(number - 1) if number else ""
 
     @cached_property
     def _begins(self) -> list[int]:
-        """Before each file, how many characters of the text are shown; of those behind what is read, more than all."""
+        """For each file, the number of characters of the shown text before it; for a file that begins behind the part
+        that is read, a number greater than all places."""
         content = self._content
         found, place, characters = [], 0, 0
         for at, _ in self.files:
@@ -93,11 +96,11 @@ class Inside:
 
     @cached_property
     def _text(self) -> str:
-        # As fragments show it. What is cut within a character is no part of it.
+        # As fragments show it. A character that is cut at the end is left out.
         return shown(self._content.decode(errors="ignore")[:LONGEST])
 
     def of_fragments(self, fragments: Sequence[str]) -> list[str]:
-        """For each of the fragments, HTML with marks, the path of the file that it is in; '' where it is in none, or not in
+        """For each of the fragments, which are HTML with marks, the path of its file; '' if it is in none, or is not in
         the text (any more)."""
         met: dict[str, Iterator[int]] = {}
         found = []
@@ -110,7 +113,7 @@ class Inside:
         return found
 
     def _places(self, words: str) -> Iterator[int]:
-        """Where `words` stand in the text: as words of their own, else anywhere."""
+        """The places of `words` in the text: those where they are whole words; if there are none, the first place."""
         if not words:
             return
         first, whole = -1, False
@@ -129,7 +132,7 @@ class Inside:
             yield first
 
     def _joined(self, border: int) -> bool:
-        """Whether there are letters or digits on both sides of it."""
+        """Whether there are letters or digits on both sides of the place `border`."""
         return self._text[border - 1 : border].isalnum() and self._text[border : border + 1].isalnum()
 
 
@@ -140,9 +143,13 @@ def path_of(names: Sequence[str]) -> str:
 
 
 def tell(answer: dict[str, Any], inside: Callable[[str], Inside | None], *, files: bool) -> None:
-    """Tell of the hits of an answer of Elasticsearch in which file inside their fragments are, as `file` of the
-    `highlight`, HTML as the fragments are; and, with `files`, the paths of all that are inside, as a field of `_source`.
-    `inside`: of an attachment, by its id; None where there are none. Raises what `processing.spend` and `inside` do."""
+    """Add the files inside to the hits of an answer of Elasticsearch, in place.
+
+    `highlight` gets `file`: for each fragment the path of its file, as HTML like the fragments. If `files`, `_source`
+    gets the paths of all files inside. `inside`: returns the files inside an attachment, by its id; None if there are
+    none.
+    Raises what `processing.spend` and `inside` raise.
+    """
     for hit in answer["hits"]["hits"]:
         fragments = hit.get("highlight", {}).get(_CONTENT, [])
         if not (fragments or files):

@@ -1,71 +1,55 @@
-"""Where the words of a query are in a content: what Elasticsearch is asked, to mark them in fragments of it. Pure.
+"""The `highlight` of a search: what Elasticsearch is asked, to mark the words of a query in fragments of a text. Pure.
 
-The index holds the words of a content folded, and the text as it is, split by the `standard` analyser with the places of
-its words. A folded word becomes a regular expression that matches every spelling which folds to it: for each letter the
-class of letters that become it, then any combining marks. Elasticsearch matches that against the words of the one
-document (a term vector lists them, the postings have the offsets), so nothing is analysed again, and never more of a text
-than `budget` says.
+The index holds the words of a text folded, and also the text as it is, divided by the `standard` analyser, with the
+places of its words. To be marked in the latter, a folded word becomes a regular expression that matches every spelling
+which folds to it: for each letter, the class of letters that become it, then any combining marks. Elasticsearch matches
+the expression against the words of one document at a time (a term vector lists them, the postings have their offsets).
+So no text is analysed again, and no more of it is looked at than `budget` allows.
 
-A name is short, and `standard` takes `Adaptive_searching.pdf` for a single word: so names are marked by ourselves
-(`app.search.names`).
+Names are marked by this application (`app.search.names`): they are short, and `standard` takes `Adaptive_searching.pdf`
+for a single word.
 
-Rejected: highlighting the folded words (nobody wants to read them); an analyser that folds (not in Elasticsearch's core);
-marking here, from the files (a third of a second for each text of a megabyte).
+Rejected: highlighting the folded words (nobody wants to read them); an analyser that folds (not in Elasticsearch's
+core); marking here, from the files (a third of a second for each text of a megabyte).
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
 from itertools import islice
 from typing import Any
 
 from app.model.schema import existing
 from app.search.expansions import MOST_LOOKS, bounded, looks
+from app.search.expressions import KATAKANA, LONGEST_EXPRESSION, Token, expression, spellings_of, with_endings
 from app.search.scripts import HANGUL_SYLLABLE, MAY_BE_UMLAUT, characters, has_grams
-from app.search.stops import LONGEST, SEAM
+from app.search.stops import LONGEST
 from app.search.syntax import Item, Node, marked
-from app.search.words import fold
 
 Dsl = dict[str, Any]
 
 MARK = ("<mark>", "</mark>")
 FRAGMENTS = 3
-#: Characters of a fragment, about.
+#: About how many characters a fragment has.
 FRAGMENT_SIZE = 150
-#: Characters of all texts of a page in which words are marked.
+#: The most characters in which words are marked, in all texts of a page together.
 BUDGET = 5_000_000
-#: Characters of a regular expression; Elasticsearch takes 1,000 (`index.regex_max_length`).
-LONGEST_EXPRESSION = 900
-#: Words and phrases that are marked, and the words in these; of a query of more, the first ones. On large pages they are
-#: fewer, as each is a look through each text.
+#: The first so many words and phrases of a query are marked, with so many words in all. On large pages they are fewer,
+#: as each means a look through each text.
 MOST_MARKED = 32
 MOST_MARKED_WORDS = 64
 
-#: What `standard` leaves within a word, between letters or digits, and we split at; and the seams that we put there.
-_JOINTS = f"[_.:,;'\u2019\u00b7\u2027{SEAM}]"
-_MARKS = "[\u0300-\u036f]*"
-#: What may stand beside a word of letters within one of `standard`.
-_JOINTS_OR_DIGITS = f"[0-9{_JOINTS[1:]}"
-#: Between the letters of Arabic and of India are joiners, and in numbers separators.
-_BETWEEN_JOINED, _BETWEEN_DIGITS = f"[{SEAM}\u200c\u200d]*", f"[.,'\u2019{SEAM}]?"
-#: How often one letter may be in a word in which seams may be.
-_MOST_REPEATS = 4
-_JOINED, _POINTED = re.compile("[\u0600-\u07ff\u0900-\u0dff]"), re.compile("[\u0590-\u06ff]")
-#: Vowel marks of Hebrew and Arabic, with the hamzas and what fills a line.
-_POINTS = "[\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed\u200c\u200d]*"
 (_FIELD,) = existing("content")
 
 
 def budget(size: int) -> int:
-    """Characters of each text that are looked at on a page of `size` hits."""
+    """How many characters of each text are looked at on a page of `size` hits."""
     return min(LONGEST, BUDGET // max(size, 1))
 
 
 def highlight(node: Node | None, size: int) -> Dsl | None:
-    """The `highlight` of a search body; None when there is nothing to mark."""
+    """The `highlight` of a search body for a page of `size` hits; None if there is nothing to mark."""
     made = spelled([node], size)
     if not made:
         return None
@@ -86,8 +70,8 @@ def highlight(node: Node | None, size: int) -> Dsl | None:
 
 
 def spelled(nodes: Iterable[Node | None], size: int) -> list[Dsl]:
-    """Queries on `content` that find what is to be marked there on a page of `size`, in every spelling: the first that may
-    be marked together."""
+    """Queries on `content` that match the words and phrases of `nodes` in every spelling, for a page of `size` hits:
+    the first of them, as many as may be marked on one page."""
     found: list[Dsl] = []
     left = min(MOST_MARKED_WORDS, MOST_LOOKS // max(size, 1))
     for item in islice((item for node in nodes for item in marked(node)), MOST_MARKED):
@@ -102,7 +86,7 @@ def spelled(nodes: Iterable[Node | None], size: int) -> list[Dsl]:
 
 
 def _spelled(item: Item, most: int) -> Dsl:
-    """The query for an item; of a phrase of more than `most` words, for the first ones."""
+    """The query that marks `item`. Of a phrase of more than `most` words it marks the first ones."""
     if item.edits:
         value = {"value": item.words[0], "fuzziness": item.edits, "prefix_length": 1}
         return {"fuzzy": {_FIELD: value}}
@@ -113,21 +97,14 @@ def _spelled(item: Item, most: int) -> Dsl:
         forms = [
             _forms(item, open_ended)
             if len(item.words) == 1 and not number
-            else _spellings_of(each, open_ended and at == last)
+            else spellings_of(each, open_ended and at == last)
             for at, each in enumerate(tokens[:most])
         ]
         made = _side_by_side(forms, item.slop)
-        # What else it may be goes into what is left.
+        # Another division is only marked while there is room for it.
         if made not in found and (not found or looks(found, _FIELD) + len(forms) <= most):
             found.append(made)
     return found[0] if len(found) == 1 else {"bool": {"should": found}}
-
-
-def _spellings_of(words: Token, open_ended: bool) -> str:
-    """The expression of a token, with umlauts where they may have been written out."""
-    made, bare = token(words, open_ended), tuple(MAY_BE_UMLAUT.sub(r"\1", word) for word in words)
-    also = token(bare, open_ended) if bare != words else ""
-    return f"{made}|{also}" if also and len(made) + len(also) < LONGEST_EXPRESSION else made
 
 
 def _side_by_side(expressions: list[str], slop: int = 0) -> Dsl:
@@ -138,16 +115,16 @@ def _side_by_side(expressions: list[str], slop: int = 0) -> Dsl:
     return {"span_near": {"clauses": spans, "slop": slop, "in_order": True}}
 
 
-#: Words of a phrase that may stand in one word of `standard` however they were typed.
+#: A phrase of at most so many words is also looked for as one word of `standard`, however it was typed.
 _MOST_TOGETHER = 4
-
-Token = tuple[str, ...]
 
 
 def _divisions(item: Item) -> Iterator[Sequence[Token]]:
-    """How the words of an item may be divided among those of `standard`, which leaves some together: as they were typed,
-    each by itself, and a few all in one; the parts of humps likewise; and neighbouring characters where those are looked
-    for."""
+    """The ways in which the words of `item` may be words (tokens) of `standard`, which leaves some of them together.
+
+    As they were typed; each by itself; a few of them all in one token; the same for its other readings; and pairs of
+    neighbouring characters, if the item is looked for by these.
+    """
     words = item.words
     if len(item.joints) == len(words) - 1 and any(item.joints):
         tokens: list[Token] = [words[:1]]
@@ -155,6 +132,9 @@ def _divisions(item: Item) -> Iterator[Sequence[Token]]:
             tokens[-1:] = [(*tokens[-1], word)] if joined else [tokens[-1], (word,)]
         yield tokens
     yield [(unit,) for unit in _units(words)]
+    if len(words) == 1 and _DIALLED.fullmatch(words[0]) and not item.prefix:
+        # It is found where it is written in groups.
+        yield from ([(words[0][:digits],), (words[0][digits:],)] for digits in _AREA_CODE)
     if item.slop or item.prefix or has_grams("".join(words)):
         if len(item.grams) > 1 and len(words) > 1:
             yield from ([(unit,) for unit in _units(characters(gram))] for gram in item.grams)
@@ -162,24 +142,27 @@ def _divisions(item: Item) -> Iterator[Sequence[Token]]:
     if 1 < len(words) <= _MOST_TOGETHER:
         yield [words]
     for each in item.also:
-        # Umlauts are spelled out in each expression.
+        # Readings that only write out umlauts are in each expression already.
         if 1 < len(each) <= _MOST_TOGETHER and len(each) != len(words) and not (len(words) == 1 and _has_digits(each)):
             yield [(word,) for word in each]
             yield [each]
+
+
+#: A telephone number without blanks, and how many of its digits the area code may have.
+_DIALLED = re.compile(r"0\d{7,14}")
+_AREA_CODE = range(3, 7)
 
 
 def _has_digits(words: Token) -> bool:
     return any(map(str.isdigit, words))
 
 
-_KATAKANA = re.compile(r"[\u30a0-\u30ff]+\Z")
-
-
 def _units(words: Iterable[str]) -> Iterator[str]:
-    """`words` as `standard` has them: a run of katakana is one word there, and single characters with us."""
+    """`words` with each run of katakana as one: it is one word for `standard`, and here each of its characters is
+    one."""
     run = ""
     for word in words:
-        if _KATAKANA.match(word):
+        if KATAKANA.match(word):
             run += word
             continue
         if run:
@@ -190,136 +173,28 @@ def _units(words: Iterable[str]) -> Iterator[str]:
         yield run
 
 
-#: Letters that an ending may have, and those that a stem has at least.
-_ENDING, _SHORTEST_STEM = "[^_.:,;'\u2019]{0,4}", 3
+#: The least letters of a stem.
+_SHORTEST_STEM = 3
 
 
 def _forms(item: Item, open_ended: bool) -> str:
-    """The expression of a single word in every form that may have been found."""
+    """The expression for an item of one word, in every form by which it may have been found."""
     (word,) = item.words
     found = [expression(word, open_ended)]
     others = [each[0] for each in item.also if len(each) == 1]
     if not item.quoted:
         others += [MAY_BE_UMLAUT.sub(r"\1", word)] if MAY_BE_UMLAUT.search(word) else []
         stems = {each.partition(":")[2] for each in item.stems}
-        # An `i` may stand for a `y`.
+        # A stem that ends in `i` may come from a word that ends in `y`.
         stems = {stem[:-1] if stem.endswith("i") and len(stem) > _SHORTEST_STEM else stem for stem in stems}
         stems = {stem for stem in stems if len(stem) >= _SHORTEST_STEM and " " not in stem}
         if any(HANGUL_SYLLABLE.match(each) for each in word[-1:]):
             stems |= {word, word[:-1]} if len(word) > 2 else {word}
         shortest = [stem for stem in sorted(stems) if not any(stem != each and stem.startswith(each) for each in stems)]
-        found += [f"{_beside(stem[:1], '')[0]}{_letters(stem)[0]}{_ENDING}{_beside('', 'x')[1]}" for stem in shortest]
+        found += [with_endings(stem) for stem in shortest]
     found[1:1] = [expression(each, open_ended) for each in others if each != word]
     made = found[0]
     for each in dict.fromkeys(found[1:]):
         if each != found[0] and len(made) + len(each) + 1 <= LONGEST_EXPRESSION:
             made = f"{made}|{each}"
     return made
-
-
-def expression(word: str, open_ended: bool = False) -> str:
-    """The regular expression, in Lucene's syntax, of all spellings of the folded `word` as `standard` has them."""
-    return token((word,), open_ended)
-
-
-def token(words: Token, open_ended: bool = False) -> str:
-    """The same of folded words that stand in one word of `standard`."""
-    inside = len(words) == 1 and _KATAKANA.match(words[0]) is not None
-    found = ""
-    for number, word in enumerate(words):
-        joint = f"{_JOINTS}?" if number else ""
-        made, cut = _letters(word, LONGEST_EXPRESSION - len(found) - len(joint))
-        found += joint + made
-        if cut:
-            open_ended = True
-            break
-    head, tail = _beside(words[0][:1], words[-1][-1:])
-    head = ".*" if inside else head
-    tail = ".*" if open_ended or inside else tail
-    return head + found + tail
-
-
-#: Whatever becomes a digit.
-_DIGITS = "0-9\u00b2\u00b3\u00b9\u0660-\u0669\u06f0-\u06f9\u2070-\u2079\u2080-\u2089\uff10-\uff19"
-
-
-def _beside(first: str, last: str) -> tuple[str, str]:
-    """What may stand before and behind a word within one of `standard`, by its first and last character: a border of letters
-    and digits divides as well."""
-    # No digit of any writing, nor what may follow one: a word could begin anew within itself then, in too many ways.
-    head = f"(.*[^{_DIGITS}\u0300-\u036f])?" if first.isdigit() else f"(.*{_JOINTS_OR_DIGITS})?"
-    tail = "([^0-9].*)?" if last.isdigit() else f"({_JOINTS_OR_DIGITS}.*)?"
-    return head, tail
-
-
-def _between(word: str) -> str:
-    """What may stand between two letters of a word. A seam may also be what ends a word before it, so that an automaton has
-    to remember for each letter where it may be in the word: of one that repeats a letter often there are too many ways."""
-    repeats = max(Counter(word).values(), default=0) > _MOST_REPEATS
-    if word.isdigit():
-        return "" if repeats else _BETWEEN_DIGITS
-    if _JOINED.match(word):
-        return "[\u200c\u200d]*" if repeats else _BETWEEN_JOINED
-    return "" if repeats else f"{SEAM}?"
-
-
-def _letters(word: str, most: int = LONGEST_EXPRESSION) -> tuple[str, bool]:
-    """The expression of a word without what may be beside it, of so many characters at most, and whether it had more."""
-    classes, several = _spellings()
-    between = _between(word)
-    found, position = "", 0
-    while position < len(word):
-        letter = word[position]
-        marks = _POINTS if _POINTED.match(letter) else _MARKS
-        piece = f"[{classes[letter]}]{marks}" if letter in classes else letter
-        if letter not in classes and marks == _POINTS:
-            piece += marks
-        for length in (3, 2):
-            group = word[position : position + length]
-            if len(group) == length and group in several:
-                plain = "".join(f"[{classes[e]}]{_MARKS}" if e in classes else e for e in group)
-                piece = f"({plain}|[{several[group]}])"
-                position += length - 1
-                break
-        position += 1
-        piece = (between if found else "") + piece
-        if len(found) + len(piece) > most:
-            return found, True
-        found += piece
-    return found, False
-
-
-@cache
-def _spellings() -> tuple[dict[str, str], dict[str, str]]:
-    """The content of a character class for each letter, and for each group of letters that may be written as one."""
-    classes: dict[str, set[str]] = {}
-    several: dict[str, set[str]] = {}
-    for code in (*range(0x61, 0x2000), *range(0x3041, 0x3100), *range(0xFB00, 0xFB07), *range(0xFF10, 0xFFA0)):
-        letter = chr(code)
-        # `standard` has made them lower-case.
-        if not letter.isalnum() or letter.lower() != letter:
-            continue
-        folded = fold(letter)
-        if len(folded) == 1 and folded != letter:
-            classes.setdefault(folded, {folded}).add(letter)
-        elif 1 < len(folded) <= 3 and folded.isalnum():
-            several.setdefault(folded, set()).add(letter)
-    # Letters with marks that stand alone still take marks behind them.
-    for code in range(0x61, 0x7B):
-        classes.setdefault(chr(code), {chr(code)})
-    return {key: _ranges(each) for key, each in classes.items()}, {key: _ranges(each) for key, each in several.items()}
-
-
-def _ranges(letters: set[str]) -> str:
-    """`letters` as ranges; they may span what is never in a lower-case word."""
-    ordered = sorted(letters)
-    found = ""
-    first = last = ordered[0]
-    for letter in [*ordered[1:], ""]:
-        between = range(ord(last) + 1, ord(letter)) if letter else range(0)
-        if letter and len(between) < 4 and all(chr(code).lower() != chr(code) for code in between):
-            last = letter
-            continue
-        found += first if first == last else f"{first}-{last}"
-        first = last = letter
-    return found

@@ -1,19 +1,26 @@
-"""The tree of a query to Elasticsearch's query language, and the ranking. Pure.
+"""Turns the tree of a query into Elasticsearch's query language, and ranks what it finds. Pure.
 
-An attachment is found when its words are in its name or in its content, no matter which: every one, or any that decides
-where the query is loose. The order has tiers: the exact name (with its extension or without), then all words in the name,
-then all words as they are written, then all words in any form (with another ending, as one of neighbouring characters),
-then the rest; within a tier Elasticsearch's own relevance (BM25), where a word in the name counts more than one in the
-content, a rare word more than a common one and one as it is written more than another form of it; and of what is nearly
-equal, the newer.
+A query finds an attachment by words in its name and in its text; it makes no difference which word is where. A strict
+query needs every word, a loose one any word but stop words. The hits come in tiers:
 
-A beginning, and a word that may be misspelled, stand for all words of the index that fit, never for the first few: those
-would be chosen from everybody's words, and whoever fills the places with words of their own would see in their own hits
-whether somebody else has such a word. So the end of a phrase that is still being typed is a beginning anywhere in the
-same field: `match_phrase_prefix` takes only the first few words, and a span of all of them fails when they are many.
+1. the name is exactly the query, with or without its extension;
+2. all words are in the name;
+3. all words are there as they were typed;
+4. all words are there in some form (with another ending, or as pairs of neighbouring characters);
+5. the rest.
 
-Rejected: boosts alone. BM25 has no upper bound that does not depend on the words, so a rare word in a content would beat a
-common one in a name every now and then.
+Within a tier the order is Elasticsearch's relevance (BM25): a word in the name counts more than one in the text, a rare
+word more than a common one, and the word as it was typed more than another form of it. Of hits that are nearly equal,
+the newer comes first.
+
+A beginning, or a word that may be misspelled, stands for all words of the index that match, never for the first few.
+The first few would be chosen among all tenants' words: anyone who filled these places with words of their own would see
+in their own hits whether another tenant has such a word. For the same reason, the last word of a phrase that is still
+being typed may begin any word of the same field: `match_phrase_prefix` takes only the first few words, and a span over
+all of them fails when there are many.
+
+Rejected: boosts alone. BM25 has no upper bound that holds for all words, so a rare word in a text would now and then
+beat a common one in a name.
 """
 
 from __future__ import annotations
@@ -33,45 +40,46 @@ Dsl = dict[str, Any]
 _NAME_EXACT, _NAME_WORDS, _NAME_TEXT = existing("name_exact", "name_words", "name_text")
 _CONTENT_WORDS, _CREATED = existing("content_words", "created")
 _NAME_STEMS, _CONTENT_STEMS = existing("name_stems", "content_stems")
-#: The distance between two tiers; BM25 gives a word hardly more than 30, and usually less than 10.
+#: The score of each of the first two tiers. BM25 gives a word hardly more than 30, and usually less than 10.
 TIER = 1000.0
-#: The same between the tiers below those of the name: both together are less than one of these.
+#: The score of the third and of the fourth tier; both together are less than one of the first two.
 ALL_WORDS = 400.0
-#: Words from which on no tier is for all of them: no text has so many but by accident, and each costs its clauses again.
+#: A query of more words has no third and fourth tier: a text has so many of them only by accident, and each tier
+#: repeats their clauses.
 MOST_IN_TIERS = 10
-#: How much another reading counts beside the words as they were typed, and another form of a word.
+#: Compared with the words as they were typed: what another reading counts, and another form of a word.
 ALSO_BOOST = 0.8
 STEM_BOOST = 0.5
-#: Of neighbouring characters: how many have to be there of more than `ALL_GRAMS`, in percent, and how much each counts.
+#: A loose word of more than `ALL_GRAMS` pairs of characters needs so many percent of them; and what each counts.
 ALL_GRAMS, MOST_GRAMS_PERCENT, GRAM_BOOST = 2, 12, 0.6
-#: How much a word in the name counts beside one in the content.
+#: What a word in the name counts, compared with one in the text.
 NAME_BOOST = 3.0
-#: What the newest attachment gets more than a very old one, and the age at which half of it is left.
+#: What the newest attachment scores more than a very old one, and the age at which half of this is left.
 NEWER_BOOST = 0.3
 NEWER_PIVOT = "30d"
 
 
 def ranked(text: str, node: Node | None, today: str = "now/d", *, beside: bool = False) -> Dsl:
-    """The clause for `text`, whose tree is `node`: it finds and it ranks. `today`: from when on ages count. `beside`:
-    whether others are found beside these by what they mean, below all that have the words as they are written."""
+    """The clause that finds and ranks the attachments for `text`, whose tree is `node`. `today`: the date, in
+    Elasticsearch's date math, from which ages are counted. `beside`: whether hits by meaning stand beside these, below all
+    that have the words as they are written."""
     exact = {"constant_score": {"filter": _exact(text), "boost": TIER}}
     if node is None:
-        # No words in it; a file may have just that name.
+        # There is no word in it, but a file may have exactly this name.
         return exact
     should = [exact]
     if any_item(node):
         should.append({"constant_score": {"filter": _clause(node, _IN_NAME), "boost": TIER}})
-        # The day, not the moment: so scores stay the same from page to page.
+        # The day and not the moment, so that scores are the same on the next page.
         newer = {"field": _CREATED, "origin": today, "pivot": NEWER_PIVOT, "boost": NEWER_BOOST}
         should.append({"distance_feature": newer})
-    # The exact name is found also where its words read as operators.
+    # The exact name is also found if its characters read as operators.
     found: list[Dsl] = [_clause(node), {"constant_score": {"filter": _exact(text), "boost": 0}}]
     return {"bool": {"must": [{"bool": {"should": [*found, *_tiers(node, beside)]}}], "should": should}}
 
 
 def _tiers(node: Node, beside: bool) -> list[Dsl]:
-    """What lifts those that have all words above the rest, and those that have them as they are written above these. They
-    find nothing that is not found without them."""
+    """The clauses of the third and the fourth tier. They find nothing that is not found without them."""
     items = list(positive(node))
     if len(items) > MOST_IN_TIERS:
         return []
@@ -84,7 +92,7 @@ def _tiers(node: Node, beside: bool) -> list[Dsl]:
 
 
 def any_item(node: Node) -> bool:
-    """Whether anything is looked for, and not only excluded."""
+    """Whether `node` looks for any word, and does not only exclude words."""
     return isinstance(node, Item | Pattern) or (isinstance(node, Group) and any(map(any_item, node.members)))
 
 
@@ -94,14 +102,14 @@ def _exact(text: str) -> Dsl:
 
 @dataclass(frozen=True)
 class _Where:
-    """Where and in which forms words are looked for."""
+    """Where words are looked for, and in which forms."""
 
     name_only: bool = False
-    #: With other endings, and as neighbouring characters.
+    #: Also with other endings, and as pairs of neighbouring characters.
     forms: bool = True
-    #: What is being typed also as a beginning.
+    #: The word that is being typed also as the beginning of one.
     begun: bool = True
-    #: All words of a loose group.
+    #: Every word of a loose group has to be there.
     every: bool = False
 
 
@@ -126,7 +134,7 @@ def _clause(node: Node, where: _Where = _FOUND) -> Dsl:
     ]
     if loose or not node.every:
         return {"bool": {"should": members, "minimum_should_match": 1}}
-    # What is excluded is excluded wherever it stands.
+    # An excluded word excludes wherever it stands.
     excluded = [_clause(each, _EXCLUDED) for each in node.excluded]
     return {"bool": {"must": members or [{"match_all": {"boost": 0}}], "must_not": excluded}}
 
@@ -145,8 +153,8 @@ def _item(item: Item, where: _Where, *, loose: bool = False) -> Dsl:
 
 
 def _in_field(single: str, ordered: str, item: Item, words: Words, boost: float, begun: bool) -> list[Dsl]:
-    """One reading of an item. `single`: the field of single words; `ordered`: that of words in their order, which alone has
-    the characters of writings without blanks."""
+    """The clauses for one reading of an item. `single`: the field that single words are looked for in. `ordered`: the
+    field that has words in their order; it alone has the characters of scripts without blanks."""
     if len(words) > 1:
         return [_phrase(ordered, words, item.slop, boost, item.prefix or begun)]
     (word,) = words
@@ -159,19 +167,19 @@ def _in_field(single: str, ordered: str, item: Item, words: Words, boost: float,
     if not item.prefix:
         found.append({"term": {field: {"value": word, "boost": boost}}})
         if field == _NAME_WORDS:
-            # What stands in a name by itself counts more than a part of a word.
+            # A whole word of a name counts more than a part of one.
             found.append({"term": {_NAME_TEXT: {"value": word, "boost": boost}}})
     return found
 
 
 def _forms(item: Item, loose: bool) -> list[Dsl]:
-    """A bare word with other endings, or by its neighbouring characters."""
+    """The clauses for a bare word with other endings, or by its pairs of neighbouring characters."""
     found: list[Dsl] = []
     for field, boost in ((_NAME_STEMS, STEM_BOOST * NAME_BOOST), (_CONTENT_STEMS, STEM_BOOST)):
         if item.stems:
             found.append({"match": {field: {"query": " ".join(item.stems), "boost": boost}}})
-    # Of a writing without blanks the characters in their order are all that there is, unless any will do. Korean has
-    # particles at the end of a word.
+    # A strict word of a script without blanks is looked for by its characters in their order alone. Pairs are for loose
+    # words, and for Korean, whose words end in particles.
     if item.grams and (loose or len(item.words) == 1):
         count = len(item.grams)
         every = not loose or count <= ALL_GRAMS

@@ -1,9 +1,10 @@
-"""Where the words of a query are in the names of hits, as HTML. Pure.
+"""Marks the words of a query in the names of hits, as HTML. Pure.
 
-The words of a name are made once, by the functions that made those of the index, and written one after the other; what is
-looked for is then found in that text by its own search for strings, phrases too. So a name costs its length once and each
-word of the query a search in it: names of a page of nothing but words and a query of nothing but words take a tenth of a
-second. Rejected: each word of the query beside each word of the name (64 by 1,000, for each of 100 hits).
+The words of a name are made by the same functions as those of the index, and are joined into one string. Each word or
+phrase of the query is then looked for in this string. So a name costs its length once, and each word of the query one
+search in it: the dearest page and query take a tenth of a second.
+
+Rejected: comparing each word of the query with each word of the name (64 by 1,000, for each of 100 hits).
 """
 
 from __future__ import annotations
@@ -22,21 +23,22 @@ from app.search.marking import MARK
 from app.search.scripts import grams
 from app.search.stops import take_stops
 from app.search.syntax import Item, Node, positive
-from app.search.words import fold, parts_of, places_of, query_stems, smallest_places_of
+from app.search.words import emoji_places_of, fold, parts_of, places_of, query_stems, smallest_places_of
 
 Dsl = dict[str, Any]
 
 (_NAME,) = existing("name")
-#: What a letter of a name costs at most to be made a word of, and a word to be compared with one that it is nearly.
+#: Steps (`app.processing`) for each letter of a name that is made into words, and for each word that is compared with
+#: one that may be misspelled.
 _STEPS_A_LETTER, _STEPS_A_WORD = 5, 10
-#: What it costs to take the endings from a word, in all languages.
+#: Steps for the stems of a word in all languages.
 _STEPS_A_STEM = 60
-#: Between two words; in none.
+#: Stands between two words, and in none.
 _BORDER = "\0"
 
 
 class _Words:
-    """Words of a name, in their order, with where each of them begins and ends in it."""
+    """The words of a name in their order, each with its start and end in the name."""
 
     def __init__(self, places: Iterable[tuple[str, int, int]]) -> None:
         self._places = list(places)
@@ -44,7 +46,7 @@ class _Words:
         self._marked: set[int] = set()
 
     def mark(self, item: Item) -> None:
-        """Mark every place of `item`."""
+        """Mark every place where `item` is."""
         if item.edits:
             (wanted,) = item.words
             near = self._by_beginning.get(wanted[:1], {})
@@ -62,18 +64,18 @@ class _Words:
         found, last = self._text.find(needle), 0
         while found >= 0:
             first = self._numbers[found]
-            # Where it is again before it has ended, only the rest.
+            # Two places may overlap: the common part is not marked again.
             self._marked.update(range(max(first, last), first + count))
             last = first + count
             found = self._text.find(needle, found + 1)
 
     def spans(self) -> Iterator[tuple[int, int]]:
-        """Where the marked words begin and end."""
+        """The start and the end of each marked word."""
         return (self._places[number][1:] for number in self._marked)
 
     @cached_property
     def _numbers(self) -> dict[int, int]:
-        """By the place of the border before it, the number of a word."""
+        """The number of each word, by the place of the border before it."""
         found: dict[int, int] = {}
         position = 0
         for number, (word, _, _) in enumerate(self._places):
@@ -83,7 +85,8 @@ class _Words:
 
     @cached_property
     def _by_beginning(self) -> dict[str, dict[str, list[int]]]:
-        """By their first letters the words, each with its numbers: an edit changes no first letter."""
+        """For each first letter, the words that begin with it and their numbers. Edits never change the first
+        letter."""
         found: dict[str, dict[str, list[int]]] = {}
         for number, (word, _, _) in enumerate(self._places):
             found.setdefault(word[:1], {}).setdefault(word, []).append(number)
@@ -91,7 +94,7 @@ class _Words:
 
 
 def marked_name(name: str, node: Node | None) -> str | None:
-    """`name` as HTML with what `node` finds in it marked; None when that is nothing."""
+    """`name` as HTML, in which the words that `node` finds are marked; None if there are none."""
     return _marked(name, list(dict.fromkeys(positive(node))))
 
 
@@ -100,22 +103,26 @@ def _marked(name: str, items: list[Item]) -> str | None:
         return None
     processing.spend(_STEPS_A_LETTER * len(name) + len(items))
     words, parts, smallest = _Words(places_of(name)), _Words(parts_of(name)), _Words(smallest_places_of(name))
+    emoji = _Words(emoji_places_of(name))
     for item in items:
         words.mark(item)
+        emoji.mark(item)
         if any(len(each) == 1 for each in item.readings):
             parts.mark(replace(item, also=tuple(each for each in item.also if len(each) == 1)))
         if any(len(each) > 1 for each in item.readings):
             smallest.mark(item)
     stems = {stem for item in items for stem in (*item.stems, *(item.grams if len(item.words) == 1 else ()))}
     pieces, position = [], 0
-    for start, end in _merged([*words.spans(), *parts.spans(), *smallest.spans(), *_stemmed(name, stems)]):
+    for start, end in _merged(
+        [*words.spans(), *parts.spans(), *smallest.spans(), *emoji.spans(), *_stemmed(name, stems)]
+    ):
         pieces += [html.escape(name[position:start]), MARK[0], html.escape(name[start:end]), MARK[1]]
         position = end
     return "".join(pieces) + html.escape(name[position:]) if pieces else None
 
 
 def _stemmed(name: str, stems: set[str]) -> Iterator[tuple[int, int]]:
-    """Where words stand that have one of the stems, or of the pairs of characters."""
+    """The start and the end of each word that has one of `stems`, which are stems or pairs of characters."""
     if not stems:
         return
     for _, start, end in dict.fromkeys(parts_of(name)):
@@ -135,8 +142,11 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def mark_names(answer: Dsl, node: Node | None, source: tuple[str, ...]) -> None:
-    """Mark the names of the hits of an answer of Elasticsearch; take the name away where `source` has it not, and the
-    stops of its fragments."""
+    """Mark the names of the hits in an answer of Elasticsearch, in place.
+
+    Takes the name out of `_source` if `source` does not contain it, and takes the invisible characters of
+    `app.search.stops` out of the fragments. Raises what `processing.spend` raises.
+    """
     take_stops(answer)
     items = list(dict.fromkeys(positive(node)))
     for hit in answer["hits"]["hits"]:

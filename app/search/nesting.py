@@ -1,4 +1,4 @@
-"""How deep decoded JSON is."""
+"""How deeply decoded JSON is nested. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def is_deeper(value: Any, levels: int) -> bool:
-    """Whether lists and objects are nested more than `levels` deep in `value`. Looks no deeper than that."""
+    """Whether lists and objects in `value` are nested more than `levels` deep. It looks no deeper than that."""
     if isinstance(value, dict):
         return levels == 0 or any(is_deeper(each, levels - 1) for each in value.values())
     if isinstance(value, list):

@@ -1,8 +1,9 @@
-"""What words that follow each other may be, so that they are found in a bounded time.
+"""Bounds of phrases, so that each takes a bounded time. Pure.
 
-Elasticsearch looks through the places of all words of a phrase in a text, once for each time that a word is in the phrase,
-and can't be stopped in that. Where words may lie apart and one is there twice, it tries what may be which, again and again:
-a phrase of sixty times the same two words took minutes for eight texts of these.
+For every word of a phrase, Elasticsearch looks through all places of that word in a text, once for each time that the
+phrase has it, and can't be interrupted. If other words may lie between (a slop) and the phrase has one word twice, it
+tries all assignments of words to places: a phrase of two words, sixty times each, took minutes for eight texts of these
+words.
 """
 
 from __future__ import annotations
@@ -10,18 +11,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-#: How often one word may be in a phrase.
+#: How often a phrase may have the same word.
 MOST_TIMES = 4
 
 
 def repeated(words: Sequence[str]) -> int:
-    """How often the word is there that is there most often; 0 without words."""
+    """How often the most frequent of `words` occurs among them; 0 if there are none."""
     return max(Counter(words).values(), default=0)
 
 
 def bounded(words: Sequence[str], slop: int) -> tuple[tuple[str, ...], int]:
-    """A phrase that a person typed, and how far its words may lie apart, as they can be asked for: it ends before a word
-    is there too often, and words lie side by side where one is there twice."""
+    """The phrase and the slop that are asked for when a person typed `words` with `slop`.
+
+    The phrase ends before a word that it would have more than `MOST_TIMES`. The slop is 0 if it has any word twice.
+    """
     times: Counter[str] = Counter()
     kept: list[str] = []
     for word in words:

@@ -1,8 +1,8 @@
 """Words without their endings, by the Snowball algorithm of a language. Pure.
 
-The language of a text is known (it was detected when the text was taken out), that of a query is not: so a text has its
-stems in its own language, each with the language before it (`en:invoic`), and a query asks for the stems in every language
-that has its letters. What is found so is what somebody would write in the language of the text.
+The language of a text is known: it was detected when the text was extracted. The language of a query is not. So the
+index holds the stems of a text in its own language, each with the language before it (`en:invoic`), and a query asks
+for the stems of its words in every language that uses their letters.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LATIN = {
     "hu": "hungarian", "it": "italian", "nl": "dutch", "no": "norwegian", "pl": "polish", "pt": "portuguese",
     "ro": "romanian", "sv": "swedish", "tr": "turkish",
 }  # fmt: skip
-#: By the first and the last character of a writing, its languages.
+#: The first and the last character of a block of letters, and the languages that are written with it.
 _WRITINGS: tuple[tuple[int, int, dict[str, str]], ...] = (
     (0x61, 0x24F, _LATIN),
     (0x1E00, 0x1EFF, _LATIN),
@@ -32,14 +32,15 @@ _WRITINGS: tuple[tuple[int, int, dict[str, str]], ...] = (
 _ALGORITHMS = {code: name for _, _, each in _WRITINGS for code, name in each.items()}
 #: ISO 639-1 codes of the languages whose endings are known.
 LANGUAGES = frozenset(_ALGORITHMS)
-#: Letters of a word that has an ending.
+#: A word with fewer or more characters has no stem.
 _SHORTEST, _LONGEST = 3, 40
 
 _of_this_thread = threading.local()
 
 
 def _algorithm(language: str) -> Stemmer.Stemmer:
-    """One for each thread: they are not to be shared. Without the cache of its own, which costs more than the stem."""
+    """The stemmer of a language, one for each thread, as stemmers are not thread-safe. Its cache is off: a look-up
+    costs more than the stem."""
     known: dict[str, Stemmer.Stemmer] = _of_this_thread.__dict__
     if language not in known:
         known[language] = Stemmer.Stemmer(_ALGORITHMS[language], 0)
@@ -47,7 +48,8 @@ def _algorithm(language: str) -> Stemmer.Stemmer:
 
 
 def languages_of(word: str) -> Iterable[str]:
-    """The languages that `word`, in lower case, may be of, by its first letter; none where it has no ending."""
+    """The languages that `word` (in lower case) may be of, by its first letter. None of them if it is too short or too
+    long for a stem."""
     if _SHORTEST <= len(word) <= _LONGEST:
         first = ord(word[0])
         for begin, end, languages in _WRITINGS:
@@ -57,12 +59,12 @@ def languages_of(word: str) -> Iterable[str]:
 
 
 def stem(word: str, language: str) -> str:
-    """The stem of a word, in lower case, in one of `LANGUAGES`."""
+    """The stem of `word` (in lower case) in `language`, one of `LANGUAGES`."""
     found: str = _algorithm(language).stemWord(word)
     return found
 
 
 def stems(words: Sequence[str], language: str) -> list[str]:
-    """For each of `words`, in lower case, its stem in one of `LANGUAGES`."""
+    """For each of `words` (in lower case), its stem in `language`, one of `LANGUAGES`."""
     found: list[str] = _algorithm(language).stemWords(words)
     return found

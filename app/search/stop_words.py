@@ -1,11 +1,11 @@
-"""Which words of a query say nothing of what is looked for. Pure.
+"""Stop words: words of a query that say nothing about what is looked for. Pure.
 
-The lists are those of the Natural Language Toolkit, by language, with the question words that they lack. The language of a
-query is not known, and a stop word of one is a word of another (`war`, `die`, `son`): so the lists count of that language
-alone, or those, that has the most words in the query.
+The lists are those of the Natural Language Toolkit, one for each language, with question words added. The language of a
+query is not known, and a stop word of one language is an ordinary word of another (`war`, `die`, `son`). So only the list
+counts that has the most words of the query; several do if they have equally many.
 
-Rejected: the union of all lists, by which "civil war" has one word; how frequent a word is in the index, which tells what
-others have.
+Rejected: the union of all lists, which leaves one word of "civil war"; the frequency of a word in the index, which would
+tell what other tenants store.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LANGUAGES = {
     "fr": "french", "he": "hebrew", "hu": "hungarian", "id": "indonesian", "it": "italian", "nl": "dutch",
     "no": "norwegian", "pt": "portuguese", "ro": "romanian", "ru": "russian", "sv": "swedish", "tr": "turkish",
 }  # fmt: skip
-#: Question words, and what stands with them, that the lists lack.
+#: Question words, and words that go with them, that the lists lack.
 _MORE = {
     "da": "hvor hvornår hvorfor hvordan mange meget",
     "de": "wer wem wen wessen wann warum wieso weshalb wohin woher woran wofür wodurch womit wovon worin worauf wurde "
@@ -41,15 +41,15 @@ _MORE = {
     "sv": "när var varför hur vem vilken vilket vilka mycket många",
     "tr": "hangi kim nerede nereye nereden kaç neden zaman hangisi kimin",
 }  # fmt: skip
-#: Of writings without blanks, pairs of characters that questions are made of.
+#: Pairs of characters that are common in questions, for scripts without blanks.
 _GRAMS = frozenset((
     "什么", "什麼", "么时", "时候", "候的", "哪个", "哪些", "哪一", "哪里", "哪年", "多少", "多大", "怎么", "怎样",
     "为什", "如何", "是谁", "是什", "是哪", "的是", "了什", "几个",
     "何で", "です", "すか", "どこ", "いつ", "なに", "なぜ", "どの", "どう", "した", "まし", "ます",
 ))  # fmt: skip
-#: Stop words that are common nouns of English: they count only beside another stop word of their language.
+#: Stop words of other languages that are common English nouns. They count only beside another stop word of their language.
 _NOUNS = frozenset(("war", "man", "hat", "bin", "son", "van", "mine", "haven"))
-#: Before an apostrophe, what belongs to no word behind it.
+#: Articles and the like that stand before an apostrophe (`l'odeur`) and are no part of the word behind it.
 ELISIONS = frozenset((
     "l", "d", "j", "m", "t", "s", "c", "n", "qu", "all", "dall", "dell", "nell", "sull", "coll", "un", "jusqu", "lorsqu",
     "puisqu", "quelqu",
@@ -58,7 +58,7 @@ ELISIONS = frozenset((
 
 @cache
 def _lists(fold: Callable[[str], str]) -> dict[str, frozenset[str]]:
-    """By language, its stop words as `fold` makes them."""
+    """The stop words of each language, folded by `fold`."""
     return {
         code: frozenset(
             fold(part)
@@ -76,12 +76,12 @@ def _listed(name: str) -> list[str]:
 
 
 def is_stop_gram(gram: str) -> bool:
-    """Whether a pair of characters of a writing without blanks says nothing of what is looked for."""
+    """Whether a pair of characters, of a script without blanks, says nothing about what is looked for."""
     return gram in _GRAMS
 
 
 def stop_words(words: Sequence[str], fold: Callable[[str], str]) -> frozenset[str]:
-    """Those among `words`, folded, that decide nothing; none where they would be all of them."""
+    """The stop words among `words`, which are folded by `fold`; empty if all of them would be stop words."""
     several = frozenset(words)
     found = {code: several & listed for code, listed in _lists(fold).items()}
     most = max(map(len, found.values()), default=0)

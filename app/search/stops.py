@@ -1,14 +1,17 @@
-"""Texts as they are kept for the marking: their beginnings, with a stop wherever no sentence ends for long. Pure.
+"""The text that the index keeps for marking: the beginning of a text, with invisible characters put in. Pure.
 
-Elasticsearch cuts its fragments at the ends of sentences, and looks for those with Java's rules through all of a text that
-has none: a tenth of a second for each megabyte, for every hit. Source code, tables, logs and lists have none, for a line
-break is no end. So where a stretch is long, a paragraph separator (U+2029) is put behind a line break or blank in it, where
-those rules always end; it is taken away again from what is answered.
+Three characters are put in, and are taken out again from every answer:
 
-What the `standard` analyser takes for one word and the search for several has what tells them apart, which nobody sees: a
-word joiner (U+2060) at humps, which stays in the word, and a space without width (U+200B)
-between the syllables of Thai, Lao, Khmer and Burmese, which ends one. What a text has of these itself, and its soft hyphens,
-is left out.
+- A *stop* (paragraph separator, U+2029) where no sentence ends for long. Elasticsearch cuts its fragments at the ends
+  of sentences, which it looks for by Java's rules. In a text that has none it looks through all of it: a tenth of a
+  second for each megabyte, for every hit. Source code, tables, logs and lists have no such ends, as a line break is
+  none. So a long stretch gets stops behind some of its line breaks or blanks; by Java's rules a sentence always ends
+  there.
+- A *seam* (word joiner, U+2060) at a hump, where the search divides a word and the `standard` analyser does not. It
+  stays within that analyser's word, and the expressions of `app.search.expressions` look for it.
+- A *space* (zero-width space, U+200B) between the syllables of Thai, Lao, Khmer and Burmese: `standard` divides there.
+
+Seams, spaces and soft hyphens that a text has itself are left out.
 
 Rejected: another boundary scanner (`word` makes fragments of one word).
 """
@@ -23,37 +26,37 @@ from app.model.schema import existing
 from app.search import scripts
 
 (_CONTENT,) = existing("content")
-#: Characters of a text that are kept for the marking, a hundred pages. Marking takes a tenth of a second for a million, for
-#: every hit and client, of the two processors that a small node has.
+#: The most characters of a text that are kept for marking: about a hundred pages. Marking takes a tenth of a second for
+#: a million characters, for every hit of every client, and a small node has two processors.
 LONGEST = 250_000
 STOP = "\u2029"
-#: Within a word, and between two that nothing else divides.
 SEAM, SPACE = "\u2060", "\u200b"
 _HIDDEN = (STOP, SEAM, SPACE)
-#: What is left out of a text, as it is not seen.
-_UNSEEN = dict.fromkeys(map(ord, (SEAM, SPACE, "\u00ad", "\ufeff")))
+#: Invisible characters that are left out of a text.
+_UNSEEN = re.compile(f"[{SEAM}{SPACE}\u00ad\ufeff]")
 _PUT_IN = dict.fromkeys(map(ord, _HIDDEN))
-#: Characters of a sentence from which on it is divided, and how many of them may be a last line or word that stays whole.
+#: A sentence of more characters gets stops. For a line break or a blank to put one behind, the last `_BACK` characters
+#: of a stretch are looked at.
 STRETCH = 1000
 _BACK = 200
-#: Where a sentence ends for certain by Java's rules, which know more ends than these.
-_END = re.compile(r"[.?!]\s+(?=[A-Z])|\u3002")
+#: Places where a sentence certainly ends by Java's rules. There are others.
+_END = re.compile(r"[.?!\u3002](?:(?<=\u3002)|(?<!\u3002)\s+(?=[A-Z]))")
 
 
 def stopped(text: str) -> str:
-    """The beginning of `text`, with stops. Taking them away gives it back, its own paragraph separators as line breaks."""
+    """The beginning of `text`, with stops. Paragraph separators of its own become line breaks."""
     return STOP.join(_stretches(text[:LONGEST].replace(STOP, "\n")))
 
 
 def shown(text: str) -> str:
     """`text` as its fragments show it."""
-    return text if text.isascii() else text.replace(STOP, "\n").translate(_UNSEEN)
+    return text if text.isascii() else _UNSEEN.sub("", text.replace(STOP, "\n"))
 
 
 def marked_text(text: str) -> str:
-    """What is kept of a text for the marking: its beginning, with stops, seams and spaces. Taking them away gives what is
-    shown of it."""
-    found = scripts.CASE_HUMP.sub(SEAM, shown(text[:LONGEST]))
+    """What the index keeps of a text for marking: its beginning, with stops, seams and spaces. Without these it equals
+    the beginning of `shown(text)`."""
+    found = scripts.HUMP_CAPITAL.sub(rf"{SEAM}\g<0>", shown(text[:LONGEST]))
     if scripts.has_clusters(found):
         found = scripts.CLUSTER_BORDER.sub(SPACE, found)
     return STOP.join(_stretches(found))
@@ -71,17 +74,17 @@ def _stretches(text: str) -> Iterator[str]:
 
 
 def _cut(text: str, end: int) -> int:
-    """Where to end before `end`: behind the last line break, else the last blank, else there."""
+    """Where a stretch ends: behind the last line break before `end`, else behind the last blank, else at `end`."""
     return next((found + 1 for blank in "\n " if (found := text.rfind(blank, end - _BACK, end)) >= 0), end)
 
 
 def has_stops(answer: bytes) -> bool:
-    """Whether there may be any of what was put into texts in an answer of Elasticsearch."""
+    """Whether the bytes of an answer of Elasticsearch contain any character that may have been put into a text."""
     return any(each.encode() in answer for each in _HIDDEN)
 
 
 def take_stops(answer: dict[str, Any]) -> None:
-    """Take what was put into texts away from the fragments in an answer."""
+    """Take stops, seams and spaces out of the fragments in an answer of Elasticsearch, in place."""
     for hit in answer["hits"]["hits"]:
         marked = hit.get("highlight", {})
         if _CONTENT in marked:

@@ -1,8 +1,8 @@
-"""What a person typed into a search field, as a tree. Pure; every text has a tree, none is an error.
+"""Parses what a person typed into a search field into a tree. Pure. No text is an error.
 
     words                             report 2024
     +words that must all be found     +report +2024
-    a phrase                          "in succinct space"     "succinct space"~2  (that many words between)
+    a phrase                          "in succinct space"     "succinct space"~2  (up to so many words between)
     either                            report | memo
     not                               -draft   -"first draft"   -(draft | old)
     a beginning                       succ*
@@ -10,18 +10,19 @@
     nearly                            sucinct~   sucinct~1
     grouping                          (report | memo) 2024
 
-Where no operator says which words there have to be, any word will do that decides: stop words do not, unless there are no
-others (`app.search.stop_words`). With any operator, every word has to be found, as with `default_operator=and`. `AND` and
-`OR` in capitals are words like others: they are written in titles, and as stop words they decide nothing.
+A query without operators is loose: any of its words is enough, except stop words (`app.search.stop_words`), which count
+only if there are no others. With any operator, or with `default_operator=and`, it is strict: every word has to be
+found. `AND` and `OR` in capitals are ordinary words: they are common in titles, and as stop words they don't count.
 
-What is left over (a quote that is never closed, an operator with nothing beside it, brackets that do not match) is taken
-as if it was not there. A word that holds separators (`beta-report.txt`, or any text written without blanks) is a phrase
-of its parts; an article before an apostrophe (`l'odeur`) and an `'s` behind one are no part of the word.
+An incomplete operator (a quote that is never closed, an operator with nothing beside it, brackets that do not match) is
+ignored. A word with separators in it (`beta-report.txt`, or any text written without blanks) is a phrase of its parts.
+An article before an apostrophe (`l'odeur`) and an `'s` behind one are no part of the word. An emoji between
+blanks is a word.
 
-Rejected: Elasticsearch's `simple_query_string` over the folded text. The folding must not touch the operators, so the
-text had to be parsed here anyway and put together again; its words are not looked for in name or content each, but all in
-one of them (or with `cross_fields` without prefixes); and it says nothing of what it understood, which the highlighting
-needs.
+Rejected: Elasticsearch's `simple_query_string` over the folded text. Folding must not touch the operators, so the text
+would have to be parsed here anyway and put together again. It looks for all words in one field, and not for each in the
+name or in the text (with `cross_fields` it does, but without beginnings). And it does not tell how it understood the
+text, which highlighting needs.
 """
 
 from __future__ import annotations
@@ -35,28 +36,29 @@ from app.search import phrases, scripts
 from app.search.stop_words import ELISIONS, is_stop_gram, stop_words
 from app.search.words import content_words, fold, joints_of, query_stems, readings
 
-#: Words of a query in all; those after them are not looked for. Each costs several clauses, and Elasticsearch takes at
-#: least 1,024 (`indices.query.bool.max_clause_count`), counted after it has put in what `~` and `*` stand for.
+#: The most words of a query; those behind them are not looked for. Each costs several clauses, and Elasticsearch takes
+#: at least 1,024 (`indices.query.bool.max_clause_count`), counted after it has replaced `~` and `*` by the words that
+#: match.
 MAX_WORDS = 64
-#: Of these, how many phrases may end in a beginning and how many words may be nearly there: each stands for several.
+#: The most phrases with a beginning at their end, and words with `~`, of a query: each stands for several words.
 MAX_EXPANDED = 4
-#: Of these, how many single words may be a beginning.
+#: The most single words that are beginnings.
 MAX_BEGINNINGS = 16
-#: How many may have `*` elsewhere than at their end: for each, all names are looked through.
+#: The most words with `*` elsewhere than at their end: each makes Elasticsearch look through all names.
 MAX_PATTERNS = 2
-#: Deeper brackets are taken as if they were not there.
+#: Brackets that are nested deeper are ignored.
 MAX_DEPTH = 10
 MAX_EDITS = 2
-#: Characters of a name with `*` elsewhere than at its end: what it may cost grows with them.
+#: The most characters of a word with `*` elsewhere than at its end, as its cost grows with them.
 LONGEST_PATTERN = 128
-#: Characters: the `whitespace` analyser cuts longer words of the index into such pieces.
+#: The most characters of a word. The `whitespace` analyser cuts longer words of the index into pieces of this size.
 LONGEST_WORD = 255
-#: Letters from which on the last word is taken for the beginning of one in contents, not only in names.
+#: A last word with so many letters is also looked for as a beginning in texts; a shorter one in names only.
 SHORTEST_TYPED = 3
 MAX_SLOP = 50
-#: Words of all other readings of those typed.
+#: The most words of all other readings of a query (`app.search.words.readings`).
 MAX_ALSO = 32
-#: Stems that are looked for: a word has one in each language of its letters, two where it has accents.
+#: The most stems of a query. A word has one in each language of its letters, and two if it has accents.
 MAX_STEMS = 160
 
 
@@ -67,46 +69,47 @@ Words = tuple[str, ...]
 class Item:
     """Folded words that follow each other; usually one. At most one of `prefix` and `edits` is set.
 
-    What follows from the words themselves is no part of their value: what else they are found by, whether they are quoted,
-    and whether they decide."""
+    Two items are equal if they have the same words and operators. What only follows from these (other readings, stems,
+    and so on) is not compared.
+    """
 
     words: Words
-    #: The last word is the beginning of one.
+    #: The last word stands for all words that begin with it.
     prefix: bool = False
-    #: The (only) word may differ by so many letters.
+    #: The word, which is the only one, may differ by so many edits.
     edits: int = 0
-    #: So many other words may be between.
+    #: Up to so many other words may stand between.
     slop: int = 0
-    #: The last word may also be the beginning of one, as it may not be typed to its end.
+    #: The last word may be typed on: it stands for itself and for all words that begin with it.
     typing: bool = False
-    #: Other words that follow each other and are as good: parts, written as one, umlauts written out.
+    #: Other readings, each a sequence of words: the parts, written as one, umlauts written out.
     also: tuple[Words, ...] = field(default=(), compare=False)
-    #: Of a bare word: its stems, each with its language, as the index has them.
+    #: The stems of a bare word, each with its language, as the index has them.
     stems: Words = field(default=(), compare=False)
-    #: Of a bare word of a writing without blanks, or Korean: its neighbouring characters, two by two.
+    #: The pairs of neighbouring characters of a bare word of a script without blanks, or of Korean.
     grams: Words = field(default=(), compare=False)
-    #: For each border between its words as they were typed, whether `standard` takes both for one.
+    #: For each two neighbouring words as they were typed, whether `standard` takes both for one word.
     joints: tuple[bool, ...] = field(default=(), compare=False)
-    #: Found by the words alone, in this form and order.
+    #: A phrase in quotes: found in this form and order alone.
     quoted: bool = field(default=False, compare=False)
-    #: Says nothing of what is looked for: among others that do, it need not be there and marks nothing.
+    #: A stop word beside other words: it need not be there, and is not marked.
     stop: bool = field(default=False, compare=False)
 
     @property
     def readings(self) -> tuple[Words, ...]:
-        """All that it may be found by in its order, what was typed first."""
+        """All sequences of words that it is found by; the first one is what was typed."""
         return (self.words, *self.also)
 
     @property
     def typed_on(self) -> bool:
-        """Whether it is looked for as a beginning in a content too, where nearly every text has a short one."""
+        """Whether it is also looked for as a beginning in texts. A short beginning is in nearly every text."""
         return self.typing and (len(self.words) > 1 or len(self.words[0]) >= SHORTEST_TYPED)
 
 
 @dataclass(frozen=True)
 class Group:
-    """`every`: all of `members` must be found, otherwise one. None of `excluded` may. `loose`: what has every one of them is
-    found first, but any that decides will do."""
+    """Several nodes. If `every`, all of `members` have to be found, otherwise one of them. None of `excluded` may be
+    found. If `loose`, one member that is no stop word is enough, and hits with all members come first."""
 
     members: tuple[Node, ...]
     excluded: tuple[Node, ...] = ()
@@ -121,12 +124,12 @@ class Group:
 
 @dataclass(frozen=True)
 class Everything:
-    """`*`, which is found everywhere."""
+    """`*` alone, which finds everything."""
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """A name, or a word of one, folded; each `*` stands for any letters."""
+    """A name, or a word of a name, folded. Each `*` in it stands for any letters, or none."""
 
     text: str
 
@@ -150,7 +153,8 @@ _NEARLY = re.compile(r"~(\d{0,9})\Z")
 
 @dataclass(frozen=True)
 class Ending:
-    """A word without what stands at its end: stars, or a tilde with the number behind it (None: no tilde)."""
+    """A word and the operator at its end. `text`: the word alone. `stars`: the stars behind it. `edits`: the digits
+    behind a tilde; None if there is no tilde."""
 
     text: str
     stars: str = ""
@@ -158,7 +162,7 @@ class Ending:
 
     @classmethod
     def of(cls, text: str) -> Ending:
-        # Not by one expression for both: that takes time by the square of how many stars are anywhere else.
+        # One expression for both would take time by the square of the number of stars elsewhere in the word.
         plain = text.rstrip("*")
         if plain != text:
             return cls(plain, stars=text[len(plain) :])
@@ -168,7 +172,7 @@ class Ending:
 
 @dataclass
 class _Level:
-    """One bracket: the alternatives that are complete, and the one at hand."""
+    """The state of one bracket: the alternatives that are complete, and the members of the one being read."""
 
     negative: bool = False
     alternatives: list[Node] = field(default_factory=list)
@@ -201,19 +205,19 @@ class _Parser:
         self.beginnings_left = MAX_BEGINNINGS
         self.levels = [_Level()]
         self.negative = False
-        #: Whether any operator says which words there have to be.
+        #: Whether there was any operator, so that the query is strict.
         self.strict = False
         self.stems_left = MAX_STEMS
-        #: Words of other readings.
+        #: How many words of other readings there may still be.
         self.also_left = MAX_ALSO
-        #: Opened brackets that count for nothing.
+        #: Open brackets that are ignored.
         self.ignored = 0
 
     def run(self, text: str) -> Node | None:
         for match in _TOKEN.finditer(text):
             kind = match.lastgroup or ""
             if kind == "blank":
-                # A sign stands before what it is for.
+                # A sign with a blank behind it is ignored.
                 self.negative = False
             elif kind == "operator":
                 self._operator(match["operator"])
@@ -252,7 +256,7 @@ class _Parser:
     def _phrase(self, text: str, slop: str | None) -> Node | None:
         words, apart = phrases.bounded(self._taken(text), min(int(slop or 0), MAX_SLOP))
         if not words:
-            return None
+            return self._emoji(text)
         self.strict = True
         return Item(
             words, slop=apart, quoted=True, also=() if apart else self._also(words, text), joints=joints_of(text)
@@ -265,16 +269,23 @@ class _Parser:
         ending = Ending.of(_without_elision(text))
         words, _ = phrases.bounded(self._taken(ending.text), 0)
         if not words:
-            return Everything() if "*" in text else None
+            return self._emoji(text) or (Everything() if "*" in text else None)
         item = self._item(words, ending)
         if "*" in ending.text:
             pattern = re.sub(r"\*+", "*", fold(ending.text + ending.stars))
             self.strict = True
             if len(pattern) <= LONGEST_PATTERN and self.patterns_left:
                 self.patterns_left -= 1
-                # A content may have these words, with a star between or not.
+                # The words may also be in a text, with a star between them or without.
                 return Group((Pattern(pattern), item), every=False)
         return item
+
+    def _emoji(self, text: str) -> Node | None:
+        """The emoji of a text without words; beside words they are left out."""
+        found = list(dict.fromkeys(each for each, _ in scripts.emoji(text)))[: self.words_left]
+        self.words_left -= len(found)
+        items = tuple(Item((each,)) for each in found)
+        return Group(items) if len(items) > 1 else next(iter(items), None)
 
     def _item(self, words: tuple[str, ...], ending: Ending) -> Item:
         if ending.stars:
@@ -292,7 +303,7 @@ class _Parser:
         return Item(words, also=also, stems=stems, grams=_grams(ending.text), joints=joints_of(ending.text))
 
     def _also(self, words: Words, text: str) -> tuple[Words, ...]:
-        """The other readings of a text whose words these are, as far as there is room for them."""
+        """The other readings of `text`, whose words are `words`, while there is room for them."""
         found = []
         for each in readings(text):
             if each == words or max(map(len, each)) > LONGEST_WORD:
@@ -319,7 +330,7 @@ class _Parser:
 
 
 def _without_elision(text: str) -> str:
-    """A word without the article before its apostrophe, or the possessive behind it."""
+    """`text`, a word, without an article before an apostrophe and without an `'s`."""
     before, apostrophe, word = text.replace("\u2019", "'").partition("'")
     if apostrophe and word and before.lower() in ELISIONS:
         return word
@@ -333,19 +344,19 @@ def _grams(text: str) -> Words:
 
 @lru_cache(maxsize=64)
 def parse(text: str, *, every: bool = False) -> Node | None:
-    """The tree of `text`; None when nothing in it can be looked for. `every`: all words must be found although no operator
-    says so."""
+    """The tree of `text`; None if there is nothing to look for in it. `every`: the query is strict even without an
+    operator (`default_operator=and`)."""
     text = _closed(text)
     parser = _Parser()
     node = parser.run(text)
-    # Whoever types on: the last word, when it is one and stands bare at the very end.
+    # The last word may not be typed to its end, if it is bare and stands at the very end.
     if node is not None and text and _ends_bare(text):
         node = _typing(node, parser.expanded_left > 0)
     return node if every or parser.strict or node is None else _loosened(node)
 
 
 def _closed(text: str) -> str:
-    """A phrase that is still being typed is found by its words."""
+    """`text` without a quote that is never closed: a phrase that is still being typed is found by its words."""
     if text.count('"') % 2 == 0:
         return text
     before, _, behind = text.rpartition('"')
@@ -359,7 +370,7 @@ def bare(text: str) -> bool:
     node = parser.run(_closed(text))
     if parser.strict or node is None:
         return False
-    # `one | other` is as loose as words alone, and an operator all the same.
+    # `|` does not make a query strict, and is an operator all the same.
     return isinstance(node, Item) or (isinstance(node, Group) and node.every and not node.excluded)
 
 
@@ -371,7 +382,7 @@ def coded(text: str) -> bool:
 
 
 def _loosened(node: Node) -> Node:
-    """`node`, of bare words, as one of which any will do that decides."""
+    """`node`, a tree of bare words, as a loose group in which stop words are marked as such."""
     if isinstance(node, Item):
         return Group((node,), loose=True) if len(node.grams) > 1 else node
     if not isinstance(node, Group) or not node.every:
@@ -396,7 +407,8 @@ def _ends_bare(text: str) -> bool:
 
 
 def _typing(node: Node, expandable: bool) -> Node:
-    """`node` with its last item marked as one that may be typed on."""
+    """`node` with its last item marked as one that may be typed on. `expandable`: this is still allowed for a
+    phrase."""
     if isinstance(node, Item):
         simple = not (node.prefix or node.edits or node.slop)
         return replace(node, typing=simple and (len(node.words) == 1 or expandable))
@@ -406,7 +418,7 @@ def _typing(node: Node, expandable: bool) -> Node:
 
 
 def leaves(node: Node | None) -> Iterator[Node]:
-    """All that is looked for, or excluded."""
+    """All nodes of a tree that are no groups, the excluded ones as well."""
     if isinstance(node, Group):
         for each in (*node.members, *node.excluded):
             yield from leaves(each)
@@ -415,7 +427,7 @@ def leaves(node: Node | None) -> Iterator[Node]:
 
 
 def positive(node: Node | None) -> Iterator[Item]:
-    """The items that a hit may have been found by."""
+    """The items of a tree by which a hit may have been found: all but the excluded ones."""
     if isinstance(node, Item):
         yield node
     elif isinstance(node, Group):
@@ -424,5 +436,5 @@ def positive(node: Node | None) -> Iterator[Item]:
 
 
 def marked(node: Node | None) -> Iterator[Item]:
-    """The same without stop words: what is marked in a hit."""
+    """The items of a tree that are marked in a hit: those of `positive` without stop words."""
     return (item for item in positive(node) if not item.stop)

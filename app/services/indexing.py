@@ -19,8 +19,8 @@ from app.index.source import EXTRACTION, source_of
 from app.model.attachment import Attachment, microseconds
 from app.model.schema import FIELDS
 from app.passages.keeping import Kept, decoded
+from app.search.analysis import content_fields, name_fields
 from app.search.inside import MOST_BYTES, Inside
-from app.search.words import content_fields, name_fields
 from app.services import passages
 from app.storage.contract import Artefact, Content, Storage, outcome_in
 

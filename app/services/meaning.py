@@ -1,8 +1,9 @@
-"""What a query means: its vector, by which the nearest passages are found.
+"""The meaning of a query: a vector, by which the nearest passages are found.
 
-A model gives a vector to any text, and texts that say nothing (`qwzxv plomtig`, most numbers of orders) lie near each
-other, and near tables of prices: no least nearness of a passage keeps these away without most answers. So a query that
-lies near such texts has no meaning here, and is looked for by its words alone (docs/adr/0027-passages.md has the figures).
+A model makes a vector of any text. The vectors of texts without a meaning (`qwzxv plomtig`, most order numbers) are
+near each other, and near those of price tables. A threshold for the nearness of passages that kept these away would
+keep most right answers away too. So a query whose vector is near such texts counts as one without a meaning, and is
+searched for by its words alone (docs/adr/0027-passages.md has the figures).
 """
 
 from __future__ import annotations
@@ -18,21 +19,21 @@ from app.passages.keeping import quantized
 from app.search.query import Meaning
 from app.services.passages import DIMENSIONS, label
 
-#: Texts that say nothing, of neighbouring keys; no more than one call may have. Their middle is what a query is compared
-#: with, whatever its language.
+#: Texts without a meaning, of neighbouring keys on keyboards; as many as one call may have. A query in any language is
+#: compared with the mean of their vectors.
 NOISE = ("asdf jklö", "wxqz vbnm", "pqowie zmxn", "hjkl uiop", "ячсм ъхзж", "zxcvb", "đßxq", "kjhgf mnb")
 
 
 class Meanings:
-    """Of queries. For any number of threads. `least`: the cosine from which on a passage is near a query; `noise`: that from
-    which on a query is near texts that say nothing."""
+    """Makes the meanings of queries. Thread-safe. `least`: the least cosine of a passage that is near a query. `noise`:
+    the least cosine of a query that is near texts without a meaning."""
 
     def __init__(self, embeddings: Embeddings, least: float, noise: float) -> None:
         self._embeddings, self._least, self._noise = embeddings, least, noise
         self._middle: tuple[ModelId, Vector] | None = None
 
     def of(self, text: str, tenant: str) -> Meaning | None:
-        """What `text` means; None where it says nothing, where that can't be had now, or not in time."""
+        """The meaning of `text`; None if it has none, or if there is no vector for it now or in time."""
         text = unicodedata.normalize("NFKC", text)[:MOST_CHARACTERS].strip()
         try:
             found = self._embeddings.queries([text], tenant)
@@ -45,7 +46,8 @@ class Meanings:
         return Meaning(quantized(vector).hex(), label(found.model.name, found.model.version), self._least)
 
     def _of_noise(self, found: Embedded, tenant: str) -> Vector:
-        """The middle of texts that say nothing, of length one, made once for a model. Raises EmbeddingsUnavailable."""
+        """The mean of the vectors of `NOISE`, scaled to the length one; made once for each model. Raises
+        EmbeddingsUnavailable."""
         if self._middle is None or self._middle[0] != found.model:
             noise = self._embeddings.queries(NOISE, tenant)
             total = [math.fsum(numbers) for numbers in zip(*noise.vectors, strict=True)]

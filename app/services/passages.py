@@ -1,6 +1,6 @@
-"""The passages of a text: cut, given vectors, and as they are in the document of their attachment.
+"""Makes the passages of a text and their vectors, and the fields that an attachment's document has of them.
 
-A text is cut as its vectors are asked for, so that nothing but offsets and bytes is held, whatever its length.
+A text is cut while its vectors are made, so that only places and vectors are held in memory, however long the text is.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from app.passages import cutting
 from app.passages.cutting import CUTTER, MOST_BYTES, MOST_PASSAGES
 from app.passages.keeping import Kept, quantized
 
-#: Texts of one call for vectors: as many as the model reads in a second or two, so that stopping does not take long.
+#: The texts of one call for vectors. The model reads them in a second or two, so the server does not take long to stop.
 BATCH = 32
 
 PASSAGES, MODEL, _VECTOR = existing("passages", "passages_model", "passages.vector")
-#: How many numbers a vector in the index has.
+#: The dimensions of a vector in the index.
 (DIMENSIONS,) = (int(each.options["dims"]) for each in FIELDS if each.name == _VECTOR)
 
 
 class WrongDimensions(ValueError):
-    """The model's vectors are not of the size that the index has."""
+    """The model's vectors do not have the dimensions that the index needs."""
 
 
 def label(name: str, version: str) -> str:
-    """A model in one word of the index: vectors of two can't be compared."""
+    """The value of the index field that names the model. Only vectors with the same label can be compared."""
     return f"{name} {version}".strip()
 
 
 def by(kept: Kept, model: ModelId) -> bool:
-    """Whether these vectors are of that model, and the passages what would be cut today."""
+    """Whether `kept` has vectors of `model`, and passages as the present `CUTTER` cuts them."""
     made = (kept.model, kept.version, kept.dimensions, kept.cutter)
     return made == (model.name, model.version, model.dimensions, CUTTER)
 
@@ -48,8 +48,8 @@ def made(
     tenant: str,
     stopping: Callable[[], bool],
 ) -> Kept:
-    """The passages of `text`, whose SHA-256 is `digest`. Raises EmbeddingsUnavailable; Stopped when `stopping` says so;
-    WrongDimensions; ValueError when the parts are not those of the text."""
+    """The passages of `text`, whose SHA-256 in hex is `digest`. Raises EmbeddingsUnavailable, WrongDimensions, Stopped
+    if `stopping()` is true, and ValueError if `parts` are not those of the text."""
     model = embeddings.model()
     if model.dimensions != DIMENSIONS:
         raise WrongDimensions(f"the model [{model.name}] has vectors of {model.dimensions} numbers, not {DIMENSIONS}")
@@ -92,12 +92,14 @@ def made(
 
 
 def model_of(kept: Kept) -> dict[str, Any]:
-    """What the `_source` of a document has of its passages; nothing where the index can't have their vectors."""
+    """What the `_source` of a document has of its passages: the model's label; empty if their vectors do not fit the
+    index."""
     return {MODEL: label(kept.model, kept.version)} if kept.dimensions == DIMENSIONS else {}
 
 
 def fields_of(kept: Kept) -> dict[str, Any]:
-    """The fields of a document that has these passages. A vector is in hexadecimal: a quarter of what its numbers take."""
+    """The fields that a document gets from its passages; empty if their vectors do not fit the index. A vector is
+    written in hexadecimal, a quarter of what its numbers would take."""
     if kept.dimensions != DIMENSIONS:
         return {}
     vectors = [{"vector": kept.vector(at).hex()} for at in range(len(kept.places))]

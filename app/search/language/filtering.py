@@ -1,9 +1,11 @@
-"""What of an answer a `filter_path` names: paths with `*` in a step, and `**` for any number of steps.
+"""Reduces an answer to the parts that `filter_path` names: paths with `*` in a step, and `**` for any number of steps.
 
-All paths are walked together and once: what is left of them at a place of the answer is a state, and to which state a name
-leads is worked out when it is met first. The names of an answer are the same in each of its hits, so a place costs a look
-into a table, however many paths there are. Rejected: each path at each place (32 paths over 10,000 hits took 25 seconds),
-and Elasticsearch's own `filter_path` (it would do the work on the threads that speak to everybody).
+All paths are followed together, in one walk through the answer. A state is the rest of all paths at a place of the
+answer. The state behind a name is computed when the name is met for the first time. All hits of an answer have the same
+names, so each further place costs one look into a table, however many paths there are.
+
+Rejected: trying each path at each place (32 paths over 10,000 hits took 25 seconds); Elasticsearch's own `filter_path`
+(it would do the work on the threads that serve all clients).
 
 Source: https://www.elastic.co/docs/reference/elasticsearch/rest-apis/common-options#common-options-response-filtering
 """
@@ -21,15 +23,15 @@ from app import processing
 _GONE = object()
 _ANY = "**"
 
-#: What is left of one path.
+#: The rest of one path.
 Path = tuple[str, ...]
 
 
 def filtered(answer: Any, patterns: tuple[str, ...]) -> Any:
-    """What of `answer` the patterns name; those with `-` are left out.
+    """The parts of `answer` that the patterns name, without those that patterns with `-` name.
 
-    Raises what `processing.spend` raises: where each name is another one (as those of buckets may be), each is compared with
-    each path, and that is bounded in all.
+    Raises what `processing.spend` raises. If all names differ (as those of buckets may), each is compared with each
+    path; this is counted in steps.
     """
     kept = answer
     if wanted := [_steps(each) for each in patterns if not each.startswith("-")]:
@@ -43,19 +45,19 @@ def filtered(answer: Any, patterns: tuple[str, ...]) -> Any:
 
 
 def _steps(pattern: str) -> Path:
-    """The steps of a path; of several `**` beside each other, which mean no more than one, the first."""
+    """The steps of a path. Several `**` in a row mean the same as one, and become one."""
     steps = pattern.split(".")
     return tuple(each for at, each in enumerate(steps) if not (at and each == steps[at - 1] == _ANY))
 
 
 class _State:
-    """What is left of all paths at a place."""
+    """The rests of all paths at a place."""
 
     def __init__(self, paths: tuple[Path, ...]) -> None:
         self.paths = paths
-        #: Whether one of them names all that is below.
+        #: Whether one of them names everything below this place.
         self.ends = any(path in ((), (_ANY,)) for path in paths)
-        #: By the name of a step, what is left after it; None where that is nothing.
+        #: The state behind each name that was met; None if no path leads on.
         self.after: dict[str, _State | None] = {}
 
 
@@ -72,7 +74,8 @@ class _Paths:
         return found
 
     def _after(self, state: _State, name: str) -> _State | None:
-        """What is left after the step `name`, each path once: with `**` the same rest is reached in many ways."""
+        """The state behind the step `name`; None if no path leads on. Each rest is in it once, though with `**` it may
+        be reached in many ways."""
         if name in state.after:
             return state.after[name]
         processing.spend(len(state.paths) * (1 + len(name) // 16))
@@ -80,7 +83,7 @@ class _Paths:
         for path in state.paths:
             if path and path[0] == _ANY:
                 left.append(path)
-                # Also for no step at all.
+                # `**` may also stand for no step.
                 path = path[1:]
             if path and self._step(path[0])(name):
                 left.append(path[1:])
@@ -88,7 +91,7 @@ class _Paths:
         return found
 
     def only(self, value: Any, state: _State) -> Any:
-        """What `state` names of `value`; _GONE for nothing."""
+        """The parts of `value` that `state` names; _GONE if there are none."""
         if state.ends:
             return value
         if isinstance(value, list):
@@ -106,7 +109,7 @@ class _Paths:
         return made or _GONE
 
     def less(self, value: Any, state: _State) -> Any:
-        """`value` without what `state` names."""
+        """`value` without the parts that `state` names."""
         if isinstance(value, list):
             processing.spend(len(value))
             return [self.less(item, state) for item in value]
@@ -124,10 +127,10 @@ class _Paths:
 
 
 def _step(pattern: str) -> Callable[[str], object]:
-    """Whether a name is the step `pattern`: only its `*` stands for anything else."""
+    """A function that tells whether a name matches the step `pattern`, in which only `*` has a meaning."""
     if pattern == "*":
         return lambda name: True
     if "*" not in pattern:
         return pattern.__eq__
-    # In these expressions a star never gives back what it took: they take no more than the product of both lengths.
+    # `fnmatch` makes expressions without backtracking: their time is at most the product of both lengths.
     return re.compile(fnmatch.translate(pattern.replace("[", "[[]").replace("?", "[?]"))).match

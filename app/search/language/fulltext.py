@@ -1,12 +1,14 @@
-"""Full-text clauses. Their text becomes words by the functions that made the words of the index.
+"""Full-text clauses. The same functions make words of their text as make the words of the index.
 
-Elasticsearch's core analysers keep `adaptive_searching_in.pdf` as one word and fold nothing, so the index has words of its
-own (`name_words`, `name_text`, `content_words`), made by `app.search.words`. In a full-text clause, therefore, `name` and
-`content` mean those words, and the text asked for is folded in the same way: `match` on `name` finds what somebody who
-knows Elasticsearch expects of an analysed field. Clauses on exact values (`term`, `prefix`, ...) take `name` as it is.
+Elasticsearch's core analysers keep `adaptive_searching_in.pdf` as one word and fold nothing. So the index has fields
+with words that this application made (`name_words`, `name_text`, `content_words`). In a full-text clause, `name` and
+`content` mean these fields, and the text of the clause is folded in the same way. So `match` on `name` finds what a
+user of Elasticsearch expects of an analysed field. Clauses on exact values (`term`, `prefix`, ...) take `name` as it
+is.
 
-`multi_match` is answered field by field, since each folds the text differently: `best_fields` as a `dis_max`,
-`most_fields` as a `bool`. What would expand to a limited number of words is refused, and fuzzy words score alike.
+`multi_match` becomes a clause for each field, since each field folds the text in its own way: `best_fields` becomes a
+`dis_max`, `most_fields` a `bool`. Clauses that expand to a limited number of words are refused, and fuzzy words all
+score alike.
 """
 
 from __future__ import annotations
@@ -40,17 +42,17 @@ from app.search.language.tenant import within
 from app.search.words import content_words, words
 
 _SEARCHED_BY_WORDS = listed(lambda each: each.full_text)
-#: What makes the words of a field.
+#: For each field of words, the function that makes them.
 _MAKING = {
     each.name: {"parts": words, "running": content_words}[each.made_of] for each in schema.FIELDS if each.made_of
 }
-#: The field named -> the field of words that is searched, and what makes them.
+#: For each field that a clause may name, the field of words that is searched, and the function that makes them.
 WORDS: dict[str, tuple[str, Callable[[str], str]]] = {
     each.name: (used.words, _MAKING[used.words]) for each, used in _SEARCHED_BY_WORDS
 }
 #: The same for phrases, which need the words in their order.
 ORDERED = {each.name: (used.phrases, _MAKING[used.phrases]) for each, used in _SEARCHED_BY_WORDS}
-#: Searched when no field is named.
+#: The fields that are searched if a clause names none.
 DEFAULT_FIELDS = tuple(each.name for each, used in _SEARCHED_BY_WORDS if used.default)
 (_CONTENT_WORDS,) = existing("content_words")
 
@@ -86,7 +88,7 @@ _OPTIONS = {"match": _MATCH, "match_phrase": _PHRASE, "match_bool_prefix": _BOOL
 
 
 def _wordy(where: Where, value: Any, make: Callable[[str], str]) -> str:
-    """The words of a text. A text without any finds nothing, as Elasticsearch has it."""
+    """The words of a text. A text without words finds nothing, as in Elasticsearch."""
     shown = ("true" if value else "false") if isinstance(value, bool) else str(value)
     found = make(shown)
     if found.count(" ") >= limits.MAX_WORDS:
@@ -95,17 +97,17 @@ def _wordy(where: Where, value: Any, make: Callable[[str], str]) -> str:
 
 
 def _one(where: Where, clause: str, field: str, options: Dsl) -> Dsl:
-    """A clause on one field, its options checked."""
+    """The clause on one field. `options`: checked already."""
     made = dict(options)
     if "fuzziness" in made:
-        # With all words that are near enough, not the first few; and no statistics of those words in the score.
+        # All words that are near enough count, not the first few, and their statistics do not count in the score.
         made["fuzzy_rewrite"] = "constant_score"
     if field not in WORDS:
         if clause == "match_bool_prefix":
             where.refuse(f"needs a field of words: {', '.join(WORDS)}")
         if "fuzziness" in made:
             weights.fuzzy(where, str(made["query"]))
-        # An exact field has no phrases: Elasticsearch takes the whole text as its value.
+        # An exact field has no phrases: Elasticsearch compares the whole text with its value.
         return {clause: {field: made}}
     target, make = (ORDERED if clause == "match_phrase" else WORDS)[field]
     query = made["query"]
@@ -119,20 +121,20 @@ def _one(where: Where, clause: str, field: str, options: Dsl) -> Dsl:
     if target == _CONTENT_WORDS:
         where.budget.marks.append(_marked(clause, made["query"], made.get("slop", 0)))
     built = {clause: {target: made}}
-    # Whether words follow each other takes time for each document that has them all. Where the clause is all that is asked,
-    # it has the tenant beside it.
+    # Looking whether words follow each other takes time for each document that has all of them (`tenant`). A clause
+    # that is the whole query has the tenant's filter beside it anyway.
     return built if where.depth < 2 or clause != "match_phrase" or " " not in made["query"] else within(where, built)
 
 
 def _marked(clause: str, found: str, slop: int) -> str:
-    """What a clause marks, as a person would type it: a phrase, a word that is begun, or either of several words."""
+    """What a clause marks, written as a person would type it: a phrase, a beginning, or alternative words."""
     if clause == "match_phrase":
         return f'"{found}"~{slop}' if slop else f'"{found}"'
     return " | ".join(found.split()) + ("*" if clause == "match_bool_prefix" and found else "")
 
 
 def single(clause: str) -> Check:
-    """`{field: text}` or `{field: {"query": text, ...}}`."""
+    """The check of a clause in the form `{field: text}` or `{field: {"query": text, ...}}`."""
 
     def check(where: Where, value: Any) -> Dsl:
         found = mapping(where, value)
@@ -151,7 +153,7 @@ def _boosted(where: Where, value: Any, allowed: tuple[str, ...]) -> list[tuple[s
     """The fields of a `fields` entry such as `name^3` or `na*`."""
     name, caret, boost = value.partition("^") if isinstance(value, str) else (value, "", "")
     factor = float(number(0, 1e6)(where, boost)) if caret else None
-    # A pattern means fields of words: an exact one is meant by its name.
+    # A pattern only matches fields of words. An exact field has to be named in full.
     meant = tuple(WORDS) if isinstance(name, str) and "*" in name else allowed
     return [(field, factor) for field in matching(where, name, meant)]
 
@@ -160,13 +162,13 @@ def _fields(where: Where, value: Any, allowed: tuple[str, ...]) -> list[tuple[st
     entries = several(lambda inner, each: _boosted(inner, each, allowed), limits.MAX_FIELDS)(where, value)
     by_target: dict[str, tuple[str, float | None]] = {}
     for field, boost in (each for entry in entries for each in entry):
-        # `name*` means the words of the name once.
+        # A pattern such as `name*` may match several names of one field of words.
         by_target.setdefault(WORDS[field][0] if field in WORDS else field, (field, boost))
     return list(by_target.values())
 
 
 _SEARCHED = tuple(name for name, kind in FIELDS.items() if kind in TEXT or kind == "keyword")
-#: The type of a multi_match -> the clause on each field.
+#: For each type of a `multi_match`, the clause on each field.
 _TYPES = {
     "best_fields": "match",
     "most_fields": "match",
@@ -208,7 +210,7 @@ def multi_match(where: Where, value: Any) -> Dsl:
 
 
 def combined_fields(where: Where, value: Any) -> Dsl:
-    """Words of a text, each in any of several fields of words, scored as if those were one."""
+    """The words of a text, each of which may be in any of several fields, scored as if these were one field."""
     made = record(
         {
             "query": scalar,
@@ -224,7 +226,7 @@ def combined_fields(where: Where, value: Any) -> Dsl:
     named = made.pop("fields")
     if not named:
         return {"match_none": {}}
-    # One text for all of them: that of running text, which every field of words also has as its words.
+    # There is one text for all fields: its running words, which every field of words contains.
     made["query"] = _wordy(where, made["query"], content_words)
     targets = {WORDS[field][0]: boost for field, boost in named}
     where.budget.clauses += len(targets)
@@ -234,15 +236,15 @@ def combined_fields(where: Where, value: Any) -> Dsl:
     return {"combined_fields": {**made, "fields": written}}
 
 
-# A token of the little language: what is between blanks, quotes and operators.
+# A token of `simple_query_string`: the characters between blanks, quotes and operators.
 _TOKEN = re.compile(r'[^\s"()|+*~\\-][^\s"()|+*~\\]*')
-#: What of the language is in force: all but fuzzy words, which expand to a limited number of words.
+#: The operators that are in force: all but that for fuzzy words, which would expand to a limited number of words.
 _FLAGS = "AND|NOT|OR|PHRASE|PRECEDENCE|ESCAPE|WHITESPACE|PREFIX|SLOP"
 
 
 def _phrases(asked: str) -> Iterator[tuple[str, int]]:
-    """What is quoted in a query of the little language, and how far its words may lie apart. Where a quote may be escaped,
-    everything between quotes is taken for quoted."""
+    """The phrases in a text for `simple_query_string`, each with its slop. If a quote may be escaped, all parts between
+    quotes count as phrases."""
     parts = asked.split('"')
     for at, part in enumerate(parts):
         if at % 2 or "\\" in asked:
@@ -251,10 +253,10 @@ def _phrases(asked: str) -> Iterator[tuple[str, int]]:
 
 
 def _folded(typed: str) -> str:
-    """A query of the little language, its words as the index has them; quotes and operators stay."""
+    """A text for `simple_query_string` with its words as the index has them; quotes and operators stay."""
     parts = typed.split('"')
     if len(parts) % 2 == 0:
-        # A quote that is not closed quotes nothing.
+        # A quote that is not closed is ignored.
         parts[-2:] = [f"{parts[-2]} {parts[-1]}"]
     for at, part in enumerate(parts):
         parts[at] = content_words(part) if at % 2 else _TOKEN.sub(_token, part)
@@ -265,7 +267,7 @@ def _token(match: re.Match[str]) -> str:
     typed = match[0]
     begins = match.string[match.end() :].startswith("*")
     if begins:
-        # Only a single word can be a beginning.
+        # Only the last word can be a beginning.
         *before, last = content_words(typed).split() or [""]
         return " ".join((*(f"+{each}" for each in before), f"+{last}" if before else last))
     found = content_words(typed)
@@ -298,7 +300,7 @@ def simple_query_string(where: Where, value: Any) -> Dsl:
         return {"match_none": {}}
     targets: dict[str, float | None] = {}
     for field, boost in named:
-        # A word of a name may be a part of one; a phrase needs them in their order.
+        # Single words are looked for among the parts of a name, phrases among its words in their order.
         for table in (WORDS, ORDERED):
             targets[table[field][0] if field in table else field] = boost
     weights.beginnings(where, made["query"], len(targets))

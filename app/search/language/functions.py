@@ -1,13 +1,13 @@
 """`function_score`: scores that are computed for each document.
 
-Elasticsearch refuses a whole search when a function has no value for one document that it looks at: a logarithm below zero,
-one divided by nothing, a field that is missing. Which documents it looks at depends on how others are spread over the index,
-so a refusal would tell of them. Two things keep that from being seen, and each is enough by itself: the tenant's filter is
-inside the clause, and a function is asked only of documents that it has a value for. To others it does nothing, as one whose
-`filter` they don't match.
+If a function has no value for a document that Elasticsearch looks at (the logarithm of a number below zero, a division
+by 0, a missing field), the whole search fails. Which documents it looks at depends on how other tenants' documents are
+spread over the index, so a failure would tell about them. Two measures prevent that, and each is enough alone: the
+tenant's filter is inside the clause, and a function is applied only to documents that it has a value for. It does
+nothing to other documents, as if they did not match its `filter`.
 
-Rejected: to refuse the modifiers that can fail (whoever has no such documents uses them today), and to count on the order in
-which Elasticsearch evaluates clauses, which its cost estimates decide, and its versions.
+Rejected: refusing the modifiers that can fail (clients that have no such documents use them today); relying on the
+order in which Elasticsearch evaluates clauses, which depends on its cost estimates and its version.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _DECAY: dict[str, Check] = {
     "decay": number(0, 1),
 }
 _MODIFIERS = ("none", "log", "log1p", "log2p", "ln", "ln1p", "ln2p", "square", "sqrt", "reciprocal")
-#: The least value, times its factor, that a modifier takes; those that are not here take all that a file's size can be.
+#: The least product of value and factor that a modifier can take. Other modifiers can take every size of a file.
 _LEAST = {"log": 1.0, "ln": 1.0, "reciprocal": 1e-30}
-#: What every document has.
+#: The fields that every document has.
 _ALWAYS = frozenset(each.name for each in FIELDS if each.always)
 
 
@@ -48,8 +48,8 @@ def _decay(where: Where, value: Any) -> Dsl:
 
 
 def _random(where: Where, value: Any) -> Dsl:
-    """A number drawn from a field of the document. Without one Elasticsearch draws it from the position in the index, in a
-    way that can be tried for every position until the numbers agree."""
+    """A random number that depends on a field of the document. Without a field it would depend on the document's
+    position in the index, and a client could try all positions until the numbers agree."""
     check = record({"seed": whole(-(2**31), 2**31 - 1), "field": field_of("keyword")})
     return {"field": UNIQUE, **check(where, value)}
 
@@ -73,7 +73,7 @@ _FUNCTIONS: dict[str, Check] = {
 
 
 def has_value(factor: Dsl) -> Dsl | None:
-    """The query for the documents that a `field_value_factor` has a value for; None when that is all of them."""
+    """The query for the documents that a `field_value_factor` has a value for; None if it has one for all of them."""
     field, missing = factor["field"], factor.get("missing")
     # Elasticsearch keeps the factor as a float.
     (times,) = struct.unpack("f", struct.pack("f", factor.get("factor", 1)))
@@ -96,7 +96,7 @@ def has_value(factor: Dsl) -> Dsl | None:
 
 
 def _careful(where: Where, function: Dsl) -> Dsl:
-    """A function with a filter that leaves out what it has no value for, and what is not the tenant's."""
+    """A function with a filter that leaves out the documents it has no value for, and those of other tenants."""
     asked = [function["filter"]] if "filter" in function else []
     if "field_value_factor" in function and (valued := has_value(function["field_value_factor"])) is not None:
         asked.append(valued)
@@ -106,7 +106,7 @@ def _careful(where: Where, function: Dsl) -> Dsl:
 
 
 def function_score(query: Check) -> Check:
-    """The check of a `function_score`, whose queries `query` checks."""
+    """The check of a `function_score`. `query`: the check of the queries in it."""
     several_functions = several(record({"filter": query, **_FUNCTIONS}), limits.MAX_FIELDS)
     check = record(
         {

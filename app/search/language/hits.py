@@ -1,4 +1,4 @@
-"""What is told of a hit: its `_source`, highlights and grouping."""
+"""What an answer tells about a hit: its `_source`, its highlights and its group."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _NOTHING = "-"
 
 
 def source(where: Where, value: Any) -> Any:
-    """Which fields of `_source` are told: `false`, or a list of names out of those that may be told at all."""
+    """The fields of `_source` in the answer: False, or a list of names among those that an answer may have."""
     if value is None or value is True or value == "true":
         return list(SOURCE)
     if value is False or value == "false":
@@ -48,7 +48,7 @@ def source(where: Where, value: Any) -> Any:
     made = record(table)(where, options)
     included = made.get("includes") or made.get("include") or list(SOURCE)
     excluded = {*made.get("excludes", ()), *made.get("exclude", ())}
-    # A whole object without one of its leaves is its other leaves.
+    # An object of which some leaves are excluded becomes the list of its other leaves.
     found: list[str] = []
     for name in included:
         leaves = [leaf for leaf in SOURCE_LEAVES if leaf.startswith(f"{name}.")]
@@ -56,22 +56,23 @@ def source(where: Where, value: Any) -> Any:
             found += [] if name in excluded else [leaf for leaf in leaves if leaf not in excluded]
         elif name not in excluded and name.partition(".")[0] not in excluded:
             found.append(name)
-    # An empty list would mean everything: the name of nothing.
+    # An empty list would mean everything. This is a name that no field has.
     return list(dict.fromkeys(found)) or [_NOTHING]
 
 
 def _source_names(where: Where, value: Any) -> list[str]:
-    """Names; those that are not to be told, or do not exist, are as if a document had none of them."""
+    """Names in `_source`. A name that is unknown, or may not be in an answer, counts as a field that no document
+    has."""
     allowed = list(dict.fromkeys((*SOURCE, *SOURCE_LEAVES)))
     found: list[str] = []
     for each in several(text(limits.MAX_PATTERN), limits.MAX_FIELDS)(where, value):
         found += matching(where, each, allowed) if "*" in each else [each] if each in allowed else []
-    # No names at all name nothing to keep or to leave out.
+    # An empty list of the caller names nothing to keep or to leave out.
     return found or ([] if value == [] else [_NOTHING])
 
 
 def fields(where: Where, value: Any) -> list[Dsl]:
-    """The fields to tell beside `_source`, each with its name and, for times, a format."""
+    """The fields that come beside `_source`, each with its name and, for dates, a format."""
     check = record({"field": text(limits.MAX_PATTERN), "format": text(limits.MAX_NAME)}, "field")
     found: list[Dsl] = []
     for each in several(lambda inner, item: item, limits.MAX_FIELDS)(where, value):
@@ -85,12 +86,12 @@ def fields(where: Where, value: Any) -> list[Dsl]:
 
 
 def _each_once(found: list[Dsl]) -> list[Dsl]:
-    """Without repetitions, each of which would be looked up for each hit."""
+    """`found` without repetitions, as each entry is looked up for each hit."""
     return [dict(each) for each in dict.fromkeys(tuple(entry.items()) for entry in found)]
 
 
 def docvalue_fields(where: Where, value: Any) -> list[Dsl]:
-    """The same of exact fields, as they are sorted by."""
+    """The same for exact fields, with the values that they are sorted by."""
     exact = [name for name, kind in FIELDS.items() if kind in EXACT]
     check = record({"field": text(limits.MAX_PATTERN), "format": text(limits.MAX_NAME)}, "field")
     found: list[Dsl] = []
@@ -103,7 +104,7 @@ def docvalue_fields(where: Where, value: Any) -> list[Dsl]:
 
 
 def rescore(where: Where, value: Any) -> list[Dsl]:
-    """Another query for the order of the best hits."""
+    """A second query, by which the best hits are ordered again."""
     inner = record(
         {
             "rescore_query": owned(query),
@@ -118,7 +119,7 @@ def rescore(where: Where, value: Any) -> list[Dsl]:
     )
 
 
-# The text, its words, and what a name may be found by.
+# The text, and the fields by which a name may be found.
 HIGHLIGHTED = tuple(each.name for each, _ in listed(lambda each: each.marked))
 (_CONTENT,) = existing("content")
 
@@ -139,8 +140,7 @@ _HIGHLIGHT: dict[str, Check] = {
 
 
 def highlight(where: Where, value: Any) -> Dsl:
-    """Fragments. What they mark without a query of their own, and how much of a text is read, follows from the rest of the
-    body (`body`)."""
+    """A `highlight`. `body` adds what is marked if there is no `highlight_query`, and how much of a text is read."""
     found = dict(mapping(where, value))
     named = found.pop("fields", None)
     table = {**_HIGHLIGHT, "encoder": choice("default", "html"), "tags_schema": choice("styled")}
@@ -162,8 +162,8 @@ def highlight(where: Where, value: Any) -> Dsl:
 
 
 def most_marked(asked: Dsl, longest: int) -> int:
-    """Characters that a made `highlight` may give of one hit's `content`, where every other one is a word to be marked.
-    `longest`: of a fragment without limit."""
+    """The most characters that the highlight `asked` may return of one hit's `content`, if every other character is a
+    word to be marked. `longest`: the most characters of a fragment without a limit."""
     options = next((each[_CONTENT] for each in asked["fields"] if _CONTENT in each), None)
     if options is None:
         return 0
@@ -188,7 +188,7 @@ _INNER: dict[str, Check] = {
 
 
 def inner_hits(where: Where, value: Any, **more: Check) -> Dsl:
-    """Hits within a bucket or a group."""
+    """The hits within a bucket or a group. `more`: further keys and their checks."""
     made: Dsl = record({**_INNER, **more})(where, value)
     if made.get("size", 3) + made.get("from", 0) > limits.MAX_INNER_HITS:
         where.refuse(f"[from] plus [size] is more than {limits.MAX_INNER_HITS}")
@@ -197,7 +197,7 @@ def inner_hits(where: Where, value: Any, **more: Check) -> Dsl:
 
 
 def collapse(where: Where, value: Any) -> Dsl:
-    """One hit for each value of a field, with others of the same value inside."""
+    """One hit for each value of a field; its `inner_hits` are others with the same value."""
 
     def inner(place: Where, item: Any) -> Dsl:
         return inner_hits(place, item, name=given_name)
@@ -206,7 +206,7 @@ def collapse(where: Where, value: Any) -> Dsl:
     if FIELDS[made["field"]] not in ("keyword", "long"):
         refuse_field(where, made["field"], ("keyword", "long"))
     if "inner_hits" in made:
-        # One after the other: each group is a search, and a small node has threads for four.
+        # Groups are searched one after the other: each is a search, and a small node has threads for four.
         made["max_concurrent_group_searches"] = 1
     return made
 

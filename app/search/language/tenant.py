@@ -1,10 +1,11 @@
-"""The tenant's filter: around every query that Elasticsearch runs, and inside every clause that has more to do for a
-document than to look it up in a list.
+"""The tenant's filter. It is around every query that Elasticsearch runs, and inside every clause that computes
+something for a document.
 
-A filter around the whole does not say in what order Elasticsearch looks. It asks a clause for its next document past some
-point, and a clause that has to compute for that (a score that has a least one, whether words follow each other) does so for
-documents that another part of the query leaves out: another tenant's. What it computes can fail, and takes time. So such a
-clause has the filter inside, where lists are intersected before anything is computed.
+A filter around a query does not decide in which order Elasticsearch evaluates its clauses. Elasticsearch asks a clause
+for its next document, and some clauses have to compute something to answer (a score, if there is a least one; whether
+words follow each other). They may compute it for documents that the filter leaves out, which are other tenants'
+documents. This takes time, and it can fail. So such a clause has the filter inside: then the lists of documents are
+intersected before anything is computed.
 """
 
 from __future__ import annotations
@@ -20,16 +21,17 @@ def term(tenant: str) -> Dsl:
 
 
 def filtered(asked: Dsl | None, tenant: str) -> Dsl:
-    """A query's own score, of the tenant's documents alone."""
+    """`asked` for the tenant's documents alone; None means all of these. The score stays that of `asked`."""
     return {"bool": {"must": [asked or {"match_all": {}}], "filter": [term(tenant)]}}
 
 
 def within(where: Where, made: Dsl) -> Dsl:
-    """The same for a clause at a place of a body. What only marks words is asked of hits alone, and stays as it is: there
-    the name of the tenant would be a word to be marked."""
+    """The same for a clause at a place of a body. A clause that only marks words stays as it is: it is applied to hits
+    alone, and with the filter it would mark the tenant's name."""
     return made if where.marking else filtered(made, where.tenant)
 
 
 def owned(check: Check) -> Check:
-    """The query that `check` makes, of the tenant's documents alone: for queries that Elasticsearch runs by themselves."""
+    """A check that makes the query of `check` for the tenant's documents alone. For queries that Elasticsearch runs on
+    their own."""
     return lambda where, value: within(where, check(where, value))

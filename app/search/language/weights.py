@@ -1,9 +1,10 @@
-"""What clauses cost that stand for every word which fits them or have words in their order, before anything is asked.
+"""The weights of expensive clauses: those that stand for every word that matches, and phrases.
 
-Elasticsearch looks for such words through the dictionary of a field, that of all tenants' documents, and can be stopped in
-that; before it does, it makes an automaton of each pattern, and can't. How many words fit is not asked first: a limit on
-that would tell of words of others. So a clause has a weight by its form, about what it takes beside a beginning, all of a
-body together may have `MAX_EXPANSIONS`, and expressions share the states that their automata may have.
+Elasticsearch looks for matching words in the dictionary of a field, which has the words of all tenants. This can be
+interrupted. Before, it builds an automaton for each pattern, which can't. The number of matching words can't be the limit,
+as this would tell about other tenants' words. So each clause has a weight that follows from its form: roughly its cost,
+compared with that of a beginning. A body may have `MAX_EXPANSIONS` in all, and its regular expressions share the states that
+their automata may have.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from app.search import phrases
 from app.search.language import limits
 from app.search.language.reading import Budget, Where
 
-#: A beginning; more for what no beginning narrows.
+#: The weight of a beginning, and of clauses that no beginning narrows down.
 BEGINNING, RANGE, PATTERN = 1, 2, 4
-#: Words that have to follow each other: each text that has them is looked through.
+#: The weight of a phrase: each text that has all of its words is looked through.
 PHRASE = 2
-#: A pattern of an aggregation: Elasticsearch takes no limit for its automaton.
+#: The weight of a pattern in an aggregation, for whose automaton Elasticsearch takes no limit.
 INCLUDED = 8
-#: Bytes of a word that may be misspelled whose automaton costs as much as a beginning: it is made for each segment, and
-#: takes 7 ms a letter where there are twelve.
+#: For so many bytes of a word that may be misspelled, its automaton costs as much as a beginning. It is built for each
+#: segment of the index, and takes 7 ms for each letter if there are twelve segments.
 _BYTES = 16
 
 
 def spend(where: Where, weight: int) -> None:
-    """Raises SearchRefused when the body has more than its share."""
+    """Add `weight` to that of the body. Raises SearchRefused if it becomes too much."""
     where.budget.expansions += weight
     if where.budget.expansions > limits.MAX_EXPANSIONS:
         where.refuse(
@@ -39,18 +40,18 @@ def spend(where: Where, weight: int) -> None:
 
 
 def fuzzy(where: Where, words: str) -> None:
-    """Words of which each may be misspelled."""
+    """Spend the weight of `words`, each of which may be misspelled."""
     for word in words.split() or [words]:
         spend(where, BEGINNING + len(word.encode("utf-8", "surrogatepass")) // _BYTES)
 
 
 def prefix(where: Where, value: Any) -> None:
-    """An empty beginning narrows nothing."""
+    """Spend the weight of a beginning. An empty one costs as much as a pattern, as it narrows nothing down."""
     spend(where, BEGINNING if value else PATTERN)
 
 
 def wildcard(where: Where, value: Any) -> None:
-    """The states of a pattern's automaton double with each `?` behind a `*`."""
+    """Spend the weight of a pattern. The states of its automaton double with each `?` behind a `*`."""
     open_ended = str(value).partition("*")[2]
     spend(where, PATTERN + 2 ** max(0, min(open_ended.count("?"), 20) - 6) - 1)
 
@@ -61,12 +62,12 @@ def regexp(where: Where, options: dict[str, Any]) -> None:
 
 
 def beginnings(where: Where, typed: str, fields: int) -> None:
-    """A text of the little language of `simple_query_string`, in so many fields."""
+    """Spend the weight of the beginnings in `typed`, a text for `simple_query_string`, in so many fields."""
     spend(where, BEGINNING * fields * len(re.findall(r"[^\s*]\*", typed)))
 
 
 def phrase(where: Where, found: str, slop: int, fields: int = 1) -> None:
-    """Words that have to follow each other, as they are asked for. Raises SearchRefused where one is there too often too."""
+    """Spend the weight of the phrase `found`. Raises SearchRefused also if it has a word too often."""
     words = found.split()
     if len(words) < 2:
         return
@@ -79,8 +80,8 @@ def phrase(where: Where, found: str, slop: int, fields: int = 1) -> None:
 
 
 def share(budget: Budget) -> None:
-    """Divide what automata may cost among the expressions of a body, each made already. Elasticsearch's own limit is for
-    one; as many as take that stay as they are."""
+    """Divide the states of automata among the regular expressions of a body, in place. Elasticsearch's limit is for each
+    expression alone; a few expressions may have all of it."""
     several = len(budget.regexps)
     if several * limits.DETERMINIZED > limits.MAX_DETERMINIZED:
         for options in budget.regexps:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import requests
 
-from app.search.words import content_fields
+from app.search.analysis import content_fields
 from tests.support.app import Server
 
 MOMENT = "2026-01-01T00:00:00.000000+00:00"

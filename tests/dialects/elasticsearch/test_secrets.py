@@ -25,8 +25,9 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from app.index.documents import Write
+from app.search.analysis import name_fields
 from app.search.language import aggregations, body, queries
-from app.search.words import content_words, name_fields
+from app.search.words import content_words
 from app.settings import Settings
 from app.web.app import create_app
 from app.web.services import services_of, store_of

@@ -13,7 +13,7 @@ import requests
 
 from app.index.source import source_of
 from app.model.attachment import Attachment
-from app.search.words import content_fields, name_fields
+from app.search.analysis import content_fields, name_fields
 from tests.support.app import Server
 from tests.support.judged import QUERIES, ndcg
 

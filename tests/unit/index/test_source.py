@@ -10,8 +10,8 @@ from app.index.source import source_of
 from app.model.attachment import Attachment
 from app.model.schema import DIALECT_FIELDS, FIELDS
 from app.passages.keeping import Kept
+from app.search.analysis import content_fields, name_fields
 from app.search.collation import order_key
-from app.search.words import content_fields, name_fields
 from app.services.indexing import DERIVED_FIELDS, TEXT_FIELDS, visible_source
 from app.services.passages import DIMENSIONS, fields_of
 

@@ -12,14 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.search.expansions import MOST_LOOKS, expanding, looks
+from app.search.expressions import LONGEST_EXPRESSION, expression
 from app.search.marking import (
     BUDGET,
-    LONGEST_EXPRESSION,
     MARK,
     MOST_MARKED,
     MOST_MARKED_WORDS,
     budget,
-    expression,
     highlight,
     spelled,
 )
@@ -176,6 +175,22 @@ def test_addresses_are_marked_as_standard_divides_them() -> None:
         True,
         True,
     ]
+
+
+def in_order(typed: str) -> list[list[str]]:
+    """The expressions of words that follow each other."""
+    (made,) = spelled([parse(typed)], 10)
+    spans = [each["span_near"]["clauses"] for each in made.get("bool", {}).get("should", []) if "span_near" in each]
+    return [[each["span_multi"]["match"]["regexp"]["content"]["value"] for each in clauses] for clauses in spans]
+
+
+def test_a_telephone_number_is_marked_in_its_groups() -> None:
+    for area, number in (("0171", "5550199"), ("030", "12345678")):
+        found = in_order(f"{area}{number} ")
+        assert any(re.fullmatch(one, area) and re.fullmatch(other, number) for one, other in found)
+    # Its length says that it is none, or its first digit does.
+    assert in_order("0171555 ") == in_order("17155501990 ") == in_order("0" * 16) == []
+    assert in_order("01715550199*") == []
 
 
 def test_stop_words_mark_nothing_in_a_content() -> None:

@@ -72,3 +72,10 @@ def test_marks_are_those_of_comparing_each_with_each(name: str, typed: str) -> N
 @given(st.text(max_size=40), TYPED)
 def test_marks_of_any_name_are_the_same(name: str, typed: str) -> None:
     assert marked_name(name, parse(typed)) == plainly(name, parse(typed))
+
+
+def test_emoji_of_a_name_are_marked() -> None:
+    assert marked_name("🚀 launch plan 📌.txt", parse("📌 plan ")) == (
+        "🚀 launch <mark>plan</mark> <mark>📌</mark>.txt"
+    )
+    assert marked_name("launch 🚀 plan", parse('"launch plan"')) == "<mark>launch</mark> 🚀 <mark>plan</mark>"

@@ -9,16 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.search.syntax import Item, parse, positive
+from app.search.analysis import BORDER, content_fields, name_fields
+from app.search.syntax import MAX_WORDS, Item, parse, positive
 from app.search.words import (
-    BORDER,
     RUN,
-    content_fields,
-    content_stems,
     content_words,
     fold,
-    indexed_words,
-    name_fields,
     parts,
     query_stems,
     readings,
@@ -30,6 +26,16 @@ ROOT = Path(__file__).parents[3]
 def held(text: str, language: str | None = None) -> tuple[list[str], set[str]]:
     fields = content_fields(text, language)
     return fields["content_words"].split(), set(fields["content_stems"].split())
+
+
+def indexed_words(text: str) -> str:
+    found: str = content_fields(text)["content_words"]
+    return found
+
+
+def content_stems(text: str, language: str | None) -> str:
+    found: str = content_fields(text, language)["content_stems"]
+    return found
 
 
 def stands(words: tuple[str, ...], within: list[str]) -> bool:
@@ -168,6 +174,30 @@ def test_words_in_their_order_come_first_and_windows_do_not_touch() -> None:
 def test_plain_prose_costs_nothing() -> None:
     text = "Nothing in here has any parts. It is a text as people write it, with Names and ABBREVIATIONS.\n" * 50
     assert indexed_words(text) == content_words(text)
+
+
+@pytest.mark.parametrize(
+    "typed", ["🚀", "🚀 ", "🚀 launch ", '"🚀"', "+🚀 +launch", "🚀📌", "(📌 | plan)", "☀️", "-x 🚀"]
+)
+def test_an_emoji_by_itself_is_a_word(typed: str) -> None:
+    text = "🚀 launch plan 📌 of☀\ufe0fJuly"
+    assert finds(typed, text)
+    assert not finds(typed, "ship leave plan")
+    assert set(name_fields(text)["name_words"].split()) >= {"🚀", "📌", "☀"}
+
+
+def test_an_emoji_beside_words_changes_nothing() -> None:
+    for typed, same in [
+        ("launch🚀 ", "launch "),
+        ('"launch 🚀 plan"', '"launch plan"'),
+        ("🏽 plan ", "plan "),
+        ("*", "🏽*"),
+    ]:
+        assert parse(typed) == parse(same)
+    assert finds('"launch plan" ', "launch 🚀 plan")
+    assert content_words("launch 🚀 plan") == "launch plan"
+    # As many as there may be words.
+    assert len(list(positive(parse(" ".join(map(chr, range(0x1F300, 0x1F390))))))) == MAX_WORDS
 
 
 @given(st.text(alphabet="abAB12 .-_'é\u0301üßłअि한국東京กิ\u200d\u00ad/", max_size=30))
