@@ -52,10 +52,11 @@ class Embedded:
 @dataclass(frozen=True)
 class State:
     """`missing`: why no vectors can be had now, for people; None when they can. `waiting`: calls, by kind, where it is known
-    here."""
+    here. `model`: which one makes them, where that is known without asking."""
 
     missing: str | None = None
     waiting: Mapping[Kind, int] = field(default_factory=dict)
+    model: ModelId | None = None
 
 
 class Embeddings(Protocol):

@@ -22,7 +22,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.passages.cutting import MOST_PASSAGES
 
@@ -133,13 +133,20 @@ def decoded(content: bytes) -> Kept:
     return Kept(**told, places=places, vectors=body[border:])
 
 
-def made_by(beginning: bytes) -> tuple[str, str, int] | None:
-    """Model, version and cutter of the passages in a file, by its first `MOST_HEADER` bytes; None when it is damaged."""
-    try:
-        header = _header(beginning.partition(b"\n")[0])
-    except ValueError:
-        return None
-    return header["model"], header["version"], header["cutter"]
+class Made(NamedTuple):
+    """Of which text passages are (its SHA-256), by which cutter, and by which model their vectors, as in `Kept`."""
+
+    text: str
+    cutter: int
+    model: str
+    version: str
+    dimensions: int
+
+
+def made(beginning: bytes) -> Made:
+    """What the first `MOST_HEADER` bytes of a file say of its passages. Raises ValueError when these are damaged."""
+    header = _header(beginning.partition(b"\n")[0])
+    return Made(*(header[name] for name in Made._fields))
 
 
 def _header(line: bytes) -> dict[str, Any]:

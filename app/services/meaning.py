@@ -11,12 +11,13 @@ import math
 import operator
 import unicodedata
 from array import array
+from collections.abc import Callable
 
 from app.embeddings.contract import MOST_CHARACTERS, Embedded, Embeddings, ModelId, Vector
 from app.errors import EmbeddingsUnavailable, TextRefused, TextTooLong
 from app.passages.keeping import quantized
 from app.search.query import Meaning
-from app.services.passages import DIMENSIONS, label
+from app.services.passages import label
 
 #: Texts that say nothing, of neighbouring keys; no more than one call may have. Their middle is what a query is compared
 #: with, whatever its language.
@@ -25,14 +26,16 @@ NOISE = ("asdf jklö", "wxqz vbnm", "pqowie zmxn", "hjkl uiop", "ячсм ъхз
 
 class Meanings:
     """Of queries. For any number of threads. `least`: the cosine from which on a passage is near a query; `noise`: that from
-    which on a query is near texts that say nothing."""
+    which on a query is near texts that say nothing; `comparable`: whether the index can compare its vectors with one of so
+    many numbers."""
 
-    def __init__(self, embeddings: Embeddings, least: float, noise: float) -> None:
-        self._embeddings, self._least, self._noise = embeddings, least, noise
+    def __init__(self, embeddings: Embeddings, least: float, noise: float, comparable: Callable[[int], bool]) -> None:
+        self._embeddings, self._least, self._noise, self._comparable = embeddings, least, noise, comparable
         self._middle: tuple[ModelId, Vector] | None = None
 
     def of(self, text: str, tenant: str) -> Meaning | None:
-        """What `text` means; None where it says nothing, where that can't be had now, or not in time."""
+        """What `text` means; None where it says nothing, where that can't be had now, or not in time, or where the index
+        can't be asked for it. Raises what `comparable` raises."""
         text = unicodedata.normalize("NFKC", text)[:MOST_CHARACTERS].strip()
         try:
             found = self._embeddings.queries([text], tenant)
@@ -40,7 +43,7 @@ class Meanings:
         except (EmbeddingsUnavailable, TextRefused, TextTooLong):
             return None
         (vector,) = found.vectors
-        if found.model.dimensions != DIMENSIONS or sum(map(operator.mul, vector, middle)) >= self._noise:
+        if sum(map(operator.mul, vector, middle)) >= self._noise or not self._comparable(found.model.dimensions):
             return None
         return Meaning(quantized(vector).hex(), label(found.model.name, found.model.version), self._least)
 

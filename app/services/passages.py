@@ -12,7 +12,7 @@ from app.embeddings.contract import Embeddings, ModelId
 from app.errors import EmbeddingsUnavailable
 from app.extraction.parts import Part
 from app.extraction.sandbox import Stopped
-from app.model.schema import FIELDS, existing
+from app.model.schema import existing
 from app.passages import cutting
 from app.passages.cutting import CUTTER, MOST_BYTES, MOST_PASSAGES
 from app.passages.keeping import Kept, quantized
@@ -20,18 +20,24 @@ from app.passages.keeping import Kept, quantized
 #: Texts of one call for vectors: as many as the model reads in a second or two, so that stopping does not take long.
 BATCH = 32
 
-PASSAGES, MODEL, _VECTOR = existing("passages", "passages_model", "passages.vector")
-#: How many numbers a vector in the index has.
-(DIMENSIONS,) = (int(each.options["dims"]) for each in FIELDS if each.name == _VECTOR)
+PASSAGES, MODEL = existing("passages", "passages_model")
 
-
-class WrongDimensions(ValueError):
-    """The model's vectors are not of the size that the index has."""
+#: A model: its name, its version, and how many numbers its vectors have, None where that is not known.
+Maker = tuple[str, str, int | None]
 
 
 def label(name: str, version: str) -> str:
     """A model in one word of the index: vectors of two can't be compared."""
     return f"{name} {version}".strip()
+
+
+def other_vectors(index: int, model: int) -> str:
+    """A sentence for whoever runs the store, where the vectors of the index have so many numbers and those of the model
+    others."""
+    return (
+        f"the vectors of the index have {index} numbers and those of the model {model}: texts are found by their words "
+        "alone until `scripts/index migrate` has been run"
+    )
 
 
 def by(kept: Kept, model: ModelId) -> bool:
@@ -49,10 +55,8 @@ def made(
     stopping: Callable[[], bool],
 ) -> Kept:
     """The passages of `text`, whose SHA-256 is `digest`. Raises EmbeddingsUnavailable; Stopped when `stopping` says so;
-    WrongDimensions; ValueError when the parts are not those of the text."""
+    ValueError when the parts are not those of the text, or no such vectors can be kept."""
     model = embeddings.model()
-    if model.dimensions != DIMENSIONS:
-        raise WrongDimensions(f"the model [{model.name}] has vectors of {model.dimensions} numbers, not {DIMENSIONS}")
     places: list[tuple[int, int]] = []
     vectors = bytearray()
     texts: list[str] = []
@@ -92,13 +96,12 @@ def made(
 
 
 def model_of(kept: Kept) -> dict[str, Any]:
-    """What the `_source` of a document has of its passages; nothing where the index can't have their vectors."""
-    return {MODEL: label(kept.model, kept.version)} if kept.dimensions == DIMENSIONS else {}
+    """What the `_source` of a document has of its passages."""
+    return {MODEL: label(kept.model, kept.version)}
 
 
 def fields_of(kept: Kept) -> dict[str, Any]:
-    """The fields of a document that has these passages. A vector is in hexadecimal: a quarter of what its numbers take."""
-    if kept.dimensions != DIMENSIONS:
-        return {}
+    """The fields of a document that has these passages, whatever the index can have (`app.index.documents.Write.fitting`). A
+    vector is in hexadecimal: a quarter of what its numbers take."""
     vectors = [{"vector": kept.vector(at).hex()} for at in range(len(kept.places))]
     return {**model_of(kept), **({PASSAGES: vectors} if vectors else {})}

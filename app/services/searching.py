@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
-from app.errors import InvalidParameter, PointMissing, StoreError
+from app.errors import IndexRejected, InvalidParameter, PointMissing, StoreError
 from app.index.attachments import AttachmentIndex
 from app.index.envelope import pointed
 from app.model.attachment import now
@@ -60,7 +60,14 @@ class Searching:
             told = (
                 None if match not in params.MEANT or self._meanings is None else "words" if meaning is None else match
             )
-            return Found(self._search(wanted, sent, tenant, finish, client), told)
+            try:
+                return Found(self._search(wanted, sent, tenant, finish, client), told)
+            except IndexRejected:
+                if meaning is None:
+                    raise
+                # The index has just become one with vectors of another size.
+                sent = query.build(wanted, tenant)
+                return Found(self._search(wanted, sent, tenant, finish, client), "words")
         if wanted.point != params.NEW_POINT:
             return Found(self._search_in(wanted.point, wanted, tenant, finish, client))
         point = self.open_point(tenant, WALK_SECONDS)
