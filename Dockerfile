@@ -13,7 +13,7 @@ RUN apt-get update \
 # The locked requirements alone: this layer is built again only when they change. olefile2.py is for Python 2, which nothing
 # loads, and the one file that does not compile. xberg.libs has the libraries once more that lie beside xberg's module, 30 MB.
 # The module of rars has its table of symbols in it, 29 MB, which only a debugger reads. pyuca has the tables of earlier versions
-# of Unicode, 7 MB.
+# of Unicode, 7 MB; numpy what compiles Fortran and C for it, 5 MB.
 COPY scripts/requirements/app.txt /tmp/requirements.txt
 RUN python3 -m venv --without-pip /srv/venv \
     && python3 -m venv /tmp/pip \
@@ -23,6 +23,7 @@ RUN python3 -m venv --without-pip /srv/venv \
     && find /srv/venv -name olefile2.py -delete \
     && rm -rf /srv/venv/lib/python3*/site-packages/xberg.libs \
     && rm -f /srv/venv/lib/python3*/site-packages/pyuca/allkeys-[5-9].*.txt \
+    && rm -rf /srv/venv/lib/python3*/site-packages/numpy/f2py /srv/venv/lib/python3*/site-packages/numpy/distutils \
     && strip --strip-unneeded /srv/venv/lib/python3*/site-packages/rars/*.so \
     && /srv/venv/bin/python -m compileall -q -j 0 /srv/venv
 

@@ -39,3 +39,9 @@ def open_embeddings(settings: Settings, coordination: Coordination) -> Embedding
 
         source = Remote(settings)
     return Checked(source, settings.embeddings_query_timeout, settings.embeddings_timeout)
+
+
+def import_embeddings(choice: str) -> None:
+    """Import what a server needs for this value of EMBEDDINGS, before it becomes one. A URL's is imported at its start."""
+    if choice == "builtin":
+        from app.embeddings import builtin, checked, keeper  # noqa: F401

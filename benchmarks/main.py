@@ -20,11 +20,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.client import Sample
-from benchmarks.lines import downloads, scale, searches, uploads, worker
+from benchmarks.lines import downloads, meaning, scale, searches, uploads, worker
 from benchmarks.lines.base import LONG, SHORT, Form, Group, Line
 from benchmarks.parts import Missing, Parts
 
-MODULES = (uploads, downloads, searches, worker, scale)
+MODULES = (uploads, downloads, searches, meaning, worker, scale)
 GROUPS: tuple[Group, ...] = tuple(group for module in MODULES for group in module.GROUPS)
 LINES: tuple[Line, ...] = tuple(line for module in MODULES for line in module.LINES)
 

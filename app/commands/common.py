@@ -13,7 +13,8 @@ from pathlib import Path
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from app.coordination.local.data_folder import is_store, node_url, reaching
-from app.errors import StoreError, WrongStore
+from app.embeddings.contract import Embeddings, ModelId
+from app.errors import EmbeddingsOff, EmbeddingsUnavailable, StoreError, WrongStore
 from app.index import mappings
 from app.index.generations import Generations
 from app.services.store import Store
@@ -49,10 +50,22 @@ def settings_of(arguments: argparse.Namespace, url: str | None = None) -> Settin
     return settings
 
 
-def generations_of(store: Store, settings: Settings) -> Generations:
-    """The generations of the store's index."""
-    definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
+def generations_of(store: Store, settings: Settings, dimensions: int | None = None) -> Generations:
+    """The generations of the store's index. `dimensions`: how many numbers the vectors of a new one have; None: as many as
+    the first one that it is given."""
+    definition = mappings.with_dimensions(mappings.load(mappings.MAPPINGS / "coco_attachment.json"), dimensions)
     return Generations(store.index.connection, settings.index, definition, store.id)
+
+
+def model_of(embeddings: Embeddings) -> ModelId | None:
+    """The model that makes vectors; None with EMBEDDINGS=off, and, told on stderr, where it is not known now."""
+    try:
+        return embeddings.model()
+    except EmbeddingsOff:
+        return None
+    except EmbeddingsUnavailable as error:
+        print(f"It is not known which vectors the model of EMBEDDINGS makes: {error}", file=sys.stderr)
+        return None
 
 
 def confirmed(word: str, yes: bool) -> bool:

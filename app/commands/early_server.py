@@ -32,11 +32,9 @@ import app.telemetry.logs
 import app.upkeep.reconciler
 import app.web.app  # noqa: F401
 from app.coordination.local.data_folder import reaching
+from app.opening import import_embeddings
 
-if os.environ.get("EMBEDDINGS", "builtin") == "builtin":
-    import app.embeddings.builtin
-    import app.embeddings.checked
-    import app.embeddings.keeper  # noqa: F401
+import_embeddings(os.environ.get("EMBEDDINGS", "builtin"))
 
 
 def main() -> None:

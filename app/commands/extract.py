@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from app.commands.common import CLEAN, FINDINGS, add_data, settings_of
-from app.errors import NotFound
+from app.errors import EmbeddingsOff, NotFound
+from app.extraction.queue import Stage
 from app.extraction.record import Extraction
 from app.ids import is_id
 from app.opening import open_store
 from app.services.extracting import Extractor
+from app.services.passages import Maker
 from app.services.store import Store
 
 #: Seconds between two checks of what others work on.
@@ -37,18 +39,26 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     which.add_argument(
         "--thumbnails", action="store_true", help="only draw thumbnails, of what has none and may have some"
     )
+    which.add_argument(
+        "--passages",
+        action="store_true",
+        help="only make passages and their vectors: of what has none, or has those of another model; of IDs, anew",
+    )
     which.add_argument("--all", action="store_true", help="everything, also what was completed")
     parser.add_argument("ids", nargs="*", metavar="ID", help="these attachments")
     parser.add_argument("--no-wait", action="store_true", help="only queue them: a running server does the work")
     parser.set_defaults(command=extract)
 
 
-def _chosen(store: Store, arguments: argparse.Namespace) -> Iterator[str]:
+def _chosen(store: Store, arguments: argparse.Namespace, by: Maker | None) -> Iterator[str]:
     if arguments.ids:
         for each in arguments.ids:
             if not is_id(each) or store.records.attachment(each) is None:
                 raise NotFound(f"there is no attachment [{each}]")
         yield from arguments.ids
+        return
+    if arguments.passages:
+        yield from (each for each in store.storage.ids() if store.steps.lacks_passages(each, by) is not None)
         return
     if arguments.thumbnails:
         for attachment in store.records.all():
@@ -71,6 +81,14 @@ def _chosen(store: Store, arguments: argparse.Namespace) -> Iterator[str]:
             yield attachment.id
 
 
+def _maker(store: Store) -> Maker:
+    """Which model makes vectors, as in `outdated_passages`. Raises EmbeddingsUnavailable."""
+    if not store.steps.embeds:
+        raise EmbeddingsOff()
+    model = store.embeddings.model()
+    return model.name, model.version, model.dimensions
+
+
 def extract(arguments: argparse.Namespace) -> int:
     """Queue what was chosen, and work through it beside any server. Returns the exit code."""
     options = (arguments.all, arguments.failed, arguments.missing, arguments.outdated, arguments.thumbnails)
@@ -80,10 +98,14 @@ def extract(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     store = open_store(settings)
     with closing(store.index):
-        ids = list(_chosen(store, arguments))
+        by = _maker(store) if arguments.passages else None
+        ids = list(_chosen(store, arguments, by))
+        # Without stages, those that follow from its record are done.
+        stages: tuple[Stage, ...] = (
+            ("thumbnail",) if arguments.thumbnails else ("passages",) if arguments.passages else ()
+        )
         for each in ids:
-            # Without stages, those that follow from its record are done.
-            store.queue.add(each, left=("thumbnail",) if arguments.thumbnails else (), again=not arguments.thumbnails)
+            store.queue.add(each, left=stages, again=not arguments.thumbnails)
         left = set(ids)
         worker = Extractor(store, settings)
         while left and not arguments.no_wait:
@@ -95,6 +117,13 @@ def extract(arguments: argparse.Namespace) -> int:
         counts = {"queued": len(ids), "completed": 0, "failed": 0}
         outcome = store.records.thumbnail if arguments.thumbnails else store.records.extraction
         for each in ids if not arguments.no_wait else ():
+            if arguments.passages:
+                # With what it waits for, /health and the log say why.
+                why = "no vectors now" if store.queue.has(each) else store.steps.lacks_passages(each, by)
+                counts["completed" if why is None else "failed"] += 1
+                if why is not None and not arguments.json:
+                    print(f"{each}: {why}")
+                continue
             known = outcome(each)
             if known is None:
                 continue

@@ -11,12 +11,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from app.commands.common import CLEAN, FINDINGS, Bar, add_data, confirmed, run, settings_of
+from app.commands.common import CLEAN, FINDINGS, Bar, add_data, confirmed, model_of, run, settings_of
 from app.coordination.local import Local
 from app.coordination.local.data_folder import open_data_folder
 from app.errors import WrongStore
 from app.index import mappings
 from app.index.connection import Connection
+from app.opening import open_embeddings
 from app.settings import Settings
 from app.storage.filesystem import Filesystem
 from app.upkeep.administration import Administration
@@ -38,8 +39,18 @@ def _opened(file: str, folder: Path, settings: Settings, connection: Connection)
     except (OSError, ValueError) as error:
         raise WrongStore(f"{path} can't be read: {error}") from None
     store_id = open_data_folder(settings.data)
-    storage, change_lock = Filesystem(settings.data), Local(settings.data).change_lock
-    return Administration(alias(settings), definition, store_id, connection, storage, change_lock, from_records)
+    storage, coordination = Filesystem(settings.data), Local(settings.data)
+    model = model_of(open_embeddings(settings, coordination)) if from_records else None
+    return Administration(
+        alias(settings),
+        definition,
+        store_id,
+        connection,
+        storage,
+        coordination.change_lock,
+        from_records,
+        None if model is None else model.dimensions,
+    )
 
 
 # Each command has one index as its argument, and returns what it did.
@@ -118,9 +129,9 @@ def _found_something(result: Json) -> bool:
 
 def _shown(result: Json) -> str:
     """A result as text for people: a line, and one for each difference or generation."""
-    details = ("differences", "refused", "generations")
+    details = ("differences", "refused", "generations", "warnings")
     parts = [f"{key} {value}" for key, value in result.items() if key not in ("index", *details) and value is not None]
-    lines = [f"{result['index']}: {', '.join(parts)}"]
+    lines = [f"{result['index']}: {', '.join(parts)}", *(f"  {each}" for each in result.get("warnings", []))]
     for each in [*result.get("differences", []), *result.get("refused", [])]:
         if isinstance(each, str):
             lines.append(f"  refused: {each} would be lost; see --drop-field")

@@ -18,6 +18,7 @@ from app.commands.common import (
     add_data,
     confirmed,
     generations_of,
+    model_of,
     run,
     settings_of,
 )
@@ -61,6 +62,7 @@ def verify(arguments: argparse.Namespace) -> int:
         generations,
         grace=settings.grace_time,
         read_data=arguments.read_data,
+        model=model_of(store.embeddings),
     )
     part, parts = arguments.subset
     repairable: list[Finding] = []
@@ -96,9 +98,10 @@ def rebuild(arguments: argparse.Namespace) -> int:
     """Rebuild the index. Returns the exit code."""
     settings = settings_of(arguments)
     store = open_store(settings)
-    generations = generations_of(store, settings)
+    model = model_of(store.embeddings)
     with store.coordination.maintenance(), closing(store.index), closing(Bar()) as bar:
         store.index.connection.major()
+        generations = generations_of(store, settings, None if model is None else model.dimensions)
         work = Rebuild(store.storage, generations, store.coordination.change_lock)
         name = work.run(lambda done, total, documents: bar("folders", done, total))
         bar.close()

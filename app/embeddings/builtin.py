@@ -74,7 +74,7 @@ class Builtin:
             return State(str(error))
         except (ValueError, KeyError, TypeError, RecursionError):
             return State("The model does not say how it is")
-        return State(None, waiting)
+        return State(None, waiting, self.model())
 
     def _ask(self, call: bytes, end: float) -> bytes:
         """The answer to `call`, by `end`. Raises EmbeddingsUnavailable."""

@@ -53,10 +53,11 @@ class Embedded:
 @dataclass(frozen=True)
 class State:
     """`missing`: a sentence for people that says why there are no vectors now; None if there are. `waiting`: the number
-    of waiting calls of each kind, if it is known."""
+    of waiting calls of each kind, if it is known. `model`: the model that makes them, if it is known without asking."""
 
     missing: str | None = None
     waiting: Mapping[Kind, int] = field(default_factory=dict)
+    model: ModelId | None = None
 
 
 class Embeddings(Protocol):

@@ -93,7 +93,7 @@ class Remote:
         return Embedded(self._model, vectors, tokens)
 
     def state(self) -> State:
-        return State(self._missing)
+        return State(self._missing, model=self._model)
 
     def _some(self, texts: Sequence[str], end: float) -> tuple[list[Vector], int | None]:
         """The vectors for one request, and its number of tokens. Raises EmbeddingsUnavailable."""

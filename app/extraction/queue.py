@@ -105,6 +105,14 @@ class QueueEntry:
         """Nothing is left to do. A failure to remove the entry is no error: it is checked once more."""
         self._held.done()
 
+    def leave_out(self, stage: Stage) -> None:
+        """Nobody does this stage any more, which is one of those that are left. Raises StorageFull or StorageFailed."""
+        self.left = tuple(each for each in self.left if each != stage)
+        if self.left:
+            self.save()
+        else:
+            self.done()
+
     def close(self) -> None:
         """Release the entry, done or not."""
         if self.claim is not None:
@@ -148,6 +156,9 @@ class Queue:
         if entry is None:
             return
         with contextlib.closing(entry):
+            if again and left == ("passages",) and entry.left != left:
+                # They are made behind what is left, anew as its text is.
+                again = False
             if again:
                 entry.begun = entry.tried = entry.refused = entry.unfit = entry.put_back = 0
                 entry.tenant, entry.again, entry.left = tenant, True, left

@@ -14,6 +14,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ from app.errors import (
     ClientGone,
     IndexMoved,
     IndexOutcomeUnknown,
+    IndexRejected,
     IndexUnavailable,
     PointMissing,
     SearchTimedOut,
@@ -52,6 +54,9 @@ LARGE_TIMES = 4
 #: large one.
 HEAVY_PAGE = 100
 
+
+#: Seconds between two looks whether an index whose vectors are of another size is still the one in use.
+VECTORS_SECONDS = 5.0
 
 #: The fraction of a request's remaining time within which Elasticsearch is told to end a search.
 WITHIN = 0.9
@@ -120,6 +125,7 @@ class AttachmentIndex:
         self._target: mappings.InUse | None = None
         self._preparing = threading.Lock()
         self._may_create = may_create
+        self._looked = float("-inf")
 
     def prepare(self) -> mappings.InUse:
         """Create the index when it is missing, and check that it is this store's. This is done once, until a write
@@ -187,6 +193,22 @@ class AttachmentIndex:
         `prepare`."""
         return field in self.prepare().lacking
 
+    def other_vectors(self, dimensions: int) -> int | None:
+        """How many numbers the vectors of the index have, where these can't be compared with one of `dimensions`; None where
+        they can, or there are none. Raises the errors of `prepare`.
+
+        Only a migration changes that, and no write may tell of it: so it is looked at again, now and then."""
+        index = self.prepare()
+        if index.dimensions not in (None, dimensions) and time.monotonic() - self._looked > VECTORS_SECONDS:
+            self._looked = time.monotonic()
+            self.look_again()
+            index = self.prepare()
+        return None if index.dimensions == dimensions else index.dimensions
+
+    def look_again(self) -> None:
+        """Look at the index before the next call: another one may have taken its place."""
+        self._target = None
+
     def _write(
         self,
         writes: Sequence[Write],
@@ -206,7 +228,12 @@ class AttachmentIndex:
 
     def _send(self, writes: Sequence[Write], documents: Documents) -> None:
         index = self.prepare()
-        documents.write([each.without(index.lacking) for each in writes] if index.lacking else writes, index.target)
+        if index.dimensions is None and any(each.dimensions for each in writes):
+            # By now it may have some of another process, which decide how many numbers a vector has.
+            self.look_again()
+            index = self.prepare()
+        fitting = [each.without(index.lacking).fitting(index.dimensions) for each in writes]
+        documents.write(fitting, index.target)
 
     @contextlib.contextmanager
     def _looking_again(self, kind: type[StoreError] = StoreError) -> Iterator[None]:
@@ -251,6 +278,11 @@ class AttachmentIndex:
                 raise
             except IndexUnavailable:
                 self._target = None
+                raise
+            except IndexRejected:
+                if "knn" in body:
+                    # A migration has just put an index in its place whose vectors are of another size.
+                    self.look_again()
                 raise
             return self._finished(self._envelope.documented(answer), finish)
 

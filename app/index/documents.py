@@ -48,6 +48,7 @@ from app.errors import (
 )
 from app.index.admission import time_left
 from app.index.connection import Connection, to_json
+from app.model.schema import existing
 from app.telemetry import measures
 
 #: Operations in one bulk, and bytes of them; more wait for the next one. The writes of one caller are never divided, so
@@ -59,6 +60,8 @@ MAX_BULK_BYTES = 4 * 1024 * 1024
 REMOVAL_VERSION = 2**62
 
 _NO_INDEX = "index_not_found_exception"
+
+_PASSAGES, _MODEL = existing("passages", "passages_model")
 
 #: Sent before removals. `require_alias` holds for writes, but for a removal with a version Elasticsearch would still
 #: create an index by that name. This line has no effect, because no attachment has such an id.
@@ -92,6 +95,18 @@ class Write:
         if self.source is None:
             return self
         return replace(self, source={name: value for name, value in self.source.items() if name not in fields})
+
+    @property
+    def dimensions(self) -> int | None:
+        """How many numbers each of its vectors has; None where it has no vector."""
+        passages = (self.source or {}).get(_PASSAGES)
+        return len(passages[0]["vector"]) // 2 if passages else None
+
+    def fitting(self, dimensions: int | None) -> Write:
+        """The same without its vectors, where an index whose vectors have so many numbers can't have them. None: it has none
+        yet, and can have any."""
+        own = self.dimensions
+        return self if None in (own, dimensions) or own == dimensions else self.without((_PASSAGES, _MODEL))
 
     @property
     def letters(self) -> int:

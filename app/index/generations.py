@@ -152,9 +152,9 @@ class Generations:
         return done
 
     def pour(self, name: str, writes: Iterable[Write]) -> Iterator[int]:
-        """Apply `writes` to the index `name`, bulk by bulk. Yields after each bulk how many writes there were so far:
-        these, in their order, are all applied or not needed. They are searchable after `refresh`. Another thread reads
-        `writes`, ahead of what is yielded.
+        """Apply `writes` to the index `name`, bulk by bulk, without vectors of another size than it has. Yields after each
+        bulk how many writes there were so far: these, in their order, are all applied or not needed. They are searchable
+        after `refresh`. Another thread reads `writes`, ahead of what is yielded.
 
         Raises IndexRejected when a document is refused, IndexUnavailable when the node is overloaded for too long, the
         errors of reading `writes`, and those of `index.connection`.
@@ -162,7 +162,7 @@ class Generations:
         done = 0
         with index_errors():
             try:
-                for portion in ahead(writes):
+                for portion in ahead(self._fitting(name, writes)):
                     self._send(name, portion)
                     done += len(portion)
                     yield done
@@ -170,6 +170,14 @@ class Generations:
                 raise IndexRejected() from error
             except ScanError as error:
                 raise IndexUnavailable("Elasticsearch could not read all of the index") from error
+
+    def _fitting(self, name: str, writes: Iterable[Write]) -> Iterator[Write]:
+        found: int | None = None
+        for each in writes:
+            if found is None and each.dimensions is not None:
+                # The first vector of an index decides.
+                found = self.dimensions(name) or each.dimensions
+            yield each.fitting(found)
 
     def _send(self, name: str, portion: list[Lines]) -> None:
         # One call for each portion: within a call, the helper reports what was done before it sends again what was
@@ -246,12 +254,16 @@ class Generations:
         """The fields of the definition that the index `name`, of an older version, does not have."""
         return mappings.lacking(self._definition, self.described(name)[0].get("properties", {}))
 
+    def dimensions(self, name: str) -> int | None:
+        """How many numbers the vectors of the index `name` have; None as long as it has no vector."""
+        return mappings.dimensions(self.described(name)[0].get("properties", {}))
+
     def extend(self, name: str) -> None:
         """Give the index `name` the fields and the mapping version of the definition. Raises IndexRejected if that is
         impossible."""
         with index_errors():
             meta = self._client.indices.get_mapping(index=name)[name]["mappings"].get("_meta", {})
-            wanted = self._definition["mappings"]
+            wanted = mappings.with_dimensions(self._definition, self.dimensions(name))["mappings"]
             self._client.indices.put_mapping(
                 index=name, properties=wanted["properties"], meta={**meta, **wanted["_meta"]}
             )

@@ -21,11 +21,14 @@ from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
 
 from app.errors import IndexMissing, WrongIndex
 from app.index.connection import index_errors
+from app.model.schema import existing
 
 #: The project's folder `mappings`: a link here, and a copy where the package is installed.
 MAPPINGS = Path(__file__).parents[1] / "mappings"
 
 Json = dict[str, Any]
+
+(_VECTOR,) = existing("passages.vector")
 
 
 def load(path: Path) -> Json:
@@ -57,6 +60,31 @@ def lacking(definition: Json, properties: Iterable[str]) -> frozenset[str]:
     return frozenset(definition["mappings"]["properties"]) - frozenset(properties)
 
 
+def dimensions(properties: Json) -> int | None:
+    """How many numbers the vectors of an index with these fields have; None as long as it has no vector, or no place for
+    one."""
+    field: Json = {"properties": properties}
+    for name in _VECTOR.split("."):
+        field = field.get("properties", {}).get(name, {})
+    found = field.get("dims")
+    return found if type(found) is int else None
+
+
+def with_dimensions(definition: Json, number: int | None) -> Json:
+    """The same definition, whose vectors have so many numbers; None: as many as the first one will have. One without
+    vectors stays as it is."""
+    made: Json = json.loads(json.dumps(definition))
+    field: Json = made["mappings"]
+    for name in _VECTOR.split("."):
+        field = field.get("properties", {}).get(name)
+        if field is None:
+            return made
+    field.pop("dims", None)
+    if number is not None:
+        field["dims"] = number
+    return made
+
+
 def generation(alias: str, number: int) -> str:
     """The name of a generation of `alias`; `number` from 1."""
     return f"{alias}-{number:06d}"
@@ -74,21 +102,24 @@ def targets(name: str, aliases: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Current:
-    """The index behind an alias: its name, its `_meta`, its fields, and its target; an older one has no target."""
+    """The index behind an alias: its name, its `_meta`, its fields, its target (an older one has none), and how many numbers
+    its vectors have; None as long as it has no vector."""
 
     name: str
     meta: Json
     fields: frozenset[str]
     target: str | None
+    dimensions: int | None = None
 
 
 @dataclass(frozen=True)
 class InUse:
     """The index that documents are written to: by the alias `target`, without the fields `lacking`, which an index of an
-    older version does not have."""
+    older version does not have, and without vectors that do not have `dimensions` numbers (None: it has no vector yet)."""
 
     target: str
     lacking: frozenset[str]
+    dimensions: int | None = None
 
 
 def current(client: Elasticsearch, alias: str) -> Current | None:
@@ -107,8 +138,9 @@ def current(client: Elasticsearch, alias: str) -> Current | None:
     (name, content), *_ = found.items()
     own = targets(name, content.get("aliases", {}))
     found_mappings = content.get("mappings", {})
-    fields = frozenset(found_mappings.get("properties", {}))
-    return Current(name, found_mappings.get("_meta", {}), fields, own[0] if own else None)
+    fields = found_mappings.get("properties", {})
+    meta = found_mappings.get("_meta", {})
+    return Current(name, meta, frozenset(fields), own[0] if own else None, dimensions(fields))
 
 
 def ensure(
@@ -145,7 +177,7 @@ def ensure(
         made = target(found.name)
         with index_errors():
             client.indices.put_alias(index=found.name, name=made)
-    return InUse(made, lacking(definition, found.fields))
+    return InUse(made, lacking(definition, found.fields), found.dimensions)
 
 
 def check(found: Current, definition: Json, store_id: str) -> None:

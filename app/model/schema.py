@@ -151,11 +151,11 @@ _MARKED_TEXT: Mapping[str, Any] = {
     "term_vector": "yes",
     "store": True,
 }
-#: Vectors in whole numbers, compared by their angle (docs/adr/0027-passages.md). All options are written: what
-#: Elasticsearch adds would look like a difference.
+#: Vectors in whole numbers, compared by their angle (docs/adr/0027-passages.md). All options are written, as what
+#: Elasticsearch adds would look like a difference, but for `dims`, how many numbers a vector has: that belongs to the model,
+#: and an index has it of its first vector, or of the migration that made it (`app.index.mappings.with_dimensions`).
 _VECTOR: Mapping[str, Any] = {
     "element_type": "byte",
-    "dims": 512,
     "index": True,
     "similarity": "cosine",
     "index_options": {"type": "hnsw", "m": 16, "ef_construction": 100},

@@ -173,14 +173,20 @@ def _count(header: dict[str, Any]) -> int:
     return count
 
 
-def made_by(beginning: bytes) -> tuple[str, str, int] | None:
-    """The model, its version and the cutter of the passages in a file, read from its first `MOST_HEADER` bytes; None if
-    these are damaged or of an unknown format."""
-    try:
-        header = _header(beginning.partition(b"\n")[0])
-    except ValueError:
-        return None
-    return header["model"], header["version"], header["cutter"]
+class Made(NamedTuple):
+    """The SHA-256 of the text of some passages, their cutter, and the model of their vectors, as in `Kept`."""
+
+    text: str
+    cutter: int
+    model: str
+    version: str
+    dimensions: int
+
+
+def made(beginning: bytes) -> Made:
+    """What the first `MOST_HEADER` bytes of a file say of its passages. Raises ValueError if these are damaged."""
+    header = _header(beginning.partition(b"\n")[0])
+    return Made(*(header[name] for name in Made._fields))
 
 
 def _header(line: bytes) -> dict[str, Any]:

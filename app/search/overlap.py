@@ -3,7 +3,7 @@
 Elasticsearch finds attachments by their words and says nothing of where these are. A passage that has them is found here,
 in two steps. The first goes through all of a text and only asks whether the letters of a word are there, with everything
 between letters left out: what it misses has none of the words, and what it finds may be a part of others. The second makes
-of a short text what the index holds of one (`app.search.words`) and looks for the words of the query in that, in all of
+of a short text what the index holds of one (`app.search.analysis`) and looks for the words of the query in that, in all of
 their readings and forms, so that a passage has a word exactly where the index finds it.
 
 A word counts more when it is rare in the texts that were looked through, one that is in none of them most: a passage that
@@ -22,9 +22,10 @@ from rapidfuzz.distance import OSA
 
 from app import processing
 from app.model.schema import existing
+from app.search.analysis import content_fields
 from app.search.matching import ALSO_BOOST, GRAM_BOOST, STEM_BOOST
 from app.search.syntax import Item, Node, Words, marked
-from app.search.words import content_fields, fold
+from app.search.words import fold
 
 #: Items of a query that are looked for; of more, the first.
 MOST_ITEMS = 16

@@ -27,6 +27,7 @@ growing intervals and fails in the end; other documents go on. A text that it re
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from contextlib import closing, nullcontext
@@ -53,7 +54,7 @@ from app.passages.cutting import CUTTER
 from app.passages.keeping import Kept
 from app.services.indexing import HEAVY_FIELDS, document_of, passages_of, text_of
 from app.services.outcomes import Outcomes
-from app.services.passages import by, label, made
+from app.services.passages import Maker, by, label, made
 from app.services.store import Store
 from app.settings import Settings
 from app.telemetry import measures
@@ -74,7 +75,11 @@ class Extractor:
         self._embeddings = store.embeddings
         self._model_name = settings.embeddings_model if settings.embeddings != "builtin" else None
         # The control reads one document of each kind, which takes seconds in all: no text should wait for that.
-        first: dict[Stage, Callable[[], None]] = {"text": self._scan, "recognition": self._control}
+        first: dict[Stage, Callable[[], None]] = {
+            "text": self._scan,
+            "recognition": self._control,
+            "passages": self._ask_for_model,
+        }
         self._lanes = Lanes(store.queue, store.coordination, settings, self._one, self._tenant_of, first)
         self._outcomes = Outcomes(settings, store.storage, store.queue, store.records, store.steps, self._lanes.stopped)
 
@@ -103,27 +108,50 @@ class Extractor:
         return "" if attachment is None else attachment.tenant
 
     def _scan(self) -> None:
+        if not self._steps.embeds:
+            self._leave_passages_out()
         by = self._model()
         condition = f"{forms()} thumbnails={self._thumbnails}"
         if by is not None:
-            condition += f" passages={CUTTER} {label(*by)}"
+            condition += f" passages={CUTTER} {label(*by[:2])}"
         with self._queue.scan(condition, f"{READERS} recognition={self._steps.recognition}") as due:
             if due is not None:
                 count = self._steps.queue_missing(failed=due == "failed", by=by)
                 log.info("looked through all records: %d to extract", count)
 
-    def _model(self) -> tuple[str, str] | None:
-        """Name and version of the model that makes vectors; None where none does."""
+    def _leave_passages_out(self) -> None:
+        """Passages that were to be made before EMBEDDINGS was `off` are waited for no longer. When it is not, all records
+        are looked through for what has none."""
+        for each in self._queue.ids():
+            if "passages" not in self._queue.peek(each).left or (entry := self._queue.take(each)) is None:
+                continue
+            with closing(entry):
+                if "passages" in entry.left:
+                    entry.leave_out("passages")
+
+    def _go_on(self, entry: QueueEntry) -> bool:
+        """As `QueueEntry.go_on`, where nobody may make passages any more."""
+        if not self._steps.embeds and entry.left[1:] == ("passages",):
+            entry.left = entry.left[:1]
+        return entry.go_on()
+
+    def _model(self) -> Maker | None:
+        """Which model makes vectors, as in `outdated_passages`; None where none does."""
         if not self._steps.embeds:
             return None
         if self._model_name is not None:
             # That of another server, which need not be there now, and has no version.
-            return self._model_name, ""
+            return self._model_name, "", None
         try:
             model = self._embeddings.model()
         except EmbeddingsUnavailable:
             return None
-        return model.name, model.version
+        return model.name, model.version, model.dimensions
+
+    def _ask_for_model(self) -> None:
+        """Learn how many numbers the vectors of another server have: by that /health knows whether the index has such."""
+        with contextlib.suppress(EmbeddingsUnavailable):
+            self._embeddings.model()
 
     def _control(self) -> None:
         self._outcomes.control()
@@ -147,7 +175,7 @@ class Extractor:
             if outcome == "later":
                 # All of its text is in its pictures.
                 with closing(self._change_lock.shared()):
-                    return not self._overtaken(entry, attachment) and entry.go_on()
+                    return not self._overtaken(entry, attachment) and self._go_on(entry)
             if outcome is None or (has_text and outcome[0].reason == "environment"):
                 return False
             if has_text and outcome[0].reason is not None:
@@ -194,7 +222,7 @@ class Extractor:
         if self._records.attachment(entry.id) is None:
             self._forget(entry)
         else:
-            return not entry.unfit and entry.go_on()
+            return not entry.unfit and self._go_on(entry)
         return True
 
     def _indexed(self, entry: QueueEntry, attachment: Attachment) -> bool:
@@ -264,7 +292,7 @@ class Extractor:
             if self._records.attachment(entry.id) is None:
                 self._forget(entry)
                 return True
-            return entry.go_on()
+            return self._go_on(entry)
 
     # Passages
 
@@ -313,7 +341,7 @@ class Extractor:
         if not extraction.size or extraction.sha256 is None:
             return None
         known = passages_of(self._storage, entry.id, extraction)
-        if known is not None and by(known, self._embeddings.model()):
+        if known is not None and not entry.again and by(known, self._embeddings.model()):
             return known
         try:
             text = text_of(self._storage, entry.id, extraction)

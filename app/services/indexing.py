@@ -18,7 +18,8 @@ from app.index.documents import Write
 from app.index.source import EXTRACTION, source_of
 from app.model.attachment import Attachment, microseconds
 from app.model.schema import FIELDS
-from app.passages.keeping import Kept, decoded
+from app.passages.cutting import CUTTER
+from app.passages.keeping import MOST_HEADER, Kept, decoded, made
 from app.search.analysis import content_fields, name_fields
 from app.search.inside import MOST_BYTES, Inside
 from app.services import passages
@@ -172,6 +173,32 @@ def passages_of(storage: Storage, attachment_id: str, extraction: Extraction) ->
         log.error("damaged passages of %s: %s", attachment_id, error)
         return None
     return kept if kept is not None and kept.text == extraction.sha256 else None
+
+
+def outdated_passages(
+    storage: Storage, attachment_id: str, extraction: Extraction | None, by: passages.Maker | None
+) -> str | None:
+    """Why the passages of this text have to be made again; None where they have not, or it has none. `by`: the model that
+    makes vectors now; None: whichever it is. Reads
+    the head of the passages alone. Raises StorageFailed."""
+    if extraction is None or not extraction.size or extraction.sha256 is None:
+        return None
+    content = storage.open(attachment_id, Artefact.PASSAGES)
+    if content is None:
+        return "there are none"
+    with closing(content):
+        beginning = content.read(0, min(MOST_HEADER, content.size))
+    try:
+        found = made(beginning)
+    except ValueError as error:
+        return str(error)
+    if found.text != extraction.sha256:
+        return "of another text"
+    if found.cutter != CUTTER:
+        return f"cut by version {found.cutter}, which is {CUTTER} now"
+    if by is not None and (found.model, found.version, by[2] and found.dimensions) != by:
+        return f"made by another model: {passages.label(found.model, found.version)}"
+    return None
 
 
 def visible_source(attachment: Attachment, extraction: Extraction | None, kept: Kept | None = None) -> dict[str, Any]:

@@ -12,12 +12,13 @@ import math
 import operator
 import unicodedata
 from array import array
+from collections.abc import Callable
 
 from app.embeddings.contract import MOST_CHARACTERS, Embedded, Embeddings, ModelId, Vector
 from app.errors import EmbeddingsUnavailable, TextRefused, TextTooLong
 from app.passages.keeping import quantized
 from app.search.query import Meaning
-from app.services.passages import DIMENSIONS, label
+from app.services.passages import label
 
 #: Texts without a meaning, of neighbouring keys on keyboards; as many as one call may have. A query in any language is
 #: compared with the mean of their vectors.
@@ -26,14 +27,16 @@ NOISE = ("asdf jklö", "wxqz vbnm", "pqowie zmxn", "hjkl uiop", "ячсм ъхз
 
 class Meanings:
     """Makes the meanings of queries. Thread-safe. `least`: the least cosine of a passage that is near a query. `noise`:
-    the least cosine of a query that is near texts without a meaning."""
+    the least cosine of a query that is near texts without a meaning. `comparable`: whether the index can compare its vectors
+    with one of these dimensions."""
 
-    def __init__(self, embeddings: Embeddings, least: float, noise: float) -> None:
-        self._embeddings, self._least, self._noise = embeddings, least, noise
+    def __init__(self, embeddings: Embeddings, least: float, noise: float, comparable: Callable[[int], bool]) -> None:
+        self._embeddings, self._least, self._noise, self._comparable = embeddings, least, noise, comparable
         self._middle: tuple[ModelId, Vector] | None = None
 
     def of(self, text: str, tenant: str) -> Meaning | None:
-        """The meaning of `text`; None if it has none, or if there is no vector for it now or in time."""
+        """The meaning of `text`; None if it has none, if there is no vector for it now or in time, or if the index can't be
+        asked for it. Raises what `comparable` raises."""
         text = unicodedata.normalize("NFKC", text)[:MOST_CHARACTERS].strip()
         try:
             found = self._embeddings.queries([text], tenant)
@@ -41,7 +44,7 @@ class Meanings:
         except (EmbeddingsUnavailable, TextRefused, TextTooLong):
             return None
         (vector,) = found.vectors
-        if found.model.dimensions != DIMENSIONS or sum(map(operator.mul, vector, middle)) >= self._noise:
+        if sum(map(operator.mul, vector, middle)) >= self._noise or not self._comparable(found.model.dimensions):
             return None
         return Meaning(quantized(vector).hex(), label(found.model.name, found.model.version), self._least)
 

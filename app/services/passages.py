@@ -12,7 +12,7 @@ from app.embeddings.contract import Embeddings, ModelId
 from app.errors import EmbeddingsUnavailable
 from app.extraction.parts import Part
 from app.extraction.sandbox import Stopped
-from app.model.schema import FIELDS, existing
+from app.model.schema import existing
 from app.passages import cutting
 from app.passages.cutting import CUTTER, MOST_BYTES, MOST_PASSAGES
 from app.passages.keeping import Kept, quantized
@@ -20,18 +20,24 @@ from app.passages.keeping import Kept, quantized
 #: The texts of one call for vectors. The model reads them in a second or two, so the server does not take long to stop.
 BATCH = 32
 
-PASSAGES, MODEL, _VECTOR = existing("passages", "passages_model", "passages.vector")
-#: The dimensions of a vector in the index.
-(DIMENSIONS,) = (int(each.options["dims"]) for each in FIELDS if each.name == _VECTOR)
+PASSAGES, MODEL = existing("passages", "passages_model")
 
-
-class WrongDimensions(ValueError):
-    """The model's vectors do not have the dimensions that the index needs."""
+#: A model: its name, its version and its dimensions, None if these are not known.
+Maker = tuple[str, str, int | None]
 
 
 def label(name: str, version: str) -> str:
     """The value of the index field that names the model. Only vectors with the same label can be compared."""
     return f"{name} {version}".strip()
+
+
+def other_vectors(index: int, model: int) -> str:
+    """A sentence for whoever runs the store, where the vectors of the index have so many numbers and those of the model
+    others."""
+    return (
+        f"the vectors of the index have {index} numbers and those of the model {model}: texts are found by their words "
+        "alone until `scripts/index migrate` has been run"
+    )
 
 
 def by(kept: Kept, model: ModelId) -> bool:
@@ -48,11 +54,9 @@ def made(
     tenant: str,
     stopping: Callable[[], bool],
 ) -> Kept:
-    """The passages of `text`, whose SHA-256 in hex is `digest`. Raises EmbeddingsUnavailable, WrongDimensions, Stopped
-    if `stopping()` is true, and ValueError if `parts` are not those of the text."""
+    """The passages of `text`, whose SHA-256 in hex is `digest`. Raises EmbeddingsUnavailable; Stopped if `stopping()` is
+    true; ValueError if `parts` are not those of the text, or if no such vectors can be kept."""
     model = embeddings.model()
-    if model.dimensions != DIMENSIONS:
-        raise WrongDimensions(f"the model [{model.name}] has vectors of {model.dimensions} numbers, not {DIMENSIONS}")
     places: list[tuple[int, int]] = []
     vectors = bytearray()
     texts: list[str] = []
@@ -92,15 +96,12 @@ def made(
 
 
 def model_of(kept: Kept) -> dict[str, Any]:
-    """What the `_source` of a document has of its passages: the model's label; empty if their vectors do not fit the
-    index."""
-    return {MODEL: label(kept.model, kept.version)} if kept.dimensions == DIMENSIONS else {}
+    """What the `_source` of a document has of its passages: the model's label."""
+    return {MODEL: label(kept.model, kept.version)}
 
 
 def fields_of(kept: Kept) -> dict[str, Any]:
-    """The fields that a document gets from its passages; empty if their vectors do not fit the index. A vector is
-    written in hexadecimal, a quarter of what its numbers would take."""
-    if kept.dimensions != DIMENSIONS:
-        return {}
+    """The fields that a document gets from its passages, whatever the index can have
+    (`app.index.documents.Write.fitting`). A vector is written in hexadecimal, a quarter of what its numbers would take."""
     vectors = [{"vector": kept.vector(at).hex()} for at in range(len(kept.places))]
     return {**model_of(kept), **({PASSAGES: vectors} if vectors else {})}

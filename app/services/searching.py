@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
-from app.errors import InvalidParameter, PointMissing, StoreError
+from app.errors import IndexRejected, InvalidParameter, PointMissing, StoreError
 from app.index.attachments import AttachmentIndex
 from app.index.envelope import pointed
 from app.model.attachment import now
@@ -63,7 +63,14 @@ class Searching:
             model = "" if meaning is None else meaning.model
             finish = self._finish(wanted, tenant, model)
             sent = query.build(wanted, tenant, meaning=meaning)
-            return Found(self._search(wanted, sent, tenant, finish, client), self._told(wanted, meaning), model)
+            try:
+                return Found(self._search(wanted, sent, tenant, finish, client), self._told(wanted, meaning), model)
+            except IndexRejected:
+                if meaning is None:
+                    raise
+                # The index has just become one with vectors of another size.
+                sent, finish = query.build(wanted, tenant), self._finish(wanted, tenant, "")
+                return Found(self._search(wanted, sent, tenant, finish, client), "words")
         if wanted.point != params.NEW_POINT:
             return self._search_in(wanted.point, wanted, tenant, client)
         point = self.open_point(tenant, WALK_SECONDS)

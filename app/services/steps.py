@@ -14,8 +14,8 @@ from app.extraction.queue import Queue, Stage
 from app.extraction.recognition_data import recognition_folder, recognition_installed, recognition_used
 from app.extraction.record import NO_READERS_DOING, Extraction
 from app.model.attachment import Attachment, Unread
-from app.passages.cutting import CUTTER
-from app.passages.keeping import MOST_HEADER, made_by
+from app.services.indexing import outdated_passages
+from app.services.passages import Maker
 from app.services.records import Records
 from app.settings import Settings
 from app.storage.contract import Artefact, Storage
@@ -131,18 +131,18 @@ class Steps:
             return "completed"
         return "pending" if pending else "none"
 
-    def queue_missing(self, *, failed: bool = False, by: tuple[str, str] | None = None) -> int:
+    def queue_missing(self, *, failed: bool = False, by: Maker | None = None) -> int:
         """Queue every attachment that has text to extract and no outcome yet. Without an outcome, also pictures whose
         text is not recognized here, if they have no thumbnails. `failed`: also those that no reader could read, and
-        those with pictures in which no text could be recognized. `by`: the name and version of the model of EMBEDDINGS;
-        texts whose passages another one made, or that have none, are queued for that, where there are embeddings. Returns
-        how many. Reads only the records of these."""
+        those with pictures in which no text could be recognized. `by`: as in `outdated_passages`; texts whose
+        passages these are, or that have none, are queued for that, where there are embeddings. Returns how many. Reads only
+        the records of these."""
         count = 0
         for attachment_id in self._storage.ids():
             with contextlib.suppress(StoreError):
                 again = self._storage.size(attachment_id, Artefact.OUTCOME) is not None
                 if again and not (failed and self._may_have_more(self._records.extraction(attachment_id))):
-                    if self.embeds and self._lacks_passages(attachment_id, by):
+                    if self.lacks_passages(attachment_id, by) is not None:
                         self._queue.add(attachment_id, left=("passages",))
                         count += 1
                     continue
@@ -155,14 +155,12 @@ class Steps:
                     count += 1
         return count
 
-    def _lacks_passages(self, attachment_id: str, by: tuple[str, str] | None) -> bool:
-        content = self._storage.open(attachment_id, Artefact.PASSAGES)
-        if content is not None:
-            with contextlib.closing(content):
-                found = made_by(content.read(0, min(MOST_HEADER, content.size)))
-            return found is None or found[2] != CUTTER or (by is not None and found[:2] != by)
-        known = self._records.extraction(attachment_id)
-        return known is not None and known.size > 0
+    def lacks_passages(self, attachment_id: str, by: Maker | None) -> str | None:
+        """Why passages of its text are to be made; None where they are there, or none are to be. `by`: as in
+        `outdated_passages`. Raises StorageFailed."""
+        if not self.embeds:
+            return None
+        return outdated_passages(self._storage, attachment_id, self._records.extraction(attachment_id), by)
 
     def _may_have_more(self, known: Extraction | None) -> bool:
         """Whether other readers may find more text, or recognition that was not available then."""

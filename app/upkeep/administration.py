@@ -21,6 +21,7 @@ from app.index.connection import Connection
 from app.index.difference import MIGRATION, NEWER, NOTHING, SETTINGS, UPDATE, Difference, differences
 from app.index.generations import Generation, Generations
 from app.services.indexing import DERIVED_FIELDS, carried_over
+from app.services.passages import other_vectors
 from app.storage.contract import Storage
 from app.upkeep.exchange import Exchange
 from app.upkeep.migration import Copy
@@ -37,7 +38,9 @@ _WORST = (NOTHING, SETTINGS, UPDATE, MIGRATION, NEWER)
 @dataclass(frozen=True)
 class Administration:
     """One index of one store. `change_lock`: as in `Exchange`. `from_records`: whether its documents are made from
-    records, and removed with them; such an index is needed from the start, another one from its first document on."""
+    records, and removed with them; such an index is needed from the start, another one from its first document on.
+    `dimensions`: those of the vectors that the model makes now; None if there is none or it is not known: those of the
+    index stay then."""
 
     alias: str
     definition: Json
@@ -46,6 +49,7 @@ class Administration:
     storage: Storage
     change_lock: ChangeLock
     from_records: bool
+    dimensions: int | None = None
 
     @property
     def generations(self) -> Generations:
@@ -57,10 +61,15 @@ class Administration:
         """The differences between file and cluster, and the generations. Raises WrongIndex and the errors of the index."""
         name = self.generations.current()
         found = self._differences(name) if name is not None else []
+        present = self.generations.dimensions(name) if name is not None else None
+        warnings = []
+        if present is not None and self.dimensions is not None and present != self.dimensions:
+            warnings.append(other_vectors(present, self.dimensions))
         return {
             "index": self.alias,
             "generation": name,
             "needs": _worst(found) if name is not None or not self.from_records else "create",
+            "warnings": warnings,
             "differences": [asdict(each) for each in found],
             "generations": [self._described(each) for each in self.generations.all()],
         }
@@ -76,7 +85,11 @@ class Administration:
         }
 
     def _differences(self, name: str) -> list[Difference]:
-        return differences(self.definition, *self.generations.described(name), self._derived)
+        found, settings = self.generations.described(name)
+        present = mappings.dimensions(found.get("properties", {}))
+        # An index without vectors takes those of any model.
+        wanted = mappings.with_dimensions(self.definition, present and (self.dimensions or present))
+        return differences(wanted, found, settings, self._derived)
 
     def _current(self) -> str | None:
         """The generation in use; None where there is none and none is needed. Raises WrongIndex where one is."""
@@ -135,7 +148,8 @@ class Administration:
         if name is None:
             return {"index": self.alias, "from": None, "to": None, "needed": False, "refused": [], "done": False}
         found = self._known(name)
-        definition = _with_shards(self.definition, shards)
+        number = self.dimensions or self.generations.dimensions(name)
+        definition = _with_shards(mappings.with_dimensions(self.definition, number), shards)
         found_settings = self.generations.described(name)[1]
         resharded = shards is not None and str(shards) != str(found_settings["number_of_shards"])
         needed = force or resharded or any(each.needs == MIGRATION for each in found)

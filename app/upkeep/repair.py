@@ -29,6 +29,7 @@ ACTIONS = {
     "thumbnail-without-record": "remove the file",
     "damaged-passages": "make passages again",
     "passages-without-record": "remove the file",
+    "outdated-passages": "make passages again",
 }
 
 
@@ -62,7 +63,9 @@ class Repair:
         if finding.path is not None and finding.code in ("stale-temporary", "undecided-entry"):
             return self._keeper(finding).holds(finding.path)
         # Also for a file without a record: the record may have been added since, as while a backup is restored.
-        return finding.id is not None and any(
+        if finding.id is None or (finding.code == "outdated-passages" and self._store.queue.has(finding.id)):
+            return False
+        return any(
             (each.code, each.path) == (finding.code, finding.path) for each in self._checker.examine([finding.id])
         )
 
@@ -113,9 +116,11 @@ class Repair:
                 self._store.queue.add(finding.id, left=left)
 
     def _cut(self, finding: Finding) -> None:
-        # The same. Where EMBEDDINGS is off they are removed, and made again once it is not.
+        # The same. Where EMBEDDINGS is off they are removed, and made again once it is not. What is merely outdated stays
+        # until there is something in its place.
         if finding.id is not None and self._certain(finding):
-            self._store.storage.remove_passages(finding.id)
+            if finding.code != "outdated-passages":
+                self._store.storage.remove_passages(finding.id)
             if left := self._left(finding.id, ("passages",)):
                 self._store.queue.add(finding.id, left=left)
 

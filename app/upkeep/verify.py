@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.coordination.contract import Coordination
+from app.embeddings.contract import ModelId
 from app.errors import StorageFailed, StoreError
 from app.extraction.queue import Queue
 from app.ids import is_id
@@ -28,6 +29,7 @@ from app.services.indexing import (
     check_thumbnail,
     extraction_of,
     kept_passages,
+    outdated_passages,
     visible_source,
 )
 from app.storage.contract import PARTITIONS, Artefact, Content, Storage, name_of, partition_of
@@ -55,6 +57,7 @@ CODES = (
     "thumbnail-without-record",
     "damaged-passages",
     "passages-without-record",
+    "outdated-passages",
 )
 
 #: Findings that a pending extraction or drawing explains.
@@ -66,6 +69,7 @@ EXTRACTED = (
     "thumbnail-without-record",
     "damaged-passages",
     "passages-without-record",
+    "outdated-passages",
 )
 
 #: Ids in one request to the index; and seconds between two checks of what seems wrong.
@@ -101,8 +105,10 @@ class Checker:
         *,
         grace: float,
         read_data: bool = False,
+        model: ModelId | None = None,
     ) -> None:
-        """`grace`: seconds after which a temporary file that nobody holds is stale."""
+        """`grace`: seconds after which a temporary file that nobody holds is stale. `model`: the one that makes vectors of
+        passages; None where none does: then no text lacks them."""
         self.attachments = 0
         self.documents = 0
         self._storage = storage
@@ -112,7 +118,10 @@ class Checker:
         self._generations = generations
         self._grace = grace
         self._read_data = read_data
+        self._by = None if model is None else (model.name, model.version, model.dimensions)
         self._index: str | None = None
+        #: How many numbers its vectors have; None as long as it has none.
+        self._dimensions: int | None = None
         #: Fields in which the documents of that index may differ from what this version makes.
         self._left_out: frozenset[str] = frozenset()
 
@@ -124,7 +133,9 @@ class Checker:
         Raises WrongIndex, IndexUnavailable or IndexOutcomeUnknown when the index can't be compared, StorageFailed.
         """
         self._index = self._generations.current()
-        self._left_out = frozenset() if self._index is None else self._generations.lacking(self._index)
+        if self._index is not None:
+            self._left_out = self._generations.lacking(self._index)
+            self._dimensions = self._generations.dimensions(self._index)
         if self._left_out:
             # The index is of an older version, which made other words of the same names. A migration makes them again.
             self._left_out |= frozenset(DERIVED_FIELDS)
@@ -244,13 +255,12 @@ class Checker:
             yield finding("damaged-thumbnail", Artefact.THUMBNAIL, str(error))
         except StorageFailed as error:
             yield finding("unreadable", Artefact.THUMBNAIL, _reason(error))
+        kept, readable = None, False
         try:
-            kept = kept_passages(self._storage, attachment_id)
+            kept, readable = kept_passages(self._storage, attachment_id), True
         except ValueError as error:
-            kept = None
             yield finding("damaged-passages", Artefact.PASSAGES, str(error))
         except StorageFailed as error:
-            kept = None
             yield finding("unreadable", Artefact.PASSAGES, _reason(error))
         try:
             extraction = extraction_of(self._storage, attachment_id)
@@ -262,11 +272,18 @@ class Checker:
         except StorageFailed as error:
             yield finding("unreadable", Artefact.OUTCOME, _reason(error))
             return
+        if readable and self._by is not None:
+            why = outdated_passages(self._storage, attachment_id, extraction, self._by)
+            if why is not None:
+                yield finding("outdated-passages", Artefact.PASSAGES, why)
         if self._index is None:
             return
         if source is None:
             yield finding("record-without-document", Artefact.RECORD)
             return
+        if kept is not None and kept.places and self._dimensions not in (None, kept.dimensions):
+            # Which the index can't have.
+            kept = None
         wanted = self._compared(visible_source(attachment, extraction, kept))
         source = self._compared(source)
         if wanted != source:

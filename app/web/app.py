@@ -132,7 +132,8 @@ def create_app(settings: Settings | None = None) -> Flask:
 def _meanings(settings: Settings, store: Store) -> Meanings | None:
     if settings.embeddings == "off":
         return None
-    return Meanings(store.embeddings, settings.embeddings_similarity, settings.embeddings_noise)
+    least, noise = settings.embeddings_similarity, settings.embeddings_noise
+    return Meanings(store.embeddings, least, noise, lambda number: store.index.other_vectors(number) is None)
 
 
 def dialect_of(path: str) -> Dialect:

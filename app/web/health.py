@@ -10,6 +10,7 @@ from flask import Blueprint, Response, current_app, jsonify
 
 from app.confinement import availability
 from app.errors import IndexUnavailable, StoreError
+from app.services.passages import other_vectors
 from app.services.store import Store
 from app.web.access import public
 from app.web.describe import JSON, TEXT, ResponseSpec, Schema, array, describes, obj
@@ -48,6 +49,11 @@ def health() -> Response:
     store = store_of(current_app)
     reasons = []
     status = "red"
+    warnings = [*availability.missing(services().settings), *_unfit(store)]
+    state = services().embeddings.state()
+    if state is not None and state.missing is not None:
+        # Searches find by words alone, although they should by vectors too.
+        warnings.append(f"no embeddings: {state.missing}")
     try:
         found = store.index.health()
         status = found.status
@@ -55,13 +61,14 @@ def health() -> Response:
             reasons.append("the index has shards that are not available")
         reasons += [f"the index is {each}" for each in found.blocks]
         reasons += [f"the index of chats is {each}" for each in services().chats.blocks()]
+        if state is not None and state.model is not None:
+            warnings += _of_other_vectors(store, state.model.dimensions)
     except StoreError as error:
         reasons.append(str(error) if isinstance(error, IndexUnavailable) else f"the index can't be used: {error}")
     try:
         store.uploads.check_writable()
     except StoreError as error:
         reasons.append(str(error))
-    warnings = [*availability.missing(services().settings), *_unfit(store), *_without_vectors()]
     told = {"reasons": reasons, "warnings": warnings}
     response = jsonify(status="red" if reasons else status, **{name: texts for name, texts in told.items() if texts})
     response.status_code = 503 if reasons else 200
@@ -79,7 +86,7 @@ def _unfit(store: Store) -> list[str]:
         return [str(error)]
 
 
-def _without_vectors() -> list[str]:
-    """A warning where searches find by words alone, although they should by vectors too."""
-    state = services().embeddings.state()
-    return [] if state is None or state.missing is None else [f"no embeddings: {state.missing}"]
+def _of_other_vectors(store: Store, dimensions: int) -> list[str]:
+    """A warning where the model's vectors, of so many numbers, and those of the index can't be compared."""
+    other = store.index.other_vectors(dimensions)
+    return [] if other is None else [other_vectors(other, dimensions)]

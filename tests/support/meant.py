@@ -20,7 +20,7 @@ from app.index.documents import Write
 from app.index.source import source_of
 from app.model.attachment import Attachment
 from app.passages.keeping import quantized
-from app.search.words import content_fields
+from app.search.analysis import content_fields
 from app.services.passages import MODEL, PASSAGES, label
 from app.services.store import Store
 from app.settings import Settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from app.embeddings.keeper import Keeper
 from app.opening import open_embeddings
 from app.settings import Settings
 from tests.support.app import Server, running_server
+from tests.support.peers import Answer, Asked, answering
 
 #: Of a machine that does much else meanwhile.
 PATIENCE = 120.0
@@ -89,6 +91,22 @@ def kept(data: Path, seconds: float = PATIENCE) -> Iterator[Kept]:
     with made.keeper():
         made.await_ready()
         yield made
+
+
+@contextlib.contextmanager
+def cut_model(model: Kept, dimensions: int) -> Iterator[str]:
+    """The base URL of a server that speaks OpenAI's API and has another model: the vectors of `model`, each cut to its first
+    `dimensions` numbers. What is near stays near enough."""
+
+    def answer(asked: Asked) -> Answer:
+        texts = json.loads(asked.body)["input"]
+        vectors = model.embeddings.passages(texts, "").vectors
+        data = [{"index": index, "embedding": list(each[:dimensions])} for index, each in enumerate(vectors)]
+        # Closed by this side: who asks keeps connections for as long as it lives.
+        return Answer(200, json.dumps({"object": "list", "data": data}).encode(), {"Connection": "close"})
+
+    with answering(answer) as url:
+        yield f"{url}/v1"
 
 
 # Of a server under gunicorn

@@ -40,3 +40,19 @@ def test_what_is_not_there_is_removed_already() -> None:
     assert _verdict([REMOVE], [_Result(404, None)]) is None
     assert type(_verdict([REMOVE], [_Result(404, "x")])) is IndexUnavailable
     assert type(_verdict([PUT], [_Result(404, None)])) is IndexUnavailable
+
+
+def vectors(numbers: int) -> Write:
+    return Write("a", 1, {"id": "a", "passages_model": "m", "passages": [{"vector": "01" * numbers}] * 2})
+
+
+def test_what_an_index_can_not_have_is_left_out() -> None:
+    made = vectors(8)
+    assert made.dimensions == 8
+    # The first vector of an index decides.
+    for fits in (8, None):
+        assert made.fitting(fits) is made
+    for other in (7, 16):
+        assert made.fitting(other) == Write("a", 1, {"id": "a"})
+    for without in (PUT, REMOVE, Write("a", 1, {"passages_model": "m"}), Write("a", 1, {"passages": []})):
+        assert (without.dimensions, without.fitting(8)) == (None, without)

@@ -13,7 +13,7 @@ from app.passages.keeping import Kept
 from app.search.analysis import content_fields, name_fields
 from app.search.collation import order_key
 from app.services.indexing import DERIVED_FIELDS, TEXT_FIELDS, visible_source
-from app.services.passages import DIMENSIONS, fields_of
+from app.services.passages import fields_of
 
 MOMENT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 ATTACHMENT = Attachment(
@@ -31,7 +31,7 @@ ATTACHMENT = Attachment(
     fields={"app": "shop"},
 )
 BELOW = {each.name for each in FIELDS if "." in each.name}
-PASSAGES = Kept("0" * 64, 9, 1, "model", "1.0", DIMENSIONS, False, ((0, 9),), b"\x01" * DIMENSIONS)
+PASSAGES = Kept("0" * 64, 9, 1, "model", "1.0", 8, False, ((0, 9),), b"\x01" * 8)
 
 
 def test_the_document() -> None:
@@ -77,7 +77,9 @@ def test_passages_are_told_of_their_own_text_alone() -> None:
     assert visible_source(ATTACHMENT, of_it, PASSAGES)["passages_model"] == "model 1.0"
     for other in (None, replace(of_it, sha256="1" * 64), replace(of_it, size=0, sha256=None)):
         assert "passages_model" not in visible_source(ATTACHMENT, other, PASSAGES)
-    assert fields_of(replace(PASSAGES, dimensions=2, vectors=b"\x01\x01")) == {}
+    # Of any size: what an index can't have is left out where it is written.
+    small = fields_of(replace(PASSAGES, dimensions=2, vectors=b"\x01\x7f"))
+    assert small == {"passages_model": "model 1.0", "passages": [{"vector": "017f"}]}
     assert fields_of(replace(PASSAGES, places=(), vectors=b"")) == {"passages_model": "model 1.0"}
 
 
