@@ -55,7 +55,7 @@ def opened(
         disk_reserve=0,
         embeddings_timeout=PATIENCE,
         embeddings_query_timeout=PATIENCE,
-        **settings,
+        **{"embeddings": "off", **settings},
     )
     store = open_store(wanted)
     with contextlib.closing(store.index):
