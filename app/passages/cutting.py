@@ -178,14 +178,14 @@ def _border(text: bytes, start: int, at: int) -> int:
     raise ValueError("a text that is not UTF-8")
 
 
-def _sections(parts: Iterable[Part], end: int) -> Iterator[_Section]:
-    """The sections of a text: each lies between the beginnings of two parts, and has the page and the file of the
-    first."""
+def _sections(parts: Sequence[Part], end: int) -> Iterator[_Section]:
+    """The sections of a text up to `end`: each lies between the beginnings of two parts, and has the page and the file of
+    the first."""
     page: int | None = None
     title = ""
     file: tuple[str, ...] = ()
     last = Part(0)
-    for part in chain(parts, [Part(end)]):
+    for part in chain(parts, [Part(max(end, parts[-1].at if parts else 0))]):
         if part.at < last.at:
             raise ValueError("the parts of a text are not in order")
         if last.at < min(part.at, end):

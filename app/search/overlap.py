@@ -33,8 +33,8 @@ MOST_ITEMS = 16
 _CHARACTERS_A_PASSAGE = 500
 #: The shortest stem that is looked for by its letters.
 _SHORTEST_STEM = 3
-#: The cost, in steps of `app.processing`: of a short text, and characters that are looked through in one.
-_STEPS_A_TEXT, _CHARACTERS_A_STEP = 400, 8
+#: The cost, in steps of `app.processing`: of a short text, of looking through a piece, and characters of it in one step.
+_STEPS_A_TEXT, _STEPS_A_LOOK, _CHARACTERS_A_STEP = 400, 10, 8
 _BETWEEN = re.compile(r"[\W_]+")
 _CONTENT_WORDS, _CONTENT_STEMS = existing("content_words", "content_stems")
 
@@ -55,7 +55,7 @@ class Overlap:
     def look(self, text: str, *, counted: bool = True) -> list[int]:
         """The numbers of the items that may be in a piece of text. `counted`: it is one of those by which it is known how
         rare a word is. Raises what `processing.spend` does."""
-        processing.spend(len(text) // _CHARACTERS_A_STEP + 1)
+        processing.spend(len(text) // _CHARACTERS_A_STEP + _STEPS_A_LOOK)
         letters = _BETWEEN.sub("", fold(text))
         # A word that may be misspelled can be anywhere.
         counts = [max((letters.count(each) for each in needles), default=1) for needles in self._needles]

@@ -15,7 +15,7 @@ import json
 import logging
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from app import processing
@@ -33,10 +33,12 @@ from app.services.searching import Searching
 
 log = logging.getLogger(__name__)
 
-#: Bytes of the texts of one answer in which words are looked for, those of the first attachments.
+#: Bytes of the texts of one answer in which words are looked for, those of the first attachments. A passage counts as so
+#: many at least, as pages may be short; one that is cut here as so many more.
 MOST_LOOKED_AT = 4 * 1024 * 1024
-#: Pieces of a text that are cut here, those with most of the words.
-MOST_CUT = 4
+LEAST_OF_PASSAGE, OF_CUT_PASSAGE = 400, 3_000
+#: Pieces of a text that are cut here, those with most of the words; their bytes; and passages of them.
+MOST_CUT, PIECE, MOST_PASSAGES_CUT = 4, 8 * 1024, 100
 #: How much a word in the name counts beside one in the passage.
 IN_NAME = 0.5
 #: The cost of looking at an attachment, in steps of `app.processing`.
@@ -83,15 +85,14 @@ class Citing:
         match = answer.match or "words"
         overlap = Overlap(parse(wanted.search.query or "") if match != "meaning" else None)
         looked: dict[str, _Looked] = {}
-        left = MOST_LOOKED_AT
+        left = _Left()
         for rank, hit in enumerate(json.loads(answer.answer)["hits"]["hits"]):
             processing.spend(_STEPS_A_LOOK)
             if (each := self._looked(hit, rank, tenant, answer.model)) is None:
                 continue
             try:
-                if overlap and each.text.size <= left:
-                    left -= each.text.size
-                    _add_by_words(each, overlap, 2 * wanted.per_attachment)
+                if overlap and left.takes(max(each.text.size, LEAST_OF_PASSAGE * len(each.text.places or ()))):
+                    _add_by_words(each, overlap, 2 * wanted.per_attachment, left)
             except (StorageFailed, ValueError):
                 log.error("the text of %s can't be read", each.attachment.id)
                 continue
@@ -122,7 +123,21 @@ class Citing:
         return made
 
 
-def _add_by_words(looked: _Looked, overlap: Overlap, most: int) -> None:
+class _Left:
+    """Of the bytes in which words are looked for."""
+
+    def __init__(self) -> None:
+        self._bytes = MOST_LOOKED_AT
+
+    def takes(self, count: int) -> bool:
+        """Take so many, if there are as many."""
+        if count > self._bytes:
+            return False
+        self._bytes -= count
+        return True
+
+
+def _add_by_words(looked: _Looked, overlap: Overlap, most: int, left: _Left) -> None:
     """Add the passages that have most of the words; the first one where none has any, and none is near. Raises ValueError,
     StorageFailed, and what `processing.spend` raises."""
     content = looked.text.whole()
@@ -130,7 +145,7 @@ def _add_by_words(looked: _Looked, overlap: Overlap, most: int) -> None:
     # With what may be in each.
     found: list[tuple[Span, list[int]]]
     if spans is None:
-        found = _cut(looked.text, content, overlap)
+        found = _cut(looked.text, content, overlap, left)
     else:
         found = [(each, overlap.look(content[slice(*each)].decode())) for each in spans]
     weights = overlap.weights()
@@ -141,16 +156,35 @@ def _add_by_words(looked: _Looked, overlap: Overlap, most: int) -> None:
         looked.spans[found[0][0]] = None
 
 
-def _cut(text: KeptText, content: bytes, overlap: Overlap) -> list[tuple[Span, list[int]]]:
+def _cut(text: KeptText, content: bytes, overlap: Overlap, left: _Left) -> list[tuple[Span, list[int]]]:
     """The passages of those pieces of the text that have most of the words, and of its first piece where none has any."""
-    pieces = list(cutting.pieces(content, cutting.WINDOW))
+    pieces = list(cutting.pieces(content, PIECE))
     looked = [overlap.look(content[start:end].decode()) for start, end in pieces]
     weights = overlap.weights()
     weighed = [(sum(weights[each] for each in found), number) for number, found in enumerate(looked) if found]
-    best = sorted(number for _, number in sorted(weighed, key=lambda each: (-each[0], each[1]))[:MOST_CUT])
-    passages = [each for number in best or [0] for each in cutting.within(content, text.parts, *pieces[number])]
-    spans = [(each.start, each.end) for each in passages]
-    return [(span, overlap.look(content[slice(*span)].decode(), counted=False)) for span in spans]
+    best = [number for _, number in sorted(weighed, key=lambda each: (-each[0], each[1]))[:MOST_CUT]]
+    found: list[tuple[Span, list[int]]] = []
+    for start, end in _joined(pieces[number] for number in sorted(best or [0])):
+        for each in cutting.within(content, text.parts, start, end):
+            if len(found) == MOST_PASSAGES_CUT or not left.takes(OF_CUT_PASSAGE):
+                return found
+            span = each.start, each.end
+            found.append((span, overlap.look(content[slice(*span)].decode(), counted=False)))
+    return found
+
+
+def _joined(pieces: Iterable[Span]) -> Iterator[Span]:
+    """Pieces in their order, those that follow each other as one."""
+    whole: Span | None = None
+    for start, end in pieces:
+        if whole is not None and whole[1] == start:
+            whole = whole[0], end
+            continue
+        if whole is not None:
+            yield whole
+        whole = start, end
+    if whole is not None:
+        yield whole
 
 
 def _candidates(looked: _Looked, overlap: Overlap) -> Iterator[Candidate]:

@@ -154,7 +154,7 @@ DEAREST: dict[tuple[str, str], list[Ask]] = {
     ("POST", "/attachment/_passages"): [
         Ask(
             "/attachment/_passages",
-            options={"json": {"query": "aB1 " * 250, "session": ["s8", "s9", "s10"], **MOST_PASSAGES}},
+            options={"json": {"query": "aB1 " * 250, "session": ["s9", "s10"], **MOST_PASSAGES}},
         ),
         Ask("/attachment/_passages", options={"json": {"query": NEARLY, "session": "near", **MOST_PASSAGES}}),
         Ask("/attachment/_passages", 400, {"json": {"query": "a", "session": ["x"] * 40_000}}),

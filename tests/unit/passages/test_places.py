@@ -68,6 +68,15 @@ def test_a_piece_is_cut_as_a_text_of_its_own_is(drawn: tuple[bytes, list[Part]])
             assert place_of(parts, each.start) == Place(each.page, each.title, each.file)
 
 
+def test_parts_behind_a_piece_do_not_matter() -> None:
+    text = b"First page.\nSecond page.\nThird page.\n"
+    parts = [Part(0, 1), Part(12, 2), Part(25, 3), Part(30, file=("a",))]
+    assert [each.page for each in cutting.within(text, parts, 0, 25)] == [1, 2]
+    assert [each.page for each in cutting.within(text, parts, 12, 25)] == [2]
+    with pytest.raises(ValueError, match="in order"):
+        list(cutting.within(text, [Part(30, 1), Part(5, 2)], 0, 25))
+
+
 def test_what_is_no_utf_8_has_no_pieces() -> None:
     with pytest.raises(ValueError, match="UTF-8"):
         list(cutting.pieces(b"\x80" * 90, 20))
