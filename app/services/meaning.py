@@ -44,6 +44,12 @@ class Meanings:
             return None
         return Meaning(quantized(vector).hex(), label(found.model.name, found.model.version), self._least)
 
+    def model(self) -> str | None:
+        """Which model makes vectors, as documents name it; None where the index has no place for its. Raises
+        EmbeddingsUnavailable while nobody knows."""
+        found = self._embeddings.model()
+        return label(found.name, found.version) if found.dimensions == DIMENSIONS else None
+
     def _of_noise(self, found: Embedded, tenant: str) -> Vector:
         """The middle of texts that say nothing, of length one, made once for a model. Raises EmbeddingsUnavailable."""
         if self._middle is None or self._middle[0] != found.model:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -13,8 +14,12 @@ from app.errors import InvalidParameter, PointMissing, StoreError
 from app.index.attachments import AttachmentIndex
 from app.index.envelope import pointed
 from app.model.attachment import now
+from app.model.schema import UNIQUE
+from app.passages.keeping import quantized
 from app.search import params, query
 from app.search.language import body
+from app.search.language.nearest import Vectors
+from app.search.language.tenant import term
 from app.services.meaning import Meanings
 from app.services.passages import PASSAGES
 from app.services.points_in_time import Point, PointsInTime
@@ -24,6 +29,8 @@ Made = TypeVar("Made")
 
 #: Seconds that a point in time of the search by words and filters lives after each use: time to read a page of hits.
 WALK_SECONDS = 300.0
+#: Bytes of an id, as many as Elasticsearch takes.
+MOST_ID = 512
 
 
 class Found(NamedTuple):
@@ -162,6 +169,33 @@ class Searching:
     def count(self, content: Mapping[str, Any], tenant: str, *, client: socket.socket | None = None) -> bytes:
         """The answer to a count, for a body that `search.language` made. Errors as in `ask`."""
         return self._index.count(content, tenant, client=client)
+
+    def document(
+        self, attachment_id: str, source: Any, tenant: str, *, client: socket.socket | None = None
+    ) -> dict[str, Any] | None:
+        """The hit of an attachment: its `_version`, and of its `_source` what `search.language` made; None where the
+        tenant has none with this id. Errors as in `ask`."""
+        if not 0 < len(attachment_id.encode("utf-8", "surrogatepass")) <= MOST_ID:
+            return None
+        sent = {
+            "query": {"bool": {"filter": [{"term": {UNIQUE: attachment_id}}, term(tenant)]}},
+            "size": 1,
+            "version": True,
+            "_source": source,
+        }
+        hits = json.loads(self._index.search(sent, tenant, client=client))["hits"]["hits"]
+        return hits[0] if hits else None
+
+    def vectors(self) -> Vectors | None:
+        """What vectors of callers are compared with; None where this server, or an index of an older version, has none.
+        Raises EmbeddingsUnavailable while nobody knows which model makes them, and the errors of a write that can't be
+        done."""
+        model = None if self._meanings is None else self._meanings.model()
+        return None if model is None or self._index.lacks(PASSAGES) else Vectors(model, quantized)
+
+    def status(self) -> str:
+        """How the index is: green, yellow or red. Errors as in `AttachmentIndex.health`."""
+        return self._index.health().status
 
     # Points in time
 
