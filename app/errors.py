@@ -53,6 +53,26 @@ class SearchRefused(InvalidRequest):
         self.kind = kind
 
 
+class NoSuchIndex(SearchRefused):
+    """An index that a request in Elasticsearch's own language names, and that is not there. `together`: the names of a list
+    that stand for none together."""
+
+    code = "no_such_index"
+    status = 404
+
+    def __init__(self, name: str, together: tuple[str, ...] = ()) -> None:
+        self.name, self.together = name[:100], tuple(each[:100] for each in together[:100])
+        super().__init__("index_not_found_exception", f"no such index [{self.name}]")
+
+
+class NoIndexName(SearchRefused):
+    """What no index can be called."""
+
+    def __init__(self, name: str, why: str) -> None:
+        self.name = name[:100]
+        super().__init__("invalid_index_name_exception", f"Invalid index name [{self.name}], {why}")
+
+
 class MediaTypeRefused(StoreError):
     """The body has a media type that is not supported, or the request accepts none that is."""
 

@@ -381,7 +381,7 @@ FIELDS: Table = (
     ),
     Field("passages_model", "keyword", "which model made the vectors of its passages", origin="passages"),
     Field("passages", "nested", "the passages of the text", origin="passages", stored=False),
-    Field("passages.vector", "dense_vector", "what a passage means", _VECTOR, origin="passages"),
+    Field("passages.vector", "dense_vector", "what a passage means", _VECTOR, origin="passages", nameable=True),
 )
 
 #: The fields of a chat's document. Chats are found by tenant and by whether they are archived, and have no search of

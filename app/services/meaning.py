@@ -48,6 +48,12 @@ class Meanings:
             return None
         return Meaning(quantized(vector).hex(), label(found.model.name, found.model.version), self._least)
 
+    def model(self) -> ModelId | None:
+        """Which model makes vectors; None if the index can't compare its own with them. Raises EmbeddingsUnavailable while
+        nobody knows, and what `comparable` raises."""
+        found = self._embeddings.model()
+        return found if self._comparable(found.dimensions) else None
+
     def _of_noise(self, found: Embedded, tenant: str) -> Vector:
         """The mean of the vectors of `NOISE`, scaled to the length one; made once for each model. Raises
         EmbeddingsUnavailable."""

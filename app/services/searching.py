@@ -15,10 +15,14 @@ from app.errors import IndexRejected, InvalidParameter, PointMissing, StoreError
 from app.index.attachments import AttachmentIndex
 from app.index.envelope import pointed
 from app.model.attachment import now
+from app.model.schema import UNIQUE
+from app.passages.keeping import quantized
 from app.search import params, query
 from app.search.language import body
+from app.search.language.nearest import Vectors
+from app.search.language.tenant import term
 from app.services.meaning import Meanings
-from app.services.passages import PASSAGES
+from app.services.passages import PASSAGES, label
 from app.services.points_in_time import Point, PointsInTime
 from app.services.records import Records
 
@@ -28,6 +32,8 @@ Made = TypeVar("Made")
 WALK_SECONDS = 300.0
 #: What is noted of a point in time in which there are no vectors, as its index is of an older version.
 _LACKS = "words"
+#: Bytes of an id, as many as Elasticsearch takes.
+MOST_ID = 512
 
 
 class Found(NamedTuple):
@@ -206,6 +212,34 @@ class Searching:
     def count(self, content: Mapping[str, Any], tenant: str, *, client: socket.socket | None = None) -> bytes:
         """The answer to a count, for a body that `search.language` made. Errors as in `ask`."""
         return self._index.count(content, tenant, client=client)
+
+    def document(
+        self, attachment_id: str, source: Any, tenant: str, *, client: socket.socket | None = None
+    ) -> dict[str, Any] | None:
+        """The hit of an attachment: its `_version`, and of its `_source` what `search.language` made; None where the
+        tenant has none with this id. Errors as in `ask`."""
+        if not 0 < len(attachment_id.encode("utf-8", "surrogatepass")) <= MOST_ID:
+            return None
+        sent = {
+            "query": {"bool": {"filter": [{"term": {UNIQUE: attachment_id}}, term(tenant)]}},
+            "size": 1,
+            "version": True,
+            "_source": source,
+        }
+        hits = json.loads(self._index.search(sent, tenant, client=client))["hits"]["hits"]
+        return hits[0] if hits else None
+
+    def vectors(self) -> Vectors | None:
+        """What vectors of callers are compared with; None where this server, or its index, has none that can be. Raises
+        EmbeddingsUnavailable while nobody knows which model makes them, and the errors of a write that can't be done."""
+        if self._meanings is None or self._index.lacks(PASSAGES):
+            return None
+        model = self._meanings.model()
+        return None if model is None else Vectors(label(model.name, model.version), model.dimensions, quantized)
+
+    def status(self) -> str:
+        """How the index is: green, yellow or red. Errors as in `AttachmentIndex.health`."""
+        return self._index.health().status
 
     # Points in time
 

@@ -17,6 +17,8 @@ from app.errors import (
     IndexUnavailable,
     MediaTypeRefused,
     MissingScope,
+    NoIndexName,
+    NoSuchIndex,
     NotFound,
     PointMissing,
     RequestTooLarge,
@@ -114,7 +116,6 @@ _KINDS: tuple[tuple[type[StoreError], str], ...] = (
     (TooManyPoints, "es_rejected_execution_exception"),
     (MediaTypeRefused, "media_type_header_exception"),
 )
-_INDEX_PATH = re.compile(r"/([^/]+)/_[a-z]+")
 
 
 def kind_of(error: StoreError) -> str:
@@ -125,23 +126,26 @@ def kind_of(error: StoreError) -> str:
     return known or ("illegal_argument_exception" if error.status < 500 else "exception")
 
 
-def error_body(error: StoreError, method: str, path: str, index: str) -> dict[str, Any]:
-    """An error in Elasticsearch's shape. `index`: the name of the one index, which has no other API here."""
+def more_of(error: StoreError) -> dict[str, Any]:
+    """What Elasticsearch says of an error beside its type and its reason."""
+    if isinstance(error, NoSuchIndex) and error.together:
+        return {"resource.type": "index_expression", "resource.id": list(error.together)}
+    if isinstance(error, NoSuchIndex | NoIndexName):
+        kind = {"resource.type": "index_or_alias", "resource.id": error.name} if error.status == 404 else {}
+        return {**kind, "index_uuid": "_na_", "index": error.name}
+    return {"header": {"WWW-Authenticate": list(CHALLENGES)}} if error.status == 401 else {}
+
+
+def error_body(error: StoreError, method: str, path: str) -> dict[str, Any]:
+    """An error in Elasticsearch's shape."""
     if type(error) is NotFound or (error.status == 404 and error.code == "http"):
-        match = _INDEX_PATH.fullmatch(path)
-        if match is None or match[1] == index:
-            shown = path[:200]
-            return {"error": f"no handler found for uri [{shown}] and method [{method}]", "status": error.status}
-        return described("index_not_found_exception", f"no such index [{match[1][:100]}]", 404)
+        return {"error": f"no handler found for uri [{path[:200]}] and method [{method}]", "status": error.status}
     if error.status == 405:
         return {"error": f"Incorrect HTTP method for uri [{path[:200]}] and method [{method}]", "status": 405}
-    kind, why = kind_of(error), str(error)
-    if isinstance(error, SearchRefused) and kind == "index_not_found_exception":
-        return described(kind, why, 404)
+    why = str(error)
     if isinstance(error, Unauthenticated):
         why = f"missing or invalid authentication credentials for REST request: {why}"
-    more = {"header": {"WWW-Authenticate": list(CHALLENGES)}} if error.status == 401 else {}
-    return described(kind, why, error.status, **more)
+    return described(kind_of(error), why, error.status, **more_of(error))
 
 
 def described(kind: str, why: str, status: int, **more: Any) -> dict[str, Any]:

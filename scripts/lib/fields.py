@@ -148,6 +148,7 @@ _KINDS = {
     "boolean": "boolean",
     "text": "words: queries; highlights",
     "shown": "in `_source` only",
+    "dense_vector": "vectors: `knn`",
 }
 
 

@@ -3,9 +3,10 @@
 What they count are the documents that the query found, so the tenant's filter holds for them; of the types that look at
 others (`global`, `significant_*`) none is here. Only types of Elasticsearch's core are, so that every cluster answers alike.
 
-`min_doc_count: 0` is refused of every type: of `terms` it lists values that no found document has. A histogram that says
-nothing about it fills its gaps, as Elasticsearch has it: those buckets are made from the bounds of what was found (or from
-`extended_bounds`, the caller's own), and so tell nothing that its other buckets do not.
+`min_doc_count: 0` is refused of `terms`, where it lists values that no found document has. A histogram fills its gaps
+so, and does where nothing is said about it, as Elasticsearch has it: those buckets are made from the bounds of what was
+found (or from `extended_bounds`, the caller's own), and so tell nothing that its other buckets do not. How many there
+may be of one is bounded here where its bounds say it, and of all by Elasticsearch, which stops at 65,536.
 """
 
 from __future__ import annotations
@@ -179,6 +180,8 @@ _CALENDAR = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800, "month"
 _CALENDAR |= {"year": 31_536_000, "1m": 60, "1h": 3600, "1d": 86_400, "1w": 604_800, "1M": 2_419_200}
 _CALENDAR |= {"1q": 7_776_000, "1y": 31_536_000}
 _FIXED = re.compile(r"([1-9]\d{0,8})(ms|s|m|h|d)", re.ASCII)
+#: Milliseconds as text: longer than the digits of a date.
+_EPOCH = re.compile(r"-?\d{9,15}", re.ASCII)
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -202,6 +205,8 @@ def _moment(where: Where, value: Any) -> float:
     """A bound in seconds. Only what can be counted here: no arithmetic with dates."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value / 1000
+    if isinstance(value, str) and _EPOCH.fullmatch(value):
+        return int(value) / 1000
     try:
         return datetime.fromisoformat(f"{value}+00:00" if "T" not in str(value) else str(value)).timestamp()
     except (ValueError, OverflowError):
@@ -215,7 +220,7 @@ def _bounded(where: Where, made: Dsl, step: float, low: Any, high: Any) -> None:
 
 
 _HISTOGRAM: dict[str, Check] = {
-    "min_doc_count": _at_least_one,
+    "min_doc_count": whole(0, 2**31 - 1),
     "extended_bounds": _bounds,
     "hard_bounds": _bounds,
     "order": _order,

@@ -1,20 +1,22 @@
 """Whole bodies: of a search, a count, the lines of an msearch, and of opening and closing a point in time.
 
-The tenant's filter is put around a body's query here (`tenant` says where else it is). A body without a query finds all of
-the tenant's documents, each with the score 1 that `match_all` gives.
+The tenant's filter is put around a body's query here (`tenant` says where else it is). A body without a query finds all
+of the tenant's documents, each with the score 1 that `match_all` gives; with `knn` alone it finds what is near and
+nothing else, for which stands a query that finds nothing: so there is always one with the filter, whatever
+Elasticsearch runs it for.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from app.errors import SearchRefused
+from app.errors import NoSuchIndex, SearchRefused
 from app.model.schema import existing
 from app.search.expansions import MOST_LOOKS, MOST_NAMED, bounded, looks, named
-from app.search.language import limits, weights
+from app.search.language import limits, nearest, targets, weights
 from app.search.language.aggregations import aggregations
 from app.search.language.hits import (
     collapse,
@@ -26,6 +28,7 @@ from app.search.language.hits import (
     rescore,
     source,
 )
+from app.search.language.nearest import Vectors
 from app.search.language.order import search_after, settle, sort
 from app.search.language.queries import query
 from app.search.language.reading import (
@@ -48,8 +51,6 @@ from app.search.params import MAX_HIGHLIGHTED, MAX_WINDOW
 from app.search.syntax import parse
 
 (_CONTENT,) = existing("content")
-#: The name under which the index is known to clients, whatever it is called in Elasticsearch.
-PUBLIC_INDEX = "coco_attachment"
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,9 @@ class Point:
 class Search:
     """A search body that is safe to send. `point`: where it searches, the index itself without one. `hits`, and `marked`
     characters of their contents: how many it may be told. `expansions`: what clauses weigh that stand for all words which
-    fit; `looks` through the words of texts: what those take that mark."""
+    fit; `looks` through the words of texts: what those take that mark; `candidates`: passages that are looked at for the
+    nearest. Of an msearch, `nowhere`: its header names no index, which finds nothing; `missing`: it names one that is not
+    there."""
 
     body: Dsl
     point: Point | None = None
@@ -72,6 +75,9 @@ class Search:
     marked: int = 0
     expansions: int = 0
     looks: int = 0
+    candidates: int = 0
+    nowhere: bool = False
+    missing: NoSuchIndex | None = None
 
 
 def _timeout(where: Where, value: Any) -> Any:
@@ -92,10 +98,11 @@ def _point(where: Where, value: Any) -> Point:
     return Point(**made)
 
 
-def _top_level(max_page_size: int) -> dict[str, Check]:
+def _top_level(max_page_size: int, vectors: Callable[[], Vectors]) -> dict[str, Check]:
     # In this order: what highlights mark is what queries asked for.
     return {
         "query": query,
+        "knn": nearest.nearest(vectors),
         "rescore": rescore,
         "post_filter": owned(query),
         "from": whole(0, 2**31 - 1),
@@ -120,17 +127,25 @@ def _top_level(max_page_size: int) -> dict[str, Check]:
 
 
 #: Names of a search body, for the documentation.
-TOP_LEVEL = tuple(_top_level(1))
+TOP_LEVEL = tuple(_top_level(1, nearest.without))
 
 
-def search(content: Mapping[str, Any], tenant: str, max_page_size: int, url: Mapping[str, Any] | None = None) -> Search:
-    """A search body, checked and built anew, for `tenant`. `url`: what the URL says in place of the body.
+def search(
+    content: Mapping[str, Any],
+    tenant: str,
+    max_page_size: int,
+    url: Mapping[str, Any] | None = None,
+    vectors: Callable[[], Vectors] = nearest.without,
+) -> Search:
+    """A search body, checked and built anew, for `tenant`. `url`: what the URL says in place of the body. `vectors`:
+    those that there are, asked for where the body has one.
 
-    Raises SearchRefused, naming the clause.
+    Raises SearchRefused, naming the clause, and what `vectors` raises.
     """
-    table = _top_level(max_page_size)
+    table = _top_level(max_page_size, vectors)
     where = Where("search", tenant=tenant)
-    given = {**content, **(url or {})}
+    # Grafana writes the first into each search, with nothing in it.
+    given = {name: item for name, item in content.items() if (name, item) != ("script_fields", {})} | dict(url or {})
     for name in given:
         known(where, name, table, "unknown key")
     if "aggs" in given and "aggregations" in given:
@@ -138,9 +153,16 @@ def search(content: Mapping[str, Any], tenant: str, max_page_size: int, url: Map
     made: Dsl = {name: table[name](where.inside(name), given[name]) for name in table if name in given}
     made.pop("timeout", None)
     point = made.pop("pit", None)
-    made["query"] = filtered(made.get("query"), tenant)
+    if not made.get("knn"):
+        made.pop("knn", None)
+    # Beside what is near nothing else is found, unless it is asked for.
+    alone = "knn" in made and "query" not in made
+    made["query"] = filtered({"match_none": {}} if alone else made.get("query"), tenant)
     made.setdefault("_source", source(where, None))
+    nearest.settle(where, made, made.get("size", 10))
     _check_window(where, made, point)
+    if alone and "inner_hits" in made.get("collapse", {}):
+        where.inside("collapse").refuse("with [inner_hits] needs a [query] beside [knn]: groups are filled by that")
     settle(where, made, point is not None)
     hits = _hits(where, made)
     weights.share(where.budget)
@@ -164,7 +186,7 @@ def search(content: Mapping[str, Any], tenant: str, max_page_size: int, url: Map
                 f"of [content] may make {marked} characters, tags and all, of which {limits.MAX_MARKED} are allowed: take a "
                 "smaller [size], [number_of_fragments] or [fragment_size], or shorter tags"
             )
-    return Search(made, point, hits, marked, where.budget.expansions, looked)
+    return Search(made, point, hits, marked, where.budget.expansions, looked, where.budget.candidates)
 
 
 #: What is written for Elasticsearch, and may fit many words, takes twice as long as a word that somebody typed.
@@ -205,7 +227,8 @@ def _hits(where: Where, made: Dsl) -> int:
     """How many a body may be told: its page, with those in each group, and those in all buckets. Raises SearchRefused."""
     size = made.get("size", 10)
     groups = made.get("collapse", {}).get("inner_hits", ())
-    inside = sum(each.get("size", 3) for each in groups)
+    passages = [each["inner_hits"] for each in made.get("knn", ()) if "inner_hits" in each]
+    inside = sum(each.get("size", 3) for each in (*groups, *passages))
     if where.budget.expansions * (1 + size * len(groups)) > limits.MAX_GROUPED_EXPANSIONS and groups:
         where.inside("collapse").refuse(
             "with [inner_hits] looks for words in every group: take fewer groups, or fewer beginnings and patterns"
@@ -246,15 +269,24 @@ def count(content: Mapping[str, Any], tenant: str) -> Dsl:
 
 
 _FORGIVEN = (
-    *("preference", "ignore_unavailable", "allow_no_indices", "expand_wildcards", "request_cache", "search_type"),
-    *("ccs_minimize_roundtrips", "allow_partial_search_results", "ignore_throttled"),
+    *("preference", "request_cache", "search_type", "ccs_minimize_roundtrips", "allow_partial_search_results"),
+    "ignore_throttled",
 )
 
 
-def searches(lines: bytes, tenant: str, max_page_size: int, *, named: bool) -> list[Search]:
-    """The searches of an msearch: pairs of lines, a header and a body. `named`: whether the URL names the index.
+def searches(
+    lines: bytes,
+    tenant: str,
+    max_page_size: int,
+    *,
+    names: Sequence[str] = (),
+    options: targets.Options = targets.USUAL,
+    vectors: Callable[[], Vectors] = nearest.without,
+) -> list[Search]:
+    """The searches of an msearch: pairs of lines, a header and a body. `names` of indices, and `options`: what the URL
+    says for headers that don't. `vectors` as in `search`.
 
-    Raises SearchRefused, naming the number of the search.
+    Raises SearchRefused, naming the number of the search, and what `vectors` raises.
     """
     if lines and not lines.endswith(b"\n"):
         raise SearchRefused("illegal_argument_exception", "The msearch request must be terminated by a newline [\\n]")
@@ -270,7 +302,10 @@ def searches(lines: bytes, tenant: str, max_page_size: int, *, named: bool) -> l
     found = []
     for at in range(0, len(split), 2):
         try:
-            found.append(_pair(split[at], split[at + 1], tenant, max_page_size, named))
+            made, asked = _header(split[at], names, options)
+            one = search(_object(split[at + 1]), tenant, max_page_size, vectors=vectors)
+            check_target(made, one)
+            found.append(_placed(one, made, asked))
         except SearchRefused as error:
             raise SearchRefused(error.kind, f"search {at // 2 + 1}: {error}") from None
     for what, told, most in (
@@ -278,6 +313,7 @@ def searches(lines: bytes, tenant: str, max_page_size: int, *, named: bool) -> l
         ("marked characters", sum(each.marked for each in found), limits.MAX_MARKED),
         ("expanded words", sum(each.expansions for each in found), limits.MAX_EXPANSIONS),
         ("looks through texts for marks", sum(each.looks for each in found), 2 * MOST_LOOKS),
+        ("passages that are looked at", sum(each.candidates for each in found), limits.MAX_CANDIDATES),
     ):
         if told > most:
             raise SearchRefused(
@@ -287,27 +323,41 @@ def searches(lines: bytes, tenant: str, max_page_size: int, *, named: bool) -> l
     return found
 
 
-def _pair(header: bytes, body: bytes, tenant: str, max_page_size: int, named: bool) -> Search:
+def _header(line: bytes, names: Sequence[str], options: targets.Options) -> tuple[Sequence[str], targets.Options]:
+    """Which indices the header of a search names, and how; those of the URL where it names none."""
     where = Where("msearch")
-    options = _object(header) if header.strip() else {}
-    table: dict[str, Check] = {"index": _index, "indices": _index, **dict.fromkeys(_FORGIVEN, _anything)}
-    made = record(table)(where, options)
-    found = search(_object(body), tenant, max_page_size)
-    check_target(named or bool(made.get("index") or made.get("indices")), found)
-    return found
+    table: dict[str, Check] = {
+        "index": _names,
+        "indices": _names,
+        "ignore_unavailable": boolean,
+        "allow_no_indices": boolean,
+        "expand_wildcards": targets.wildcards,
+        **dict.fromkeys(_FORGIVEN, _anything),
+    }
+    made = record(table)(where, _object(line) if line.strip() else {})
+    said = {
+        "ignore_unavailable": "ignore_unavailable",
+        "allow_no_indices": "allow_no_indices",
+        "expand_wildcards": "expand",
+    }
+    given = {field: made[name] for name, field in said.items() if name in made}
+    return made.get("index") or made.get("indices") or names, replace(options, **given)
 
 
-def check_target(named: bool, found: Search) -> None:
-    """Refuse a search that names neither the index nor a point in time, or both."""
-    if named and found.point is not None:
+def _placed(found: Search, names: Sequence[str], options: targets.Options) -> Search:
+    """A search, and whether it is one in the index."""
+    try:
+        return found if found.point is not None or targets.named(names, options) else replace(found, nowhere=True)
+    except NoSuchIndex as error:
+        return replace(found, missing=error)
+
+
+def check_target(names: Sequence[str], found: Search) -> None:
+    """Refuse a search that names both an index and a point in time."""
+    if names and found.point is not None:
         raise SearchRefused(
             "action_request_validation_exception",
             "Validation Failed: 1: [indices] cannot be used with point in time: name no index with it;",
-        )
-    if not named and found.point is None:
-        raise SearchRefused(
-            "illegal_argument_exception",
-            f"name the index to search, [{PUBLIC_INDEX}], or a point in time: nothing else can be searched here",
         )
 
 
@@ -336,13 +386,10 @@ def _once_each(pairs: list[tuple[str, Any]]) -> Dsl:
     return found
 
 
-def _index(where: Where, value: Any) -> Any:
-    """The one index that there is, written in any of the ways in which a header may."""
-    names = several(text(), 8)(where, value)
-    for each in names:
-        if each != PUBLIC_INDEX:
-            raise SearchRefused("index_not_found_exception", f"no such index [{each[: limits.MAX_NAME]}]")
-    return bool(names)
+def _names(where: Where, value: Any) -> list[str]:
+    """Names of indices, written in any of the ways in which a header may."""
+    found = several(text(limits.MAX_TARGET), limits.MAX_INDICES)(where, value)
+    return [name for each in found for name in targets.split(each)]
 
 
 def _anything(where: Where, value: Any) -> Any:

@@ -7,12 +7,11 @@ it matches.
 from __future__ import annotations
 
 from collections.abc import Collection
-from fnmatch import fnmatchcase
 from typing import Any
 
 from app.model import schema
 from app.search.language import limits
-from app.search.language.reading import Check, Where
+from app.search.language.reading import Check, Where, fits
 from app.search.params import SOURCE_FIELDS
 
 #: Name -> the type in the mapping. Text is searched by words; `shown` is in `_source` and nowhere else.
@@ -51,8 +50,7 @@ def field_of(*types: str) -> Check:
 def matching(where: Where, pattern: Any, allowed: Collection[str]) -> list[str]:
     """The names of `allowed` that `pattern` stands for: one name, or with `*` any number of them, none included."""
     if isinstance(pattern, str) and "*" in pattern and len(pattern) <= limits.MAX_PATTERN:
-        literal = pattern.replace("[", "[[]").replace("?", "[?]")
-        return [name for name in allowed if fnmatchcase(name, literal)]
+        return [name for name in allowed if fits(name, pattern)]
     if not isinstance(pattern, str) or pattern not in allowed:
         refuse_field(where, pattern, allowed)
     return [str(pattern)]

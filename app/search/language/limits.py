@@ -59,3 +59,15 @@ MAX_NAME = 100
 MAX_TRACKED = 2**31 - 1
 #: Seconds that a point in time may be kept alive after its last use: it holds files of the index that are gone.
 MAX_KEEP_ALIVE = 600
+#: Names of indices in one request, or in one header of an msearch.
+MAX_INDICES = 1_000
+#: Characters of a list of them.
+MAX_TARGET = 100_000
+#: Passages that one request may look at to find the nearest, for all vectors that it asks with; and for each at least, so
+#: that a tenant with no more has all of theirs compared.
+MAX_CANDIDATES = 1_000
+LEAST_CANDIDATES = 100
+#: Numbers in a vector, as many as Elasticsearch keeps.
+MAX_DIMENSIONS = 4_096
+#: Vectors in one body, each of which is a search of its own.
+MAX_VECTORS = 4

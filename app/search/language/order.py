@@ -36,7 +36,16 @@ _OWN = ("_score", *_POSITIONS)
 
 def sort(where: Where, value: Any) -> list[Any]:
     """The order: fields that have one, `_score`, and `_doc` or `_shard_doc`, for which `id` stands."""
-    return [_sort(where, each) for each in several(lambda inner, item: item, limits.MAX_SORTS)(where, value)]
+    listed = several(lambda inner, item: item, limits.MAX_SORTS)(where, value)
+    # An object of several fields stands for as many entries.
+    entries = [
+        entry
+        for each in listed
+        for entry in ([{name: said} for name, said in each.items()] if isinstance(each, dict) and each else [each])
+    ]
+    if len(entries) > limits.MAX_SORTS:
+        where.refuse(f"has more than {limits.MAX_SORTS} entries")
+    return [_sort(where, each) for each in entries]
 
 
 def _sort(where: Where, value: Any) -> Any:

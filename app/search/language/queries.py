@@ -155,6 +155,15 @@ _RANGE: dict[str, Check] = {
 _queries = several(query, limits.MAX_CLAUSES)
 
 
+def _everything(where: Where, value: Any) -> Dsl:
+    """`query_string`, of which one text is taken: Grafana asks for everything so, in every panel without a query."""
+    check = record({"query": text(), "analyze_wildcard": boolean, **NAMED}, "query")
+    made = check(where, value)
+    if made["query"].strip() not in ("", "*", "*:*"):
+        where.refuse("is offered for [*] alone: fields can be named inside its text. Use [simple_query_string]")
+    return {"match_all": {key: made[key] for key in NAMED if key in made}}
+
+
 def _distance(where: Where, value: Any) -> Dsl:
     table: dict[str, Check] = {"field": field_of("date"), "origin": scalar, "pivot": text(limits.MAX_NAME)}
     return {"distance_feature": record({**table, **NAMED}, *table)(where, value)}
@@ -193,6 +202,7 @@ QUERIES: dict[str, Check] = {
     "multi_match": multi_match,
     "combined_fields": combined_fields,
     "simple_query_string": simple_query_string,
+    "query_string": _everything,
     "term": _on_field("term", ANY, "value", {"value": scalar, "case_insensitive": boolean}),
     "terms": _terms,
     "range": _of_words,

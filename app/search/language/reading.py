@@ -35,6 +35,8 @@ class Budget:
     shard_order: bool = False
     #: What full-text clauses look for in contents, as a person would type it: what a highlight of the content marks.
     marks: list[str] = field(default_factory=list)
+    #: Passages that are looked at for the nearest.
+    candidates: int = 0
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,22 @@ def several(check: Check, most: int) -> Check:
 def pattern(where: Where, value: Any) -> str:
     """A text with wildcards or a regular expression."""
     return str(text(limits.MAX_PATTERN)(where, value))
+
+
+def fits(name: str, stars: str) -> bool:
+    """Whether `name` is what `stars` stands for, in which each `*` is any characters. In time by both lengths."""
+    first, *rest = stars.split("*")
+    if not rest:
+        return name == stars
+    if not name.startswith(first):
+        return False
+    at = len(first)
+    for each in rest[:-1]:
+        found = name.find(each, at)
+        if found < 0:
+            return False
+        at = found + len(each)
+    return len(name) - at >= len(rest[-1]) and name.endswith(rest[-1])
 
 
 def minimum_should_match(where: Where, value: Any) -> str | int:

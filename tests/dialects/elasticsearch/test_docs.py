@@ -32,6 +32,7 @@ def test_the_commands(server: Server) -> None:
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         decoder, at = json.JSONDecoder(), 0
         while at < len(done.stdout.rstrip()):
+            at += len(done.stdout[at:]) - len(done.stdout[at:].lstrip())
             answer, at = decoder.raw_decode(done.stdout, at)
             found = [answer, *answer.get("responses", [])]
             totals = [each["hits"]["total"]["value"] for each in found if "hits" in each]

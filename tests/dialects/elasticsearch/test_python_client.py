@@ -14,7 +14,7 @@ import elasticsearch
 import pytest
 from elasticsearch import Elasticsearch
 
-from app.search.language.body import PUBLIC_INDEX as INDEX
+from app.search.language.targets import PUBLIC_INDEX as INDEX
 from tests.dialects.elasticsearch.support import fill
 from tests.support.app import Server
 
@@ -138,11 +138,10 @@ def test_errors(server: Server, client: Elasticsearch) -> None:
         (elasticsearch.BadRequestError, "illegal_argument_exception", {"from_": 10_000}),
         (elasticsearch.BadRequestError, "illegal_argument_exception", {"q": "tenant:x"}),
         (elasticsearch.NotFoundError, "index_not_found_exception", {"index": "coco_chat"}),
-        (elasticsearch.NotFoundError, "index_not_found_exception", {"index": "_all"}),
         (elasticsearch.NotFoundError, "index_not_found_exception", {"index": f"{INDEX}-000001"}),
         (elasticsearch.NotFoundError, "index_not_found_exception", {"index": f"{INDEX},other"}),
         (elasticsearch.NotFoundError, "search_context_missing_exception", {"index": None, "pit": {"id": "x"}}),
-        (elasticsearch.BadRequestError, "illegal_argument_exception", {"index": None}),
+        (elasticsearch.BadRequestError, "invalid_index_name_exception", {"index": "_other"}),
     )
     for error, kind, call in wrong:
         with pytest.raises(error) as raised:
@@ -160,7 +159,7 @@ def test_errors(server: Server, client: Elasticsearch) -> None:
         lambda: client.index(index=INDEX, document={"a": 1}),
         lambda: client.delete(index=INDEX, id="x"),
         lambda: client.indices.delete(index=INDEX),
-        lambda: client.cat.indices(),
+        lambda: client.cat.shards(),
         lambda: client.get(index=INDEX, id="x"),
     )
     for ask in asked:

@@ -13,7 +13,18 @@ import pytest
 
 from app.errors import SearchRefused
 from app.search.expansions import MOST_LOOKS, MOST_NAMED, named
-from app.search.language import aggregations, body, fields, functions, limits, parameters, queries, reading, weights
+from app.search.language import (
+    aggregations,
+    body,
+    fields,
+    functions,
+    limits,
+    parameters,
+    queries,
+    reading,
+    targets,
+    weights,
+)
 from app.search.language.filtering import filtered
 from app.search.language.refused import REASONS
 from app.search.marking import spelled
@@ -56,7 +67,7 @@ def in_mapping() -> dict[str, str]:
 
 
 #: Fields of the index that no caller may name.
-INTERNAL = {"tenant"}
+INTERNAL = {"tenant", "passages_model"}
 
 
 def test_every_field_of_the_mapping_is_decided() -> None:
@@ -89,20 +100,41 @@ def test_other_aggregations_are_refused_by_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("none", [0, "0", 0.0, -1])
-def test_buckets_of_no_document_are_refused_of_every_aggregation(none: object) -> None:
+def test_buckets_of_no_document_are_refused_but_of_histograms(none: object) -> None:
     for name in aggregations.AGGREGATIONS:
-        field = {"field": "size" if "histogram" in name else "session"}
-        for key in ("min_doc_count", "shard_min_doc_count"):
-            assert f"[{name}" in refused(aggs={"a": {name: {**field, "interval": 1, key: none}}})
-    # Left out it is Elasticsearch's own: gaps between buckets of what was found.
+        keys = ("shard_min_doc_count",) if "histogram" in name else ("min_doc_count", "shard_min_doc_count")
+        for key in keys:
+            assert f"[{name}" in refused(aggs={"a": {name: {"field": "session", "interval": 1, key: none}}})
+    assert "[terms.min_doc_count]" in refused(aggs={"a": {"terms": {"field": "session", "min_doc_count": none}}})
+
+
+def test_histograms_fill_their_gaps() -> None:
     for kind, made in (
         ("histogram", {"field": "size", "interval": 10}),
         ("date_histogram", {"field": "created", "calendar_interval": "day"}),
     ):
-        assert searched(aggs={"a": {kind: made}}).body["aggs"]["a"] == {kind: made}
-        assert searched(aggs={"a": {kind: {**made, "min_doc_count": 1}}})
-        assert f"[{kind}.min_doc_count]" in refused(aggs={"a": {kind: {**made, "min_doc_count": none}}})
-    assert "[terms.min_doc_count]" in refused(aggs={"a": {"terms": {"field": "session", "min_doc_count": none}}})
+        for more in ({}, {"min_doc_count": 0}, {"min_doc_count": 1}, {"min_doc_count": 0, "hard_bounds": {"min": 1}}):
+            assert searched(aggs={"a": {kind: {**made, **more}}}).body["aggs"]["a"] == {kind: {**made, **more}}
+        hostile: list[Any] = [-1, 0.5, 2**31, None, True, [], "x"]
+        for wrong in hostile:
+            assert f"[{kind}.min_doc_count]" in refused(aggs={"a": {kind: {**made, "min_doc_count": wrong}}})
+    # Milliseconds are counted, however they are written.
+    day: dict[str, Any] = {"field": "created", "fixed_interval": "1m", "min_doc_count": 0}
+    for low, high in (
+        (1_700_000_000_000, 1_700_000_600_000),
+        ("1700000000000", "1700000600000"),
+        ("2026-01-01", "2026-01-02"),
+    ):
+        assert searched(aggs={"a": {"date_histogram": {**day, "extended_bounds": {"min": low, "max": high}}}})
+    for low, high in (
+        (0, 1_700_000_000_000),
+        ("0", "1700000000000"),
+        ("1000000000000", "1700000000000"),
+        ("now-1d", "now"),
+    ):
+        assert "bounds" in refused(
+            aggs={"a": {"date_histogram": {**day, "extended_bounds": {"min": low, "max": high}}}}
+        )
 
 
 @pytest.mark.parametrize("name", ["tenant", "_index", "_id", "_source", "*", "ten*", "name.keyword", "", "_seq_no"])
@@ -395,9 +427,9 @@ def test_limits(at: dict[str, Any], past: dict[str, Any]) -> None:
 
 def test_the_limit_of_searches_in_one_request() -> None:
     pair = b'{}\n{"size":0}\n'
-    assert len(body.searches(pair * limits.MAX_SEARCHES, "mine", PAGE, named=True)) == limits.MAX_SEARCHES
+    assert len(body.searches(pair * limits.MAX_SEARCHES, "mine", PAGE)) == limits.MAX_SEARCHES
     with pytest.raises(SearchRefused, match=str(limits.MAX_SEARCHES)):
-        body.searches(pair * (limits.MAX_SEARCHES + 1), "mine", PAGE, named=True)
+        body.searches(pair * (limits.MAX_SEARCHES + 1), "mine", PAGE)
 
 
 def test_what_all_searches_of_one_request_may_be_told() -> None:
@@ -408,9 +440,9 @@ def test_what_all_searches_of_one_request_may_be_told() -> None:
         ([marks], [marks, {**marks, "size": 1}], "marked"),
     ):
         made = [b"{}\n" + json.dumps(each).encode() + b"\n" for each in past]
-        assert body.searches(b"".join(made[: len(at)]), "mine", 1000, named=True)
+        assert body.searches(b"".join(made[: len(at)]), "mine", 1000)
         with pytest.raises(SearchRefused, match=what):
-            body.searches(b"".join(made), "mine", 1000, named=True)
+            body.searches(b"".join(made), "mine", 1000)
 
 
 def test_groups_are_asked_for_one_after_the_other() -> None:
@@ -474,25 +506,41 @@ def test_deep_paging_names_the_way() -> None:
         b"",
         b"{}\n",
         b"{}\n{}",
-        b'{"index":"other"}\n{}\n',
-        b'{"index":["coco_attachment","other"]}\n{}\n',
-        b'{"index":"coco_attachment-000001"}\n{}\n',
-        b'{"index":"*"}\n{}\n',
+        b'{"index":"_other"}\n{}\n',
+        b'{"index":5}\n{}\n',
+        b'{"index":"*","expand_wildcards":"some"}\n{}\n',
         b'{"routing":"x"}\n{}\n',
-        b"{}\n{}\n",
         b"nothing\nof the kind\n",
         b'{"index":"coco_attachment"}\n{"pit":{"id":"x"}}\n',
     ],
 )
 def test_lines_that_are_refused(lines: bytes) -> None:
     with pytest.raises(SearchRefused):
-        body.searches(lines, "mine", PAGE, named=False)
+        body.searches(lines, "mine", PAGE)
 
 
 def test_the_index_is_on_every_line() -> None:
     for header in (b'{"index":"coco_attachment"}', b'{"indices":["coco_attachment"],"preference":"_local"}'):
-        (one,) = body.searches(header + b'\n{"query":{"ids":{"values":["x"]}}}\n', "mine", PAGE, named=False)
+        (one,) = body.searches(header + b'\n{"query":{"ids":{"values":["x"]}}}\n', "mine", PAGE)
         assert one.body["query"]["bool"]["filter"] == [{"term": {"tenant": "mine"}}]
+        assert not one.nowhere
+
+
+def test_each_line_names_its_indices() -> None:
+    for header, names, nowhere, missing in (
+        ("{}", [], False, None),
+        ("{}", ["coco_*"], False, None),
+        ("{}", ["nothing*"], True, None),
+        ("{}", ["nothing"], False, "nothing"),
+        ('{"index":"coco_*"}', ["nothing"], False, None),
+        ('{"index":["coco_attachment","other"]}', [], False, "other"),
+        ('{"index":"coco_attachment-000001"}', [], False, "coco_attachment-000001"),
+        ('{"index":"other","ignore_unavailable":true}', [], True, None),
+        ('{"index":"other*","allow_no_indices":false}', [], False, "other*"),
+        ('{"index":"*","expand_wildcards":"closed"}', [], True, None),
+    ):
+        (one,) = body.searches(f"{header}\n{{}}\n".encode(), "mine", PAGE, names=names)
+        assert (one.nowhere, one.missing and one.missing.name) == (nowhere, missing), header
 
 
 def test_bodies_that_are_no_searches() -> None:
@@ -518,7 +566,10 @@ def test_bodies_that_are_no_searches() -> None:
 
 
 def test_reasons_are_given_to_nothing_that_is_allowed() -> None:
-    assert not set(REASONS) & {*queries.QUERIES, *aggregations.AGGREGATIONS, *body.TOP_LEVEL}
+    # Which is no clause, and stands in the body itself.
+    allowed = {*queries.QUERIES, *aggregations.AGGREGATIONS, *body.TOP_LEVEL} - {"knn"}
+    assert not set(REASONS) & allowed
+    assert "knn" not in queries.QUERIES
 
 
 def parsed(kind: str = "search", **values: str) -> parameters.Url:
@@ -533,7 +584,13 @@ def test_the_query_string() -> None:
         "excludes": ["s*"],
     }
     assert parsed(rest_total_hits_as_int="true").body == {"track_total_hits": True}
-    assert parsed(pretty="", preference="x", allow_no_indices="false").pretty
+    assert parsed(pretty="", preference="x").pretty
+    assert parsed().indices == targets.Options()
+    said = parsed(allow_no_indices="false", ignore_unavailable="", expand_wildcards="open,hidden").indices
+    assert said == targets.Options(True, False, ("open", "hidden"))
+    for wrong in ({"expand_wildcards": "some"}, {"allow_no_indices": "perhaps"}, {"expand_wildcards": "open," * 20}):
+        with pytest.raises(SearchRefused):
+            parsed(**wrong)
     for name in ("q", "scroll", "routing", "explain", "stored_fields", "docvalue_fields", "suggest_field", "unknown"):
         with pytest.raises(SearchRefused, match=rf"\[{name}\]"):
             parsed(**{name: "x"})
@@ -671,9 +728,9 @@ def test_groups_and_several_searches_count_too() -> None:
     assert searched(**weighing(most, {"prefix": {"name": "a"}}), collapse=groups)
     assert "in every group" in refused(**weighing(most + 1, {"prefix": {"name": "a"}}), collapse=groups)
     lines = ["{}", json.dumps(weighing(64, {"prefix": {"name": "a"}}))]
-    assert len(body.searches("\n".join([*lines * 2, ""]).encode(), "mine", PAGE, named=True)) == 2
+    assert len(body.searches("\n".join([*lines * 2, ""]).encode(), "mine", PAGE)) == 2
     with pytest.raises(SearchRefused, match="expanded words"):
-        body.searches("\n".join([*lines * 3, ""]).encode(), "mine", PAGE, named=True)
+        body.searches("\n".join([*lines * 3, ""]).encode(), "mine", PAGE)
 
 
 def test_what_marks_words_is_bounded() -> None:
@@ -750,18 +807,19 @@ def test_what_people_type_is_marked_on_every_page() -> None:
         "{}",
         json.dumps({"query": {"match": {"content": "one two thr"}}, "highlight": {"fields": {"content": {}}}}),
     ]
-    assert len(body.searches("\n".join([*lines * 32, ""]).encode(), "mine", PAGE, named=True)) == 32
+    assert len(body.searches("\n".join([*lines * 32, ""]).encode(), "mine", PAGE)) == 32
     marked = {"highlight": {"fields": {"content": {}}}, "size": 50}
     lines = ["{}", json.dumps(weighing(12, {"prefix": {"content": "a"}}) | marked)]
-    assert len(body.searches("\n".join([*lines * 2, ""]).encode(), "mine", PAGE, named=True)) == 2
+    assert len(body.searches("\n".join([*lines * 2, ""]).encode(), "mine", PAGE)) == 2
     with pytest.raises(SearchRefused, match="looks through texts for marks"):
-        body.searches("\n".join([*lines * 3, ""]).encode(), "mine", PAGE, named=True)
+        body.searches("\n".join([*lines * 3, ""]).encode(), "mine", PAGE)
 
 
 #: Queries of which Elasticsearch marks no other words than those that they name, and how many.
 NAMED = {
     "match_all": ({}, 0),
     "match_none": ({}, 0),
+    "query_string": ({"query": "*"}, 0),
     "ids": ({"values": ["a"]}, 0),
     "exists": ({"field": "content"}, 0),
     "distance_feature": ({"field": "created", "origin": "now", "pivot": "1d"}, 0),

@@ -38,6 +38,7 @@ MOST_BYTES = Settings().max_answer_size + MIB
 
 CHATS = "/api/v2/chats"
 INDEX = "/coco_attachment"
+TARGET = "/<index:target>"
 #: Characters of a field of a head, and of a query string: gunicorn takes 8,190 of the first, MAX_HEAD_SIZE bounds both.
 LONG = 8_000
 LONG_QUERY = 60_000
@@ -51,6 +52,8 @@ PATHS = ",".join(f"**.a{n}*b*" for n in range(limits.MAX_PATH_STEPS // 2))
 BLANKS = b"\n" * 16_384
 #: As many passages as there may be in an answer.
 MOST_PASSAGES = {"size": citing.MOST_SIZE, "per_attachment": citing.MOST_OF_ONE, "max_tokens": citing.MOST_TOKENS}
+#: As many names of indices as there may be, none of them quick to be told from the one.
+INDICES = ",".join(["*o" * 20] * (limits.MAX_INDICES - 1) + ["*"])
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,13 @@ CLAUSES = {
     "highlight": {"fields": {"content": {}}},
 }
 WORDY = {"query": {"bool": {"should": [{"multi_match": {"query": "aB1" * 200, "fields": ["*"]}} for _ in range(50)]}}}
+#: Fields by patterns that are slow to be told from their names, and a query that is only looked at.
+CAPABLE = {"fields": ["*a" * 60] * 49 + ["*"], "index_filter": WORDY["query"]}
+VECTOR = {
+    "field": "passages.vector",
+    "query_vector": [0.123456789] * 512,
+    "filter": WORDY["query"]["bool"]["should"][:8],
+}
 
 
 def lines(search: dict[str, Any], count: int) -> dict[str, Any]:
@@ -213,18 +223,57 @@ DEAREST: dict[tuple[str, str], list[Ask]] = {
     **{
         (method, f"{prefix}/_search"): asks
         for method in ("GET", "POST")
-        for prefix, asks in ((INDEX, of_search(f"{INDEX}/_search")), ("", [Ask("/_search", options={"json": "point"})]))
+        for prefix, asks in (
+            (
+                TARGET,
+                [
+                    *of_search(f"{INDEX}/_search"),
+                    Ask(f"/{INDICES}/_search", options={"json": PAGE}),
+                    Ask(f"{INDEX}/_search", 400, {"json": {"knn": [VECTOR] * limits.MAX_VECTORS}}),
+                ],
+            ),
+            ("", [Ask("/_search", options={"json": "point"})]),
+        )
     },
     **{
         (method, f"{prefix}/_msearch"): asks
         for method in ("GET", "POST")
         for prefix, asks in (
-            (INDEX, [*language(f"{INDEX}/_msearch", SEARCHES), Ask(f"{INDEX}/_msearch", 400, TOO_MANY)]),
+            (
+                TARGET,
+                [
+                    *language(f"{INDEX}/_msearch", SEARCHES),
+                    Ask(f"{INDEX}/_msearch", 400, TOO_MANY),
+                    Ask(f"/{INDICES}/_msearch", options=lines({"size": 0}, limits.MAX_SEARCHES)),
+                ],
+            ),
             ("", [Ask(f"/_msearch?filter_path={PATHS}", options={"json": "points"})]),
         )
     },
-    **{(method, f"{INDEX}/_count"): [Ask(f"{INDEX}/_count", options={"json": WORDY})] for method in ("GET", "POST")},
-    ("POST", f"{INDEX}/_pit"): [Ask(f"{INDEX}/_pit?keep_alive=1s", 200, MANY_ACCEPT)],
+    **{
+        (method, f"{rule}/{kind}"): [Ask(f"{prefix}/{kind}{query}", options={"json": content})]
+        for method in ("GET", "POST")
+        for rule, prefix in ((TARGET, INDEX), ("", ""))
+        for kind, query, content in (("_count", "", WORDY), ("_field_caps", f"?filter_path={PATHS}", CAPABLE))
+    },
+    ("GET", "/<alone:target>"): [Ask(f"/{INDICES}?filter_path={PATHS}"), Ask(f"{INDEX}?{MANY_PARAMETERS}", 400)],
+    ("GET", f"{TARGET}/_mapping"): [Ask(f"/{INDICES}/_mapping?pretty")],
+    ("GET", "/_mapping"): [Ask(f"/_mapping?filter_path={PATHS}", 200, MANY_ACCEPT)],
+    **{
+        ("GET", f"{TARGET}/{kind}/<path:document>"): [
+            Ask(f"{INDEX}/{kind}/{{attachment}}?filter_path={PATHS}&_source={','.join(['*a' * 9] * 49)},*"),
+            Ask(f"{INDEX}/{kind}/{'a/' * (LONG_QUERY // 2)}", 404),
+        ]
+        for kind in ("_doc", "_source")
+    },
+    ("GET", "/_cat/indices"): [
+        Ask(f"/_cat/indices?h={'i,' * (LONG_QUERY // 4)}i", 400),
+        Ask(f"/_cat/indices?h={'i,' * 500}i"),
+    ],
+    ("GET", f"/_cat/indices{TARGET}"): [Ask(f"/_cat/indices/{INDICES}?format=json")],
+    ("GET", "/_cluster/health"): [Ask("/_cluster/health", 200, BLANK_ACCEPT)],
+    ("GET", f"/_cluster/health{TARGET}"): [Ask(f"/_cluster/health/{INDICES}?filter_path={PATHS}")],
+    ("POST", f"{TARGET}/_pit"): [Ask(f"{INDEX}/_pit?keep_alive=1s", 200, MANY_ACCEPT)],
     ("DELETE", "/attachment/_pit"): [Ask("/attachment/_pit", 404, {"json": {"id": "x" * 100_000}})],
     ("DELETE", "/_pit"): [Ask("/_pit", 404, {"json": {"id": "x" * 1000}, **MANY_ACCEPT})],
     **{

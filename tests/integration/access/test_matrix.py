@@ -59,7 +59,6 @@ LINES = {
     "data": b'{"index":"coco_attachment"}\n{"size":0}\n',
     "headers": {"Content-Type": "application/x-ndjson"},
 }
-POINT = {"json": {"pit": {"id": "x"}}}
 
 ROUTES = [
     Route("POST", "/chat/<session>/_upload", "/chat/matrix/_upload", options=FILES),
@@ -93,19 +92,26 @@ ROUTES = [
     Route("POST", "/v1/embeddings", "/v1/embeddings", good=(404,), options={"json": {"input": "x", "model": "m"}}),
     Route("GET", "/", "/"),
     *[
-        Route(method, path, path, options=options)
+        Route(method, f"{before}{path}", f"{named}{path}{query}", options=options)
         for method in ("GET", "POST")
-        for path, options in (
-            ("/coco_attachment/_search", {"json": {"query": {"match_all": {}}}}),
-            ("/coco_attachment/_count", {"json": {}}),
-            ("/coco_attachment/_msearch", LINES),
-            ("/_msearch", LINES),
+        for before, named in (("/<index:target>", "/coco_attachment"), ("", ""))
+        for path, query, options in (
+            ("/_search", "", {"json": {"query": {"match_all": {}}}}),
+            ("/_count", "", {"json": {}}),
+            ("/_msearch", "", LINES),
+            ("/_field_caps", "?fields=name", {"json": {}}),
         )
     ],
-    # Without a point in time there is nothing to search in here, and this one was never there.
-    Route("GET", "/_search", "/_search", good=(404,), options=POINT),
-    Route("POST", "/_search", "/_search", good=(404,), options=POINT),
-    Route("POST", "/coco_attachment/_pit", "/coco_attachment/_pit?keep_alive=10ms"),
+    Route("POST", "/<index:target>/_pit", "/coco_attachment/_pit?keep_alive=10ms"),
+    Route("GET", "/<alone:target>", "/coco_attachment"),
+    Route("GET", "/<index:target>/_mapping", "/coco_*/_mapping"),
+    Route("GET", "/_mapping", "/_mapping"),
+    Route("GET", "/<index:target>/_doc/<path:document>", "/coco_attachment/_doc/{id}", made="coco"),
+    Route("GET", "/<index:target>/_source/<path:document>", "/coco_attachment/_source/{id}", made="coco"),
+    Route("GET", "/_cat/indices", "/_cat/indices"),
+    Route("GET", "/_cat/indices/<index:target>", "/_cat/indices/coco_attachment"),
+    Route("GET", "/_cluster/health", "/_cluster/health"),
+    Route("GET", "/_cluster/health/<index:target>", "/_cluster/health/_all"),
     Route("DELETE", "/_pit", "/_pit", good=(404,), options={"json": {"id": "x"}}),
     *[
         route

@@ -1,0 +1,126 @@
+"""`knn`: the attachments with the passages nearest to a vector, alone or beside a `query`.
+
+The tenant, and the model that made the vector, are in the filter of each: inside, as what is outside would be left of the
+nearest of everybody's. A caller's vector is of numbers, and is compared in whole ones as those of the index are kept
+(docs/adr/0027-passages.md).
+
+Rejected: `knn` as a clause of a query (nested ones find by passage, and have no place for how many are looked at in
+all), and `query_vector_builder` (a cluster's models are not that which made the vectors here).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.errors import SearchRefused
+from app.model.schema import existing
+from app.search.language import limits
+from app.search.language.fields import field_of
+from app.search.language.queries import query
+from app.search.language.reading import (
+    Check,
+    Dsl,
+    Where,
+    given_name,
+    number,
+    record,
+    several,
+    whole,
+)
+from app.search.language.tenant import term
+
+VECTOR, _MODEL = existing("passages.vector", "passages_model")
+_LARGEST = 1e18
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """`model`: which one made those that there are, as documents name it. `dimensions`: how many numbers each has.
+    `quantized`: a vector as they are kept; raises ValueError for one without a direction."""
+
+    model: str
+    dimensions: int
+    quantized: Callable[[Sequence[float]], bytes]
+
+
+def without() -> Vectors:
+    """In place of vectors where there are none. Raises SearchRefused."""
+    raise SearchRefused(
+        "illegal_argument_exception",
+        "[knn] is not offered here: this server has no EMBEDDINGS, or its index was not migrated since they came",
+    )
+
+
+def _vector(where: Where, value: Any) -> list[float]:
+    if isinstance(value, str):
+        where.refuse("must be a list of numbers, not a text")
+    if not isinstance(value, list) or not 0 < len(value) <= limits.MAX_DIMENSIONS:
+        where.refuse(f"must be a list of 1 to {limits.MAX_DIMENSIONS} numbers")
+    check = number(-_LARGEST, _LARGEST)
+    return [float(check(where, each)) for each in value]
+
+
+def _inner(where: Where, value: Any) -> Dsl:
+    table: dict[str, Check] = {
+        "name": given_name,
+        "size": whole(0, limits.MAX_INNER_HITS),
+        "from": whole(0, limits.MAX_INNER_HITS),
+    }
+    # Which passage it is: what it says is not in the index.
+    return {**record(table)(where, value), "_source": False}
+
+
+_queries = several(query, limits.MAX_CLAUSES)
+_KNN: dict[str, Check] = {
+    "field": field_of("dense_vector"),
+    "query_vector": _vector,
+    "k": whole(1, limits.MAX_CANDIDATES),
+    "num_candidates": whole(1, limits.MAX_CANDIDATES),
+    "filter": _queries,
+    "similarity": number(-1, 1),
+    "boost": number(0, 1e6),
+    "inner_hits": _inner,
+}
+#: Names of a `knn`, for the documentation.
+NAMES = tuple(_KNN)
+
+
+def nearest(vectors: Callable[[], Vectors]) -> Check:
+    """The check of a `knn`. `vectors` is called where there is one, and may raise."""
+    check = record(_KNN, "field", "query_vector")
+
+    def build(where: Where, value: Any) -> Dsl:
+        made = check(where, value)
+        used = vectors()
+        if len(made["query_vector"]) != used.dimensions:
+            where.refuse(
+                f"[query_vector] must be a list of {used.dimensions} numbers, as POST /v1/embeddings makes them"
+            )
+        try:
+            vector = used.quantized(made["query_vector"])
+        except ValueError:
+            where.refuse("[query_vector] has no direction: its numbers are all zero")
+        # Narrowed by what it filters by, and by whose it is and which model's.
+        own = [term(where.tenant), {"term": {_MODEL: used.model}}]
+        return {**made, "query_vector": vector.hex(), "filter": [*made.get("filter", ()), *own]}
+
+    return several(build, limits.MAX_VECTORS)
+
+
+def settle(where: Where, made: Dsl, size: int) -> None:
+    """Say of each `knn` of a body how many it finds and looks at, where it does not itself: as many as a page has, and
+    half as many again. Raises SearchRefused for more than one request may look at."""
+    for each in made.get("knn", ()):
+        found = each.setdefault("k", max(1, min(size, limits.MAX_CANDIDATES)))
+        looked = each.get("num_candidates", min(round(1.5 * found), limits.MAX_CANDIDATES))
+        if looked < found:
+            where.inside("knn").refuse(f"[num_candidates] cannot be less than [k]: {looked} and {found}")
+        each["num_candidates"] = max(looked, limits.LEAST_CANDIDATES)
+        where.budget.candidates += each["num_candidates"]
+    if where.budget.candidates > limits.MAX_CANDIDATES:
+        where.inside("knn").refuse(
+            f"looks at {where.budget.candidates} passages in all, of which {limits.MAX_CANDIDATES} are allowed: take a "
+            "smaller [num_candidates] or [k]"
+        )
