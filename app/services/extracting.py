@@ -13,10 +13,11 @@ Thumbnails: drawn -> durable in one step (`<id>.thumbnail`, also when there are 
 of the document in the index, and their outcome changes neither the text nor its state. When they can't be drawn because
 of the machine, the entry's other stages come first.
 
-Passages, where EMBEDDINGS is not `off`: once the text is whole and can be found, it is cut, and a model gives each passage a
-vector -> durable in one step (`<id>.passages`) -> document with text and vectors, searchable -> stage done. Where no vectors
-can be had now, the stage is tried again at growing intervals; until then the attachment is found by its words. Vectors that
-Elasticsearch does not accept are removed, so that the words stay.
+Passages, where EMBEDDINGS is not `off`: once the text is whole and can be found, it is cut, and a model gives each
+passage a vector, a call after the other, with a rest between two while uploads are under way -> durable in one step
+(`<id>.passages`) -> document with text and vectors, searchable -> stage done. Where no vectors can be had now, the
+stage is tried again at growing intervals; until then the attachment is found by its words. Vectors that Elasticsearch
+does not accept are removed, so that the words stay.
 
 When a document could not be read because of this machine (app/extraction/control.py), the outcome says so and the entry
 stays: it is tried again at growing intervals, and at the next start.
@@ -49,12 +50,13 @@ from app.extraction.kinds import READERS, forms
 from app.extraction.lanes import Lanes
 from app.extraction.queue import QueueEntry, Stage
 from app.extraction.record import Extraction
+from app.extraction.sandbox import Stopped
 from app.model.attachment import Attachment
 from app.passages.cutting import CUTTER
 from app.passages.keeping import Kept
 from app.services.indexing import HEAVY_FIELDS, document_of, passages_of, text_of
 from app.services.outcomes import Outcomes
-from app.services.passages import Maker, by, label, made
+from app.services.passages import GivingWay, Maker, by, label, made
 from app.services.store import Store
 from app.settings import Settings
 from app.telemetry import measures
@@ -72,7 +74,7 @@ class Extractor:
         self._storage, self._index, self._queue = store.storage, store.index, store.queue
         self._records, self._steps, self._change_lock = store.records, store.steps, store.coordination.change_lock
         self._thumbnails = settings.thumbnails
-        self._embeddings = store.embeddings
+        self._embeddings, self._journal = store.embeddings, store.journal
         self._model_name = settings.embeddings_model if settings.embeddings != "builtin" else None
         # The control reads one document of each kind, which takes seconds in all: no text should wait for that.
         first: dict[Stage, Callable[[], None]] = {
@@ -303,10 +305,13 @@ class Extractor:
             self._forget(entry)
             return True
         extraction = self._records.extraction(entry.id)
+        rest = GivingWay(lambda: self._journal.count() > 0, stopping)
         try:
-            kept = None if extraction is None else self._passages(entry, attachment.tenant, extraction, stopping)
+            kept = None if extraction is None else self._passages(entry, attachment.tenant, extraction, rest)
         except EmbeddingsUnavailable as error:
             return self._without_vectors(entry, error)
+        if rest():
+            raise Stopped
         with closing(self._change_lock.shared()):
             if self._overtaken(entry, attachment):
                 return False

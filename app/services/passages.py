@@ -5,6 +5,8 @@ A text is cut while its vectors are made, so that only places and vectors are he
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +23,11 @@ from app.passages.keeping import Kept, quantized
 BATCH = 32
 
 PASSAGES, MODEL = existing("passages", "passages_model")
+
+#: Seconds between two looks whether a change is under way, and after how many without one there is none any more.
+LOOK, QUIET = 0.02, 0.2
+#: How long a change is waited for: so many times what was just done took, and so many seconds at most.
+TIMES, MOST = 3.0, 2.0
 
 #: A model: its name, its version and its dimensions, None if these are not known.
 Maker = tuple[str, str, int | None]
@@ -44,6 +51,33 @@ def by(kept: Kept, model: ModelId) -> bool:
     """Whether `kept` has vectors of `model`, and passages as the present `CUTTER` cuts them."""
     made = (kept.model, kept.version, kept.dimensions, kept.cutter)
     return made == (model.name, model.version, model.dimensions, CUTTER)
+
+
+class GivingWay:
+    """Between two calls for vectors, lets uploads and deletes go first: a model, and the refresh of what it made, take
+    processor time that somebody waits for. While there are some it works a quarter of the time, so that no number of them
+    stops it. Being called is to rest, and says whether to stop.
+
+    Rejected: a lower priority alone, as Elasticsearch, which indexes the vectors, has that of uploads; and a rate, which an
+    idle machine need not keep."""
+
+    def __init__(self, under_way: Callable[[], bool], stopping: Callable[[], bool]) -> None:
+        """`under_way`: whether an upload or delete is, in any process."""
+        self._under_way, self._stopping = under_way, stopping
+        self._since = time.monotonic()
+
+    def __call__(self) -> bool:
+        seen, now = -math.inf, time.monotonic()
+        end = now + min(MOST, TIMES * (now - self._since))
+        while not self._stopping():
+            now = time.monotonic()
+            if self._under_way():
+                seen = now
+            if now - seen >= QUIET or now >= end:
+                self._since = now
+                return False
+            time.sleep(LOOK)
+        return True
 
 
 def made(
