@@ -8,6 +8,7 @@ Elasticsearch runs it for.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -299,13 +300,15 @@ def searches(
         raise SearchRefused(
             "illegal_argument_exception", f"the msearch request has more than {limits.MAX_SEARCHES} searches"
         )
+    # Of a list that the URL names for all of them once.
+    is_named = functools.cache(targets.named)
     found = []
     for at in range(0, len(split), 2):
         try:
             made, asked = _header(split[at], names, options)
             one = search(_object(split[at + 1]), tenant, max_page_size, vectors=vectors)
             check_target(made, one)
-            found.append(_placed(one, made, asked))
+            found.append(_placed(one, made, asked, is_named))
         except SearchRefused as error:
             raise SearchRefused(error.kind, f"search {at // 2 + 1}: {error}") from None
     for what, told, most in (
@@ -344,10 +347,11 @@ def _header(line: bytes, names: Sequence[str], options: targets.Options) -> tupl
     return made.get("index") or made.get("indices") or names, replace(options, **given)
 
 
-def _placed(found: Search, names: Sequence[str], options: targets.Options) -> Search:
-    """A search, and whether it is one in the index."""
+def _placed(found: Search, names: Sequence[str], options: targets.Options, is_named: Callable[..., bool]) -> Search:
+    """A search, and whether it is one in the index, as `is_named` says."""
     try:
-        return found if found.point is not None or targets.named(names, options) else replace(found, nowhere=True)
+        there = found.point is not None or is_named(tuple(names), options)
+        return found if there else replace(found, nowhere=True)
     except NoSuchIndex as error:
         return replace(found, missing=error)
 
