@@ -86,6 +86,24 @@ def test_marks_are_html_and_nothing_else_is(library: Server) -> None:
     assert library.hits("highlight=true", token=token)[0].get("highlight") is None
 
 
+def test_what_is_no_word_of_its_own_in_a_text_is_marked(library: Server) -> None:
+    token = library.make_token(tenant="windows")
+    text = "The ship 🚀 leaves; mobile 0171 5550199, office (030) 12345678."
+    one, _ = library.upload(("🚀 launch.txt", text.encode()), ("other.txt", b"The ship leaves"), token=token)
+    completed(library, one, token)
+    for query, marked in (
+        ("🚀", "<mark>🚀</mark>"),
+        ('🚀 "ship leaves"', "<mark>🚀</mark>"),
+        ("01715550199", "<mark>0171</mark> <mark>5550199</mark>"),
+        ("03012345678", "(<mark>030</mark>) <mark>12345678</mark>"),
+    ):
+        (hit,) = library.hits(f"query={quote(query)}&highlight=true", token=token)
+        assert marked in hit["highlight"]["content"][0]
+    assert hit["_source"]["name"] == "🚀 launch.txt"
+    (hit,) = library.hits(f"query={quote('🚀')}&highlight=true", token=token)
+    assert hit["highlight"]["name"] == ["<mark>🚀</mark> launch.txt"]
+
+
 def completed(server: Server, attachment_id: str, token: str) -> None:
     deadline = time.monotonic() + 120
     while "completed" not in server.get(f"/attachment/{attachment_id}/status", token=token).text:
