@@ -48,7 +48,7 @@ def mail(**files: str) -> bytes:
 def shelf(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> Iterator[tuple[Server, dict[str, str]]]:
     """Paragraphs, each in a file; four of them as pages of a PDF, and two in files inside of a mail. With their ids."""
     folder = tmp_path_factory.mktemp("shelf")
-    with patient_server(folder, elasticsearch_url, EXTRACTION="on") as server:
+    with patient_server(folder, elasticsearch_url, EXTRACTION="on", ELASTICSEARCH_TIMEOUT="60") as server:
         pages = pdf(*(PARAGRAPHS[name] for name in ("leave", "boiler", "train", "bakery")))
         files = [("four.pdf", pages), ("two.eml", mail(violin=PARAGRAPHS["violin"], whale=PARAGRAPHS["whale"]))]
         ids = server.upload(*files, session="books")
