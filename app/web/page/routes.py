@@ -6,6 +6,8 @@ Errors have Coco's shape, because the paths belong to that dialect.
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from flask import Blueprint, Response, jsonify, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -76,10 +78,15 @@ _SIGNED_IN = {
 _SIGN_IN = {"type": "object", "properties": {"token": TEXT}, "required": ["token"], "additionalProperties": False}
 
 
+#: What of a link to the root the page is told: what is to be open, and where.
+_PLACE = ("open", "page", "start", "end")
+
+
 def root() -> AnyResponse:
-    """The redirect from the root to the page, for browsers. `app.web.app` calls it: for other clients the root is
-    Elasticsearch's."""
-    answer = redirect("/page/")
+    """The redirect from the root to the page, for browsers: with what a link opens, as the links of passages do.
+    `app.web.app` calls it: for other clients the root is Elasticsearch's."""
+    place = {name: request.args[name] for name in _PLACE if name in request.args} if "open" in request.args else {}
+    answer = redirect(f"/page/?{urlencode(place)}" if place else "/page/")
     answer.headers["Vary"] = "Accept"
     return answer
 

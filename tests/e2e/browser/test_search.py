@@ -493,4 +493,6 @@ def test_a_search_begins_when_typing_pauses(screen: Screen) -> None:
         clock.run_for(100)
     clock.run_for(100)
     expect(screen.page.locator(".rows mark")).to_have_text(["abc"])
-    assert [parse_qs(urlsplit(url).query)["query"] for url in asked] == [["abc"]]
+    # The hits, and how many there are of each kind.
+    parameters = [parse_qs(urlsplit(url).query) for url in asked]
+    assert [(each["query"], "facets" in each) for each in parameters] == [(["abc"], False), (["abc"], True)]

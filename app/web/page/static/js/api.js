@@ -18,12 +18,14 @@
  *   extraction?: { state: string },
  * }} Source
  */
-/** @typedef {{ _id: string, _source: Source, highlight?: Record<string, string[]>, sort?: unknown[] }} Hit */
+/** @typedef {{ _id: string, _score?: number, _source: Source, highlight?: Record<string, string[]>, sort?: unknown[] }} Hit */
 /** @typedef {{ key: string, doc_count: number, from?: number, to?: number }} Bucket */
 /**
- * The answer to a search.
+ * The answer to a search. `match`: by what it was found, where that was not to be by words alone: `words`, `meaning` or
+ * `both`; otherwise ''.
  *
  * @typedef {{
+ *   match: string,
  *   pit_id?: string,
  *   hits: { hits: Hit[], total?: { value: number, relation: string } },
  *   aggregations?: Record<string, { buckets: Bucket[] }>,
@@ -149,14 +151,15 @@ export async function signOut() {
 }
 
 /**
- * The envelope of a search.
+ * The envelope of a search, and by what it was found.
  *
  * @param {URLSearchParams | string} parameters
  * @param {AbortSignal} [signal]
  * @returns {Promise<Envelope>}
  */
 export async function search(parameters, signal) {
-  return (await call("GET", `/attachment/_search?${parameters}`, { signal })).json();
+  const response = await call("GET", `/attachment/_search?${parameters}`, { signal });
+  return { ...(await response.json()), match: response.headers.get("Search-Match") ?? "" };
 }
 
 /**

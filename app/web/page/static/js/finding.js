@@ -102,7 +102,7 @@ export class Finding {
    * @param {Hit[]} hits
    * @param {Numbers & { first: boolean, done: boolean }} about
    */
-  arrived(hits, { first, done, total, exact, facets }) {
+  arrived(hits, { first, done, total, exact, facets, wordsAlone }) {
     this.frame.main.removeAttribute("aria-busy");
     if (this.failures) announce(T.down.back);
     this.failures = 0;
@@ -121,7 +121,7 @@ export class Finding {
     this.results.replace(hits, { total, exact, high: Boolean(state.q.trim()), keep: this.quiet });
     this.results.mark(state.open);
     this.found();
-    const said = this.tell({ total, exact, facets });
+    const said = this.tell({ total, exact, facets, wordsAlone });
     if (!this.quiet) announce(said);
     this.results.footer(hits.length ? going : this.nothing(state));
   }
@@ -131,11 +131,12 @@ export class Finding {
    *
    * @param {Numbers} numbers
    */
-  tell({ total, exact, facets }) {
+  tell({ total, exact, facets, wordsAlone }) {
     const state = this.state();
     this.facets.draw(state, facets);
     this.frame.count.textContent = T.search.found(total, exact, Boolean(state.q.trim()) || isFiltered(state));
-    return this.frame.count.textContent;
+    this.frame.alone.textContent = wordsAlone ? T.search.wordsAlone : "";
+    return [this.frame.count.textContent, this.frame.alone.textContent].filter(Boolean).join(". ");
   }
 
   /** A hit was removed from the list: the others stay in place, and the numbers are requested again. */

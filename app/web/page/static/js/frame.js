@@ -60,6 +60,7 @@ export class Frame {
       on: { input: actions.typed },
     });
     this.count = h("span", { class: "count" });
+    this.alone = h("p", { class: "alone" });
     this.sort = h(
       "select",
       { id: "sort", on: { change: () => actions.sort(this.sort.value) } },
@@ -143,6 +144,7 @@ export class Frame {
         ),
       ),
       parts.chips,
+      this.alone,
       this.notice,
       this.fresh,
       parts.results,

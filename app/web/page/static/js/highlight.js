@@ -22,6 +22,21 @@ const plain = (/** @type {string} */ text) => text.replace(ENTITY, (entity) => E
 /** The path of the file inside that has the fragment `number` of a hit; '' for none. */
 export const fileOf = (/** @type {Hit | undefined} */ hit, number = 0) => plain(hit?.highlight?.file?.[number] ?? "");
 
+/**
+ * The passage of a hit that is near to what was searched for: what it says, where it is in the text that was read of the
+ * attachment, and the path of the file inside that has it, or ''. Null where the hit was found by its words alone.
+ *
+ * @param {Hit | undefined} hit
+ * @returns {{ text: string, file: string, spot: import("./state.js").Spot } | null}
+ */
+export function passageOf(hit) {
+  const { passage, ...places } = hit?.highlight ?? {};
+  if (!passage?.[0]) return null;
+  const number = (/** @type {string} */ name) => Number(places[`passage.${name}`]?.[0]) || 0;
+  const file = plain(places["passage.file"]?.[0] ?? "");
+  return { text: plain(passage[0]), file, spot: { page: number("page"), start: number("start"), end: number("end") } };
+}
+
 /** The marked words of a fragment; marked words without blanks between them are joined. */
 export function marksOf(/** @type {string} */ fragment) {
   /** @type {string[]} */

@@ -10,12 +10,14 @@ import { PIECE, TextView } from "./textview.js";
 /** @typedef {import("./api.js").Source} Source */
 
 /** The word for the pages of a file, by its media type. */
-function pageWord(/** @type {string} */ mediaType) {
+export function pageWord(/** @type {string} */ mediaType) {
   if (/presentation|powerpoint/.test(mediaType)) return T.preview.parts.slide;
   if (/spreadsheet|excel|\.sheet/.test(mediaType)) return T.preview.parts.sheet;
   if (/epub/.test(mediaType)) return T.preview.parts.chapter;
   return T.preview.parts.page;
 }
+
+const pathOf = (/** @type {string} */ id) => `/attachment/${encodeURIComponent(id)}/text`;
 
 const apart = (/** @type {Node[]} */ nodes, /** @type {string} */ between) => nodes.flatMap((node, at) => (at ? [between, node] : [node]));
 
@@ -36,7 +38,9 @@ export function headingsOf(/** @type {Part[]} */ parts, /** @type {string} */ me
       return { at, element, line: file.at(-1) ?? "", path: file.join("/") };
     }
     const named = title ? [": ", h("bdi", {}, title)] : [];
-    return { at, element: h(level, { class: "part" }, word(page), ...named), line: "" };
+    const element = h(level, { class: "part" }, word(page), ...named);
+    // Pages of a file inside are its own.
+    return { at, element, line: "", ...(level === "h3" && { page }) };
   });
 }
 
@@ -47,7 +51,7 @@ export function headingsOf(/** @type {Part[]} */ parts, /** @type {string} */ me
  * @param {{ source: Source, pattern: RegExp | null, signal: AbortSignal, changed: () => void }} given
  */
 export async function keptText({ source, pattern, signal, changed }) {
-  const path = `/attachment/${encodeURIComponent(source.id)}/text`;
+  const path = pathOf(source.id);
   let first;
   let about;
   try {
@@ -74,6 +78,29 @@ export async function keptText({ source, pattern, signal, changed }) {
     same && about.cut && h("p", { class: "quiet small" }, T.preview.keptCut(bytes(about.size))),
   );
   return { element, view };
+}
+
+/**
+ * What is at a place of the text that was read of an attachment. `page`: the page of the file itself, 0 where that is not
+ * known; `inside`: it is in a file inside, whatever page of that; `text`: what it says, '' where that can't be had.
+ *
+ * @param {string} id
+ * @param {import("./state.js").Spot} spot
+ * @param {AbortSignal} signal
+ */
+export async function passageAt(id, { page, start, end }, signal) {
+  if (!end) return { page, inside: false, text: "" };
+  try {
+    const [about, said] = await Promise.all([api.parts(id, signal), api.piece(pathOf(id), start, end, { signal })]);
+    const text = new TextDecoder().decode(said.bytes);
+    const before = (about.parts ?? []).filter((part) => part.at <= start);
+    if (before.some((part) => part.file)) return { page: 0, inside: true, text };
+    return { page: before.at(-1)?.page ?? page, inside: false, text };
+  } catch (error) {
+    if (signal.aborted) throw error;
+    // There is no text any more, or another one.
+    return { page, inside: false, text: "" };
+  }
 }
 
 /**

@@ -32,7 +32,7 @@ class Page {
     this.results = new Results({
       open: (id, options) => this.open(id, options),
       remove: (hit) => this.remove(hit),
-      href: (id) => this.place.href({ open: id }),
+      href: (id) => this.place.href({ open: id, ...this.results.placeOf(id) }),
       more: () => this.finding.more(),
     });
     this.facets = new Facets({
@@ -145,7 +145,8 @@ class Page {
     this.chips.draw(state);
     this.results.arrange(state.view === states.GRID);
     this.results.mark(state.open);
-    if (state.open) this.preview.show(state.open, this.results.find(state.open), this.opening ?? {});
+    const spot = states.spotOf(state);
+    if (state.open) this.preview.show(state.open, this.results.find(state.open), { ...this.opening, spot });
     else this.preview.hide();
     this.opening = null;
     this.frame.previewing = Boolean(state.open);
@@ -172,7 +173,7 @@ class Page {
   open(/** @type {string} */ id, { focus = false } = {}) {
     const before = this.state.open;
     this.opening = { focus: focus || this.frame.covers };
-    this.place.change({ open: id });
+    this.place.change({ open: id, ...this.results.placeOf(id) });
     if (!id && before) {
       const position = this.results.hits.findIndex((hit) => hit._id === before);
       if (position >= 0) this.results.focus(position);

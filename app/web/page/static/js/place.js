@@ -25,13 +25,13 @@ export class Place {
 
   /** The URL of the present state, changed by `part`. */
   href(/** @type {Partial<State>} */ part) {
-    return `/page/${states.write({ ...this.state, ...part })}`;
+    return `/page/${states.write(states.changed(this.state, part))}`;
   }
 
   /** Change the state by what a person chose: a new entry in the history, unless `replace`. */
   change(/** @type {Partial<State>} */ part, { replace = false } = {}) {
     this.settle();
-    const state = { ...this.state, ...part };
+    const state = states.changed(this.state, part);
     if (states.write(state) === states.write(this.state)) return;
     const url = this.href(part);
     if (replace) history.replaceState({}, "", url);

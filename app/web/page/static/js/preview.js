@@ -3,7 +3,8 @@
 import { find, status } from "./api.js";
 import { button, h, icon, set } from "./dom.js";
 import { bytes, count, inFull } from "./format.js";
-import { fileOf, marked } from "./highlight.js";
+import { fileOf, marked, passageOf } from "./highlight.js";
+import { pageWord } from "./kept.js";
 import { nameOf } from "./kinds.js";
 import { announce } from "./live.js";
 import { Look } from "./look.js";
@@ -14,6 +15,7 @@ import { T, sentence, whyNot } from "./texts.js";
 /** @typedef {Parameters<typeof icon>[0]} Icon */
 /** @typedef {import("./api.js").Hit} Hit */
 /** @typedef {import("./dom.js").Child} Child */
+/** @typedef {import("./state.js").Spot} Spot */
 
 // Milliseconds between two requests for the state of a pending extraction.
 const LOOK = 1500;
@@ -39,6 +41,8 @@ export class Preview {
     this.revealed = "";
     /** @type {Hit | undefined} */
     this.hit = undefined;
+    /** @type {Spot | null} */
+    this.linked = null;
     /** @type {Look | null} */
     this.look = null;
     /** @type {((found: { state: string, reason: string }) => void) | null} */
@@ -59,15 +63,25 @@ export class Preview {
     });
   }
 
-  /** Show the attachment `id`; the list may have a `hit` of it already. */
-  async show(/** @type {string} */ id, /** @type {Hit | undefined} */ hit, { focus = false } = {}) {
+  /**
+   * Show the attachment `id`; the list may have a `hit` of it already. `spot`: where to open it, which otherwise is the passage
+   * of that hit.
+   *
+   * @param {string} id
+   * @param {Hit | undefined} hit
+   * @param {{ focus?: boolean, spot?: Spot | null }} [how]
+   */
+  async show(id, hit, { focus = false, spot = null } = {}) {
+    this.linked = spot;
     if (this.id === id && !this.element.hidden) {
+      if (spot) this.look?.go(spot);
       if (focus) this.name.focus();
       return;
     }
     this.stop();
     this.id = id;
     this.hit = hit;
+    this.look = null;
     this.abort = new AbortController();
     const { signal } = this.abort;
     this.element.hidden = false;
@@ -106,9 +120,14 @@ export class Preview {
     });
     const shown = () => this.found(this.hit);
     this.revealed = "";
-    this.look = new Look({ source, url: address(source.id), settled, signal, shown });
+    this.look = new Look({ source, url: address(source.id), settled, spot: this.spot, signal, shown });
     this.body.replaceChildren(this.look.element, this.buttons(hit), this.passages, this.details(hit, signal));
     this.found(this.hit);
+  }
+
+  /** Where the attachment is to be open; null: at its beginning. */
+  get spot() {
+    return this.linked ?? passageOf(this.hit)?.spot ?? null;
   }
 
   buttons(/** @type {Hit} */ hit) {
@@ -171,15 +190,37 @@ export class Preview {
     this.hit = hit;
     if (!this.passages || !this.look) return;
     const fragments = hit?.highlight?.content ?? [];
+    const near = passageOf(hit);
     this.look.mark(patternOf(fragments));
-    this.passages.hidden = !fragments.length;
+    this.look.go(this.spot);
+    this.passages.hidden = !fragments.length && !near;
     this.passages.replaceChildren(
       h("h3", {}, T.preview.passages),
+      ...(near ? [this.near(near)] : []),
       ...fragments.map((fragment, number) =>
         h("blockquote", { dir: "auto" }, ...marked(fragment), this.inside(fileOf(hit, number))),
       ),
     );
-    this.reveal(fileOf(hit));
+    if (!this.spot) this.reveal(fileOf(hit));
+  }
+
+  /** The passage that is near to what was searched for, with a button that leads to it. */
+  near(/** @type {NonNullable<ReturnType<typeof passageOf>>} */ { text, file, spot }) {
+    const go = () => {
+      this.look?.go(spot, { again: true });
+      // It is at the top of the preview.
+      this.body.scrollTop = 0;
+    };
+    const page = spot.page && !file ? pageWord(this.hit?._source.media_type ?? "")(spot.page) : "";
+    return h(
+      "blockquote",
+      { class: "near", dir: "auto" },
+      h("p", { class: "label", dir: "ltr" }, [T.search.near, page].filter(Boolean).join(" · ")),
+      h("p", {}, text),
+      file && h("p", { class: "inside", dir: "ltr" }, T.search.inside, " ", h("bdi", {}, file)),
+      this.look?.leads &&
+        h("p", { dir: "ltr" }, h("button", { type: "button", class: "way", on: { click: go } }, T.preview.showPassage)),
+    );
   }
 
   /** The file inside that has a passage; a button that leads to it if its text is shown. */

@@ -2,9 +2,11 @@
 
 import { h, icon, withNextFrame } from "./dom.js";
 import { bytes, exactly, when } from "./format.js";
-import { fileOf, marked } from "./highlight.js";
+import { fileOf, marked, passageOf } from "./highlight.js";
+import { pageWord } from "./kept.js";
 import { colourOf } from "./kinds.js";
 import { Layout } from "./layout.js";
+import { placed } from "./state.js";
 import { T } from "./texts.js";
 import { LARGE, SMALL, Thumbnails } from "./thumbnails.js";
 
@@ -158,6 +160,11 @@ export class Results {
     return this.hits.find((hit) => hit._id === id);
   }
 
+  /** Where a hit is to be opened, as a part of the page's state. */
+  placeOf(/** @type {string} */ id) {
+    return placed(passageOf(this.find(id))?.spot ?? null);
+  }
+
   /** Show which attachment is open. */
   mark(/** @type {string} */ id) {
     this.opened = id;
@@ -237,6 +244,7 @@ export class Results {
       { class: "words" },
       h("bdi", { class: "name", title: source.name }, ...(named ? marked(named) : [source.name])),
       this.layout.high && h("span", { class: "passage", dir: "auto" }, ...(passage ? marked(passage) : [])),
+      this.layout.high && near(hit),
       this.under(hit, session),
     );
     const link = h(
@@ -270,7 +278,7 @@ export class Results {
 
   /** Below the name: the file inside that has the passage, and the session. */
   under(/** @type {Hit} */ hit, /** @type {string | undefined} */ session) {
-    const file = fileOf(hit);
+    const file = fileOf(hit) || passageOf(hit)?.file;
     const nodes = [
       file && h("span", { class: "inside" }, T.search.inside, " ", h("bdi", { title: file }, file)),
       session && h("bdi", { class: "session" }, session),
@@ -290,6 +298,21 @@ export class Results {
       this.actions.remove(this.hits[this.current]);
     }
   }
+}
+
+/** The passage of a hit that is near to what was searched for; null for none. */
+function near(/** @type {Hit} */ hit) {
+  const found = passageOf(hit);
+  if (!found) return null;
+  const { text, file, spot } = found;
+  const page = spot.page && !file ? `, ${pageWord(hit._source.media_type ?? "")(spot.page)}` : "";
+  return h(
+    "span",
+    { class: "passage near" },
+    h("span", { class: "label" }, `${T.search.near}${page}`),
+    " ",
+    h("bdi", {}, text),
+  );
 }
 
 /** Placeholder rows while results are loading. */

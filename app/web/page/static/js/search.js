@@ -5,13 +5,26 @@
 // with the first hit once more: those that are on screen are left out. Few searches come so far, and a tenant has a bounded
 // number of points: without one the walk goes on by how many are there. Between the first two pages scores may change too:
 // when that leaves the second one short of what there is, it is not the last one.
+//
+// By what a search by relevance finds, words or also what they mean, the server decides, and says it with the first page: by the
+// query, whether it has vectors, and whether it can compare them now. Where numbers are asked for it takes words alone, so the
+// numbers are asked for behind the hits, by what found these; and so are further pages.
 
 import { ApiError, closePoint, search } from "./api.js";
 import { parameters } from "./state.js";
 
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./api.js").Hit} Hit */
-/** @typedef {{ total: number, exact: boolean, facets: NonNullable<import("./api.js").Envelope["aggregations"]> }} Numbers */
+/**
+ * How many hits there are. `wordsAlone`: they were to be found by what the query means, too, and that was not compared.
+ *
+ * @typedef {{
+ *   total: number,
+ *   exact: boolean,
+ *   facets: NonNullable<import("./api.js").Envelope["aggregations"]>,
+ *   wordsAlone: boolean,
+ * }} Numbers
+ */
 
 const PAGE = 100;
 const FIRST = 50;
@@ -26,10 +39,11 @@ const FACETS = "media_type,created,file_size,dialect";
  * @param {import("./api.js").Envelope} envelope
  * @returns {Numbers}
  */
-const numbers = ({ hits, aggregations = {} }) => ({
+const numbers = ({ hits, aggregations = {}, match }) => ({
   total: hits.total?.value ?? hits.hits.length,
   exact: hits.total?.relation !== "gte",
   facets: aggregations,
+  wordsAlone: match === "words",
 });
 
 /** A running list of hits. */
@@ -54,6 +68,8 @@ export class Search {
     this.pages = 0;
     this.moving = false;
     this.pointless = false;
+    /** By what the first page was found. */
+    this.match = "";
     /** @type {Set<string>} */
     this.shown = new Set();
   }
@@ -68,6 +84,7 @@ export class Search {
     this.moving = this.wanted.get("sort")?.startsWith("_score") ?? false;
     this.pages = 0;
     this.pointless = false;
+    this.match = "";
     this.shown.clear();
     await this.load(true);
   }
@@ -79,11 +96,17 @@ export class Search {
 
   /** How many hits there are now, {total, exact, facets}; the list stays as it is. Throws ApiError. */
   async count() {
+    return numbers({ ...(await this.counted()), match: this.match });
+  }
+
+  /** An answer that has the numbers alone. Throws ApiError, AbortError. */
+  counted(/** @type {AbortSignal | undefined} */ signal = undefined) {
     const asked = new URLSearchParams(this.wanted);
     asked.delete("highlight");
     asked.set("size", "0");
     asked.set("facets", FACETS);
-    return numbers(await search(asked));
+    if (this.match) asked.set("match", this.match);
+    return search(asked, signal);
   }
 
   stop() {
@@ -99,11 +122,18 @@ export class Search {
   }
 
   /** The answer to the first page. `mine`: what ends it. Throws ApiError, AbortError. */
-  begun(/** @type {AbortController} */ mine) {
+  async begun(/** @type {AbortController} */ mine) {
     const asked = new URLSearchParams(this.wanted);
     asked.set("size", String(FIRST));
-    asked.set("facets", FACETS);
-    return search(asked, mine.signal);
+    if (!this.moving) {
+      asked.set("facets", FACETS);
+      return search(asked, mine.signal);
+    }
+    const found = await search(asked, mine.signal);
+    if (this.abort !== mine) return found;
+    this.match = found.match;
+    const { aggregations } = await this.counted(mine.signal);
+    return { ...found, aggregations };
   }
 
   /**
@@ -115,6 +145,7 @@ export class Search {
   async walked(mine) {
     const asked = new URLSearchParams(this.wanted);
     asked.set("size", String(PAGE));
+    if (this.match) asked.set("match", this.match);
     // From the first hit on where a point is opened: what is on screen was found before.
     const inPoint = this.moving && this.pages >= READY && !this.pointless;
     const anew = inPoint && !this.point;

@@ -14,7 +14,16 @@
  *   sort: string,
  *   view: string,
  *   open: string,
+ *   page: string,
+ *   start: string,
+ *   end: string,
  * }} State
+ */
+/**
+ * A place in what is open. `page`: its page, 0 where that is not known. `start`, `end`: bytes in the text that was read of
+ * it, before the place and up to its end; `end` is 0 where there is but a page.
+ *
+ * @typedef {{ page: number, start: number, end: number }} Spot
  */
 
 /** How results are shown: as a list by default. */
@@ -32,10 +41,12 @@ export const DATES = new Map([
 /** The first and the last day of a range: from the Unix epoch on, and with four digits of a year. */
 export const EARLIEST = "1970-01-01";
 export const LATEST = "9998-12-31";
+// The most bytes of a place: some passages together.
+const MOST_MARKED = 64 * 1024;
 /** @type {["kind", "dialect"]} */
 const LISTS = ["kind", "dialect"];
 /** @type {Exclude<keyof State, "kind" | "dialect">[]} */
-const SINGLES = ["q", "session", "date", "from", "to", "min", "max", "sort", "view", "open"];
+const SINGLES = ["q", "session", "date", "from", "to", "min", "max", "sort", "view", "open", "page", "start", "end"];
 
 /** @returns {text is Sort} */
 const isSort = (/** @type {string} */ text) => SORTS.some((sort) => sort === text);
@@ -53,15 +64,18 @@ function midnight(/** @type {string} */ text, later = 0) {
 
 /** @typedef {keyof typeof FIELDS} Sort */
 
+/** No place in what is open. */
+const NOWHERE = Object.freeze({ page: "", start: "", end: "" });
+
 /** The filters of a state, all empty; words, order and what is open are not filters. */
-/** @type {Readonly<Omit<State, "q" | "sort" | "view" | "open">>} */
+/** @type {Readonly<Omit<State, "q" | "sort" | "view" | "open" | keyof typeof NOWHERE>>} */
 export const UNFILTERED = Object.freeze({ session: "", kind: [], date: "", from: "", to: "", min: "", max: "", dialect: [] });
 
 /** The state in a query string; unknown parameters and values are left out. */
 export function read(/** @type {string} */ search) {
   const parameters = new URLSearchParams(search);
   /** @type {State} */
-  const state = { ...UNFILTERED, q: "", sort: "", view: "", open: "" };
+  const state = { ...UNFILTERED, ...NOWHERE, q: "", sort: "", view: "", open: "" };
   for (const name of SINGLES) state[name] = parameters.get(name) ?? "";
   for (const name of LISTS) state[name] = parameters.getAll(name);
   if (!isSort(state.sort)) state.sort = "";
@@ -70,8 +84,37 @@ export function read(/** @type {string} */ search) {
   for (const name of /** @type {const} */ (["from", "to"])) if (!isDay(state[name])) state[name] = "";
   if (state.from && state.to && state.from > state.to) state.to = "";
   if (!DATES.has(state.date) || state.from || state.to) state.date = "";
+  if (!state.open || !/^[1-9]\d{0,5}$/.test(state.page)) state.page = "";
+  const digits = /^\d{1,9}$/.test(state.start) && /^\d{1,9}$/.test(state.end);
+  const size = Number(state.end) - Number(state.start);
+  if (!state.open || !digits || size <= 0 || size > MOST_MARKED) Object.assign(state, { start: "", end: "" });
   return state;
 }
+
+/**
+ * The state that `part` makes of another one. A place belongs to what is open, and to the words that led there.
+ *
+ * @param {State} state
+ * @param {Partial<State>} part
+ * @returns {State}
+ */
+export const changed = (state, part) => ({ ...state, ...("open" in part || "q" in part ? NOWHERE : {}), ...part });
+
+/** A place as a part of a state. */
+export const placed = (/** @type {Spot | null} */ spot) =>
+  spot ? { page: spot.page ? String(spot.page) : "", ...(spot.end && { start: String(spot.start), end: String(spot.end) }) } : {};
+
+/**
+ * The place of a state; null for none.
+ *
+ * @param {State} state
+ * @returns {Spot | null}
+ */
+export const spotOf = ({ page, start, end }) => (page || end ? { page: Number(page), start: Number(start), end: Number(end) } : null);
+
+/** Whether two places are the same. */
+export const sameSpot = (/** @type {Spot | null} */ one, /** @type {Spot | null} */ other) =>
+  one?.page === other?.page && one?.start === other?.start && one?.end === other?.end;
 
 /** The query string of a state, with a leading `?`, or empty. */
 export function write(/** @type {Partial<State>} */ state) {
@@ -87,7 +130,7 @@ export function write(/** @type {Partial<State>} */ state) {
 
 /** Whether two states have the same results; how these are shown and which of them is open does not matter. */
 export const sameSearch = (/** @type {State} */ one, /** @type {State} */ other) =>
-  write({ ...one, view: "", open: "" }) === write({ ...other, view: "", open: "" });
+  write({ ...one, ...NOWHERE, view: "", open: "" }) === write({ ...other, ...NOWHERE, view: "", open: "" });
 
 /**
  * The order in force: by relevance when there are words to search for, otherwise the newest first.
@@ -103,7 +146,8 @@ const filters = /** @type {(keyof typeof UNFILTERED)[]} */ (Object.keys(UNFILTER
 export const isFiltered = (/** @type {State} */ state) => filters.some((name) => state[name].length > 0);
 
 const FIELDS = {
-  relevance: "_score:desc,id:desc",
+  // The server's own order of hits: with it alone the server decides by what a query finds.
+  relevance: "_score:desc,id:asc",
   newest: "created:desc,id:desc",
   oldest: "created:asc,id:asc",
   name: "name:asc,id:asc",

@@ -60,6 +60,9 @@ export const T = {
         : `${count(number)}${exact ? "" : "+"} ${number === 1 ? "attachment" : "attachments"}`,
     // Before the name of a file in an archive, a mail or a document.
     inside: "in",
+    // Before a passage that means something like what was searched for, which may not be an answer.
+    near: "Similar passage",
+    wordsAlone: "Found by words alone, not by what they mean.",
     more: "Loading more…",
     moreFailed: "The next results could not be loaded.",
     again: "Try again",
@@ -227,6 +230,7 @@ export const T = {
     copyFailed: "Your browser does not let this page copy.",
     details: "Details",
     passages: "Passages found",
+    showPassage: "Show it in the text",
     reveal: (/** @type {string} */ file) => `Show where ${file} begins`,
     fields: {
       kind: "Kind",

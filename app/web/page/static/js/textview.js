@@ -11,8 +11,37 @@ import { T } from "./texts.js";
 export const PIECE = 64 * 1024;
 const BLOCK = 8 * 1024;
 const MOST = 2 * 1024 * 1024;
+// Or up to a passage, as far as texts have passages.
+const FARTHEST = 4 * 1024 * 1024;
 // The most marked words, so that a text of one repeated word does not become a hundred thousand elements.
 const MOST_MARKS = 2000;
+
+// Frames for which a place has to stay where it is until it counts as reached, and in all.
+const STILL = 3;
+const MOST_FRAMES = 30;
+
+/**
+ * A stretch of a text, in bytes of it.
+ *
+ * @typedef {{ start: number, end: number }} Span
+ */
+/**
+ * A piece of the text as it is on screen. `at`: the bytes before it; `size`: its own; `marks`: the marked words in it.
+ *
+ * @typedef {{ element: HTMLElement, text: string, at: number, size: number, marks: number }} Block
+ */
+
+const bytesOf = (/** @type {string} */ text) => new TextEncoder().encode(text);
+
+/** How many characters of `text` are within its first bytes, of which there are `count`. */
+function charactersIn(/** @type {string} */ text, /** @type {number} */ count) {
+  if (count <= 0) return 0;
+  const bytes = bytesOf(text);
+  let whole = Math.min(count, bytes.length);
+  // Not within a character.
+  while (whole < bytes.length && (bytes[whole] & 0xc0) === 0x80) whole -= 1;
+  return new TextDecoder(UTF8, { ignoreBOM: true }).decode(bytes.subarray(0, whole)).length;
+}
 
 /**
  * Where to end a block at the beginning of `text`: after a line, otherwise after a word, otherwise within one, but
@@ -30,8 +59,8 @@ function cutOf(/** @type {string} */ text) {
 export class TextView {
   /**
    * `path`: where it is. `first`: its first piece, as `api.piece` answers, of PIECE bytes. `label`: what it is called.
-   * `headings`: [{ at, element, line, path }], elements that belong before a byte, in order; `line` is one that tells the
-   * same, `path` what it is to be found by.
+   * `headings`: [{ at, element, line, path, page }], elements that belong before a byte, in order; `line` is one that tells
+   * the same, `path` or `page` what it is to be found by.
    * `changed()`: it is another one by now. `other()`: it turned out not to be in the encoding that it began with.
    *
    * @param {{
@@ -39,7 +68,7 @@ export class TextView {
    *   first: Awaited<ReturnType<typeof api.piece>>,
    *   label: string,
    *   encoding?: string,
-   *   headings?: { at: number, element: HTMLElement, line: string, path?: string }[],
+   *   headings?: { at: number, element: HTMLElement, line: string, path?: string, page?: number }[],
    *   pattern?: RegExp | null,
    *   signal: AbortSignal,
    *   changed: () => void,
@@ -54,12 +83,17 @@ export class TextView {
     this.changed = changed;
     this.other = other;
     this.paths = new Map(headings.filter(({ path }) => path).reverse().map((each) => [each.path, each]));
+    this.pages = new Map(headings.filter(({ page }) => page).reverse().map((each) => [each.page, each]));
+    /** @type {Span | null} */
+    this.passage = null;
     this.decoder = new TextDecoder(encoding);
     this.tag = first.tag;
     this.whole = first.whole;
     this.at = 0;
     this.rest = "";
-    /** @type {{ element: HTMLElement, text: string }[]} */
+    // The bytes before the rest.
+    this.from = 0;
+    /** @type {Block[]} */
     this.blocks = [];
     this.marks = 0;
     this.end = h("div", { class: "text-end" });
@@ -77,8 +111,13 @@ export class TextView {
     this.go();
   }
 
+  /** How many bytes can be shown. */
+  get limit() {
+    return Math.min(this.whole, Math.max(MOST, Math.min(this.passage?.end ?? 0, FARTHEST)));
+  }
+
   get done() {
-    return this.at >= Math.min(this.whole, MOST);
+    return this.at >= this.limit;
   }
 
   /**
@@ -89,28 +128,64 @@ export class TextView {
     this.watcher.disconnect();
     this.more.hidden = this.done;
     if (!this.done) this.watcher.observe(this.end);
-    else if (this.whole > MOST) this.said.textContent = T.preview.cut(MOST);
+    else if (this.whole > this.limit) this.said.textContent = T.preview.cut(this.limit);
   }
 
   /** Whether there is a heading for `path`, within the part that can be shown. */
   has(/** @type {string} */ path) {
     const heading = this.paths.get(path);
-    return heading !== undefined && heading.at < Math.min(this.whole, MOST);
+    return heading !== undefined && heading.at < this.limit;
   }
 
   /** Scroll the text to the heading of `path`, once all before it is there. `wanted()`: whether it still is to be. */
   async reveal(/** @type {string} */ path, wanted = () => true) {
     const heading = this.paths.get(path);
-    if (!heading || !this.has(path)) return;
-    const { at, element } = heading;
-    while (!element.isConnected && !this.done && wanted()) {
+    if (heading && this.has(path)) await this.bring(() => heading.element, { wanted });
+  }
+
+  /** Scroll the text to where its page begins, as `reveal` does. */
+  async revealPage(/** @type {number} */ page, wanted = () => true) {
+    const heading = this.pages.get(page);
+    if (heading && heading.at < this.limit) await this.bring(() => heading.element, { wanted });
+  }
+
+  /**
+   * Mark a passage, and no other any more; null: none. Scroll the text to it, once all before it is there, as `reveal` does.
+   *
+   * @param {Span | null} passage
+   * @param {() => boolean} [wanted]
+   */
+  async revealPassage(passage, wanted = () => true) {
+    const touched = this.blocks.filter((block) => this.within(block)[1]);
+    this.passage = passage;
+    touched.push(...this.blocks.filter((block) => this.within(block)[1]));
+    for (const block of new Set(touched)) this.draw(block);
+    this.go();
+    const mark = () => this.text.querySelector("mark.passage");
+    if (passage && passage.start < this.limit) await this.bring(mark, { wanted, above: 1 / 4 });
+  }
+
+  /**
+   * Scroll to an element once it is there, with all before it. `above`: the part of the window that is left for what is
+   * above it.
+   *
+   * @param {() => Element | null} element
+   * @param {{ wanted: () => boolean, above?: number }} how
+   */
+  async bring(element, { wanted, above = 0 }) {
+    while (!element()?.isConnected && !this.done && wanted()) {
       const before = this.at;
       await (this.busy ?? this.next());
-      if (this.signal.aborted || (this.at === before && this.at <= at)) return;
+      if (this.signal.aborted || this.at === before) return;
     }
-    // Content that was not laid out yet may turn out to be higher.
-    for (let frame = 0; frame < 2 && element.isConnected && wanted(); frame += 1) {
-      this.text.scrollTop += element.getBoundingClientRect().top - this.text.getBoundingClientRect().top;
+    // Content that was not laid out yet may turn out to be higher, and the end of the text farther away.
+    for (let frame = 0, still = 0; frame < MOST_FRAMES && still < STILL && wanted(); frame += 1) {
+      const place = element();
+      if (!place?.isConnected) return;
+      const before = this.text.scrollTop;
+      const top = this.text.getBoundingClientRect().top + above * this.text.clientHeight;
+      this.text.scrollTop += place.getBoundingClientRect().top - top;
+      still = Math.abs(this.text.scrollTop - before) < 1 ? still + 1 : 0;
       await new Promise((done) => requestAnimationFrame(done));
     }
   }
@@ -126,7 +201,7 @@ export class TextView {
     this.said.textContent = "";
     const { tag, signal } = this;
     try {
-      const { bytes } = await api.piece(this.path, this.at, Math.min(this.at + PIECE, MOST), { tag, signal });
+      const { bytes } = await api.piece(this.path, this.at, Math.min(this.at + PIECE, this.limit), { tag, signal });
       if (!signal.aborted) {
         this.add(bytes);
         this.go();
@@ -156,6 +231,7 @@ export class TextView {
       this.place(heading.element);
       this.line = heading.line;
       from = to;
+      this.from = this.at + to;
     }
     this.read(bytes.subarray(from));
     // After an empty answer there is no more.
@@ -163,6 +239,7 @@ export class TextView {
     if (this.done) {
       this.rest += this.decoder.decode();
       this.flush(false);
+      this.from = this.at;
     }
   }
 
@@ -176,7 +253,10 @@ export class TextView {
     this.rest += text;
     if (this.line && this.rest.length > this.line.length) {
       // The name of a file inside is the first line of its text, and also its heading.
-      if (this.rest.startsWith(`${this.line}\n`)) this.rest = this.rest.slice(this.line.length + 1);
+      if (this.rest.startsWith(`${this.line}\n`)) {
+        this.rest = this.rest.slice(this.line.length + 1);
+        this.from += bytesOf(this.line).length + 1;
+      }
       this.line = "";
     }
     let from = 0;
@@ -202,7 +282,8 @@ export class TextView {
   block(/** @type {string} */ text) {
     // With this attribute, each line of a <pre> has a text direction of its own.
     const element = h("pre", { dir: "auto" });
-    const block = { element, text };
+    const block = { element, text, at: this.from, size: bytesOf(text).length, marks: 0 };
+    this.from += block.size;
     this.draw(block);
     this.blocks.push(block);
     this.place(element);
@@ -217,13 +298,32 @@ export class TextView {
     if (String(pattern) === String(this.pattern)) return;
     this.pattern = pattern;
     this.marks = 0;
-    for (const block of this.blocks) this.draw(block);
+    for (const block of this.blocks) {
+      block.marks = 0;
+      this.draw(block);
+    }
   }
 
-  /** @param {{ element: HTMLElement, text: string }} block */
-  draw({ element, text }) {
-    const { nodes, marks } = nodesOf(text, this.pattern, MOST_MARKS - this.marks);
-    this.marks += marks;
-    element.replaceChildren(...nodes);
+  /** The first and after the last character of the passage in `block`: [0, 0] for none. */
+  within(/** @type {Block} */ { text, at, size }) {
+    const { start, end } = this.passage ?? { start: 0, end: 0 };
+    if (end <= at || start >= at + size) return [0, 0];
+    return [charactersIn(text, start - at), charactersIn(text, end - at)];
+  }
+
+  draw(/** @type {Block} */ block) {
+    const { element, text } = block;
+    this.marks -= block.marks;
+    block.marks = 0;
+    const nodesIn = (/** @type {string} */ part) => {
+      const { nodes, marks } = nodesOf(part, this.pattern, MOST_MARKS - this.marks);
+      this.marks += marks;
+      block.marks += marks;
+      return nodes;
+    };
+    const [from, to] = this.within(block);
+    const before = nodesIn(text.slice(0, from));
+    const passage = to > from ? [h("mark", { class: "passage" }, nodesIn(text.slice(from, to)))] : [];
+    element.replaceChildren(...before, ...passage, ...nodesIn(text.slice(to)));
   }
 }
