@@ -9,7 +9,7 @@ store asks them (`app.search.query`), by one client and by eight, of the large t
 of a hundred attachments. It prints the middle and the 99th of a hundred, and how many of the ten nearest attachments
 by comparing with all are among the first ten (recall).
 
-100,000 attachments, a million passages, take 0.9 GB of disk, 4 GB of memory here for comparing with all, and an hour
+100,000 attachments, a million passages, take 2 GB of disk, 4 GB of memory here for comparing with all, and an hour
 or two to write on two cores. It asserts nothing.
 """
 

@@ -50,7 +50,6 @@ from app.extraction.kinds import READERS, forms
 from app.extraction.lanes import Lanes
 from app.extraction.queue import QueueEntry, Stage
 from app.extraction.record import Extraction
-from app.extraction.sandbox import Stopped
 from app.model.attachment import Attachment
 from app.passages.cutting import CUTTER
 from app.passages.keeping import Kept
@@ -310,8 +309,8 @@ class Extractor:
             kept = None if extraction is None else self._passages(entry, attachment.tenant, extraction, rest)
         except EmbeddingsUnavailable as error:
             return self._without_vectors(entry, error)
-        if rest():
-            raise Stopped
+        # Also where it is to stop: what has been made is kept.
+        rest()
         with closing(self._change_lock.shared()):
             if self._overtaken(entry, attachment):
                 return False

@@ -275,6 +275,14 @@ LINES = (
             Line("the same, p99", f"waiting-upload-{clients}", "waiting", "off", "p99", "s", most=2),
         )
     ),
+    Line(
+        "a search by meaning with nothing to be done, answered by meaning",
+        "waiting-query",
+        "alone",
+        None,
+        "number",
+        "of 100",
+    ),
     Line("a search by meaning while they wait, their tenant's", "waiting-query", "waiting", "alone", "seconds", "s"),
     Line("the same, p99", "waiting-query", "waiting", "alone", "p99", "s"),
     Line("the same, answered by meaning", "waiting-query", "waiting", None, "number", "of 100", least=99),
