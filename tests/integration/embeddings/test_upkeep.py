@@ -160,7 +160,7 @@ def test_passages_are_made_anew_on_demand(tmp_path: Path, elasticsearch_url: str
         server.stop()
         # Nobody has the model now.
         waiting = door(server, "store", "extract", "--passages", "--json", ids[0])
-        assert (waiting.returncode, lines(waiting)) == (1, [{"queued": 1, "completed": 0, "failed": 1}])
+        assert (waiting.returncode, lines(waiting)) == (1, [{"queued": 1, "completed": 0, "failed": 1}]), waiting.stderr
         assert places[0].read_bytes() == whole[0]
         server.start()
         await_process(server)
