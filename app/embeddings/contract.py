@@ -66,6 +66,9 @@ class Embeddings(Protocol):
     def model(self) -> ModelId:
         """The model that makes the vectors. Raises EmbeddingsUnavailable if it is not known yet."""
 
+    def reads(self, text: str) -> bool:
+        """Whether the model knows the script of `text`. In any other script its vectors mean nothing."""
+
     def queries(self, texts: Sequence[str], tenant: str) -> Embedded:
         """The vectors of texts to search for, within EMBEDDINGS_QUERY_TIMEOUT. `tenant`: tenants take turns, and this
         call counts as one of this tenant. Raises EmbeddingsUnavailable, TextRefused, TextTooLong, TooManyTexts."""

@@ -14,6 +14,9 @@ class Off:
     def model(self) -> ModelId:
         raise EmbeddingsOff()
 
+    def reads(self, text: str) -> bool:
+        return False
+
     def queries(self, texts: Sequence[str], tenant: str) -> Embedded:
         raise EmbeddingsOff()
 

@@ -38,6 +38,8 @@ class Meanings:
         """The meaning of `text`; None if it has none, if there is no vector for it now or in time, or if the index can't be
         asked for it. Raises what `comparable` raises."""
         text = unicodedata.normalize("NFKC", text)[:MOST_CHARACTERS].strip()
+        if not self._embeddings.reads(text):
+            return None
         try:
             found = self._embeddings.queries([text], tenant)
             middle = self._of_noise(found, tenant)

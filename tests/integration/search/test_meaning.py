@@ -219,3 +219,14 @@ def test_while_the_model_is_away_words_find(tmp_path: Path, elasticsearch_url: s
         assert server.get(f"/attachment/{found}/status").json() == {"initial_parsing": "completed"}
         # Its passages wait.
         assert (server.data / "extraction" / found).exists()
+
+
+def test_in_a_script_that_the_model_has_not_learned_words_alone_are_looked_for(meant: Server) -> None:
+    """It makes vectors of it all the same, which lie near each other whatever the texts say."""
+    texts = ("यह एक रिपोर्ट है और इसमें कंपनी के परिणाम हैं", "आज मौसम बहुत अच्छा है और बच्चे खेल रहे हैं")
+    ids = meant.upload(*[(f"{number}.txt", text.encode()) for number, text in enumerate(texts)], session="hindi")
+    await_passages(meant, ids)
+    for match in ("meaning", "both", None):
+        found = search(meant, session="hindi", query="रिपोर्ट ", **({} if match is None else {"match": match}))
+        assert [hit["_id"] for hit in found.json()["hits"]["hits"]] == ids[:1]
+        assert found.headers["Search-Match"] == "words"
