@@ -1,4 +1,4 @@
-"""The parameters of a search, from text that anybody may have written to a typed value. Pure."""
+"""Turns the parameters of a search, which anybody may have written, into a typed value. Pure."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from app.model.schema import DOCUMENTED_FIELDS, FIELDS, UNIQUE, listed
 from app.search.facets import FACETS
 from app.search.inside import FILES
 
-#: How far `from` + `size` may reach; Elasticsearch's own default, set in the mapping as well.
+#: The largest `from` + `size`: Elasticsearch's own default, which the mapping sets as well.
 MAX_WINDOW = 10_000
 DEFAULT_SIZE = 10
-#: Hits of a page with marked words, or with the files inside: each costs the reading of its text, or of what is known of it.
+#: The most hits of a page with marked words or with the files inside: for each, its text or its outcome is read.
 MAX_HIGHLIGHTED = 100
-#: Values of one filter.
+#: The most values of one filter.
 MAX_VALUES = 100
-#: Above this `from` is no number that makes sense; between the window and this the way to go on is said.
+#: A larger `from` is not a number that makes sense. One between the window and this is told how to go on.
 MAX_OFFSET = 999_999_999
-#: Digits of a number: the largest that Elasticsearch can hold has 19.
+#: The most digits of a number: the largest that Elasticsearch can hold has 19.
 _DIGITS = 18
 
-#: Filters that may be given several times: any of the values.
+#: Filters that may be given several times; a hit has any of the values.
 FILTERS = {each.name: used for each, used in listed(lambda each: each.filter)}
 #: The ranges, each with two parameters of its own.
 RANGES = listed(lambda each: each.range)
@@ -52,23 +52,23 @@ SOURCE_FIELDS = (
     *DOCUMENTED_FIELDS,
     *(each.name for each, used in listed(lambda each: each.shown) if not used.default),
 )
-#: What may be asked of a hit that is no field of the index: what lies beside the attachment itself says it.
+#: Names in `_source` that are no fields of the index: their values come from the files beside the attachment.
 ADDED_FIELDS = (FILES,)
-#: What a search may be sorted by, and which fields make that order.
+#: What a search may be sorted by, and the fields that make the order.
 SORT_FIELDS: dict[str, tuple[str, ...]] = {
     **{each.name: each.sorted_by or (each.name,) for each in FIELDS if each.sort},
     "_score": ("_score",),
 }
-#: What `search_after` has for each of those.
+#: The type of the value in `search_after` for each of these fields.
 _VALUES: dict[str, type] = {
     **{each.name: str if each.type == "keyword" else int for each in FIELDS},
     "_score": float,
 }
-#: The order of a search that asks for none: what no two attachments have alike decides between equal scores.
+#: The order of a search that asks for none. Equal scores are in the order of a field that no two attachments share.
 BY_SCORE = (("_score", "desc"), (UNIQUE, "asc"))
-#: Of `pit`: not the id of one, but a wish for one.
+#: The value of `pit` that asks for a new point in time; any other value is the id of one.
 NEW_POINT = "true"
-#: By what a query finds: its words, what it means, or either. `MEANT`: those that need a vector.
+#: What a query finds by: its words, its meaning, or both. `MEANT`: those that need a vector.
 MATCHES = ("words", "meaning", "both")
 MEANT = frozenset({"meaning", "both"})
 _LONG = 2**63
@@ -78,13 +78,14 @@ _LONG = 2**63
 class SearchParams:
     """A search that makes sense.
 
-    `filters`: by field, the values of which any will do. `ranges`: by field, its ends, None where there is none: of times
-    from the first to before the second, in UTC; of numbers both are included. `sort` is (field, direction) pairs, the last
-    one unique; empty where none was asked for, and none is told then. `after`: the `sort` of the hit after which the page
-    begins. `point`: the id of the point in time that is searched, or NEW_POINT; None for what is there now.
-    `match`: one of MATCHES; None where it was not asked for. `scores`: whether each hit says what its score is made of.
-    `passages`: how many of the nearest passages of each hit are told beside it (`app.search.nearest`).
-    `default_operator`: whether all words of a query must be found, `and`, or any, `or`, where no operator in it says which.
+    `filters`: by field, the values of which any will do. `ranges`: by field, its ends, None where there is none: of
+    times from the first to before the second, in UTC; of numbers both are included. `sort` is (field, direction) pairs,
+    the last one unique; empty where none was asked for, and none is told then. `after`: the `sort` of the hit after
+    which the page begins. `point`: the id of the point in time that is searched, or NEW_POINT; None for what is there
+    now. `match`: one of MATCHES; None where it was not asked for. `scores`: whether each hit says what its score is
+    made of. `passages`: how many of the nearest passages of each hit are told beside it (`app.search.nearest`).
+    `default_operator`: whether all words of a query must be found, `and`, or any, `or`, where no operator in it says
+    which.
     """
 
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -106,7 +107,8 @@ class SearchParams:
 
 
 def parse(given: Mapping[str, Sequence[str]], *, max_page_size: int, max_query_length: int) -> SearchParams:
-    """Search parameters from a query string. Raises InvalidParameter, naming the first that is unknown or invalid."""
+    """The search that the parameters of a query string ask for. Raises InvalidParameter, which names the first
+    parameter that is unknown or invalid."""
     for name, several in given.items():
         if name not in PARAMETERS:
             raise InvalidParameter(name[:100], "is not known")
@@ -118,7 +120,7 @@ def parse(given: Mapping[str, Sequence[str]], *, max_page_size: int, max_query_l
     offset = _number(values, "from", 0, MAX_OFFSET)
     size = _number(values, "size", DEFAULT_SIZE, max_page_size)
     if offset + size > MAX_WINDOW:
-        # Also for a [from] alone that is beyond it.
+        # This also holds for a [from] that is beyond the window by itself.
         raise InvalidParameter(
             "from", f"plus [size] is more than {MAX_WINDOW}: go on with [sort] and [search_after] instead"
         )
@@ -137,7 +139,7 @@ def parse(given: Mapping[str, Sequence[str]], *, max_page_size: int, max_query_l
     source = _names(values, "_source", (*SOURCE_FIELDS, *ADDED_FIELDS), DOCUMENTED_FIELDS)
     if FILES in source and size > MAX_HIGHLIGHTED:
         raise InvalidParameter("size", f"is more than {MAX_HIGHLIGHTED} with [_source={FILES}]")
-    # Whoever walks through a point in time is told how to go on.
+    # In a point in time, hits have a `sort`, so that the client can go on from them.
     sort = _sort(values["sort"]) if "sort" in values else BY_SCORE if "pit" in values else ()
     return SearchParams(
         filters={name: _values(name, given[name]) for name in FILTERS if name in given},
@@ -192,7 +194,7 @@ def _amount(text: str, name: str, unit: str) -> int:
 
 
 def _moment(text: str, name: str) -> datetime:
-    # A plus that was not encoded arrives as a blank.
+    # A plus sign that was not encoded arrives as a blank.
     if len(text) > 6 and text[-6] == " ":
         text = f"{text[:-6]}+{text[-5:]}"
     try:
@@ -212,7 +214,7 @@ def _choice(values: Mapping[str, str], name: str, allowed: tuple[str, ...], defa
 def _names(values: Mapping[str, str], name: str, allowed: tuple[str, ...], default: tuple[str, ...]) -> tuple[str, ...]:
     if name not in values:
         return default
-    # A name twice is the name: each costs Elasticsearch, and us.
+    # A name that is given twice counts once, as each costs time.
     names = tuple(dict.fromkeys(values[name].split(",")))
     if not set(names) <= set(allowed):
         raise InvalidParameter(name, f"must be of: {', '.join(allowed)}")
@@ -239,7 +241,7 @@ def _after(text: str, sort: tuple[tuple[str, str], ...], offset: int) -> tuple[A
     if offset:
         raise InvalidParameter(name, "and [from] exclude each other")
     try:
-        # Numbers beyond any bound stay text and are refused below.
+        # Numbers that are far too long stay text, and are refused below.
         found = json.loads(text, parse_int=lambda digits: int(digits) if len(digits) <= 20 else digits)
     except (ValueError, RecursionError):
         found = None
@@ -252,7 +254,7 @@ def _after(text: str, sort: tuple[tuple[str, str], ...], offset: int) -> tuple[A
 
 
 def _fits(value: Any, wanted: type) -> bool:
-    # Whatever a document may lack comes as null.
+    # A value is null if the document lacks the field.
     if wanted is str:
         return value is None or (isinstance(value, str) and not any("\ud800" <= each <= "\udfff" for each in value))
     if isinstance(value, bool):

@@ -1,7 +1,7 @@
-"""Typed search parameters to Elasticsearch's query language. Pure.
+"""Turns typed search parameters into Elasticsearch's query language. Pure.
 
-What the caller asked for is in scoring context, what only narrows it and who they are in filter context: so a search by
-session alone scores as a bare `term` query does, and no tenant's documents are found by another.
+The query of the caller is in scoring context. Conditions that only narrow it, and the tenant, are in filter context. So
+a search by session alone scores like a bare `term` query, and no tenant finds documents of another.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ Dsl = dict[str, Any]
 _FACET_OF = {each.name: each.facet_name for each in FIELDS}
 _TENANT, _NAME, _NAME_ORDER = existing("tenant", "name", "name_order")
 _VECTOR, _MODEL = existing("passages.vector", "passages_model")
-#: A field that an index of an older version does not have: there no document comes before another by it.
+#: A field that an index of an older version lacks: there it puts no document before another.
 _YOUNGER = {_NAME_ORDER: {"unmapped_type": "keyword"}}
 
 
-#: What Elasticsearch says of the order at the end of each hit. Inside a JSON string every quote has a backslash before it,
-#: so that no text of a user looks like it.
+#: The `sort` that Elasticsearch puts at the end of each hit. Inside a JSON string every quote has a backslash before
+#: it, so no text of a user can look like it.
 _TOLD_ORDER = re.compile(rb',"sort":\[[^\[\]]*\](?=[},])')
-#: The position of a hit in the index, which it adds to an order in a point in time unless `search_after` goes without
-#: (`app.search.language.order` says why nobody is told), behind values that may be any text.
+#: The position of a hit in the index, behind values that may be any text. In a point in time, Elasticsearch adds it to
+#: the `sort` of a hit, unless `search_after` has none. No client may see it (`app.search.language.order` says why).
 _POSITION = re.compile(rb'(,"sort":\[(?:"(?:[^"\\]|\\.)*"|[^"\[\]])*),\d+\](?=[},])')
-#: What it leaves out where the order is by score: the best score, which is that of the first hit.
+#: The best score, which Elasticsearch leaves out if it is given an order. By score, it is that of the first hit.
 _BEST = re.compile(rb'"max_score":null(,"hits":\[\{[^{}]*?"_score":)([^,}]+)')
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a query means. `vector`: whole numbers in hexadecimal; `model`: which model made it, as documents name it;
-    `least`: the cosine from which on a passage is near."""
+    """The meaning of a query. `vector`: signed bytes in hexadecimal. `model`: the model that made it, as documents name
+    it. `least`: the least cosine of a passage that is near."""
 
     vector: str
     model: str
@@ -59,14 +59,14 @@ class Meaning:
 #: with for these (docs/adr/0027-passages.md). The same on every page, so that none tells a hit twice.
 MEANING_BOOST = 60
 NEAREST, CANDIDATES = 50, 500
-#: How the parts of a score are named in a hit, in which Elasticsearch tells that of the words: it names no part of what it
-#: finds among nested documents. Nearness gives much more than the error of a score's last digit.
+#: How the parts of a score are named in a hit, in which Elasticsearch tells that of the words: it names no part of what
+#: it finds among nested documents. Nearness gives much more than the error of a score's last digit.
 _WORDS, _MEANING, _LEAST_PART = "words", "meaning", 0.01
 
 
 def match(params: SearchParams) -> str:
-    """By what the query is to find, one of `app.search.params.MATCHES`. Where nobody asked: by both, when it has words and
-    no operator, and the best hits are wanted, and not an order of another kind, counts, or every word. Codes mean
+    """By what the query is to find, one of `app.search.params.MATCHES`. Where nobody asked: by both, when it has words
+    and no operator, and the best hits are wanted, and not an order of another kind, counts, or every word. Codes mean
     nothing."""
     if params.match is not None or params.query is None:
         return params.match or "words"
@@ -77,15 +77,15 @@ def match(params: SearchParams) -> str:
 
 
 def _ties(params: SearchParams) -> tuple[tuple[str, str], ...]:
-    """The order of a search by words that asks for none: by score, and by id where scores are equal, which is the same on
-    each page and on each copy of the index. Elasticsearch's own is where documents lie."""
+    """The order of a search by words that asks for none: by score, then by id. It is the same on each page and in each
+    copy of the index; by itself, Elasticsearch orders equal scores by the position in the index."""
     return BY_SCORE if params.query is not None and not params.sort and params.size else ()
 
 
 def build(params: SearchParams, tenant: str, opened: datetime | None = None, meaning: Meaning | None = None) -> Dsl:
-    """The search body for `params`, restricted to the documents of `tenant`. `opened`: when the point in time was that is
-    searched, as a walk through it may take until tomorrow; None: now. `meaning`: of the query, where that finds too, or
-    alone."""
+    """The search body for `params`, restricted to the documents of `tenant`. `opened`: when the point in time was that
+    is searched, as a walk through it may take until tomorrow; None: now. `meaning`: of the query, where that finds too,
+    or alone."""
     must: list[Dsl] = []
     filters: list[Dsl] = [{"term": {_TENANT: tenant}}]
     tree = _tree(params)
@@ -95,7 +95,7 @@ def build(params: SearchParams, tenant: str, opened: datetime | None = None, mea
         values = params.filters.get(field, ())
         if len(values) == 1 and FILTERS[field].scored:
             term = {"term": {field: values[0]}}
-            # Behind the query it still has its share in the score.
+            # It narrows the hits behind the query, and still counts in the score.
             must.append({"bool": {"should": [term, {"match_all": {"boost": 0}}]}} if field in own else term)
         elif _FACET_OF[field] not in own:
             filters.append(clause)
@@ -108,7 +108,7 @@ def build(params: SearchParams, tenant: str, opened: datetime | None = None, mea
         "query": {"bool": {"must": must or [{"match_all": {}}], "filter": filters}},
         **({} if meaning is None else {"knn": _nearest(params, meaning, tenant, clauses, own)}),
         "size": params.size,
-        # No names at all would be all fields.
+        # An empty list would mean all fields.
         "_source": [each for each in params.source if each not in ADDED_FIELDS] or False,
     }
     if params.scores:
@@ -124,8 +124,8 @@ def build(params: SearchParams, tenant: str, opened: datetime | None = None, mea
         body["search_after"] = list(params.after)
     if order := params.sort or _ties(params):
         body["sort"] = [{field: {"order": direction, **_YOUNGER.get(field, {})}} for field, direction in order]
-        # An order does not take the scores away that the envelope shows. Where the best comes first they are there, and
-        # Elasticsearch may leave out documents that can't be on the page.
+        # With another order, scores are only there if they are asked for. By score they are there anyway, and without
+        # asking Elasticsearch may skip documents that can't be on the page.
         if params.sort or params.offset:
             body["track_scores"] = True
     if params.facets:
@@ -143,8 +143,8 @@ def _nearest(
     params: SearchParams, meaning: Meaning, tenant: str, clauses: Mapping[str, Dsl], own: Mapping[str, Dsl]
 ) -> Dsl | list[Dsl]:
     """The attachments with the nearest passages, of the same ones that the words are looked for in. All that narrows is
-    inside: what is outside would be left of the nearest of all. `own`: those of the `clauses` by which a facet that is asked
-    for is not narrowed; what is nearest without them is counted, and is no hit, as the `post_filter` has them."""
+    inside: what is outside would be left of the nearest of all. `own`: those of the `clauses` by which a facet that is
+    asked for is not narrowed; what is nearest without them is counted, and is no hit, as the `post_filter` has them."""
     ids = [{"ids": {"values": list(params.ids)}}] if params.ids is not None else []
 
     def near(narrowed: Iterable[Dsl], boost: float) -> Dsl:
@@ -173,9 +173,9 @@ def answered(
     inside: Callable[[str], Inside | None] = lambda attachment_id: None,
     passage: Callable[[str, int], Cited | None] = lambda attachment_id, number: None,
 ) -> bytes:
-    """The answer of Elasticsearch to that body, with what it can't do itself, and without an order that nobody asked for;
-    byte for byte when that is nothing. `inside`: the files inside of an attachment, by its id; None where there are none.
-    `passage`: one of its passages, by its number. Raises what these and `processing.spend` raise."""
+    """The answer of Elasticsearch to that body, with what it can't do itself, and without an order that nobody asked
+    for; byte for byte when that is nothing. `inside`: the files inside of an attachment, by its id; None where there
+    are none. `passage`: one of its passages, by its number. Raises what these and `processing.spend` raise."""
     if params.point is not None and params.after is None:
         answer = _POSITION.sub(rb"\1]", answer)
     if _ties(params):
@@ -219,13 +219,13 @@ def _tree(params: SearchParams) -> Node | None:
 
 
 def slow(params: SearchParams) -> bool:
-    """Whether the query may take long: it has words that stand for any that begin so, or are nearly so, or fit a pattern."""
+    """Whether the query may take long: it has a beginning, a word that may be misspelled, or a pattern."""
     return any(map(_expands, leaves(_tree(params))))
 
 
 def doubtful(params: SearchParams) -> bool:
-    """Whether the query, though people ask such all the time, may take long by what is in the texts: it has a word that is
-    being typed, or words that have to follow each other."""
+    """Whether the query may take long with some texts, though such queries are common: it has a word that is being
+    typed, or a phrase."""
     return any(
         isinstance(node, Item) and (node.typed_on or any(len(each) > 1 for each in node.readings))
         for node in leaves(_tree(params))
@@ -237,13 +237,13 @@ def _expands(node: Node) -> bool:
 
 
 def _own_filters(params: SearchParams, clauses: Mapping[str, Dsl]) -> dict[str, Dsl]:
-    """By facet asked for, that one of the `clauses` which is on what it counts."""
+    """For each requested facet whose field is filtered, that filter among `clauses`."""
     named = {_FACET_OF[field]: clause for field, clause in clauses.items()}
     return {name: clause for name, clause in named.items() if name in params.facets}
 
 
 def _filters(params: SearchParams) -> dict[str, Dsl]:
-    """By field, the clause that narrows it."""
+    """For each filtered field, the clause of its filter."""
     found: dict[str, Dsl] = {field: {"terms": {field: list(values)}} for field, values in params.filters.items()}
     for field, (low, high) in params.ranges.items():
         if isinstance(low, datetime) or isinstance(high, datetime):
