@@ -1,4 +1,4 @@
-"""On which page, and in which file inside of a document, a place of its text is. The same rule as that of `cutting`."""
+"""Finds the page, and the file inside a document, to which a place of its text belongs. `cutting` has the same rule."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from app.extraction.parts import Part
 
 
 class Place(NamedTuple):
-    """`page`: from 1, None where there are no pages; `title`: that of the page, or ''; `file`: the names that lead to the
-    file inside, none for the document itself."""
+    """Where a place of a text is. `page`: from 1; None if there are no pages. `title`: that of the page, or ''. `file`:
+    the names that lead to the file inside; empty for the document itself."""
 
     page: int | None
     title: str
@@ -19,7 +19,7 @@ class Place(NamedTuple):
 
 
 def place_of(parts: Sequence[Part], at: int) -> Place:
-    """Where the byte `at` of a text is whose `parts` these are, in their order."""
+    """Where the byte `at` of a text is. `parts`: the parts of the text, in their order."""
     number = bisect_right(parts, at, key=lambda part: part.at) - 1
     if number < 0:
         return Place(None, "", ())

@@ -1,13 +1,13 @@
-"""Which passages are asked for, and which of those that were found are told. Pure.
+"""Reads which passages a request asks for, and chooses which of those that were found are told. Pure.
 
-A request has a query and the filters of a search (`app.search.params` knows them, and is asked), and bounds: how many
-passages, how many of one attachment, how many tokens. The best are chosen first, as they are cut; of what is chosen, those
-that overlap or follow each other on one page of one file become one passage. So a bound is one of what was cut, however it
-is put together, and a passage that is told is never more than was chosen. A text that stands at several places is told
-once, where it ranks first.
+A request has a query and the filters of a search, which `app.search.params` parses. It also has limits: for the number
+of passages, for those of one attachment, and for their tokens. The best passages are chosen first, as they were cut.
+Chosen passages that overlap or follow each other on one page of one file are merged into one passage. So a limit counts
+passages as they were cut, whether they are merged or not, and a passage that is told is never more than what was
+chosen. A text that occurs at several places is told once, where it ranks first.
 
-Rejected: merging before choosing (the neighbours of the best passage would be told because they are there, and a bound of
-one passage would be none); cutting what does not fit (half a sentence is cited as a whole one).
+Rejected: merging before choosing (the neighbours of the best passage would be told only because they are there, and a
+limit of one passage would not be kept); cutting what does not fit (half a sentence would be cited as a whole one).
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ from app.search import params
 from app.search.nearest import Cited
 from app.search.params import SearchParams
 
-#: Passages of an answer, and of one attachment in it; tokens of all of them.
+#: The default and the limit for the passages of an answer, for those of one attachment, and for the tokens of all of
+#: them.
 DEFAULT_SIZE, MOST_SIZE = 10, 50
 DEFAULT_OF_ONE, MOST_OF_ONE = 3, 10
 DEFAULT_TOKENS, MOST_TOKENS = 4_000, 100_000
-#: Bytes (UTF-8) that count as a token. Tokenizers differ: this is more tokens than those of usual models make of nearly
-#: every text, in any language.
+#: How many bytes (UTF-8) count as one token. Tokenizers differ. For nearly every text, in any language, this counts
+#: more tokens than the tokenizers of usual models make.
 BYTES_A_TOKEN = 3
-#: Characters of one value of a filter.
+#: The most characters of one value of a filter.
 MOST_VALUE = 1_024
-#: Attachments that are looked at: twice as many as passages, at least and at most these.
+#: Twice as many attachments are looked at as passages are asked for, within these limits.
 LEAST_ATTACHMENTS, MOST_ATTACHMENTS = 10, 50
-#: Near passages of an attachment that are looked at.
+#: How many near passages of an attachment are looked at.
 NEAR_OF_ONE = 10
 
 _RANGES = {name: each.type for each, used in params.RANGES for name in used.parameters}
@@ -43,7 +44,7 @@ _NUMBERS = {
     "per_attachment": (DEFAULT_OF_ONE, MOST_OF_ONE),
 }
 KEYS = ("query", "match", *params.FILTERS, *_RANGES, *_NUMBERS)
-#: Bytes of blanks between two passages that follow each other.
+#: The most bytes of blanks between two passages that follow each other.
 _MOST_BETWEEN = 200
 #: The cost of a candidate, in steps of `app.processing`.
 _STEPS_A_CANDIDATE = 20
@@ -51,8 +52,8 @@ _STEPS_A_CANDIDATE = 20
 
 @dataclass(frozen=True)
 class CitingParams:
-    """`search`: what finds the attachments. `size`: passages at most, `per_attachment`: of one attachment; `max_tokens`: of
-    all of them together."""
+    """What a request asks for. `search`: the search that finds the attachments. `size`: the most passages.
+    `per_attachment`: the most passages of one attachment. `max_tokens`: the most tokens of all passages together."""
 
     search: SearchParams
     size: int = DEFAULT_SIZE
@@ -62,8 +63,9 @@ class CitingParams:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A passage as it was cut. `attachment`: its id; `rank`: its place among those found. `words`: how much of the query it
-    has, from 0 to 1; `meaning`: the cosine between it and the query; None where it was not found by that."""
+    """A passage as it was cut. `attachment`: the id of its attachment. `rank`: the place of the attachment among those
+    found. `words`: how much of the query's words it has, from 0 to 1; None if no words were looked for. `meaning`: the
+    cosine between it and the query; None if it was not found by its meaning."""
 
     attachment: str
     rank: int
@@ -73,14 +75,14 @@ class Candidate:
 
     @property
     def score(self) -> float:
-        """What has all words of a query has more of them than any passage is near it."""
+        """Words and nearness together. All words of a query count more than the nearness of any passage."""
         return (self.words or 0.0) + max(self.meaning or 0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class Told(Candidate):
-    """A passage as it is told: one or several that follow each other. `best`: the score of the best of them; `words` and
-    `meaning`: the best of each. `count`: of how many it is made."""
+    """A passage as it is told: one passage as it was cut, or several that follow each other. `best`: the score of the
+    best of them. `words` and `meaning`: the highest value among them. `count`: how many they are."""
 
     best: float
     count: int = 1
@@ -91,12 +93,12 @@ class Told(Candidate):
 
 
 def tokens(text: str) -> int:
-    """How many tokens are counted for a text."""
+    """How many tokens a text counts as."""
     return -(-len(text.encode()) // BYTES_A_TOKEN)
 
 
 def parse(content: Mapping[str, Any], *, max_query_length: int) -> CitingParams:
-    """What a JSON object asks for. Raises InvalidParameter, naming the first key that is unknown or invalid."""
+    """What a JSON object asks for. Raises InvalidParameter, which names the first key that is unknown or invalid."""
     for name in content:
         if name not in KEYS:
             raise InvalidParameter(name[:100].encode(errors="replace").decode(), "is not known")
@@ -142,8 +144,8 @@ def _text(name: str, value: Any, most: int | None = None) -> str:
 
 
 def chosen(candidates: Iterable[Candidate], wanted: CitingParams, piece: Callable[[str, int, int], str]) -> list[Told]:
-    """The passages to tell, the best first. `piece`: the text of an attachment, by its id, between two bytes. Raises what
-    that and `processing.spend` raise."""
+    """The passages to tell, the best first. `piece`: returns the text of an attachment, by its id, between two byte
+    offsets. Raises what `piece` and `processing.spend` raise."""
     told: list[Told] = []
     texts: set[str] = set()
     left = wanted.max_tokens
@@ -161,7 +163,7 @@ def chosen(candidates: Iterable[Candidate], wanted: CitingParams, piece: Callabl
             made = _merged(made, other, piece)
         cost = made.tokens - sum(other.tokens for other in joined)
         if cost > left:
-            # A shorter one may fit.
+            # A shorter passage may still fit.
             continue
         left -= cost
         texts.add(text)
@@ -170,7 +172,7 @@ def chosen(candidates: Iterable[Candidate], wanted: CitingParams, piece: Callabl
 
 
 def _follow(one: Told, other: Told, piece: Callable[[str, int, int], str]) -> bool:
-    """Whether two passages overlap, or have nothing but blanks between them."""
+    """Whether two passages of the same page and file overlap, or have only blanks between them."""
     first, second = sorted((one.cited, other.cited), key=lambda cited: cited.start)
     if one.attachment != other.attachment or (first.page, first.file) != (second.page, second.file):
         return False

@@ -1,4 +1,4 @@
-"""Turns the parameters of a search, which anybody may have written, into a typed value. Pure."""
+"""Turns the parameters of a search, which anyone may have written, into a typed value. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEFAULT_SIZE = 10
 MAX_HIGHLIGHTED = 100
 #: The most values of one filter.
 MAX_VALUES = 100
-#: A larger `from` is not a number that makes sense. One between the window and this is told how to go on.
+#: A larger `from` is refused as a number. For one between the window and this limit, the error says how to go on.
 MAX_OFFSET = 999_999_999
 #: The most digits of a number: the largest that Elasticsearch can hold has 19.
 _DIGITS = 18
@@ -76,16 +76,16 @@ _LONG = 2**63
 
 @dataclass(frozen=True)
 class SearchParams:
-    """A search that makes sense.
+    """A valid search.
 
-    `filters`: by field, the values of which any will do. `ranges`: by field, its ends, None where there is none: of
-    times from the first to before the second, in UTC; of numbers both are included. `sort` is (field, direction) pairs,
-    the last one unique; empty where none was asked for, and none is told then. `after`: the `sort` of the hit after
-    which the page begins. `point`: the id of the point in time that is searched, or NEW_POINT; None for what is there
-    now. `match`: one of MATCHES; None where it was not asked for. `scores`: whether each hit says what its score is
-    made of. `passages`: how many of the nearest passages of each hit are told beside it (`app.search.nearest`).
-    `default_operator`: whether all words of a query must be found, `and`, or any, `or`, where no operator in it says
-    which.
+    `filters`: by field, its values, of which a hit has at least one. `ranges`: by field, its two ends, None for an open
+    end. Times are in UTC, and the second end is excluded; of numbers, both ends are included. `sort`: (field,
+    direction) pairs, of which the last field is unique; empty if no order was asked for, and then none is told.
+    `after`: the `sort` of the hit after which the page begins. `point`: the id of the point in time that is searched,
+    or NEW_POINT; None for the present state. `match`: one of MATCHES; None if it was not asked for. `scores`: whether
+    each hit says what its score is made of. `passages`: how many of the nearest passages of each hit are told with it
+    (`app.search.nearest`). `default_operator`: which words of a query must be found if no operator in it says so: all
+    of them (`and`), or any (`or`).
     """
 
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -31,7 +31,7 @@ Dsl = dict[str, Any]
 _FACET_OF = {each.name: each.facet_name for each in FIELDS}
 _TENANT, _NAME, _NAME_ORDER = existing("tenant", "name", "name_order")
 _VECTOR, _MODEL = existing("passages.vector", "passages_model")
-#: A field that an index of an older version lacks: there it puts no document before another.
+#: A field that an index of an older version lacks. In such an index, it puts no document before another.
 _YOUNGER = {_NAME_ORDER: {"unmapped_type": "keyword"}}
 
 
@@ -41,33 +41,35 @@ _TOLD_ORDER = re.compile(rb',"sort":\[[^\[\]]*\](?=[},])')
 #: The position of a hit in the index, behind values that may be any text. In a point in time, Elasticsearch adds it to
 #: the `sort` of a hit, unless `search_after` has none. No client may see it (`app.search.language.order` says why).
 _POSITION = re.compile(rb'(,"sort":\[(?:"(?:[^"\\]|\\.)*"|[^"\[\]])*),\d+\](?=[},])')
-#: The best score, which Elasticsearch leaves out if it is given an order. By score, it is that of the first hit.
+#: The best score, which Elasticsearch leaves out if it is given an order. In an order by score, it is that of the first
+#: hit.
 _BEST = re.compile(rb'"max_score":null(,"hits":\[\{[^{}]*?"_score":)([^,}]+)')
 
 
 @dataclass(frozen=True)
 class Meaning:
     """The meaning of a query. `vector`: signed bytes in hexadecimal. `model`: the model that made it, as documents name
-    it. `least`: the least cosine of a passage that is near."""
+    it. `least`: the lowest cosine with which a passage counts as near."""
 
     vector: str
     model: str
     least: float
 
 
-#: How much the nearness of a passage counts beside words, of how many attachments, and how many passages are compared
-#: with for these (docs/adr/0027-passages.md). The same on every page, so that none tells a hit twice.
+#: How much the nearness of a passage counts beside words; for how many attachments it counts, and how many passages are
+#: compared to find these (docs/adr/0027-passages.md). They are the same on every page, so that no hit is told twice.
 MEANING_BOOST = 60
 NEAREST, CANDIDATES = 50, 500
-#: How the parts of a score are named in a hit, in which Elasticsearch tells that of the words: it names no part of what
-#: it finds among nested documents. Nearness gives much more than the error of a score's last digit.
+#: The names of the parts of a score in a hit, and the lowest part for nearness that is told. Elasticsearch itself names
+#: only the part of the words, and nothing that it finds among nested documents. Nearness gives much more than the
+#: rounding error of a score.
 _WORDS, _MEANING, _LEAST_PART = "words", "meaning", 0.01
 
 
 def match(params: SearchParams) -> str:
-    """By what the query is to find, one of `app.search.params.MATCHES`. Where nobody asked: by both, when it has words
-    and no operator, and the best hits are wanted, and not an order of another kind, counts, or every word. Codes mean
-    nothing."""
+    """What the query finds by, one of `app.search.params.MATCHES`. If the caller does not say, it is both for a query
+    that has words and no operator, if the best hits are wanted, and not another order, counts, or every word. Codes
+    mean nothing, so they are found by words."""
     if params.match is not None or params.query is None:
         return params.match or "words"
     ordered = params.sort not in ((), BY_SCORE)
@@ -83,9 +85,9 @@ def _ties(params: SearchParams) -> tuple[tuple[str, str], ...]:
 
 
 def build(params: SearchParams, tenant: str, opened: datetime | None = None, meaning: Meaning | None = None) -> Dsl:
-    """The search body for `params`, restricted to the documents of `tenant`. `opened`: when the point in time was that
-    is searched, as a walk through it may take until tomorrow; None: now. `meaning`: of the query, where that finds too,
-    or alone."""
+    """The search body for `params`, restricted to the documents of `tenant`. `opened`: when the point in time that is
+    searched was opened, as a walk through it may last until the next day; None: now. `meaning`: that of the query, if
+    it is used, beside the words or alone."""
     must: list[Dsl] = []
     filters: list[Dsl] = [{"term": {_TENANT: tenant}}]
     tree = _tree(params)
@@ -116,7 +118,7 @@ def build(params: SearchParams, tenant: str, opened: datetime | None = None, mea
     if meaning is not None and match(params) == "meaning":
         del body["query"]
     elif meaning is not None and params.query is not None and (not bare(params.query) or _every(params)):
-        # What an operator asks for has no tier of its own, and is not what is merely near.
+        # What a query with an operator finds has no tier of its own, and has to be above what is merely near.
         body["query"]["bool"]["should"] = [{"match_all": {"boost": ALL_WORDS}}]
     if params.after is None:
         body["from"] = params.offset
@@ -142,9 +144,10 @@ def build(params: SearchParams, tenant: str, opened: datetime | None = None, mea
 def _nearest(
     params: SearchParams, meaning: Meaning, tenant: str, clauses: Mapping[str, Dsl], own: Mapping[str, Dsl]
 ) -> Dsl | list[Dsl]:
-    """The attachments with the nearest passages, of the same ones that the words are looked for in. All that narrows is
-    inside: what is outside would be left of the nearest of all. `own`: those of the `clauses` by which a facet that is
-    asked for is not narrowed; what is nearest without them is counted, and is no hit, as the `post_filter` has them."""
+    """The kNN for the attachments with the nearest passages, among those in which the words are looked for. All
+    conditions are inside its filter: outside, they would only narrow down the nearest of all attachments. `own`: those
+    of the `clauses` that are for the field of a requested facet, which they must not narrow. What is near without them
+    is found once more: it is counted, and is no hit, as the `post_filter` removes it."""
     ids = [{"ids": {"values": list(params.ids)}}] if params.ids is not None else []
 
     def near(narrowed: Iterable[Dsl], boost: float) -> Dsl:
@@ -173,9 +176,10 @@ def answered(
     inside: Callable[[str], Inside | None] = lambda attachment_id: None,
     passage: Callable[[str, int], Cited | None] = lambda attachment_id, number: None,
 ) -> bytes:
-    """The answer of Elasticsearch to that body, with what it can't do itself, and without an order that nobody asked
-    for; byte for byte when that is nothing. `inside`: the files inside of an attachment, by its id; None where there
-    are none. `passage`: one of its passages, by its number. Raises what these and `processing.spend` raise."""
+    """The answer of Elasticsearch to that body, with what Elasticsearch can't do itself, and without an order that
+    nobody asked for; byte for byte the same if nothing has to change. `inside`: returns the files inside an attachment,
+    by its id; None if there are none. `passage`: returns one of its passages, by its number. Raises what these and
+    `processing.spend` raise."""
     if params.point is not None and params.after is None:
         answer = _POSITION.sub(rb"\1]", answer)
     if _ties(params):
@@ -203,7 +207,7 @@ def answered(
 
 
 def _tell_parts(hit: Dsl) -> None:
-    """Say what is left of the score beside that of the words: it is the sum of both."""
+    """Add to a hit the part of its score that is not that of the words; the score is the sum of both."""
     parts = hit.setdefault("matched_queries", {})
     left = hit["_score"] - parts.get(_WORDS, 0.0)
     if left > _LEAST_PART:

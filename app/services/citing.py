@@ -1,12 +1,13 @@
-"""The passages that answer a query, each with where it is: what an assistant reads, and cites.
+"""Finds the passages that answer a query, each with its place: what an assistant reads and cites.
 
-The attachments are found by a search as it is answered to everyone (`app.services.searching`), by words, meaning or both,
-within the tenant and all filters. What that says of near passages is taken as it is. By words, passages are looked for in
-the texts of these attachments (`app.search.overlap`): among those that were cut when vectors were made; else the text is cut
-here, where its words are. So without a model, or before a text has its vectors, there are passages, too.
+The attachments are found by the search that everyone gets (`app.services.searching`): by words, meaning or both, within
+the tenant and all filters. The near passages that it returns are taken as they are. For words, passages are looked for
+in the texts of these attachments (`app.search.overlap`). If a text was cut when its vectors were made, its passages are
+those; otherwise it is cut here, around its words. So there are passages even without a model, or before a text has its
+vectors.
 
-An attachment that is found by its name, and has none of the words in its text, has its first passage among the others.
-Words in the name count for each of its passages, half as much as in the passage itself.
+An attachment that is found by its name, and has none of the words in its text, is represented by its first passage.
+Words in the name count for each of its passages, half as much as words in the passage itself.
 """
 
 from __future__ import annotations
@@ -33,11 +34,12 @@ from app.services.searching import Searching
 
 log = logging.getLogger(__name__)
 
-#: Bytes of the texts of one answer in which words are looked for, those of the first attachments. A passage counts as so
-#: many at least, as pages may be short; one that is cut here as so many more.
+#: How many bytes of text are looked through for one answer, beginning with the first attachments; how many a passage
+#: counts as at least, as pages may be short; and how many a passage counts as in addition if it is cut here.
 MOST_LOOKED_AT = 4 * 1024 * 1024
 LEAST_OF_PASSAGE, OF_CUT_PASSAGE = 400, 3_000
-#: Pieces of a text that are cut here, those with most of the words; their bytes; and passages of them.
+#: How many pieces of a text are cut here (those with most of the words), how many bytes each has, and how many passages
+#: all of them may give.
 MOST_CUT, PIECE, MOST_PASSAGES_CUT = 4, 8 * 1024, 100
 #: How much a word in the name counts beside one in the passage.
 IN_NAME = 0.5
@@ -48,14 +50,15 @@ Span = tuple[int, int]
 
 
 class Citation(NamedTuple):
-    """A passage, and the attachment that it is of."""
+    """A passage, and its attachment."""
 
     attachment: Attachment
     passage: Told
 
 
 class Citations(NamedTuple):
-    """`match`: by what they were found, one of `app.search.params.MATCHES`. `took`: milliseconds."""
+    """The passages of an answer. `match`: what they were found by, one of `app.search.params.MATCHES`. `took`:
+    milliseconds."""
 
     passages: list[Citation]
     match: str
@@ -63,8 +66,8 @@ class Citations(NamedTuple):
 
 
 class _Looked:
-    """An attachment that was found. `spans`: of its passages, in bytes of its text; for each the cosine between it and the
-    query, None where it is not known to be near."""
+    """An attachment that was found. `spans`: the byte offsets of its passages in its text; for each passage, the cosine
+    between it and the query, None if it is not known to be near."""
 
     def __init__(self, attachment: Attachment, rank: int, text: KeptText) -> None:
         self.attachment, self.rank, self.text = attachment, rank, text
@@ -72,7 +75,7 @@ class _Looked:
 
 
 class Citing:
-    """For any number of threads."""
+    """Finds passages. Any number of threads may use it at once."""
 
     def __init__(self, searching: Searching, records: Records) -> None:
         self._searching, self._records = searching, records
@@ -103,8 +106,8 @@ class Citing:
         return Citations(found, match, round((time.monotonic() - began) * 1000))
 
     def _looked(self, hit: dict[str, Any], rank: int, tenant: str, model: str) -> _Looked | None:
-        """What a hit is of, with its near passages by vectors of this model; None where there is no text, or none any
-        more."""
+        """The attachment of a hit, with its near passages by vectors of this model. None if it has no text, or is
+        gone."""
         try:
             attachment = self._records.find(hit["_id"], tenant)
         except (NotFound, StorageFailed):
@@ -124,13 +127,13 @@ class Citing:
 
 
 class _Left:
-    """Of the bytes in which words are looked for."""
+    """How many bytes may still be looked through for words."""
 
     def __init__(self) -> None:
         self._bytes = MOST_LOOKED_AT
 
     def takes(self, count: int) -> bool:
-        """Take so many, if there are as many."""
+        """Take `count` bytes, if there are as many left. Returns whether there were."""
         if count > self._bytes:
             return False
         self._bytes -= count
@@ -138,11 +141,11 @@ class _Left:
 
 
 def _add_by_words(looked: _Looked, overlap: Overlap, most: int, left: _Left) -> None:
-    """Add the passages that have most of the words; the first one where none has any, and none is near. Raises ValueError,
-    StorageFailed, and what `processing.spend` raises."""
+    """Add the passages that have most of the words. If none has any, and none is near, add the first one. Raises
+    ValueError, StorageFailed, and what `processing.spend` raises."""
     content = looked.text.whole()
     spans = looked.text.places
-    # With what may be in each.
+    # Each passage with the numbers of the items that may be in it.
     found: list[tuple[Span, list[int]]]
     if spans is None:
         found = _cut(looked.text, content, overlap, left)
@@ -157,7 +160,8 @@ def _add_by_words(looked: _Looked, overlap: Overlap, most: int, left: _Left) -> 
 
 
 def _cut(text: KeptText, content: bytes, overlap: Overlap, left: _Left) -> list[tuple[Span, list[int]]]:
-    """The passages of those pieces of the text that have most of the words, and of its first piece where none has any."""
+    """The passages of those pieces of the text that have most of the words, or of its first piece if none has any. Each
+    passage comes with the numbers of the items that may be in it."""
     pieces = list(cutting.pieces(content, PIECE))
     looked = [overlap.look(content[start:end].decode()) for start, end in pieces]
     weights = overlap.weights()
@@ -174,7 +178,7 @@ def _cut(text: KeptText, content: bytes, overlap: Overlap, left: _Left) -> list[
 
 
 def _joined(pieces: Iterable[Span]) -> Iterator[Span]:
-    """Pieces in their order, those that follow each other as one."""
+    """The pieces in their order; those that follow each other are joined into one."""
     whole: Span | None = None
     for start, end in pieces:
         if whole is not None and whole[1] == start:

@@ -14,7 +14,7 @@ of the document in the index, and their outcome changes neither the text nor its
 of the machine, the entry's other stages come first.
 
 Passages, where EMBEDDINGS is not `off`: once the text is whole and can be found, it is cut, and a model gives each
-passage a vector, a call after the other, with a rest between two while uploads are under way -> durable in one step
+passage a vector, one call after the other, with a rest between two while uploads are under way -> durable in one step
 (`<id>.passages`) -> document with text and vectors, searchable -> stage done. Where no vectors can be had now, the
 stage is tried again at growing intervals; until then the attachment is found by its words. Vectors that Elasticsearch
 does not accept are removed, so that the words stay.
@@ -121,8 +121,8 @@ class Extractor:
                 log.info("looked through all records: %d to extract", count)
 
     def _leave_passages_out(self) -> None:
-        """Passages that were to be made before EMBEDDINGS was `off` are waited for no longer. When it is not, all records
-        are looked through for what has none."""
+        """Stop waiting for passages that were to be made before EMBEDDINGS was set to `off`. When it is set to
+        something else again, all records are searched for texts without passages."""
         for each in self._queue.ids():
             if "passages" not in self._queue.peek(each).left or (entry := self._queue.take(each)) is None:
                 continue
@@ -131,17 +131,17 @@ class Extractor:
                     entry.leave_out("passages")
 
     def _go_on(self, entry: QueueEntry) -> bool:
-        """As `QueueEntry.go_on`, where nobody may make passages any more."""
+        """As `QueueEntry.go_on`, but without the stage of passages if none are made any more."""
         if not self._steps.embeds and entry.left[1:] == ("passages",):
             entry.left = entry.left[:1]
         return entry.go_on()
 
     def _model(self) -> Maker | None:
-        """Which model makes vectors, as in `outdated_passages`; None where none does."""
+        """The model that makes vectors, as in `outdated_passages`; None if there is none."""
         if not self._steps.embeds:
             return None
         if self._model_name is not None:
-            # That of another server, which need not be there now, and has no version.
+            # The model of another server, which may not be there now, and has no version.
             return self._model_name, "", None
         try:
             model = self._embeddings.model()
@@ -150,7 +150,8 @@ class Extractor:
         return model.name, model.version, model.dimensions
 
     def _ask_for_model(self) -> None:
-        """Learn how many numbers the vectors of another server have: by that /health knows whether the index has such."""
+        """Learn how many numbers the vectors of another server have: /health needs this to say whether the index has
+        such vectors."""
         with contextlib.suppress(EmbeddingsUnavailable):
             self._embeddings.model()
 
@@ -259,7 +260,7 @@ class Extractor:
         return False
 
     def _forget(self, entry: QueueEntry) -> None:
-        """Remove everything of the text: the attachment was deleted."""
+        """Remove the text and everything made from the attachment, as it was deleted."""
         self._storage.remove_text(entry.id)
         self._storage.remove_thumbnail(entry.id)
         self._storage.remove_passages(entry.id)
@@ -298,7 +299,7 @@ class Extractor:
     # Passages
 
     def _embed(self, entry: QueueEntry, stopping: Callable[[], bool]) -> bool:
-        """Give the passages of the text vectors; returns whether nothing is left to do."""
+        """Make the vectors of the text's passages; returns whether nothing is left to do."""
         attachment = self._records.attachment(entry.id)
         if attachment is None:
             self._forget(entry)
@@ -309,13 +310,13 @@ class Extractor:
             kept = None if extraction is None else self._passages(entry, attachment.tenant, extraction, rest)
         except EmbeddingsUnavailable as error:
             return self._without_vectors(entry, error)
-        # Also where it is to stop: what has been made is kept.
+        # Even if the extractor is to stop, what follows is done: the vectors that were made are kept.
         rest()
         with closing(self._change_lock.shared()):
             if self._overtaken(entry, attachment):
                 return False
             if self._records.extraction(entry.id) != extraction:
-                # Another text by now: once more, with that one.
+                # The text has been replaced meanwhile. This is done once more, with the new text.
                 entry.save()
                 return False
             if kept is None:
@@ -329,7 +330,7 @@ class Extractor:
             try:
                 self._index.put_documents([document_of(self._storage, attachment)])
             except IndexRejected as error:
-                # Or a delete came first, which is checked next.
+                # Elasticsearch refused the vectors, or a delete came first, which is checked next.
                 log.warning("the passages of %s are not indexed: %s", entry.id, error)
                 self._storage.remove_passages(entry.id)
             if self._records.attachment(entry.id) is None:
@@ -340,8 +341,8 @@ class Extractor:
     def _passages(
         self, entry: QueueEntry, tenant: str, extraction: Extraction, stopping: Callable[[], bool]
     ) -> Kept | None:
-        """The passages of the text, made again only where they are not those of this text and model; None where it has
-        none. Raises EmbeddingsUnavailable, StorageFailed, Stopped."""
+        """The passages of the text. They are made again only if those that are kept are of another text or model. None
+        if the text has none. Raises EmbeddingsUnavailable, StorageFailed, Stopped."""
         if not extraction.size or extraction.sha256 is None:
             return None
         known = passages_of(self._storage, entry.id, extraction)
@@ -352,12 +353,12 @@ class Extractor:
             parts = extraction.parts or ()
             return made(self._embeddings, text, extraction.sha256, parts, tenant, stopping)
         except (ValueError, TextRefused, TextTooLong) as error:
-            # A damaged text, which `scripts/store verify` finds; or vectors that the index can't have.
+            # The text is damaged, which `scripts/store verify` finds; or the index can't have such vectors.
             log.warning("%s has no passages: %s", entry.id, error)
             return None
 
     def _without_vectors(self, entry: QueueEntry, error: StoreError) -> bool:
-        """It can't be done now; tried again at growing intervals."""
+        """Note that it can't be done now, and is to be tried again at growing intervals. Returns False."""
         log.info("the passages of %s have to wait: %s", entry.id, error)
         entry.unfit += 1
         entry.save()

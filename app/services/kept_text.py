@@ -1,7 +1,8 @@
-"""Pieces of the text that is kept of an attachment, each with its page and the file inside that it is in.
+"""Reads pieces of the kept text of an attachment, each with its page and with the file inside the attachment that it is
+in.
 
-A piece is read from the disk as it is asked for: a hit shows some hundred bytes of a text that may have a megabyte. Where
-the passages of a text begin is read the same way, without their vectors.
+A piece is read from the disk when it is asked for: a hit shows a few hundred bytes of a text that may have a megabyte.
+The places of the passages of a text are read the same way, without their vectors.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from app.services.indexing import extraction_of, text_of
 from app.services.passages import label
 from app.storage.contract import Artefact, Storage
 
-#: The cost of looking at the outcome of an extraction, for each of its parts, in steps of `app.processing`.
+#: The cost of looking at the outcome of an extraction, in steps of `app.processing`, for each part of the text.
 _STEPS_A_PART = 5
 
 Place = tuple[int, int]
 
 
 class KeptText:
-    """The text of one attachment. Every method raises StorageFailed; ValueError where the text is damaged, or another one by
-    now."""
+    """The text of one attachment. Every method raises StorageFailed, and ValueError if the text is damaged or has been
+    replaced by another one."""
 
     def __init__(self, storage: Storage, attachment_id: str, extraction: Extraction) -> None:
         """`extraction`: the outcome that describes the text."""
@@ -38,7 +39,7 @@ class KeptText:
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """The size of the text in bytes."""
         return self._extraction.size
 
     @property
@@ -47,12 +48,12 @@ class KeptText:
 
     @property
     def places(self) -> tuple[Place, ...] | None:
-        """Where its passages begin and end, in bytes of it; None where it was not cut (yet)."""
+        """The byte offsets at which its passages begin and end; None if it was not cut (yet)."""
         return None if self._beginning is None else self._beginning.places
 
     def place(self, number: int, model: str) -> Place | None:
-        """Where the passage with this number is, from 0; None where there is none whose vector is of this model, as
-        documents name it: what Elasticsearch says of vectors of another one means nothing."""
+        """The place of the passage with this number, from 0. None if there is no such passage, or if its vector is not
+        of `model` (as documents name it): what Elasticsearch says of the vectors of another model means nothing."""
         found = self._beginning
         if found is None or label(found.model, found.version) != model or not 0 <= number < len(found.places):
             return None
@@ -68,13 +69,13 @@ class KeptText:
         return found if found.text == self._extraction.sha256 else None
 
     def whole(self) -> bytes:
-        """All of it, in UTF-8; its digest was checked. It is kept in memory from then on."""
+        """The whole text in UTF-8, after its digest was checked. From then on, it is kept in memory."""
         if self._whole is None:
             self._whole = text_of(self._storage, self._id, self._extraction)
         return self._whole
 
     def piece(self, start: int, end: int) -> str:
-        """What is between two bytes of it."""
+        """The text between two byte offsets."""
         if self._whole is not None:
             return self._whole[start:end].decode()
         content = self._storage.open(self._id, Artefact.TEXT)
@@ -86,13 +87,13 @@ class KeptText:
             return content.read(start, end).decode()
 
     def cited(self, start: int, end: int) -> Cited:
-        """The same with where it is."""
+        """The text between two byte offsets, with its place."""
         place = place_of(self.parts, start)
         return Cited(self.piece(start, end), start, end, place.page, path_of(place.file), place.title)
 
 
 def kept_text(storage: Storage, attachment_id: str) -> KeptText | None:
-    """The text of an attachment, of whichever tenant; None where there is none (yet). Raises ValueError for a damaged
-    outcome of the extraction, StorageFailed."""
+    """The text of an attachment of any tenant; None if there is none (yet). Raises StorageFailed, and ValueError if the
+    outcome of the extraction is damaged."""
     extraction = extraction_of(storage, attachment_id)
     return KeptText(storage, attachment_id, extraction) if extraction is not None and extraction.size else None

@@ -1,4 +1,4 @@
-"""Makes the passages of a text and their vectors, and the fields that an attachment's document has of them.
+"""Makes the passages of a text and their vectors, and the fields that an attachment's document gets from them.
 
 A text is cut while its vectors are made, so that only places and vectors are held in memory, however long the text is.
 """
@@ -19,14 +19,17 @@ from app.passages import cutting
 from app.passages.cutting import CUTTER, MOST_BYTES, MOST_PASSAGES
 from app.passages.keeping import Kept, quantized
 
-#: The texts of one call for vectors. The model reads them in a second or two, so the server does not take long to stop.
+#: How many texts one call for vectors has. The model reads them in a second or two, so the server does not take long to
+#: stop.
 BATCH = 32
 
 PASSAGES, MODEL = existing("passages", "passages_model")
 
-#: Seconds between two looks whether a change is under way, and after how many without one there is none any more.
+#: Seconds between two checks whether an upload or delete is under way; and after how many seconds without one the work
+#: goes on.
 LOOK, QUIET = 0.02, 0.2
-#: How long a change is waited for: so many times what was just done took, and so many seconds at most.
+#: How long uploads and deletes are waited for: so many times as long as the last work took, and at most so many
+#: seconds.
 TIMES, MOST = 3.0, 2.0
 
 #: A model: its name, its version and its dimensions, None if these are not known.
@@ -39,8 +42,8 @@ def label(name: str, version: str) -> str:
 
 
 def other_vectors(index: int, model: int) -> str:
-    """A sentence for whoever runs the store, where the vectors of the index have so many numbers and those of the model
-    others."""
+    """A sentence for the person who runs the store. `index`: how many numbers the vectors of the index have. `model`:
+    how many those of the model have."""
     return (
         f"the vectors of the index have {index} numbers and those of the model {model}: texts are found by their words "
         "alone until `scripts/index migrate` has been run"
@@ -54,15 +57,17 @@ def by(kept: Kept, model: ModelId) -> bool:
 
 
 class GivingWay:
-    """Between two calls for vectors, lets uploads and deletes go first: a model, and the refresh of what it made, take
-    processor time that somebody waits for. While there are some it works a quarter of the time, so that no number of them
-    stops it. Being called is to rest, and says whether to stop.
+    """Lets uploads and deletes go first, between two calls for vectors: a model, and the refresh of what it made, take
+    processor time that somebody waits for. While uploads or deletes are under way, vectors are made during a quarter of
+    the time, so that this goes on however many uploads there are. Calling it means to rest; it returns whether to stop.
 
-    Rejected: a lower priority alone, as Elasticsearch, which indexes the vectors, has that of uploads; and a rate, which an
-    idle machine need not keep."""
+    Rejected: a lower priority alone (Elasticsearch, which indexes the vectors, has the same priority as for uploads); a
+    fixed rate (it would slow down an idle machine, too).
+    """
 
     def __init__(self, under_way: Callable[[], bool], stopping: Callable[[], bool]) -> None:
-        """`under_way`: whether an upload or delete is, in any process."""
+        """`under_way`: returns whether an upload or delete is under way, in any process. `stopping`: returns whether to
+        stop."""
         self._under_way, self._stopping = under_way, stopping
         self._since = time.monotonic()
 
@@ -88,8 +93,8 @@ def made(
     tenant: str,
     stopping: Callable[[], bool],
 ) -> Kept:
-    """The passages of `text`, whose SHA-256 in hex is `digest`. Raises EmbeddingsUnavailable; Stopped if `stopping()` is
-    true; ValueError if `parts` are not those of the text, or if no such vectors can be kept."""
+    """The passages of `text`, whose SHA-256 in hex is `digest`. Raises EmbeddingsUnavailable; Stopped if `stopping()`
+    is true; ValueError if `parts` are not those of the text, or if such vectors can't be kept."""
     model = embeddings.model()
     places: list[tuple[int, int]] = []
     vectors = bytearray()
@@ -130,12 +135,13 @@ def made(
 
 
 def model_of(kept: Kept) -> dict[str, Any]:
-    """What the `_source` of a document has of its passages: the model's label."""
+    """What the `_source` of a document tells of its passages: the model's label."""
     return {MODEL: label(kept.model, kept.version)}
 
 
 def fields_of(kept: Kept) -> dict[str, Any]:
-    """The fields that a document gets from its passages, whatever the index can have
-    (`app.index.documents.Write.fitting`). A vector is written in hexadecimal, a quarter of what its numbers would take."""
+    """The fields that a document gets from its passages, whether the index has them or not
+    (`app.index.documents.Write.fitting`). A vector is written in hexadecimal, which takes a quarter of the space of its
+    numbers."""
     vectors = [{"vector": kept.vector(at).hex()} for at in range(len(kept.places))]
     return {**model_of(kept), **({PASSAGES: vectors} if vectors else {})}

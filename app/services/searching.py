@@ -1,4 +1,4 @@
-"""Searches: what a caller asks of the index, within the tenant's attachments and in points in time that are open."""
+"""Runs the searches of callers, within the tenant's attachments and in points in time that are open."""
 
 from __future__ import annotations
 
@@ -28,17 +28,18 @@ from app.services.records import Records
 
 Made = TypeVar("Made")
 
-#: Seconds that a point in time of the search by words and filters lives after each use: time to read a page of hits.
+#: Seconds that a point in time of the search by words and filters lives after each use: enough time to read a page of
+#: hits.
 WALK_SECONDS = 300.0
-#: What is noted of a point in time in which there are no vectors, as its index is of an older version.
+#: The note in a point in time that has no vectors, as its index is of an older version.
 _LACKS = "words"
-#: Bytes of an id, as many as Elasticsearch takes.
+#: The most bytes of an id that Elasticsearch accepts.
 MOST_ID = 512
 
 
 class Found(NamedTuple):
-    """An answer. `match`: by what it was found, one of `params.MATCHES`; None where nothing but words was wanted. `model`:
-    whose vectors were compared, as documents name it; '' where none were."""
+    """An answer. `match`: what it was found by, one of `params.MATCHES`; None if only words were wanted. `model`: the
+    model whose vectors were compared, as documents name it; '' if none were."""
 
     answer: bytes
     match: str | None = None
@@ -46,7 +47,8 @@ class Found(NamedTuple):
 
 
 class Searching:
-    """`tenant`: whose attachments are searched; `client`: the connection, and when that ends, the search ends."""
+    """Runs searches. `tenant`: whose attachments are searched. `client`: the caller's connection; when it ends, so does
+    the search."""
 
     def __init__(
         self,
@@ -55,13 +57,13 @@ class Searching:
         points: PointsInTime,
         meanings: Meanings | None,
     ) -> None:
-        """`meanings`: None where nothing is found by what it means."""
+        """`meanings`: None if nothing can be found by its meaning."""
         self._index, self._records, self._points = index, records, points
         self._meanings = meanings
 
     def search(self, wanted: params.SearchParams, tenant: str, *, client: socket.socket | None = None) -> Found:
-        """The answer to a search by words, meaning and filters, in the documented envelope, with the id of its point in
-        time where it is asked in one. Where what a query means can't be had, or not in time, its words alone are looked
+        """The answer to a search by words, meaning and filters, in the documented envelope; with the id of its point in
+        time, if it is asked in one. If the meaning of the query can't be had, or not in time, only its words are looked
         for. Raises InvalidParameter, IndexUnavailable, IndexRejected, PointMissing, TooManyPoints, and as
         `AttachmentIndex.search`."""
         if wanted.point is None:
@@ -74,7 +76,7 @@ class Searching:
             except IndexRejected:
                 if meaning is None:
                     raise
-                # The index has just become one with vectors of another size.
+                # The index has just been replaced by one with vectors of another size.
                 sent, finish = query.build(wanted, tenant), self._finish(wanted, tenant, "")
                 return Found(self._search(wanted, sent, tenant, finish, client), "words")
         if wanted.point != params.NEW_POINT:
@@ -83,14 +85,15 @@ class Searching:
         try:
             return self._search_in(point, wanted, tenant, client)
         except BaseException:
-            # Nobody was told of it.
+            # No client knows this point in time.
             with contextlib.suppress(StoreError):
                 self.close_point(tenant, point)
             raise
 
     def _meaning(self, wanted: params.SearchParams, tenant: str) -> query.Meaning | None:
-        """What the query means; None where it is looked for by words, says nothing, that can't be had now, or the index has
-        nothing to compare it with. Raises InvalidParameter where it was asked for and never can."""
+        """The meaning of the query. None if only its words are looked for, if it has no meaning, if its meaning can't
+        be had now, or if the index has nothing to compare it with. Raises InvalidParameter if the caller asked for it
+        and this server can never find by it."""
         if self._meanings is None:
             if wanted.match in params.MEANT:
                 raise InvalidParameter("match", "must be words: this server has no EMBEDDINGS")
@@ -100,14 +103,14 @@ class Searching:
         return self._meanings.of(wanted.query or "", tenant)
 
     def _told(self, wanted: params.SearchParams, meaning: query.Meaning | None) -> str | None:
-        """By what it was found, where it was to be by more than words."""
+        """What the answer was found by; None if it was to be found by words alone."""
         match = query.match(wanted)
         if match not in params.MEANT or self._meanings is None:
             return None
         return "words" if meaning is None else match
 
     def _finish(self, wanted: params.SearchParams, tenant: str, model: str = "") -> Callable[[bytes], bytes]:
-        """What makes the documented answer of Elasticsearch's. `model`: as in `Found`."""
+        """A function that turns Elasticsearch's answer into the documented one. `model`: as in `Found`."""
         inside = functools.partial(self._records.inside, tenant=tenant)
         passage = functools.partial(self._records.passage, tenant=tenant, model=model)
         return functools.partial(query.answered, wanted, inside=inside, passage=passage)
@@ -119,7 +122,7 @@ class Searching:
         tenant: str,
         client: socket.socket | None,
     ) -> Found:
-        """A search in a point in time, which lives on from then on."""
+        """The answer to a search in a point in time, whose time to live begins anew with it."""
         found = self._points.find(tenant, point)
         meaning = self._meaning_in(found, wanted, tenant)
         if self._meanings is not None and query.match(wanted) in params.MEANT and found.walk != _LACKS:
@@ -137,8 +140,9 @@ class Searching:
         return Found(answer, self._told(wanted, meaning), model)
 
     def _meaning_in(self, point: Point, wanted: params.SearchParams, tenant: str) -> query.Meaning | None:
-        """As `_meaning`: all pages of a walk have the one that its first page had, or none, so that each hit is met once
-        whether the model answers or not. The point keeps that of the query that was asked last in it."""
+        """As `_meaning`, for a search in a point in time. All pages of a walk have the meaning that its first page had,
+        or none, so that each hit is met once whether the model answers or not. The point keeps the meaning of the query
+        that was last asked in it."""
         begins = wanted.after is None and not wanted.offset
         if query.match(wanted) in params.MEANT and self._meanings is not None:
             if point.walk == _LACKS:
@@ -175,8 +179,8 @@ class Searching:
         finish: Callable[[bytes], bytes],
         client: socket.socket | None = None,
     ) -> bytes:
-        """What `finish` makes of the answer to a search in Elasticsearch's own language. Raises SearchRefused, PointMissing,
-        and as `AttachmentIndex.ask`."""
+        """What `finish` makes of the answer to a search in Elasticsearch's own language. Raises SearchRefused,
+        PointMissing, and as `AttachmentIndex.ask`."""
         sent = self._with_point(search, tenant)
         return self._index.ask(sent, tenant, typed_keys=typed_keys, client=client, finish=finish)
 
@@ -189,8 +193,8 @@ class Searching:
         finish: Callable[[dict[str, Any]], Made],
         client: socket.socket | None = None,
     ) -> Made:
-        """What `finish` makes of the answers to several searches; a StoreError stands in the place of an answer that
-        there is not. A search in a point that is gone has an error of its own, like a search that Elasticsearch
+        """What `finish` makes of the answers to several searches. If a search has no answer, a StoreError is in its
+        place. A search in a point in time that is gone has an error of its own, like a search that Elasticsearch
         refuses."""
         ready: list[dict[str, Any] | StoreError] = []
         for each in searches:
@@ -216,8 +220,8 @@ class Searching:
     def document(
         self, attachment_id: str, source: Any, tenant: str, *, client: socket.socket | None = None
     ) -> dict[str, Any] | None:
-        """The hit of an attachment: its `_version`, and of its `_source` what `search.language` made; None where the
-        tenant has none with this id. Errors as in `ask`."""
+        """The hit of an attachment, with its `_version` and the part of its `_source` that `source` selects, as
+        `search.language` made it. None if the tenant has no attachment with this id. Errors as in `ask`."""
         if not 0 < len(attachment_id.encode("utf-8", "surrogatepass")) <= MOST_ID:
             return None
         sent = {
@@ -230,15 +234,16 @@ class Searching:
         return hits[0] if hits else None
 
     def vectors(self) -> Vectors | None:
-        """What vectors of callers are compared with; None where this server, or its index, has none that can be. Raises
-        EmbeddingsUnavailable while nobody knows which model makes them, and the errors of a write that can't be done."""
+        """What is known about the vectors that a caller's vector is compared with; None if this server or its index has
+        none. Raises EmbeddingsUnavailable while it is not known which model makes them, and the errors of a write that
+        can't be done."""
         if self._meanings is None or self._index.lacks(PASSAGES):
             return None
         model = self._meanings.model()
         return None if model is None else Vectors(label(model.name, model.version), model.dimensions, quantized)
 
     def status(self) -> str:
-        """How the index is: green, yellow or red. Errors as in `AttachmentIndex.health`."""
+        """The health of the index: green, yellow or red. Errors as in `AttachmentIndex.health`."""
         return self._index.health().status
 
     # Points in time
@@ -247,7 +252,7 @@ class Searching:
         """The id of a new point in time, which lives for `seconds`. Raises TooManyPoints, and as `ask`."""
         point = self._points.reserve(tenant, seconds)
         try:
-            # A view is older than the vectors that a later index has.
+            # If the index gets vectors later, this view of it still has none.
             walk = _LACKS if self._index.lacks(PASSAGES) else ""
             found = Point(self._index.open_point(seconds, tenant), now(), walk)
             self._points.keep(tenant, point, found, seconds)
@@ -257,14 +262,14 @@ class Searching:
         return point
 
     def keep_point(self, tenant: str, point: str, elastic: str, seconds: float) -> None:
-        """A search was answered in this point: Elasticsearch's id of it is `elastic` from now on, and it lives for
-        `seconds` more."""
-        # A point that was closed meanwhile stays closed, and the search was answered.
+        """Note that a search was answered in this point in time: from now on, Elasticsearch's id of it is `elastic`,
+        and it lives for `seconds` more."""
+        # A point that was closed meanwhile stays closed. This is no error, as the search was answered.
         with contextlib.suppress(PointMissing):
             self._points.keep(tenant, point, replace(self._points.find(tenant, point), elastic=elastic), seconds)
 
     def close_point(self, tenant: str, point: str) -> None:
-        """Raises PointMissing where there is none (any more), and as `ask`."""
+        """Close a point in time. Raises PointMissing if there is none (any more), and as `ask`."""
         try:
             self._index.close_point(self._points.find(tenant, point).elastic, tenant)
         except PointMissing:
@@ -280,7 +285,7 @@ class Searching:
 
 
 def _walk(wanted: params.SearchParams, meaning: query.Meaning | None) -> str:
-    """What a walk through a point in time goes on with."""
+    """What a point in time keeps for the next pages of a walk: a digest of the query, and its meaning."""
     told = meaning and [meaning.vector, meaning.model, meaning.least]
     return json.dumps({"asked": _digest(wanted), "meaning": told})
 
@@ -290,7 +295,8 @@ def _digest(wanted: params.SearchParams) -> str:
 
 
 def _in_point(sent: Mapping[str, Any], point: Point, seconds: float | None) -> dict[str, Any]:
-    """A body that is asked in a point in time, which lives on for so long; as long as it would where that is None."""
+    """A body that is asked in a point in time, which then lives for `seconds`. None leaves its time to live as it
+    is."""
     pit: dict[str, Any] = {"id": point.elastic}
     if seconds is not None:
         pit["keep_alive"] = f"{max(1, round(seconds * 1000))}ms"

@@ -1,12 +1,14 @@
-"""Aggregations: a table from each type that may be asked to what builds it anew.
+"""Aggregations: a table that maps each type that may be asked for to the function that checks it and builds it anew.
 
-What they count are the documents that the query found, so the tenant's filter holds for them; of the types that look at
-others (`global`, `significant_*`) none is here. Only types of Elasticsearch's core are, so that every cluster answers alike.
+An aggregation counts the documents that the query found, so the tenant's filter holds for it. Types that look at other
+documents (`global`, `significant_*`) are not offered. All types that are offered belong to Elasticsearch's core, so
+that every cluster gives the same answers.
 
-`min_doc_count: 0` is refused of `terms`, where it lists values that no found document has. A histogram fills its gaps
-so, and does where nothing is said about it, as Elasticsearch has it: those buckets are made from the bounds of what was
-found (or from `extended_bounds`, the caller's own), and so tell nothing that its other buckets do not. How many there
-may be of one is bounded here where its bounds say it, and of all by Elasticsearch, which stops at 65,536.
+`min_doc_count: 0` is refused in `terms`, where it would list values that no found document has. In a histogram it is
+allowed, and it is the default there, as in Elasticsearch: it fills the gaps with empty buckets. These are made from the
+bounds of what was found (or from `extended_bounds`, which the caller gives), so they tell nothing that the other
+buckets do not. The number of buckets that `extended_bounds` ask for is limited here. Elasticsearch limits the number of
+all buckets to 65,536.
 """
 
 from __future__ import annotations
@@ -40,15 +42,15 @@ from app.search.language.reading import (
 from app.search.language.tenant import owned
 
 _NESTED = ("aggs", "aggregations")
-#: How many buckets is a matter of what is found; and as how many they count where each has hits.
+#: Types whose number of buckets depends on what is found, and the number that is assumed if each bucket has hits.
 _HISTOGRAMS = ("histogram", "date_histogram")
 _MANY = limits.MAX_BUCKETS
 _PATH = re.compile(rf"[^\[\]\x00-\x1f]{{1,300}}(?:\[[^\[\]]{{1,{limits.MAX_NAME}}}\][^\[\]\x00-\x1f]{{0,50}})?")
 
 
 def aggregations(where: Where, value: Any, depth: int = 1, buckets: int = 1, many: int = 1) -> Dsl:
-    """The aggregations of one level. `buckets`: how many those around them may make, `many`: times how many in histograms.
-    Raises SearchRefused."""
+    """The aggregations of one level. `buckets`: how many buckets the aggregations around them may make, histograms not
+    included. `many`: the factor for the histograms around them. Raises SearchRefused."""
     found = mapping(where, value)
     if depth > limits.MAX_AGGREGATION_DEPTH and found:
         where.refuse(f"is nested more than {limits.MAX_AGGREGATION_DEPTH} deep")
@@ -88,7 +90,8 @@ def _one(where: Where, value: Any, depth: int, buckets: int, many: int) -> Dsl:
 
 
 def _width(name: str, built: Any) -> int:
-    """How many buckets an aggregation may make. Of histograms Elasticsearch counts them itself, up to its own limit."""
+    """How many buckets an aggregation may make. A histogram counts as 1: Elasticsearch itself counts its buckets, up to
+    its own limit."""
     if name in ("terms", "composite"):
         return max(1, int(built.get("size", 10)))
     if name == "filters":
@@ -151,7 +154,8 @@ def _terms(where: Where, value: Any) -> Dsl:
     }
     made = dict(record(table, "field")(where, value))
     if any(isinstance(made.get(name), str) for name in ("include", "exclude")):
-        # The pattern is tried on the values of what was found, not on those of all tenants.
+        # With this hint, the pattern is tried on the values of the documents that were found, not on those of all
+        # tenants.
         made["execution_hint"] = "map"
         weights.spend(where, weights.INCLUDED * sum(isinstance(made.get(name), str) for name in ("include", "exclude")))
     return made
@@ -163,7 +167,7 @@ def _several_ranges(bound: Check) -> Check:
 
 
 def _keyed(name: str, check: Check) -> Check:
-    """Named entries of an object, or entries of a list."""
+    """A check for an object of named entries, or for a list of entries. `check`: that for one entry."""
 
     def build(where: Where, value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -175,12 +179,12 @@ def _keyed(name: str, check: Check) -> Check:
     return build
 
 
-# Seconds of an interval at least.
+# The least number of seconds that each calendar interval has.
 _CALENDAR = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800, "month": 2_419_200, "quarter": 7_776_000}
 _CALENDAR |= {"year": 31_536_000, "1m": 60, "1h": 3600, "1d": 86_400, "1w": 604_800, "1M": 2_419_200}
 _CALENDAR |= {"1q": 7_776_000, "1y": 31_536_000}
 _FIXED = re.compile(r"([1-9]\d{0,8})(ms|s|m|h|d)", re.ASCII)
-#: Milliseconds as text: longer than the digits of a date.
+#: Milliseconds since 1970 as text. They have more digits than a date.
 _EPOCH = re.compile(r"-?\d{9,15}", re.ASCII)
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -202,7 +206,7 @@ def _bounds(where: Where, value: Any) -> Dsl:
 
 
 def _moment(where: Where, value: Any) -> float:
-    """A bound in seconds. Only what can be counted here: no arithmetic with dates."""
+    """A bound of a date histogram, in seconds since 1970. Date math is refused, as it can't be evaluated here."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value / 1000
     if isinstance(value, str) and _EPOCH.fullmatch(value):
@@ -321,13 +325,13 @@ def _over_buckets(**more: Check) -> Check:
 _number_of = record({"field": field_of("long"), "missing": number()}, "field")
 _percents = several(number(0, 100), 50)
 
-#: Types that hold others.
+#: The types that may hold other aggregations.
 _BUCKETS = {
     *("terms", "filter", "filters", "range", "date_range", "histogram", "date_histogram", "missing", "composite"),
     "sampler",
 }
 
-#: Everything that may be asked.
+#: Every type that may be asked for, with its check.
 AGGREGATIONS: dict[str, Check] = {
     "terms": _terms,
     "filter": owned(query),

@@ -1,9 +1,9 @@
-"""Whole bodies: of a search, a count, the lines of an msearch, and of opening and closing a point in time.
+"""Whole bodies: of a search, of a count, of an msearch (pairs of lines), and of the request that closes a point in
+time.
 
 The tenant's filter is put around a body's query here (`tenant` says where else it is). A body without a query finds all
-of the tenant's documents, each with the score 1 that `match_all` gives; with `knn` alone it finds what is near and
-nothing else, for which stands a query that finds nothing: so there is always one with the filter, whatever
-Elasticsearch runs it for.
+of the tenant's documents, each with the score 1 that `match_all` gives. A body with `knn` alone finds only what is
+near: its query is `match_none`. So every body has a query with the filter, whatever Elasticsearch runs that query for.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ from app.search.syntax import parse
 
 @dataclass(frozen=True)
 class Point:
-    """A point in time that a search names: its sealed id, and for how many seconds more it is to live."""
+    """A point in time that a search names. `id`: its sealed id. `keep_alive`: for how many more seconds it is to live;
+    None leaves its time to live as it is."""
 
     id: str
     keep_alive: float | None = None
@@ -64,11 +65,16 @@ class Point:
 
 @dataclass(frozen=True)
 class Search:
-    """A search body that is safe to send. `point`: where it searches, the index itself without one. `hits`, and `marked`
-    characters of their contents: how many it may be told. `expansions`: what clauses weigh that stand for all words which
-    fit; `looks` through the words of texts: what those take that mark; `candidates`: passages that are looked at for the
-    nearest. Of an msearch, `nowhere`: its header names no index, which finds nothing; `missing`: it names one that is not
-    there."""
+    """A search body that is safe to send.
+
+    `point`: the point in time that it searches; None for the index itself. `hits`: the most hits that its answer may
+    have. `marked`: the most characters of marked contents in its answer. `expansions`: the weight of the clauses that
+    stand for every word that matches. `looks`: how many times marking goes through the words of a text. `candidates`:
+    how many passages are compared to find the nearest.
+
+    For a search of an msearch: `nowhere`: whether its header names no index, so that it finds nothing; `missing`: the
+    error, if its header names an index that does not exist.
+    """
 
     body: Dsl
     point: Point | None = None
@@ -82,7 +88,7 @@ class Search:
 
 
 def _timeout(where: Where, value: Any) -> Any:
-    # Taken and dropped: an answer is whole, or there is none; how long that may take is the server's setting.
+    # Accepted and ignored: an answer is complete or there is none, and how long it may take is a setting of the server.
     return text(20)(where, value)
 
 
@@ -100,7 +106,7 @@ def _point(where: Where, value: Any) -> Point:
 
 
 def _top_level(max_page_size: int, vectors: Callable[[], Vectors]) -> dict[str, Check]:
-    # In this order: what highlights mark is what queries asked for.
+    # They are checked in this order, as highlights mark what the queries ask for.
     return {
         "query": query,
         "knn": nearest.nearest(vectors),
@@ -127,7 +133,7 @@ def _top_level(max_page_size: int, vectors: Callable[[], Vectors]) -> dict[str, 
     }
 
 
-#: Names of a search body, for the documentation.
+#: The keys that a search body may have, for the documentation.
 TOP_LEVEL = tuple(_top_level(1, nearest.without))
 
 
@@ -138,14 +144,15 @@ def search(
     url: Mapping[str, Any] | None = None,
     vectors: Callable[[], Vectors] = nearest.without,
 ) -> Search:
-    """A search body, checked and built anew, for `tenant`. `url`: what the URL says in place of the body. `vectors`:
-    those that there are, asked for where the body has one.
+    """A search body, checked and built anew, for `tenant`. `url`: the keys that the URL gives; they replace those of
+    the body. `vectors`: returns what is known about the vectors of the index; it is called only if the body has a
+    `knn`.
 
-    Raises SearchRefused, naming the clause, and what `vectors` raises.
+    Raises SearchRefused, which names the clause, and what `vectors` raises.
     """
     table = _top_level(max_page_size, vectors)
     where = Where("search", tenant=tenant)
-    # Grafana writes the first into each search, with nothing in it.
+    # Grafana puts an empty `script_fields` into each search.
     given = {name: item for name, item in content.items() if (name, item) != ("script_fields", {})} | dict(url or {})
     for name in given:
         known(where, name, table, "unknown key")
@@ -156,7 +163,7 @@ def search(
     point = made.pop("pit", None)
     if not made.get("knn"):
         made.pop("knn", None)
-    # Beside what is near nothing else is found, unless it is asked for.
+    # With `knn` alone, only what is near is found: nothing else was asked for.
     alone = "knn" in made and "query" not in made
     made["query"] = filtered({"match_none": {}} if alone else made.get("query"), tenant)
     made.setdefault("_source", source(where, None))
@@ -190,26 +197,30 @@ def search(
     return Search(made, point, hits, marked, where.budget.expansions, looked, where.budget.candidates)
 
 
-#: What is written for Elasticsearch, and may fit many words, takes twice as long as a word that somebody typed.
+#: A clause of a body, which may match many words, takes twice as long as a word that a person typed.
 _WRITTEN = 2
 
 
 def _bound_marks(where: Where, made: Dsl, asked: Any, size: int) -> int:
-    """Let what marks words stand for a bounded number of them: what highlights name, and without that the query itself; in
-    `content`, in every spelling, what full-text clauses look for. Returns how often that looks through the words of a text.
+    """Limit the number of words that the highlights of a body mark, in place.
+
+    Highlights mark the words of their `highlight_query` or, without one, those of the query itself. In `content`, they
+    mark every spelling of what the full-text clauses look for. Returns how many times this goes through the words of a
+    text, for each hit.
     """
     marking: Dsl = made["highlight"]
     typed = spelled(map(parse, where.budget.marks), size) if "highlight_query" not in marking else []
     common = marking.pop("highlight_query", None)
     if common is None and asked is not None:
-        # Of the query only what finds words; it was spent once already.
+        # Only the clauses of the query that find words. Their cost was counted with the query, so it is not counted
+        # again.
         marks = query(Where("highlight", tenant=where.tenant, marking=True), asked)
         common = marks if named(marks) > MOST_NAMED else None
     found = 0
     for field, options in (each for entry in marking["fields"] for each in entry.items()):
         marks = options.get("highlight_query", common)
         if field == _CONTENT and typed and "highlight_query" not in options:
-            # Never more than there may be: so many words of them were taken.
+            # These are within the limit: `spelled` takes no more words than are allowed.
             marks = {"bool": {"should": typed}}
             found += looks(typed, field)
         elif marks is not None:
@@ -218,14 +229,15 @@ def _bound_marks(where: Where, made: Dsl, asked: Any, size: int) -> int:
             continue
         options["highlight_query"] = bounded(marks, field, size)
         if named(marks) > MOST_NAMED:
-            # Said for each field, as that counts more than what is said of all. Without it Elasticsearch does not keep to
-            # the bound.
+            # Set for each field, as that takes precedence over an option for all fields. Without it, Elasticsearch does
+            # not keep to the limit.
             options["require_field_match"] = True
     return found
 
 
 def _hits(where: Where, made: Dsl) -> int:
-    """How many a body may be told: its page, with those in each group, and those in all buckets. Raises SearchRefused."""
+    """How many hits the answer to a body may have: those of its page, of each group and of all buckets. Raises
+    SearchRefused if they are too many."""
     size = made.get("size", 10)
     groups = made.get("collapse", {}).get("inner_hits", ())
     passages = [each["inner_hits"] for each in made.get("knn", ()) if "inner_hits" in each]
@@ -262,7 +274,7 @@ def _check_window(where: Where, made: Dsl, point: Point | None) -> None:
 
 
 def count(content: Mapping[str, Any], tenant: str) -> Dsl:
-    """The body of a count. Raises SearchRefused."""
+    """The body of a count, checked and built anew. Raises SearchRefused."""
     where = Where("count", tenant=tenant)
     made = record({"query": query})(where, content)
     weights.share(where.budget)
@@ -284,10 +296,10 @@ def searches(
     options: targets.Options = targets.USUAL,
     vectors: Callable[[], Vectors] = nearest.without,
 ) -> list[Search]:
-    """The searches of an msearch: pairs of lines, a header and a body. `names` of indices, and `options`: what the URL
-    says for headers that don't. `vectors` as in `search`.
+    """The searches of an msearch, whose `lines` are pairs: a header and a body. `names` (of indices) and `options`:
+    what the URL says, for headers that do not say it themselves. `vectors`: as in `search`.
 
-    Raises SearchRefused, naming the number of the search, and what `vectors` raises.
+    Raises SearchRefused, which names the number of the search, and what `vectors` raises.
     """
     if lines and not lines.endswith(b"\n"):
         raise SearchRefused("illegal_argument_exception", "The msearch request must be terminated by a newline [\\n]")
@@ -300,7 +312,7 @@ def searches(
         raise SearchRefused(
             "illegal_argument_exception", f"the msearch request has more than {limits.MAX_SEARCHES} searches"
         )
-    # Of a list that the URL names for all of them once.
+    # Cached, so that a list of names in the URL, which holds for all searches, is checked once.
     is_named = functools.cache(targets.named)
     found = []
     for at in range(0, len(split), 2):
@@ -327,7 +339,8 @@ def searches(
 
 
 def _header(line: bytes, names: Sequence[str], options: targets.Options) -> tuple[Sequence[str], targets.Options]:
-    """Which indices the header of a search names, and how; those of the URL where it names none."""
+    """The indices that the header of a search names, and the options for these names. Those of the URL are taken if the
+    header has none."""
     where = Where("msearch")
     table: dict[str, Check] = {
         "index": _names,
@@ -348,7 +361,8 @@ def _header(line: bytes, names: Sequence[str], options: targets.Options) -> tupl
 
 
 def _placed(found: Search, names: Sequence[str], options: targets.Options, is_named: Callable[..., bool]) -> Search:
-    """A search, and whether it is one in the index, as `is_named` says."""
+    """`found`, with a note if its names match no index (`is_named` tells whether they do), or if the index that it
+    names is missing."""
     try:
         there = found.point is not None or is_named(tuple(names), options)
         return found if there else replace(found, nowhere=True)
@@ -370,7 +384,7 @@ def _object(line: bytes) -> Mapping[str, Any]:
 
 
 def decoded(content: bytes) -> Any:
-    """The JSON in `content`. Raises SearchRefused for anything else, for a key that is there twice, and for one nested too
+    """The JSON in `content`. Raises SearchRefused if it is not JSON, has a key twice in one object, or is nested too
     deeply."""
     try:
         found = json.loads(content, object_pairs_hook=_once_each)
@@ -391,7 +405,7 @@ def _once_each(pairs: list[tuple[str, Any]]) -> Dsl:
 
 
 def _names(where: Where, value: Any) -> list[str]:
-    """Names of indices, written in any of the ways in which a header may."""
+    """Names of indices, in any of the forms in which a header may have them."""
     found = several(text(limits.MAX_TARGET), limits.MAX_INDICES)(where, value)
     return [name for each in found for name in targets.split(each)]
 

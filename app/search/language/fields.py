@@ -1,7 +1,8 @@
-"""The fields that may be named, and what each is good for. The tenant is not among them, nor what Elasticsearch adds.
+"""The fields that a body may name, and what each can be used for. The tenant's field is not among them, and neither are
+the fields that Elasticsearch adds.
 
-A name that is not here is refused, whether the index has such a field or not. A name with `*` stands for those here that
-it matches.
+A name that is not here is refused, whether the index has such a field or not. A name with `*` stands for those fields
+here that it matches.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from app.search.language import limits
 from app.search.language.reading import Check, Where, fits
 from app.search.params import SOURCE_FIELDS
 
-#: Name -> the type in the mapping. Text is searched by words; `shown` is in `_source` and nowhere else.
+#: Name -> the type in the mapping. A `text` field is searched by words; a `shown` field is in `_source` and nowhere
+#: else.
 FIELDS: dict[str, str] = {each.name: each.kind for each in schema.FIELDS if each.nameable and each.kind != "object"}
 
 EXACT = ("keyword", "date", "long", "boolean")
@@ -22,9 +24,9 @@ NUMERIC = ("long", "date")
 TEXT = ("text",)
 ANY = (*EXACT, *TEXT)
 
-#: What `_source` may hold: all but the tenant and the text itself, which is read by its fragments.
+#: What `_source` may hold: every field but the tenant and the text itself, of which only fragments are told.
 SOURCE = tuple(dict.fromkeys(SOURCE_FIELDS))
-#: The same, down to the leaves.
+#: The same, with the fields inside objects in place of the objects.
 SOURCE_LEAVES = tuple(
     name for name in FIELDS if name in SOURCE or name.partition(".")[0] in SOURCE and FIELDS[name] != "text"
 )
@@ -36,7 +38,7 @@ def refuse_field(where: Where, name: Any, allowed: Collection[str]) -> Any:
 
 
 def field_of(*types: str) -> Check:
-    """The name of a field of one of these types."""
+    """A check for the name of a field of one of these types."""
     allowed = [name for name, kind in FIELDS.items() if kind in types]
 
     def check(where: Where, value: Any) -> str:
@@ -48,7 +50,8 @@ def field_of(*types: str) -> Check:
 
 
 def matching(where: Where, pattern: Any, allowed: Collection[str]) -> list[str]:
-    """The names of `allowed` that `pattern` stands for: one name, or with `*` any number of them, none included."""
+    """The names in `allowed` that `pattern` stands for. `pattern` is one of these names, or has `*` and matches any
+    number of them, even none. Raises SearchRefused."""
     if isinstance(pattern, str) and "*" in pattern and len(pattern) <= limits.MAX_PATTERN:
         return [name for name in allowed if fits(name, pattern)]
     if not isinstance(pattern, str) or pattern not in allowed:

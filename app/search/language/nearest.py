@@ -1,11 +1,11 @@
-"""`knn`: the attachments with the passages nearest to a vector, alone or beside a `query`.
+"""`knn`: the attachments with the passages that are nearest to a vector, alone or beside a `query`.
 
-The tenant, and the model that made the vector, are in the filter of each: inside, as what is outside would be left of the
-nearest of everybody's. A caller's vector is of numbers, and is compared in whole ones as those of the index are kept
-(docs/adr/0027-passages.md).
+The filter of each `knn` includes the tenant and the model that made the vectors. They have to be inside it: a filter
+outside would only narrow down the nearest passages of all tenants. A caller's vector may have any numbers. It is
+compared in whole numbers, as the vectors of the index are kept (docs/adr/0027-passages.md).
 
-Rejected: `knn` as a clause of a query (nested ones find by passage, and have no place for how many are looked at in
-all), and `query_vector_builder` (a cluster's models are not that which made the vectors here).
+Rejected: `knn` as a clause of a query (with nested passages, it has no place to say how many of them are compared in
+all); `query_vector_builder` (the models of a cluster are not the model that made the vectors here).
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ _LARGEST = 1e18
 
 @dataclass(frozen=True)
 class Vectors:
-    """`model`: which one made those that there are, as documents name it. `dimensions`: how many numbers each has.
-    `quantized`: a vector as they are kept; raises ValueError for one without a direction."""
+    """What is known about the vectors of the index. `model`: the model that made them, as documents name it.
+    `dimensions`: how many numbers each has. `quantized`: turns numbers into a vector as it is kept; raises ValueError
+    for one without a direction."""
 
     model: str
     dimensions: int
@@ -46,7 +47,7 @@ class Vectors:
 
 
 def without() -> Vectors:
-    """In place of vectors where there are none. Raises SearchRefused."""
+    """Stands in for a function that returns vectors, where there are none. Raises SearchRefused."""
     raise SearchRefused(
         "illegal_argument_exception",
         "[knn] is not offered here: this server has no EMBEDDINGS, or its index was not migrated since they came",
@@ -68,7 +69,7 @@ def _inner(where: Where, value: Any) -> Dsl:
         "size": whole(0, limits.MAX_INNER_HITS),
         "from": whole(0, limits.MAX_INNER_HITS),
     }
-    # Which passage it is: what it says is not in the index.
+    # They say which passage it is. What it says is not in the index.
     return {**record(table)(where, value), "_source": False}
 
 
@@ -83,12 +84,12 @@ _KNN: dict[str, Check] = {
     "boost": number(0, 1e6),
     "inner_hits": _inner,
 }
-#: Names of a `knn`, for the documentation.
+#: The keys that a `knn` may have, for the documentation.
 NAMES = tuple(_KNN)
 
 
 def nearest(vectors: Callable[[], Vectors]) -> Check:
-    """The check of a `knn`. `vectors` is called where there is one, and may raise."""
+    """A check for the `knn` of a body. `vectors` is called only if there is one, and may raise."""
     check = record(_KNN, "field", "query_vector")
 
     def build(where: Where, value: Any) -> Dsl:
@@ -102,7 +103,7 @@ def nearest(vectors: Callable[[], Vectors]) -> Check:
             vector = used.quantized(made["query_vector"])
         except ValueError:
             where.refuse("[query_vector] has no direction: its numbers are all zero")
-        # Narrowed by what it filters by, and by whose it is and which model's.
+        # The tenant and the model are added to the filter that the caller gave.
         own = [term(where.tenant), {"term": {_MODEL: used.model}}]
         return {**made, "query_vector": vector.hex(), "filter": [*made.get("filter", ()), *own]}
 
@@ -110,8 +111,9 @@ def nearest(vectors: Callable[[], Vectors]) -> Check:
 
 
 def settle(where: Where, made: Dsl, size: int) -> None:
-    """Say of each `knn` of a body how many it finds and looks at, where it does not itself: as many as a page has, and
-    half as many again. Raises SearchRefused for more than one request may look at."""
+    """For each `knn` of a body that does not say them itself, set how many it finds (`k`: as many as a page has) and
+    how many passages it compares (`num_candidates`: half as many again). Raises SearchRefused if it compares fewer than
+    it finds, or if all together compare more than one request may."""
     for each in made.get("knn", ()):
         found = each.setdefault("k", max(1, min(size, limits.MAX_CANDIDATES)))
         looked = each.get("num_candidates", min(round(1.5 * found), limits.MAX_CANDIDATES))

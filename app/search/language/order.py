@@ -1,13 +1,15 @@
-"""The order of hits: what it may be, how it goes on behind a hit, and what is told of it. Pure.
+"""The order of hits: what a body may sort by, how a search goes on after a hit, and which sort values are told. Pure.
 
-Elasticsearch knows two orders of its own, `_doc` and `_shard_doc`: the position of a document in the index. The difference
-of two such positions is how many documents of all tenants lie between. So none is ever sent or told: both names mean the
-order of `id` here, which every document has and no two have alike. In a point in time Elasticsearch adds `_shard_doc` behind
-every order that has none, unless `search_after` has as many values as the order. The order that is sent ends with `id`
-there, and of each hit's `sort` as many values are told as were asked for (`without_positions`).
+Elasticsearch has two orders of its own, `_doc` and `_shard_doc`: the position of a document in the index. The
+difference of two such positions tells how many documents of all tenants are between them. So a position is never sent
+or told: here, both names mean the order of `id`, which every document has and no two documents share.
 
-Rejected: positions made anew for each answer (`search_after` could not go on behind one), and to seal them (they would still
-be compared, and a sealed number is no number to a client that reads one).
+In a point in time, Elasticsearch adds `_shard_doc` to the end of every order that lacks it, unless `search_after` has
+as many values as the order. So the order that is sent ends with `id` there, and the `sort` of each hit is cut to as
+many values as that order has (`without_positions`).
+
+Rejected: making positions anew for each answer (`search_after` could not go on after one); sealing them (they would
+still be compared, and a client that reads a number would not get one).
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ _ORDER: dict[str, Check] = {
     "mode": choice("min", "max"),
     "format": text(limits.MAX_NAME),
     "numeric_type": choice("long", "double", "date"),
-    # Fields that the index has no value of yet are no error, as all are known here.
+    # With it, a field that the index has no value of yet is no error. All fields are known here.
     "unmapped_type": choice("keyword", "long", "date", "boolean"),
 }
 _POSITIONS = ("_doc", "_shard_doc")
@@ -35,9 +37,10 @@ _OWN = ("_score", *_POSITIONS)
 
 
 def sort(where: Where, value: Any) -> list[Any]:
-    """The order: fields that have one, `_score`, and `_doc` or `_shard_doc`, for which `id` stands."""
+    """The order: fields that can be sorted by, `_score`, and `_doc` or `_shard_doc`, both of which are replaced by
+    `id`. Raises SearchRefused."""
     listed = several(lambda inner, item: item, limits.MAX_SORTS)(where, value)
-    # An object of several fields stands for as many entries.
+    # An object with several fields counts as so many entries.
     entries = [
         entry
         for each in listed
@@ -78,16 +81,16 @@ def search_after(where: Where, value: Any) -> list[Any]:
 
 
 def settle(where: Where, made: Dsl, in_point: bool) -> None:
-    """Have the order of a body end with `id` where a page of a point in time may go on behind its last hit, and check what
-    `search_after` says against it. Raises SearchRefused."""
+    """Let the order of a body end with `id` if a page of a point in time may go on after its last hit, and check
+    `search_after` against the order. Raises SearchRefused."""
     order, after = made.get("sort", []), made.get("search_after")
     if after is not None and not order:
         where.inside("search_after").refuse("needs a [sort]")
     if after is not None and "rescore" in made:
         where.inside("search_after").refuse("can't go on in the order of a [rescore]")
-    # Groups go on by the value of their field alone, and what a second query orders has no other order.
+    # A search with `collapse` goes on by the value of its field alone, and `rescore` allows no order but its own.
     ends = not order or any(map(_is_unique, order)) or not {"collapse", "rescore"}.isdisjoint(made)
-    # As Elasticsearch has it with its own: whoever goes on with a value less wants an order that has one less.
+    # As Elasticsearch does with `_shard_doc`: it is not added if `search_after` has as many values as the order.
     if in_point and not ends and (after is None or len(after) != len(order)):
         order = made["sort"] = [*order, {UNIQUE: {"order": "asc"}}]
     if after is None:
@@ -109,7 +112,8 @@ def _is_unique(entry: Any) -> bool:
 
 
 def without_positions(answer: Mapping[str, Any], body: Mapping[str, Any]) -> None:
-    """Take from the answer to a body what Elasticsearch added to the order of its hits, and of those in its groups."""
+    """Remove from the answer to a body the values that Elasticsearch added to the `sort` of its hits, and of the hits
+    in its groups. Changes the answer in place."""
     inner = {each.get("name"): each for each in body.get("collapse", {}).get("inner_hits", ())}
     for hit in _cut(answer, body.get("sort", ())):
         for name, group in hit.get("inner_hits", {}).items():
@@ -117,7 +121,7 @@ def without_positions(answer: Mapping[str, Any], body: Mapping[str, Any]) -> Non
 
 
 def _cut(answer: Mapping[str, Any], order: Sequence[Any]) -> list[Dsl]:
-    """The hits of an answer, each with as many values of its order as this has."""
+    """The hits of an answer, after the `sort` of each was cut to as many values as `order` has."""
     hits: list[Dsl] = answer.get("hits", {}).get("hits", [])
     for hit in hits:
         if "sort" in hit:

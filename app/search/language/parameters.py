@@ -1,4 +1,5 @@
-"""The query string of a URL: what may stand there, checked; some of it means nothing here and is taken all the same."""
+"""The query string of a URL: which parameters may be there, and their checks. Some have no effect here and are accepted
+all the same."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from app.search.language.filtering import filtered
 from app.search.language.reading import Check, Dsl, Where, boolean, choice, seconds, text, whole
 from app.search.language.refused import reason
 
-#: About nodes and shards: of which there is nothing to choose here.
+#: Parameters about nodes and shards. They have no effect here, as there is nothing to choose.
 FORGIVEN = (
     *("allow_partial_search_results", "batched_reduce_size", "ccs_minimize_roundtrips", "ignore_throttled"),
     *(
@@ -25,7 +26,7 @@ FORGIVEN = (
     ),
     *("human", "include_named_queries_score", "timeout"),
 )
-#: The same of what is not searched: answers are of what is there now, and nobody waits for a node.
+#: Such parameters of requests that do not search. Answers are about the present state, and never wait for a node.
 UNHEEDED = ("local", "master_timeout", "wait_for_nodes", "wait_for_events")
 _WHY = {
     "q": "puts a query with field names into the URL: send a body with [simple_query_string]",
@@ -44,8 +45,8 @@ _WHY = {
 
 @dataclass(frozen=True)
 class Url:
-    """What a query string says. `body`: what belongs into the search body, in the form that a body has. `indices`: how
-    names of indices are meant. `own`: what requests of one kind alone have, by name."""
+    """What a query string says. `body`: the keys for the search body, in the form that they have there. `indices`: how
+    names of indices are to be understood. `own`: the parameters that only requests of this kind have, by name."""
 
     body: Dsl = field(default_factory=dict)
     indices: targets.Options = targets.USUAL
@@ -119,7 +120,7 @@ _SEARCH: dict[str, Check] = {
     "search_type": choice("query_then_fetch"),
 }
 _ABOUT: dict[str, Check] = {**_FORMS, "format": choice("json"), **_INDICES, **dict.fromkeys(UNHEEDED[:2], text())}
-#: Health is worse, the later it stands here.
+#: The states of health, from the best to the worst.
 STATUSES = ("green", "yellow", "red")
 _FOR: dict[str, dict[str, Check]] = {
     "search": {**_COMMON, **_INDICES, **_SEARCH},
@@ -134,7 +135,7 @@ _FOR: dict[str, dict[str, Check]] = {
         **_INDICES,
         "keep_alive": lambda where, value: seconds(where, value, limits.MAX_KEEP_ALIVE),
     },
-    # What was uploaded is found, and told, from its answer on: there is nothing to be refreshed, and nothing older.
+    # An upload is found and told as soon as it has been answered: there is nothing to refresh, and no older state.
     "document": {
         **_FORMS,
         "format": choice("json"),
@@ -178,12 +179,13 @@ _IN_BODY = ("size", "from", "sort", "track_total_hits", "track_scores", "version
 
 _GENERAL = {*_FORMS, *_INDICES, *_SEARCH, *FORGIVEN, *UNHEEDED, "keep_alive"}
 
-#: Names that may stand in the URL of each kind of request.
+#: The parameters that the URL of each kind of request may have.
 NAMES = {kind: tuple(table) for kind, table in _FOR.items()}
 
 
 def parse(kind: str, values: Mapping[str, list[str]], path: str) -> Url:
-    """The query string of a request of this kind (a key of NAMES). Raises SearchRefused, naming the parameter."""
+    """What the query string of a request of this kind (a key of NAMES) says. `path`: that of the request, for the
+    error. Raises SearchRefused, which names the parameter."""
     table = _FOR[kind]
     made: Dsl = {}
     for name, given in values.items():
@@ -229,13 +231,13 @@ def _source_of(made: Dsl) -> Any:
     return found
 
 
-#: Bytes of an answer up to which line breaks are put into it. They are for people; Python makes them ten times as slowly
-#: as the rest.
+#: The most bytes of an answer with line breaks. They are for people, and Python takes ten times as long to write them.
 MOST_PRETTY = 1_000_000
 
 
 def rendered(answer: Any, url: Url) -> bytes:
-    """`answer` as JSON, as much of it as the URL asks for, and with line breaks where it asks for them and is not long.
+    """`answer` as JSON in UTF-8: the parts of it that the URL asks for, with line breaks if the URL asks for these and
+    the answer is not too long.
 
     Raises what `processing.spend` raises.
     """
@@ -248,7 +250,8 @@ def rendered(answer: Any, url: Url) -> bytes:
 
 
 def total_as_int(answer: Any) -> Any:
-    """`hits.total` as a number, as it was before version 7; in an msearch's answers too."""
+    """`answer` with each `hits.total` as a number, as it was before version 7; also in the answers of an msearch.
+    Changes it in place."""
     for each in answer.get("responses", [answer]):
         total = each.get("hits", {}).get("total") if isinstance(each, dict) else None
         if isinstance(total, dict):

@@ -1,7 +1,8 @@
-"""Query clauses: a table from each name that may be asked to what builds it anew.
+"""Query clauses: a table that maps the name of each clause that may be asked for to the function that checks it and
+builds it anew.
 
-Everything here only ever narrows: the whole is put beside the tenant's filter by `body`. What a clause could still tell
-is said where it is left out (`refused`).
+A clause here can only narrow down what is found: `body` combines the whole query with the tenant's filter. For the
+clauses that are left out, `refused` says what they would tell about others.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from app.search.language.reading import (
 
 
 def query(where: Where, value: Any) -> Dsl:
-    """A query: an object with the name of one clause. Raises SearchRefused, naming the clause."""
+    """A query: an object with the name of one clause. Raises SearchRefused, which names the clause."""
     found = mapping(where, value)
     if len(found) != 1:
         where.refuse("malformed query, expected the name of one clause", "parsing_exception")
@@ -55,7 +56,8 @@ def _wrapped(name: str, table: dict[str, Check], *required: str) -> Check:
 
 
 def _one_field(where: Where, value: Any) -> tuple[str, Any, Dsl]:
-    """The only field of an object, what is said of it, and the options of every query that stand beside it."""
+    """The only field of an object, what the object says of it, and those options that every query may have and that
+    stand beside the field."""
     found = dict(mapping(where, value))
     beside = {key: NAMED[key](where, found.pop(key)) for key in NAMED if key in found}
     if len(found) != 1:
@@ -65,11 +67,11 @@ def _one_field(where: Where, value: Any) -> tuple[str, Any, Dsl]:
 
 
 def _on_field(name: str, types: tuple[str, ...], short: str, table: dict[str, Check]) -> Check:
-    """`{field: value}` or `{field: {short: value, ...}}`."""
+    """A check for `{field: value}` and for `{field: {short: value, ...}}`."""
     check = record({**table, **NAMED})
 
     def build(where: Where, value: Any) -> Dsl:
-        # The older form has what is allowed everywhere beside the field.
+        # In the older form, the options that every query may have stand beside the field.
         field, options, outer = _one_field(where, value)
         if not isinstance(options, dict):
             options = {short: options}
@@ -97,14 +99,15 @@ def _ids(where: Where, value: Any) -> Dsl:
     made = record({"values": several(text(), limits.MAX_VALUES), **NAMED}, "values")(where, value)
     where.spend_values(len(made["values"]))
     for each in made["values"]:
-        # Elasticsearch refuses an id of more bytes, or none.
+        # Elasticsearch refuses an id that is empty or has more than 512 bytes.
         if not 0 < len(each.encode()) <= 512:
             where.refuse("has an id that is empty or longer than 512 bytes")
     return {"ids": made}
 
 
 def _expanding(check: Check, key: str, spend: Callable[[Where, Any], None]) -> Check:
-    """A clause on one field that stands for every word which fits; `spend` takes its options' `key`, or all without one."""
+    """A check for a clause on one field that stands for every word that matches. `spend` gets the option `key`, or all
+    options if `key` is empty."""
 
     def build(where: Where, value: Any) -> Dsl:
         made: Dsl = check(where, value)
@@ -133,7 +136,7 @@ def _fuzzy(where: Where, value: Any) -> Dsl:
     made: Dsl = _on_field("fuzzy", ("keyword", "text"), "value", table)(where, value)
     for options in made["fuzzy"].values():
         weights.fuzzy(where, str(options["value"]))
-        # All words that are near enough, instead of the nearest few of everybody's.
+        # It finds all words that are near enough, and not only the nearest few among those of all tenants.
         options["rewrite"] = "constant_score"
     return made
 
@@ -156,7 +159,8 @@ _queries = several(query, limits.MAX_CLAUSES)
 
 
 def _everything(where: Where, value: Any) -> Dsl:
-    """`query_string`, of which one text is taken: Grafana asks for everything so, in every panel without a query."""
+    """`query_string`, which is accepted only if it asks for everything: Grafana sends that for every panel without a
+    query."""
     check = record({"query": text(), "analyze_wildcard": boolean, **NAMED}, "query")
     made = check(where, value)
     if made["query"].strip() not in ("", "*", "*:*"):
@@ -176,7 +180,7 @@ _PATTERNS = {
     "regexp": _on_field("regexp", ("keyword", "text"), "value", {**_PATTERN, "flags": text(100)}),
 }
 
-#: Everything that may be asked.
+#: Every clause that may be asked for, with its check.
 QUERIES: dict[str, Check] = {
     "match_all": _wrapped("match_all", {}),
     "match_none": _wrapped("match_none", {}),

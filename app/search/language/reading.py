@@ -1,4 +1,5 @@
-"""Plain values of a body: checks that return the value built anew or refuse it by name, and what all of them may cost."""
+"""Checks for the plain values of a body, each of which returns the value built anew or refuses it by name, and the
+budget that all of them share."""
 
 from __future__ import annotations
 
@@ -21,28 +22,30 @@ _NAME = re.compile(rf"[^\[\]<>\x00-\x1f]{{1,{limits.MAX_NAME}}}")
 
 @dataclass
 class Budget:
-    """What one body has used of its limits so far."""
+    """How much of its limits one body has used so far."""
 
     clauses: int = 0
     values: int = 0
     aggregations: int = 0
-    #: Hits that its buckets and groups may tell.
+    #: The hits that its buckets and groups may have.
     hits: int = 0
-    #: Of clauses that stand for every word which fits, what they weigh, and the options of the regular expressions.
+    #: The weight of the clauses that stand for every word that matches, and the options of the regular expressions
+    #: among them.
     expansions: int = 0
     regexps: list[Dsl] = field(default_factory=list)
-    #: Whether it asks for the order that only a point in time has.
+    #: Whether the body asks for `_shard_doc`, the order that only a point in time has.
     shard_order: bool = False
-    #: What full-text clauses look for in contents, as a person would type it: what a highlight of the content marks.
+    #: What full-text clauses look for in contents, as a person would type it. A highlight of `content` marks it.
     marks: list[str] = field(default_factory=list)
-    #: Passages that are looked at for the nearest.
+    #: The passages that are compared to find the nearest.
     candidates: int = 0
 
 
 @dataclass(frozen=True)
 class Where:
-    """The place in a body that is looked at: the clause that refusals name, and the depth of queries. `tenant`: whose body
-    it is; nobody's finds nothing. `marking`: whether it only says which words of hits are marked."""
+    """A place in a body. `clause`: the name that refusals give. `depth`: how deep the queries are nested there.
+    `tenant`: whose body it is; with '' it finds nothing. `marking`: whether the query only says which words of hits are
+    marked."""
 
     clause: str
     budget: Budget = field(default_factory=Budget)
@@ -60,7 +63,7 @@ class Where:
         return Where(self.clause, self.budget, self.depth, self.tenant, marking=True)
 
     def refuse(self, why: str, kind: str = "illegal_argument_exception") -> NoReturn:
-        """Raise SearchRefused, naming the clause; `kind` is Elasticsearch's word for the error."""
+        """Raise SearchRefused, which names the clause. `kind`: Elasticsearch's name for the error."""
         raise SearchRefused(kind, f"[{self.clause}] {why}")
 
     def spend_values(self, count: int) -> None:
@@ -69,12 +72,12 @@ class Where:
             self.refuse(f"has more than {limits.MAX_VALUES} values, together with the others of this body")
 
 
-#: Takes a value at a place and returns it built anew. Raises SearchRefused.
+#: A function that takes a place and the value there, and returns the value built anew. It raises SearchRefused.
 Check = Callable[[Where, Any], Any]
 
 
 def known(where: Where, name: str, names: Collection[str], what: str = "unknown field") -> str:
-    """`name`, one of `names`; else a refusal that says why, where that is known."""
+    """`name`, if it is one of `names`. Otherwise raises SearchRefused, with the reason if that is known."""
     if name not in names:
         shown = name[: limits.MAX_NAME]
         if why := reason(name):
@@ -84,14 +87,14 @@ def known(where: Where, name: str, names: Collection[str], what: str = "unknown 
 
 
 def mapping(where: Where, value: Any) -> Mapping[str, Any]:
-    """An object."""
+    """`value`, if it is an object. Raises SearchRefused."""
     if not isinstance(value, dict):
         where.refuse("must be an object", "parsing_exception")
     return value
 
 
 def record(table: Mapping[str, Check], *required: str) -> Check:
-    """An object whose keys are all in `table`."""
+    """A check for an object that has all `required` keys, and no keys but those in `table`."""
 
     def check(where: Where, value: Any) -> Dsl:
         found = mapping(where, value)
@@ -107,7 +110,7 @@ def record(table: Mapping[str, Check], *required: str) -> Check:
 
 
 def text(longest: int = limits.MAX_TEXT) -> Check:
-    """A string of at most `longest` characters that can be written in UTF-8."""
+    """A check for a string of at most `longest` characters that can be written in UTF-8."""
 
     def check(where: Where, value: Any) -> str:
         if not isinstance(value, str):
@@ -137,7 +140,7 @@ def boolean(where: Where, value: Any) -> bool:
 
 
 def number(low: float = -(2.0**63), high: float = 2.0**63) -> Check:
-    """A number from `low` to `high`, as JSON or as digits in a string."""
+    """A check for a number from `low` to `high`, given as a JSON number or as digits in a string."""
 
     def check(where: Where, value: Any) -> float | int:
         found = value
@@ -145,7 +148,7 @@ def number(low: float = -(2.0**63), high: float = 2.0**63) -> Check:
             found = float(value) if "." in value else int(value)
         if isinstance(found, bool) or not isinstance(found, int | float):
             where.refuse("must be a number")
-        # What is not a number, though a float, is in no order either.
+        # This also refuses NaN, which is a float: no comparison with it is true.
         if not low <= found <= high:
             where.refuse(f"must be a number from {low:g} to {high:g}")
         return found
@@ -154,7 +157,7 @@ def number(low: float = -(2.0**63), high: float = 2.0**63) -> Check:
 
 
 def whole(low: int, high: int) -> Check:
-    """A whole number from `low` to `high`."""
+    """A check for a whole number from `low` to `high`."""
 
     def check(where: Where, value: Any) -> int:
         if isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value, re.ASCII):
@@ -169,7 +172,7 @@ def whole(low: int, high: int) -> Check:
 
 
 def choice(*allowed: str) -> Check:
-    """One of these words, in whichever case."""
+    """A check for one of these words, in upper or lower case."""
 
     def check(where: Where, value: Any) -> str:
         if not isinstance(value, str) or value.lower() not in allowed:
@@ -189,7 +192,7 @@ def scalar(where: Where, value: Any) -> str | int | float | bool:
 
 
 def several(check: Check, most: int) -> Check:
-    """A list of at most `most` values, or one of them alone."""
+    """A check for a list of at most `most` values. One value alone counts as a list of one."""
 
     def check_all(where: Where, value: Any) -> list[Any]:
         items = value if isinstance(value, list) else [value]
@@ -206,7 +209,8 @@ def pattern(where: Where, value: Any) -> str:
 
 
 def fits(name: str, stars: str) -> bool:
-    """Whether `name` is what `stars` stands for, in which each `*` is any characters. In time by both lengths."""
+    """Whether `name` matches `stars`, in which each `*` stands for any number of characters. It never backtracks, so
+    its time is bounded by both lengths."""
     first, *rest = stars.split("*")
     if not rest:
         return name == stars
@@ -238,7 +242,7 @@ def fuzziness(where: Where, value: Any) -> str:
 
 
 def seconds(where: Where, value: Any, most: float) -> float:
-    """A span of time such as `1m`, of at most `most` seconds."""
+    """The seconds of a span of time such as `1m`; at most `most`."""
     match = _SPAN.fullmatch(value) if isinstance(value, str) else None
     if match is None or not match[1].isascii():
         where.refuse("must be a span of time such as [1m]")

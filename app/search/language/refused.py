@@ -1,4 +1,5 @@
-"""Why well-known names of the language are not offered: the reasons in refusals. Not a list that decides anything."""
+"""Why well-known names of the language are not offered: the reasons that refusals give. These tables do not decide what
+is refused."""
 
 from __future__ import annotations
 
@@ -67,5 +68,5 @@ REASONS: dict[str, str] = {
 
 
 def reason(name: str) -> str:
-    """Why `name` is refused, as a half sentence that follows its name; empty when nothing is known about it."""
+    """Why `name` is refused, as a half sentence that follows its name; '' if no reason is known."""
     return f"is not offered here: {REASONS[name]}" if name in REASONS else ""

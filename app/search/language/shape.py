@@ -1,5 +1,6 @@
-"""The index as clients ask about it: its mapping, and what its fields can do. From the one table of fields
-(`app.model.schema`), with what may be named and nothing else: the index has more, which is nobody's business.
+"""The index as clients ask about it: its mapping, and what its fields can do. Both are made from the table of fields
+(`app.model.schema`), and have only the fields that may be named. The index has more fields, which are no client's
+business.
 
 Source: https://www.elastic.co/docs/api/doc/elasticsearch/v8/operation/operation-field-caps, and the answers of 8.19.
 """
@@ -16,21 +17,21 @@ from app.search.language.nearest import VECTOR, Vectors
 from app.search.language.queries import query
 from app.search.language.reading import Check, Dsl, Where, boolean, choice, fits, record, several, text
 
-#: What a mapping says of a field beside its type: what a client has to know. Analysers are ours, and their words made
-#: before.
+#: What the mapping says of a field beside its type: only what a client has to know. Analysers are left out: they are
+#: the store's own, and get words that were prepared before.
 _TOLD = ("index", "doc_values", "element_type", "similarity")
 _PATHS = frozenset({"object", "nested"})
 
 
 def _listed(vectors: Vectors | None) -> list[Field]:
-    """The fields that may be named, and the objects that they are in."""
+    """The fields that may be named, and the objects that contain them."""
     named = [each for each in schema.FIELDS if each.nameable and (vectors is not None or each.name != VECTOR)]
     around = {each.name.rpartition(".")[0] for each in named} - {""}
     return [each for each in schema.FIELDS if each in named or each.name in around]
 
 
 def mapping(vectors: Vectors | None) -> Dsl:
-    """The mapping. `vectors`: those that there are; None where there are none."""
+    """The mapping. `vectors`: what is known about the vectors of the index; None if there are none."""
     properties: Dsl = {}
     for each in _listed(vectors):
         inside = properties
@@ -52,20 +53,21 @@ def _filter(where: Where, value: Any) -> str:
     return str(choice(*(f"{sign}{each}" for sign in "+-" for each in _FILTERS))(where, value))
 
 
-#: What a body may say; the URL says the same, but for the query.
+#: The keys that a body may have. The URL may have the same ones, except the query.
 _CAPS: dict[str, Check] = {
     "fields": _patterns,
     "filters": several(_filter, 2 * len(_FILTERS)),
     "types": several(text(limits.MAX_NAME), limits.MAX_FIELDS),
     "include_unmapped": boolean,
     "include_empty_fields": boolean,
-    # Leaves out indices of which no document can match; there is one, and none of its own is counted.
+    # In Elasticsearch, it leaves out indices in which no document can match. Here it is checked, and has no effect.
     "index_filter": query,
 }
 
 
 def field_caps(asked: Dsl, vectors: Vectors | None, index: Sequence[str], tenant: str = "") -> Dsl:
-    """What the fields that `asked` names can do; `index`: the names of the indices that have them. Raises SearchRefused."""
+    """What the fields that `asked` names can do. `index`: the names of the indices that have them. Raises
+    SearchRefused."""
     where = Where("field_caps", tenant=tenant)
     made = record(_CAPS)(where, asked)
     if not made.get("fields"):
@@ -81,7 +83,7 @@ def _kept(each: Field, made: Dsl) -> bool:
     filters = made.get("filters", ())
     if ("-nested" in filters and each.name.startswith("passages")) or ("-parent" in filters and each.type in _PATHS):
         return False
-    # No field here is one of Elasticsearch's own, or of another field.
+    # No field here is a metadata field of Elasticsearch, or a part of a multi-field.
     if "+metadata" in filters:
         return False
     return not made.get("types") or each.type in made["types"]

@@ -1,11 +1,12 @@
-"""Elasticsearch's own API, read-only: what its official clients, and tools that use them, need to search the
-attachments of a tenant.
+"""Elasticsearch's own API, read-only: as much of it as its official clients, and tools that use them, need to search
+the attachments of a tenant.
 
-`searches` has what finds (`_search`, `_count`, `_msearch`, points in time), `documents` one attachment by its id, and
-`about` what clients ask before they search: which server, which index, which fields, how many documents, whether it is
-well. Which clauses may be asked, and which index is named, is in `app.search.language`.
+`searches` has the routes that search (`_search`, `_count`, `_msearch`, points in time). `documents` has those for one
+attachment by its id. `about` has what clients ask before they search: which server this is, which index and which
+fields there are, how many documents, and its health. `app.search.language` decides which clauses a body may have, and
+which index a request names.
 
-Source: the reference of Elasticsearch 8.19. What differs is in docs/search.md.
+Source: the reference of Elasticsearch 8.19. The differences are in docs/search.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""What clients ask before they search: which server this is, whether the index is there, its fields, how many documents
-the tenant has in it, and whether it is well.
+"""What clients ask before they search: which server this is, whether the index exists, its fields, how many documents
+the tenant has in it, and its health.
 
-Every figure is the tenant's own, from a count. Sizes, shards, nodes and settings are everybody's, and are left out.
+Every number is the tenant's own, from a count. Sizes, shards, nodes and settings are about all tenants, and are left
+out.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from app.web.dialects.elasticsearch.common import (
 )
 from app.web.services import services
 
-#: The version whose query language this is, for clients that ask.
+#: The version of Elasticsearch whose query language this is, for clients that ask.
 VERSION = "8.19.0"
 NAME = "attachment-store"
 
@@ -71,7 +72,8 @@ def banner() -> Response:
 
 
 def _vectors() -> Vectors | None:
-    """The vectors that there are, without the name of a model while nobody knows it; None where there are none."""
+    """What is known about the vectors of the index, without the name of the model while that is unknown; None if there
+    are none."""
     try:
         return services().searching.vectors()
     except EmbeddingsUnavailable:
@@ -141,7 +143,7 @@ def _field_caps(target: str | None) -> Response:
 
 # Health and counts
 
-#: The columns of `_cat/indices`, with their other names and what they are.
+#: The columns of `_cat/indices`, each with its other names and a description.
 COLUMNS = {
     "health": (("h",), "current health status"),
     "status": (("s",), "open/close status"),
@@ -199,7 +201,7 @@ def _cat_indices(target: str | None) -> Response:
 
 
 def _columns(url: parameters.Url) -> list[tuple[str, str]]:
-    """What is shown: the name that the caller gives to a column, and its own. Raises SearchRefused."""
+    """The columns to show: for each, the name that the caller gives to it, and its own name. Raises SearchRefused."""
     by_any = {short: name for name, (shorter, _) in COLUMNS.items() for short in (name, *shorter)}
     found = [(each, by_any.get(each, "")) for each in url.own.get("h", COLUMNS)]
     for shown, name in found:
@@ -248,7 +250,7 @@ def _health(target: str | None) -> Response:
     named = is_named(target, url)
     status = services().searching.status() if named else "green"
     order = parameters.STATUSES.index
-    # Nobody waits here for it to become better.
+    # The answer does not wait for the health to improve.
     late = order(status) > order(url.own.get("wait_for_status", parameters.STATUSES[-1]))
     told: dict[str, Any] = {"cluster_name": NAME, "status": status, "timed_out": late}
     if url.own.get("level") == "indices":

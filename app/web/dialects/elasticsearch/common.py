@@ -1,4 +1,4 @@
-"""What the routes of this dialect share: which paths are theirs, what a request says, and how an answer is sent."""
+"""What the routes of this dialect share: which paths belong to it, what a request says, and how an answer is sent."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from app.web.uploads import read_body
 blueprint = Blueprint("elasticsearch", __name__)
 
 INDEX = targets.PUBLIC_INDEX
-#: Folders of other dialects in which no index is looked for.
+#: The first parts of other dialects' paths. They are not taken for names of indices.
 _OTHERS = "attachment|chat"
 
 
 class _Index(BaseConverter):
-    """Names of indices before what is asked of them."""
+    """Names of indices in a path that goes on after them."""
 
     regex = rf"(?!(?:{_OTHERS})(?:/|$))[^/]+"
 
 
 class _Alone(BaseConverter):
-    """Names of indices with nothing behind them: the name of the one, or what no other path looks like."""
+    """Names of indices at the end of a path: the name of the index, or what no path of another dialect looks like."""
 
     regex = rf"{INDEX}|{targets.ALL}|[^/]*[*,][^/]*"
 
 
 @blueprint.record_once
 def _converters(state: BlueprintSetupState) -> None:
-    # Before the routes, which are added after this.
+    # This is registered before the routes, which need the converters.
     state.app.url_map.converters |= {"index": _Index, "alone": _Alone}
 
 
@@ -50,8 +50,9 @@ _ASKED = re.compile(
 
 
 def owns(path: str) -> bool:
-    """The root, everything that begins with an underscore as Elasticsearch's own paths do, and the index by any name;
-    what is asked of other indices too, so that clients get the answer that Elasticsearch would give."""
+    """Whether a path belongs to this dialect: the root, every path that begins with an underscore, as Elasticsearch's
+    own paths do, and the index by any of its names. Requests about other indices belong to it too, so that clients get
+    the answer that Elasticsearch would give."""
     return (
         path == "/" or path.startswith("/_") or _ALONE.fullmatch(path) is not None or _ASKED.fullmatch(path) is not None
     )
@@ -62,7 +63,7 @@ def owns(path: str) -> bool:
 ANY: Schema = {"type": "object"}
 INTEGER: Schema = {"type": "integer"}
 ANSWER = {200: ResponseSpec("What Elasticsearch answers", {JSON: ANY})}
-#: Of a request that has a body or not, and names an index.
+#: The errors of a request that names an index, with or without a body.
 ERRORS = (IndexUnavailable, SearchRefused, NoSuchIndex, RequestTooLarge, MediaTypeRefused)
 BODY = {JSON: ANY}
 LINES = {ANYTHING: {"type": "string", "description": "Pairs of lines (NDJSON): a header, and a search."}}
@@ -82,13 +83,14 @@ COMMON = (
 
 
 def url_of(kind: str) -> parameters.Url:
-    """The query string of a request of this kind, and a look at what it accepts. Raises SearchRefused, MediaTypeRefused."""
+    """The parsed query string of a request of this kind. Also checks which content types the request accepts. Raises
+    SearchRefused, MediaTypeRefused."""
     elastic.answered_type(request)
     return parameters.parse(kind, dict(request.args.lists()), request.path)
 
 
 def is_named(target: str | None, url: parameters.Url) -> bool:
-    """Whether the path names the index; one without names means all. Raises NoSuchIndex, SearchRefused."""
+    """Whether the path names the index; a path without names means all indices. Raises NoSuchIndex, SearchRefused."""
     return targets.named(targets.split(target or ""), url.indices)
 
 
@@ -98,7 +100,7 @@ def read(*forms: str) -> bytes:
 
 
 def read_object() -> dict[str, Any]:
-    """The JSON object in the body; empty without a body."""
+    """The JSON object in the body; an empty object if there is no body."""
     content = read("json")
     found = body.decoded(content) if content.strip() else {}
     if not isinstance(found, dict):
@@ -107,8 +109,8 @@ def read_object() -> dict[str, Any]:
 
 
 def vectors() -> Vectors:
-    """The vectors that there are. Raises SearchRefused where there are none, EmbeddingsUnavailable while nobody knows which
-    model makes them, and what preparing the index raises."""
+    """What is known about the vectors of the index. Raises SearchRefused if there are none, EmbeddingsUnavailable while
+    it is not known which model makes them, and what preparing the index raises."""
     return services().searching.vectors() or nearest.without()
 
 

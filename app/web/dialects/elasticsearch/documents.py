@@ -1,7 +1,7 @@
-"""One attachment by its id: `_doc` and `_source`, as a search by its id tells it.
+"""One attachment by its id: `_doc` and `_source`, with what a search for this id would tell.
 
-Without `_seq_no` and `_primary_term`, which count the changes of everybody's documents. An id that no attachment of the
-tenant has is not found, whatever it looks like.
+`_seq_no` and `_primary_term` are left out, as they count the changes of all tenants' documents. An id that no
+attachment of the tenant has is answered with "not found", whatever its form.
 """
 
 from __future__ import annotations

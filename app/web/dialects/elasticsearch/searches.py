@@ -1,5 +1,5 @@
-"""What finds: `_search`, `_count`, `_msearch`, and points in time. Without names of indices in the path all are meant,
-which is the one; where none is named, nothing is found and Elasticsearch is not asked."""
+"""The routes that search: `_search`, `_count`, `_msearch`, and points in time. A path without names of indices means
+all indices, of which there is one. If the names match no index, nothing is found and Elasticsearch is not asked."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from app.web.dialects.elasticsearch.common import (
 from app.web.services import services
 
 _SEARCHED = (*ERRORS, PointMissing, EmbeddingsUnavailable)
-#: Of no index at all.
+#: The `_shards` of an answer about no index.
 _NO_SHARDS = {"total": 0, "successful": 0, "skipped": 0, "failed": 0}
 
 
@@ -80,7 +80,7 @@ def _search(target: str) -> Response:
 
     def finish(told: bytes) -> bytes:
         if plain and not has_stops(told):
-            # Nothing in it needs a change.
+            # Nothing in the answer needs a change.
             return told
         return parameters.rendered(_finished(json.loads(told), found, url), url)
 
@@ -179,7 +179,7 @@ def _searches(target: str) -> Response:
 
 
 def _told(found: body.Search) -> dict[str, Any] | None:
-    """The answer to a search that Elasticsearch is not asked; None for others."""
+    """The answer to a search for which Elasticsearch is not asked; None for other searches."""
     if found.missing is not None:
         return {"error": found.missing}
     return {**_nothing(found), "status": 200} if found.nowhere else None
