@@ -373,7 +373,7 @@ class Settings:
     embeddings_similarity: float = _setting(
         "EMBEDDINGS_SIMILARITY",
         _share,
-        0.15,
+        0.22,
         "The cosine from which on a passage is near a query. It belongs to the model.",
     )
     embeddings_noise: float = _setting(

@@ -46,12 +46,9 @@ class Meanings:
         except (EmbeddingsUnavailable, TextRefused, TextTooLong):
             return None
         (vector,) = found.vectors
-        noise = sum(map(operator.mul, vector, middle))
-        if noise >= self._noise or not self._comparable(found.model.dimensions):
+        if sum(map(operator.mul, vector, middle)) >= self._noise or not self._comparable(found.model.dimensions):
             return None
-        # What is farther from the query than texts without a meaning are is not near it.
-        least = max(self._least, noise)
-        return Meaning(quantized(vector).hex(), label(found.model.name, found.model.version), least)
+        return Meaning(quantized(vector).hex(), label(found.model.name, found.model.version), self._least)
 
     def model(self) -> ModelId | None:
         """Which model makes vectors; None if the index can't compare its own with them. Raises EmbeddingsUnavailable while

@@ -82,7 +82,7 @@ def test_too_much_to_do(server: Server, node: EmbeddedNode) -> None:
 
 def test_a_text_that_is_never_taken(node: EmbeddedNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is tried again later, so many times, and the others are not kept waiting; found by its name it is all the while."""
-    environment = {"DATA": str(tmp_path / "data"), "INDEX": unique_index(), "DISK_RESERVE": "0"}
+    environment = {"DATA": str(tmp_path / "data"), "INDEX": unique_index(), "DISK_RESERVE": "0", "EMBEDDINGS": "off"}
     settings = Settings.from_environ(reaching(node.url, environment))
     store = open_store(settings)
     worker = Extractor(store, settings)
