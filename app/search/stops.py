@@ -43,11 +43,6 @@ _BACK = 200
 _END = re.compile(r"[.?!\u3002](?:(?<=\u3002)|(?<!\u3002)\s+(?=[A-Z]))")
 
 
-def stopped(text: str) -> str:
-    """The beginning of `text`, with stops. Paragraph separators of its own become line breaks."""
-    return STOP.join(_stretches(text[:LONGEST].replace(STOP, "\n")))
-
-
 def shown(text: str) -> str:
     """`text` as its fragments show it."""
     return text if text.isascii() else _UNSEEN.sub("", text.replace(STOP, "\n"))

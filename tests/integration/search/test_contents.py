@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from app.search.facets import VALUES
-from app.search.stops import STOP, stopped
+from app.search.stops import STOP, marked_text
 from tests.support.app import Server
 
 
@@ -294,7 +294,7 @@ def test_what_divides_a_text_for_the_marking_is_never_shown(library: Server) -> 
     name = "a\u2029b.txt"
     # The place is between the two.
     text = "some words " * 90 + "quokka numbat " + "more words " * 90
-    assert stopped(text).index(STOP) == text.index("quokka") + len("quokka ")
+    assert marked_text(text).index(STOP) == text.index("quokka") + len("quokka ")
     (one,) = library.upload((name, text.encode()), token=token)
     completed(library, one, token)
     (hit,) = library.hits("query=quokka&highlight=true", token=token)

@@ -9,19 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.search.names import mark_names
-from app.search.stops import LONGEST, SEAM, SPACE, STOP, STRETCH, has_stops, marked_text, shown, stopped, take_stops
+from app.search.stops import LONGEST, SEAM, SPACE, STOP, STRETCH, has_stops, marked_text, shown, take_stops
 from app.search.syntax import parse
 
 PIECES = st.sampled_from(["word ", "line;\n", "A sentence. Another ", "文", "。", "x" * 90, STOP, ". ", "e.g. this\n"])
 
 
 def without(text: str) -> str:
-    return text.replace(STOP, "")
+    return text.replace(STOP, "").replace(SEAM, "")
 
 
 @given(st.lists(PIECES, max_size=400).map("".join))
 def test_nothing_is_lost_and_no_stretch_is_long(text: str) -> None:
-    made = stopped(text)
+    made = marked_text(text)
     assert without(made) == text.replace(STOP, "\n")
     for stretch in made.split(STOP):
         longest = max((len(each) for each in stretch.replace("。", ". A").split(". A")), default=0)
@@ -44,15 +44,15 @@ def test_nothing_is_lost_and_no_stretch_is_long(text: str) -> None:
 )
 def test_where_the_stops_are(text: str, ends: list[int]) -> None:
     found, place = [], 0
-    for stretch in stopped(text).split(STOP)[:-1]:
+    for stretch in marked_text(text).split(STOP)[:-1]:
         place += len(stretch)
         found.append(place)
     assert found == ends
 
 
 def test_no_more_is_kept_than_is_marked() -> None:
-    assert len(without(stopped("word " * (LONGEST // 5)))) == LONGEST
-    assert len(without(stopped("word " * (LONGEST // 5) + "x"))) == LONGEST
+    assert len(without(marked_text("word " * (LONGEST // 5)))) == LONGEST
+    assert len(without(marked_text("word " * (LONGEST // 5) + "x"))) == LONGEST
 
 
 def test_stops_are_taken_from_fragments_alone() -> None:
