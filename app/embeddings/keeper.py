@@ -28,6 +28,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from app.confinement.environment import ENVIRONMENT
 from app.coordination.contract import WorkSlot, WorkSlots
 from app.embeddings import messages
 from app.embeddings.builtin import ask
@@ -53,14 +54,9 @@ _DETAIL = 300
 
 _CHILD = Path(__file__).with_name("start.py")
 _IN_MEMORY = Path("/dev/shm")
-# The server's environment contains keys, so nothing of it is passed on. One thread, whichever library numpy was built
-# with.
+# One thread, whichever library numpy was built with.
 _ENVIRONMENT = {
-    "PATH": "/usr/local/bin:/usr/bin:/bin",
-    "HOME": "/nonexistent",
-    "TMPDIR": "/nonexistent",
-    "LANG": "C.UTF-8",
-    "MALLOC_ARENA_MAX": "2",
+    **ENVIRONMENT,
     **dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"), "1"),
 }
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, get_args
 
+from app.confinement.environment import ENVIRONMENT
 from app.extraction import inner, parts
 from app.extraction.kinds import PICTURED, RECOGNIZED, Kind, Way
 from app.extraction.parts import Part
@@ -37,16 +38,10 @@ _PIECE = 1 << 20
 #: The most characters of a detail that are kept.
 _DETAIL = 300
 
-# Nothing is taken from the server's own environment, which contains keys. One thread for each library: otherwise their
-# stacks take the memory. tokio has two: one is busy with a document, and the other has a task too
-# (app/extraction/readers/document.py).
+# One thread for each library: otherwise their stacks take the memory. tokio has two: one is busy with a document, and the
+# other has a task too (app/extraction/readers/document.py).
 _ENVIRONMENT = {
-    "PATH": "/usr/local/bin:/usr/bin:/bin",
-    "HOME": "/nonexistent",
-    # Nothing is unpacked, and nothing in a shared folder is taken for the library.
-    "TMPDIR": "/nonexistent",
-    "LANG": "C.UTF-8",
-    "MALLOC_ARENA_MAX": "2",
+    **ENVIRONMENT,
     "OMP_THREAD_LIMIT": "1",
     "RAYON_NUM_THREADS": "1",
     "TOKIO_WORKER_THREADS": "2",
