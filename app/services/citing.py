@@ -16,7 +16,7 @@ import json
 import logging
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from app import processing
@@ -151,9 +151,7 @@ def _add_by_words(looked: _Looked, overlap: Overlap, most: int, left: _Left) -> 
         found = _cut(looked.text, content, overlap, left)
     else:
         found = [(each, overlap.look(content[slice(*each)].decode())) for each in spans]
-    weights = overlap.weights()
-    weighed = [(sum(weights[number] for number in numbers), span) for span, numbers in found if numbers]
-    for _, span in sorted(weighed, key=lambda each: (-each[0], each[1]))[:most]:
+    for span in _with_most_words(found, overlap.weights(), most):
         looked.spans.setdefault(span, None)
     if not looked.spans and found:
         looked.spans[found[0][0]] = None
@@ -164,17 +162,22 @@ def _cut(text: KeptText, content: bytes, overlap: Overlap, left: _Left) -> list[
     passage comes with the numbers of the items that may be in it."""
     pieces = list(cutting.pieces(content, PIECE))
     looked = [overlap.look(content[start:end].decode()) for start, end in pieces]
-    weights = overlap.weights()
-    weighed = [(sum(weights[each] for each in found), number) for number, found in enumerate(looked) if found]
-    best = [number for _, number in sorted(weighed, key=lambda each: (-each[0], each[1]))[:MOST_CUT]]
+    best = _with_most_words(zip(pieces, looked, strict=True), overlap.weights(), MOST_CUT)
     found: list[tuple[Span, list[int]]] = []
-    for start, end in _joined(pieces[number] for number in sorted(best or [0])):
+    for start, end in _joined(sorted(best or pieces[:1])):
         for each in cutting.within(content, text.parts, start, end):
             if len(found) == MOST_PASSAGES_CUT or not left.takes(OF_CUT_PASSAGE):
                 return found
             span = each.start, each.end
             found.append((span, overlap.look(content[slice(*span)].decode(), counted=False)))
     return found
+
+
+def _with_most_words(found: Iterable[tuple[Span, list[int]]], weights: Sequence[float], most: int) -> list[Span]:
+    """At most so many of the places that have any item, those with the greatest weight first. `found`: each place with
+    the numbers of the items that may be in it. `weights`: that of each item."""
+    weighed = [(-sum(weights[number] for number in numbers), span) for span, numbers in found if numbers]
+    return [span for _, span in sorted(weighed)[:most]]
 
 
 def _joined(pieces: Iterable[Span]) -> Iterator[Span]:
