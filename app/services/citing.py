@@ -159,12 +159,13 @@ def _add_by_words(looked: _Looked, overlap: Overlap, most: int, left: _Left) -> 
 
 def _cut(text: KeptText, content: bytes, overlap: Overlap, left: _Left) -> list[tuple[Span, list[int]]]:
     """The passages of those pieces of the text that have most of the words, or of its first piece if none has any. Each
-    passage comes with the numbers of the items that may be in it."""
+    passage comes with the numbers of the items that may be in it. The pieces with most words come first, as there may be
+    more passages in all of them than are cut."""
     pieces = list(cutting.pieces(content, PIECE))
     looked = [overlap.look(content[start:end].decode()) for start, end in pieces]
     best = _with_most_words(zip(pieces, looked, strict=True), overlap.weights(), MOST_CUT)
     found: list[tuple[Span, list[int]]] = []
-    for start, end in _joined(sorted(best or pieces[:1])):
+    for start, end in best or pieces[:1]:
         for each in cutting.within(content, text.parts, start, end):
             if len(found) == MOST_PASSAGES_CUT or not left.takes(OF_CUT_PASSAGE):
                 return found
@@ -178,20 +179,6 @@ def _with_most_words(found: Iterable[tuple[Span, list[int]]], weights: Sequence[
     the numbers of the items that may be in it. `weights`: that of each item."""
     weighed = [(-sum(weights[number] for number in numbers), span) for span, numbers in found if numbers]
     return [span for _, span in sorted(weighed)[:most]]
-
-
-def _joined(pieces: Iterable[Span]) -> Iterator[Span]:
-    """The pieces in their order; those that follow each other are joined into one."""
-    whole: Span | None = None
-    for start, end in pieces:
-        if whole is not None and whole[1] == start:
-            whole = whole[0], end
-            continue
-        if whole is not None:
-            yield whole
-        whole = start, end
-    if whole is not None:
-        yield whole
 
 
 def _candidates(looked: _Looked, overlap: Overlap) -> Iterator[Candidate]:

@@ -94,6 +94,16 @@ def test_a_word_far_behind_is_found_where_it_is(reading: Server) -> None:
         reading.delete(f"/attachment/{ids[name]}", token=token)
 
 
+def test_of_many_places_with_a_word_those_with_most_words_are_looked_at(reading: Server) -> None:
+    token = reading.make_token(tenant="passages-most")
+    places = [f"The boiler was looked at. {FILLER * 90}" for _ in range(12)]
+    places[8] = f"The boiler leaked at its flange in January. {FILLER * 90}"
+    stored(reading, token, log="\n\n".join(places))
+    (found,) = ask(reading, token, "boiler leaked flange", size=1)
+    assert "The boiler leaked at its flange in January." in found["text"]
+    assert found["parts"] == {"words": 1, "meaning": None}
+
+
 def test_neighbours_are_one_passage_and_copies_are_told_once(reading: Server) -> None:
     token = reading.make_token(tenant="passages-once")
     text = "\n\n".join(f"Boiler number {number} was mended. {FILLER * 2}" for number in range(6))
