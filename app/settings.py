@@ -373,8 +373,9 @@ class Settings:
     embeddings_similarity: float = _setting(
         "EMBEDDINGS_SIMILARITY",
         _share,
-        0.22,
-        "The cosine from which on a passage is near a query. It belongs to the model.",
+        0.16,
+        "The cosine from which on a passage is near a question in plain words; for other queries it is 1.5 times that. It "
+        "belongs to the model.",
     )
     embeddings_noise: float = _setting(
         "EMBEDDINGS_NOISE",

@@ -58,7 +58,7 @@ class Meaning:
 
 #: How much the nearness of a passage counts beside words; for how many attachments it counts, and how many passages are
 #: compared to find these (docs/adr/0027-passages.md). They are the same on every page, so that no hit is told twice.
-MEANING_BOOST = 60
+MEANING_BOOST = 120
 NEAREST, CANDIDATES = 50, 500
 #: The names of the parts of a score in a hit, and the lowest part for nearness that is told. Elasticsearch itself names
 #: only the part of the words, and nothing that it finds among nested documents. Nearness gives much more than the

@@ -3,7 +3,9 @@
 A model makes a vector of any text. The vectors of texts without a meaning (`qwzxv plomtig`, most order numbers) are
 near each other, and near those of price tables. A threshold for the nearness of passages that kept these away would
 keep most right answers away too. So a query whose vector is near such texts counts as one without a meaning, and is
-searched for by its words alone (docs/adr/0027-passages.md has the figures).
+searched for by its words alone. A question in plain words is far from them, and what is slightly near it may answer it.
+Of a query in between, a few words or many made-up ones, only what is nearer counts (docs/adr/0027-passages.md has the
+figures).
 """
 
 from __future__ import annotations
@@ -23,11 +25,14 @@ from app.services.passages import label
 #: Texts without a meaning, of neighbouring keys on keyboards; as many as one call may have. A query in any language is
 #: compared with the mean of their vectors.
 NOISE = ("asdf jklö", "wxqz vbnm", "pqowie zmxn", "hjkl uiop", "ячсм ъхзж", "zxcvb", "đßxq", "kjhgf mnb")
+#: A query whose cosine to these is more than this share of what makes it one without a meaning is no plain question, and
+#: a passage is near it from so many times the cosine on.
+PLAIN, STRICTER = 0.2, 1.5
 
 
 class Meanings:
-    """Makes the meanings of queries. Thread-safe. `least`: the least cosine of a passage that is near a query. `noise`:
-    the least cosine of a query that is near texts without a meaning. `comparable`: whether the index can compare its vectors
+    """Makes the meanings of queries. Thread-safe. `least`: the least cosine of a passage that is near a plain question.
+    `noise`: the least cosine of a query that is near texts without a meaning. `comparable`: whether the index can compare its vectors
     with one of these dimensions."""
 
     def __init__(self, embeddings: Embeddings, least: float, noise: float, comparable: Callable[[int], bool]) -> None:
@@ -46,9 +51,11 @@ class Meanings:
         except (EmbeddingsUnavailable, TextRefused, TextTooLong):
             return None
         (vector,) = found.vectors
-        if sum(map(operator.mul, vector, middle)) >= self._noise or not self._comparable(found.model.dimensions):
+        noise = sum(map(operator.mul, vector, middle))
+        if noise >= self._noise or not self._comparable(found.model.dimensions):
             return None
-        return Meaning(quantized(vector).hex(), label(found.model.name, found.model.version), self._least)
+        least = self._least if noise < PLAIN * self._noise else min(1.0, STRICTER * self._least)
+        return Meaning(quantized(vector).hex(), label(found.model.name, found.model.version), least)
 
     def model(self) -> ModelId | None:
         """Which model makes vectors; None if the index can't compare its own with them. Raises EmbeddingsUnavailable while

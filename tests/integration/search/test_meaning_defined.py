@@ -13,6 +13,7 @@ import pytest
 from app.passages.keeping import quantized
 from app.search.params import MATCHES
 from app.search.query import MEANING_BOOST, NEAREST
+from app.services.meaning import STRICTER, Meanings
 from app.settings import Settings
 from tests.support.meant import TENANT, Text, World, worlds
 
@@ -187,6 +188,25 @@ def test_nonsense_finds_nothing_in_totals_and_counts(world: World) -> None:
             assert answer.headers.get("Search-Match", "words") == "words"
             buckets = [each for one in found["aggregations"].values() for each in one["buckets"]]
             assert sum(each["doc_count"] for each in buckets) == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "times"),
+    [
+        ("Where do kittens like to sleep?", 1.0),
+        ("Wo schlafen junge Katzen am liebsten?", 1.0),
+        ("Где любят спать котята?", 1.0),
+        ("kitten", STRICTER),
+        ("spoon seventeen umbrella velocity marmalade seldom", STRICTER),
+        ("wuppdich knasselbix torkeln Löffelmond", STRICTER),
+        ("qwzxv plomtig", None),
+    ],
+)
+def test_plain_questions_are_answered_by_what_is_less_near(world: World, query: str, times: float | None) -> None:
+    settings = Settings()
+    least, noise = settings.embeddings_similarity, settings.embeddings_noise
+    found = Meanings(world.kept.embeddings, least, noise, lambda dimensions: True).of(query, TENANT)
+    assert (found and found.least) == (times and pytest.approx(times * least))
 
 
 def test_codes_are_looked_for_by_words(world: World) -> None:
