@@ -32,8 +32,8 @@ PLAIN, STRICTER = 0.2, 1.5
 
 class Meanings:
     """Makes the meanings of queries. Thread-safe. `least`: the least cosine of a passage that is near a plain question.
-    `noise`: the least cosine of a query that is near texts without a meaning. `comparable`: whether the index can compare its vectors
-    with one of these dimensions."""
+    `noise`: the least cosine of a query that is near texts without a meaning. `comparable`: whether the index can compare
+    its vectors with one of these dimensions."""
 
     def __init__(self, embeddings: Embeddings, least: float, noise: float, comparable: Callable[[int], bool]) -> None:
         self._embeddings, self._least, self._noise, self._comparable = embeddings, least, noise, comparable
