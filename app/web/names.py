@@ -1,13 +1,17 @@
 """File names in headers: read from those of a form or a request, and written into those of a response.
 
 Sources: RFC 7578 and the WHATWG's encoding of form data (what browsers and curl send), RFC 6266 and RFC 8187
-(Content-Disposition and its `filename*`).
+(Content-Disposition and its `filename*`), RFC 2231 (a value in several parts) and RFC 2047 (encoded words), which
+clients that were made for mail send.
 """
 
 from __future__ import annotations
 
 import bisect
+import contextlib
 import re
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from urllib.parse import quote, unquote_to_bytes
 
 from app.errors import InvalidName
@@ -23,6 +27,14 @@ _UNQUOTED = re.compile(r'[^\s";]*')
 _WIRE_ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}
 _WIRE_ESCAPE = re.compile("|".join(_WIRE_ESCAPES))
 _EXTENDED = re.compile(r"([A-Za-z0-9-]+)'[^']*'(.*)", re.DOTALL)
+# A value of nothing but encoded words.
+_ENCODED_WORDS = re.compile(r"=\?[\w-]{1,40}\?[bBqQ]\?[!->@-~]*\?=(?:\s+=\?[\w-]{1,40}\?[bBqQ]\?[!->@-~]*\?=)*")
+# What aiohttp makes of any name, unless it is told not to; then it escapes quotes and backslashes with backslashes.
+_PERCENT_ENCODED = re.compile(r"(?:[\w.~-]|%[0-9A-F]{2})+", re.ASCII)
+_QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+_AIOHTTP = re.compile(r"\baiohttp/")
+#: The most parts of a value (RFC 2231).
+_MOST_PARTS = 100
 # attr-char of RFC 8187, without letters and digits, which `quote` never escapes.
 _ATTR_CHARS = "!#$&+-.^_`|~"
 _PLAIN = re.compile(r"[ !#-\[\]-~]+")
@@ -57,15 +69,46 @@ def decode_extended(value: str) -> str | None:
         return None
 
 
-def form_filename(header: str) -> str | None:
-    """The file name in the Content-Disposition of a form part, decoded; None when the part is not a file."""
+def form_filename(header: str, user_agent: str = "") -> str | None:
+    """The file name in the Content-Disposition of a form part, decoded; None when the part is not a file. `user_agent`:
+    that of the request, as aiohttp escapes names in ways of its own, which look like names with other characters."""
     parameters = disposition_parameters(header)
-    extended = decode_extended(parameters["filename*"]) if "filename*" in parameters else None
-    if extended is not None:
-        return extended
+    extended = parameters.get("filename*", _joined(parameters))
+    if extended is not None and (decoded := decode_extended(extended)) is not None:
+        return decoded
     if "filename" not in parameters:
         return None
-    return decode_form_text(parameters["filename"])
+    value = parameters["filename"]
+    if _ENCODED_WORDS.fullmatch(value) and (decoded := _decode_words(value)) is not None:
+        return decoded
+    return _decode_of_aiohttp(value) if _AIOHTTP.search(user_agent) else decode_form_text(value)
+
+
+def _decode_of_aiohttp(value: str) -> str:
+    if _PERCENT_ENCODED.fullmatch(value):
+        with contextlib.suppress(UnicodeDecodeError):
+            return unquote_to_bytes(value).decode()
+    return _QUOTED_PAIR.sub(r"\1", value)
+
+
+def _joined(parameters: dict[str, str]) -> str | None:
+    """The `ext-value` of a `filename` in parts: `filename*0*=UTF-8''Gr%C3%B6; filename*1=ss.txt`. None if there is none."""
+    parts = []
+    for number in range(_MOST_PARTS):
+        if (part := parameters.get(f"filename*{number}*")) is None:
+            if (plain := parameters.get(f"filename*{number}")) is None:
+                break
+            part = quote(plain) if number else "UTF-8''" + quote(plain)
+        parts.append(part)
+    return "".join(parts) or None
+
+
+def _decode_words(value: str) -> str | None:
+    """The text of encoded words; None if it can't be decoded."""
+    try:
+        return str(make_header(decode_header(value)))
+    except (HeaderParseError, LookupError, ValueError):
+        return None
 
 
 def decode_form_text(text: str) -> str:

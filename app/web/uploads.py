@@ -6,6 +6,7 @@ Rejected: werkzeug's form parser. It drops backslashes from file names, spools f
 
 from __future__ import annotations
 
+import binascii
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -240,6 +241,7 @@ class _Reader:
         self.max_file_size = max_file_size
         self.single_file = single_file
         self.form = form
+        self.user_agent = request.headers.get("User-Agent", "")
         self.field_count = 0
         form_of_one = (max_file_size if single_file else 0) + FORM_OVERHEAD
         # Otherwise the limit is that of the whole body, as `check_length` has it for a body that announces its length.
@@ -263,9 +265,13 @@ class _Reader:
     def _segment(self, segment: MultipartSegment) -> None:
         header = str(segment.header("Content-Disposition"))
         name = decode_form_text(disposition_parameters(header).get("name", ""))
-        filename = form_filename(header)
+        filename = form_filename(header, self.user_agent)
+        payload = self._payload(str(segment.header("Content-Transfer-Encoding", "binary")))
         if filename is None:
-            self._field(name)
+            self._field(name, payload)
+            return
+        if not filename and not any(payload):
+            # So a browser sends an input for which no file was chosen.
             return
         if self.single_file is not None:
             if name not in self.single_file:
@@ -275,15 +281,15 @@ class _Reader:
         filename = checked_name(filename)
         if len(self.form.files) >= self.settings.max_files:
             raise TooManyFiles(self.settings.max_files)
-        staged = self.stage(self._payload(), self.max_file_size)
+        staged = self.stage(payload, self.max_file_size)
         self.form.files.append(Upload(name, filename, staged))
 
-    def _field(self, name: str) -> None:
+    def _field(self, name: str, payload: Iterator[bytes]) -> None:
         self.field_count += 1
         if self.field_count > self.settings.max_form_fields:
             raise InvalidRequest(f"too many form fields: at most {self.settings.max_form_fields}")
         value = bytearray()
-        for chunk in self._payload():
+        for chunk in payload:
             value += chunk
             if len(value) > self.settings.max_form_field_size:
                 raise InvalidRequest(f"form field [{name}] is longer than {self.settings.max_form_field_size} bytes")
@@ -293,9 +299,39 @@ class _Reader:
             raise InvalidRequest(f"form field [{name}] is not UTF-8") from None
         self.form.fields.setdefault(name, []).append(text)
 
-    def _payload(self) -> Iterator[bytes]:
-        """The bytes of the current segment, up to its end."""
+    def _payload(self, encoding: str) -> Iterator[bytes]:
+        """The bytes of the current segment, up to its end. `encoding`: its Content-Transfer-Encoding, which RFC 7578
+        deprecates and some clients send. Raises InvalidRequest for one that is not supported."""
+        sent = self._sent()
+        match encoding.strip().lower():
+            case "binary" | "8bit" | "7bit":
+                return sent
+            case "base64":
+                return _decoded(sent)
+        raise InvalidRequest(f"unsupported Content-Transfer-Encoding [{encoding[:100]}] of a part of a form")
+
+    def _sent(self) -> Iterator[bytes]:
         for event in self.events:
             if event is None:
                 return
             yield event
+
+
+def _decoded(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The bytes of a text in Base64. Raises MalformedForm."""
+    left, ended = b"", False
+    for chunk in chunks:
+        left += chunk.translate(None, b"\r\n\t ")
+        whole = len(left) // 4 * 4
+        if ended and left:
+            raise MalformedForm()
+        try:
+            decoded = binascii.a2b_base64(left[:whole], strict_mode=True)
+        except binascii.Error as error:
+            raise MalformedForm() from error
+        ended = left[:whole].endswith(b"=")
+        left = left[whole:]
+        if decoded:
+            yield decoded
+    if left:
+        raise MalformedForm()

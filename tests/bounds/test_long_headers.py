@@ -11,13 +11,14 @@ from app.web.page.routes import prefers_html
 
 LENGTH = 200_000
 PIECES = (" ", "; ", '"', '" ', ';a="', ';a="x', ';a="x" ', "=;", ";a", ";a=", ';"', "\\", '\\"', "'", "%22", ";a*0=")
+OF_NAMES = (";filename*1=a", "=?utf-8?q?=41?= ", "=?")
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("piece", PIECES)
+@pytest.mark.parametrize("piece", (*PIECES, *OF_NAMES))
 def test_nothing_takes_the_square_of_its_length(piece: str) -> None:
     text = piece * (LENGTH // len(piece))
-    for header in (f"a{text}a", f';filename="{text}x', f"form-data; filename*=UTF-8''{text}"):
+    for header in (f"a{text}a", f';filename="{text}x', f"form-data; filename*=UTF-8''{text}", f'; filename="{text}"'):
         disposition_parameters(header)
         form_filename(header)
         request_name(header)

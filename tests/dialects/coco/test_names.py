@@ -1,9 +1,12 @@
 """Hostile file names come back exactly, or are refused; they break no header and leave no folder."""
 
+import asyncio
 import subprocess
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import aiohttp
 import pytest
 from werkzeug.http import parse_options_header
 
@@ -55,6 +58,11 @@ SENT: dict[str, tuple[bytes, str | None]] = {
     "imitates an extended value": (b"filename=\"UTF-8''x\"", "UTF-8''x"),
     "dots": (b'filename="..."', "..."),
     "option": (b'filename="-rf"', "-rf"),
+    "encoded words": (b'filename="=?UTF-8?Q?Gr=C3=B6=C3=9Fe.txt?="', "Größe.txt"),
+    "encoded words, a path": (b'filename="=?UTF-8?Q?../../etc/x?="', "x"),
+    "encoded words, NUL": (b'filename="=?UTF-8?Q?a=00b?="', None),
+    "RFC 2231": (b"filename*0*=UTF-8''Gr%C3%B6; filename*1*=%C3%9Fe.txt", "Größe.txt"),
+    "percent-encoded": (b'filename="a%20b.txt"', "a%20b.txt"),
 }
 
 
@@ -124,3 +132,24 @@ def test_names_that_curl_sends(server: Server, tmp_path: Path, name: str) -> Non
     )
     (saved,) = target.iterdir()
     assert saved.read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("quoted", [True, False])
+@pytest.mark.parametrize(
+    "name", ["Größe über.txt", 'say "hi".txt', "back\\slash.txt", "100%25 done.txt", "a;b.txt", "plain.txt"]
+)
+def test_names_that_aiohttp_sends(server: Server, name: str, quoted: bool) -> None:
+    async def send() -> str:
+        form = aiohttp.FormData(quote_fields=quoted)
+        form.add_field("files", b"content", filename=name)
+        async with (
+            aiohttp.ClientSession(headers=server.headers()) as calls,
+            calls.post(f"{server.url}/attachment/_upload", data=form) as answer,
+        ):
+            (attachment_id,) = (await answer.json())["attachments"]
+            return str(attachment_id)
+
+    # In a thread of its own: a browser of another test may have a loop in this one.
+    with ThreadPoolExecutor(1) as threads:
+        attachment_id = threads.submit(lambda: asyncio.run(send())).result()
+    assert_headers_tell(server, attachment_id, name)

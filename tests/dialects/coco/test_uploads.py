@@ -1,6 +1,8 @@
 """Uploads: what arrives whole is kept whole, and of everything else nothing stays."""
 
+import base64
 import hashlib
+import json
 import socket
 import subprocess
 from pathlib import Path
@@ -99,6 +101,59 @@ def _cut_off(server: Server) -> None:
     answer = wire.exchange(server, "POST", "/chat/cut/_upload", body, Content_Type=wire.FORM_TYPE)
     assert answer.status == 200
     assert len(server.hits("session=cut")) == 2
+
+
+FILE = b'name="files"; filename="a.bin"'
+CONTENT = bytes(range(256)) * 4096
+
+
+@pytest.mark.parametrize(
+    ("encoding", "sent", "kept"),
+    [
+        (b"binary", CONTENT, CONTENT),
+        (b"8BIT", CONTENT, CONTENT),
+        (b" 7bit ", b"plain", b"plain"),
+        (b"base64", base64.b64encode(CONTENT), CONTENT),
+        (b"Base64", base64.encodebytes(CONTENT).replace(b"\n", b"\r\n"), CONTENT),
+        (b"base64", base64.b64encode(CONTENT + b"x"), CONTENT + b"x"),
+        (b"base64", b"", b""),
+        (b"base64", b"aGVsbG8", None),
+        (b"base64", b"aGVs!bG8=", None),
+        (b"base64", b"aGVsbG8=aGVs", None),
+        (b"quoted-printable", b"h=C3=A4llo", None),
+        (b"gzip", b"x", None),
+    ],
+)
+def test_what_a_part_is_encoded_with_is_decoded_or_refused(
+    server: Server, encoding: bytes, sent: bytes, kept: bytes | None
+) -> None:
+    before = server.stored_files()
+    part = wire.part(FILE, sent, b"Content-Transfer-Encoding: " + encoding)
+    answer = wire.upload(server, part)
+    if kept is None:
+        assert answer.status == 400, answer
+        assert b'{"error":{"reason":"' in answer.body
+        assert server.stored_files() == before
+        return
+    assert answer.status == 200, answer
+    assert server.get(f"/attachment/{json.loads(answer.body)['attachments'][0]}").content == kept
+
+
+def test_a_field_is_decoded_too(server: Server) -> None:
+    session = wire.part(b'name="session"', base64.b64encode(b"encoded"), b"Content-Transfer-Encoding: base64")
+    body = wire.form(session, wire.part(FILE, b"x"))
+    assert wire.exchange(server, "POST", "/attachment/_upload", body, Content_Type=wire.FORM_TYPE).status == 200
+    assert len(server.hits("session=encoded")) == 1
+
+
+def test_an_input_without_a_file_is_no_file(server: Server) -> None:
+    """A browser sends an empty name and no bytes for it."""
+    empty = wire.part(b'name="files"; filename=""', b"")
+    body = wire.form(empty, wire.part(FILE, b"x"), wire.part(b'name="session"', b"one of two"), empty)
+    assert wire.exchange(server, "POST", "/attachment/_upload", body, Content_Type=wire.FORM_TYPE).status == 200
+    assert len(server.hits("session=one of two")) == 1
+    answer = wire.exchange(server, "POST", "/attachment/_upload", wire.form(empty), Content_Type=wire.FORM_TYPE)
+    assert (answer.status, b"No files uploaded" in answer.body) == (400, True)
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,10 @@ def file_part(name: bytes, content: bytes, *, field: bytes = b"files") -> bytes:
     return part(b'name="' + field + b'"; filename="' + name + b'"', content)
 
 
-def part(parameters: bytes, content: bytes) -> bytes:
-    """A form part with these parameters of its Content-Disposition."""
+def part(parameters: bytes, content: bytes, *headers: bytes) -> bytes:
+    """A form part with these parameters of its Content-Disposition, and these headers more."""
     head = f"--{BOUNDARY}\r\n".encode() + b"Content-Disposition: form-data; " + parameters + b"\r\n"
+    head += b"".join(header + b"\r\n" for header in headers)
     return head + b"Content-Type: application/octet-stream\r\n\r\n" + content + b"\r\n"
 
 

@@ -66,6 +66,13 @@ def test_a_name_survives_the_form_and_the_headers(name: str) -> None:
         ('form-data; name="files"; filename="x"; filename*=ISO-8859-1\'\'na%EFve.txt', "naïve.txt"),
         ('form-data; name="files"; filename="x"; filename*=UTF-8\'\'%FF', "x"),
         ('form-data; name="files"; filename="x"; filename*=KOI8-R\'\'%C1', "x"),
+        ("form-data; filename*0*=UTF-8''Gr%C3%B6; filename*1*=%C3%9Fe; filename*2=\"%20 x.txt\"", "Größe%20 x.txt"),
+        ('form-data; filename="a.txt"; filename*1*=%C3%9F', "a.txt"),
+        ('form-data; filename="=?UTF-8?Q?Gr=C3=B6=C3=9Fe.txt?="', "Größe.txt"),
+        ('form-data; filename="=?utf-8?B?R3LDtsOf?= =?iso-8859-1?q?e=FC.txt?="', "Größeü.txt"),
+        ('form-data; filename="=?UTF-8?B?R?="', "=?UTF-8?B?R?="),
+        ('form-data; filename="=?nothing?Q?x?="', "=?nothing?Q?x?="),
+        ('form-data; filename="a =?UTF-8?Q?x?="', "a =?UTF-8?Q?x?="),
         ('form-data; name="files"; filename=""', ""),
         ('form-data; name="session"', None),
         ('form-data; name="filename=x"', None),
@@ -73,6 +80,25 @@ def test_a_name_survives_the_form_and_the_headers(name: str) -> None:
 )
 def test_names_in_a_form_part(header: str, name: str | None) -> None:
     assert form_filename(header) == name
+
+
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        ("Gr%C3%B6%C3%9Fe%20100%2525.txt", "Größe 100%25.txt"),
+        ("a.txt", "a.txt"),
+        # Not what aiohttp makes of any name.
+        ("100%25 done.txt", "100%25 done.txt"),
+        ("100%.txt", "100%.txt"),
+        ("%ff.txt", "%ff.txt"),
+        ("%FF.txt", "%FF.txt"),
+    ],
+)
+def test_names_that_a_client_percent_encodes(sent: str, name: str) -> None:
+    header = f'form-data; name="files"; filename="{sent}"'
+    assert form_filename(header, "Python/3.11 aiohttp/3.12.0") == name
+    for other in ("", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "curl/8.5.0"):
+        assert form_filename(header, other) == sent
 
 
 @pytest.mark.parametrize(
