@@ -15,7 +15,7 @@ OF_NAMES = (";filename*1=a", "=?utf-8?q?=41?= ", "=?")
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("piece", (*PIECES, *OF_NAMES))
+@pytest.mark.parametrize("piece", [*PIECES, *OF_NAMES])
 def test_nothing_takes_the_square_of_its_length(piece: str) -> None:
     text = piece * (LENGTH // len(piece))
     for header in (f"a{text}a", f';filename="{text}x', f"form-data; filename*=UTF-8''{text}", f'; filename="{text}"'):
