@@ -1,6 +1,7 @@
 """The nearest passages among many: how long a search by meaning takes, and how much of what is truly nearest it finds.
 
-    bash -c '. scripts/environment test && "$PYTHON" -m benchmarks.nearest'      [--attachments N] [--folder FOLDER] [--wait]
+    bash -c '. scripts/environment test && "$PYTHON" -m benchmarks.nearest'      [--attachments N] [--folder FOLDER]
+        [--heap SIZE] [--optimized] [--wait]
 
 Made-up vectors of length 1 with 512 dimensions around `--centres` (1,000), ten for each of `--attachments` (10,000),
 go into an embedded node of their own, as `scripts/serve` starts it, in the store's own mapping and in the form in
@@ -21,7 +22,9 @@ import os
 import statistics
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +44,7 @@ DIMENSIONS, PASSAGES = 512, 10
 SPREAD = 0.9
 SESSION = 100
 TENANTS = ("large", *(f"small{number}" for number in range(9)))
-BULK = 50
+BULK, WRITERS = 50, 2
 QUESTIONS, NEAREST = 200, 10
 MODEL = "made-up"
 #: As EMBEDDINGS_SIMILARITY has it.
@@ -117,34 +120,49 @@ def body(vector: Array, tenant: str, session: str | None) -> Json:
     return query.build(wanted, tenant, meaning=meaning)
 
 
+def write(url: str, lines: list[str]) -> None:
+    answer = requests.post(
+        f"{url}/nearest/_bulk?filter_path=errors",
+        data="\n".join([*lines, ""]),
+        headers={"Content-Type": "application/x-ndjson"},
+        timeout=SECONDS,
+    )
+    if answer.json()["errors"]:
+        raise SystemExit("a document was refused")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure search by meaning among many passages.")
     parser.add_argument("--attachments", type=int, default=10_000, help="(default: %(default)s)")
     parser.add_argument("--centres", type=int, default=1000, help="(default: %(default)s)")
     parser.add_argument("--heap", default="512m", help="of the node (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="where the node's data goes for the run")
+    parser.add_argument("--optimized", action="store_true", help="let the node's JVM compile as far as it can")
     parser.add_argument("--wait", action="store_true", help="for a line of standard input before questions are asked")
     arguments = parser.parse_args()
+    options = ["-XX:TieredStopAtLevel=4"] if arguments.optimized else []
     made = Made(arguments.attachments, arguments.centres)
     with (
         tempfile.TemporaryDirectory(prefix="bench-", dir=arguments.folder) as folder,
-        EmbeddedNode(Path(folder), heap=arguments.heap, open_to_all=True) as node,
+        EmbeddedNode(Path(folder), heap=arguments.heap, jvm_options=options, open_to_all=True) as node,
         requests.Session() as calls,
     ):
         definition = mappings.with_dimensions(mappings.load(mappings.MAPPINGS / "coco_attachment.json"), DIMENSIONS)
         calls.put(f"{node.url}/nearest", json=definition, timeout=SECONDS).raise_for_status()
+        # As an index is filled that nobody searches yet.
+        calls.put(f"{node.url}/nearest/_settings", json={"index": {"refresh_interval": "-1"}}).raise_for_status()
         began = time.perf_counter()
-        for number, lines in enumerate(made.lines()):
-            answer = calls.post(
-                f"{node.url}/nearest/_bulk?filter_path=errors",
-                data="\n".join([*lines, ""]),
-                headers={"Content-Type": "application/x-ndjson"},
-                timeout=SECONDS,
-            )
-            if answer.json()["errors"]:
-                raise SystemExit("a document was refused")
-            if number % 20 == 0:
-                print(f"\r{number * BULK:,} of {made.attachments:,}", end="", flush=True)
+        with ThreadPoolExecutor(WRITERS) as writers:
+            waiting: deque[Future[None]] = deque()
+            for number, lines in enumerate(made.lines()):
+                waiting.append(writers.submit(write, node.url, lines))
+                if len(waiting) > WRITERS:
+                    waiting.popleft().result()
+                if number % 20 == 0:
+                    print(f"\r{number * BULK:,} of {made.attachments:,}", end="", flush=True)
+            for each in waiting:
+                each.result()
+        calls.put(f"{node.url}/nearest/_settings", json={"index": {"refresh_interval": "1s"}}).raise_for_status()
         calls.post(f"{node.url}/nearest/_refresh", timeout=SECONDS).raise_for_status()
         while calls.get(f"{node.url}/nearest/_stats/merge", timeout=SECONDS).json()["_all"]["total"]["merges"][
             "current"
