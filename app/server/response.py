@@ -22,6 +22,8 @@ from gunicorn.http.message import TOKEN_RE
 from gunicorn.http.wsgi import BLKSIZE, HEADER_VALUE_RE, FileWrapper, Response
 
 _NOTHING = memoryview(b"")
+# As plain numbers: the union of two of socket's own is computed in Python.
+_AT_ONCE, _MORE = int(socket.MSG_DONTWAIT), int(socket.MSG_MORE)
 
 
 class BufferedResponse(Response):  # type: ignore[misc]
@@ -42,9 +44,14 @@ class BufferedResponse(Response):  # type: ignore[misc]
         return self.headers_sent and not self._held
 
     def process_headers(self, headers: list[tuple[str, str]]) -> None:
-        """gunicorn's own method checks every name again; here there are few, and all are the store's own."""
+        """gunicorn's own method checks every name and every value by itself. Here there are few names, all of them the
+        store's own, and the characters of all values are checked together."""
+        try:
+            allowed = HEADER_VALUE_RE.fullmatch("".join([value for _, value in headers])) is not None
+        except TypeError:
+            allowed = False
         for name, value in headers:
-            if type(value) is str and _passes(name) and HEADER_VALUE_RE.fullmatch(value):
+            if allowed and _passes(name):
                 self.headers.append((name, value.strip(" \t")))
             else:
                 super().process_headers([(name, value)])
@@ -73,25 +80,29 @@ class BufferedResponse(Response):  # type: ignore[misc]
         self._send(b"%X\r\n%b\r\n" % (len(data), data) if self.chunked else data)
 
     def _send(self, data: bytes = b"", flags: int = 0) -> None:
-        held, self._held = self._held, b""
-        if held:
-            data = held + data if data else held
+        pieces = [each for each in (self._rest, self._held, data) if each]
+        self._held = b""
         if self._rest:
-            self._rest = memoryview(bytes(self._rest) + data)
-        elif data:
-            self._send_now(data, flags)
+            self._rest = memoryview(b"".join(pieces))
+        elif pieces:
+            self._send_now(pieces, flags)
 
-    def _send_now(self, data: bytes | memoryview, flags: int = 0) -> None:
+    def _send_now(self, pieces: list[bytes | memoryview], flags: int = 0) -> None:
+        """Send the pieces in one call that copies none of them to another place first."""
         try:
-            sent = self.sock.send(data, flags | socket.MSG_DONTWAIT)
+            sent = self.sock.sendmsg(pieces, (), flags | _AT_ONCE)
         except BlockingIOError:
             sent = 0
-        self._rest = memoryview(data)[sent:] if sent < len(data) else _NOTHING
+        if sent < sum([len(each) for each in pieces]):
+            whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            self._rest = memoryview(whole)[sent:]
+        else:
+            self._rest = _NOTHING
 
     def flush(self) -> bool:
         """Send what was kept, as far as the kernel accepts it now. Returns whether nothing is left. Raises OSError."""
         if self._rest:
-            self._send_now(self._rest)
+            self._send_now([self._rest])
             if self._rest:
                 return False
         if self._file is None:
@@ -120,7 +131,7 @@ class BufferedResponse(Response):  # type: ignore[misc]
         if not util.has_fileno(respiter.filelike):
             return False
         self.send_headers()
-        self._send(flags=socket.MSG_MORE)
+        self._send(flags=_MORE)
         file, count = respiter.filelike, self.response_length
         if count:
             # sendfile has no flag that keeps this one call from waiting.

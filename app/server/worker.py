@@ -82,6 +82,13 @@ class Next(Enum):
     CLOSE = 2
 
 
+def make_attributes(configuration: Config) -> None:
+    """Make attributes of gunicorn's settings: it finds each of them through `__getattr__`, some twenty times a request."""
+    configuration.__dict__.update(
+        {name: each.get() for name, each in configuration.settings.items() if name not in dir(Config)}
+    )
+
+
 class Worker(ThreadWorker):  # type: ignore[misc]
     """`worker_class` of `config`. TLS ends before it, in a proxy."""
 
@@ -108,10 +115,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.senders: Turns[ClientConnection] = Turns(places, max(1, places // 2))
 
     def init_process(self) -> None:
-        # As attributes: gunicorn finds each of its settings through `__getattr__`, some twenty times a request.
-        self.cfg.__dict__.update(
-            {name: each.get() for name, each in self.cfg.settings.items() if name not in dir(Config)}
-        )
+        make_attributes(self.cfg)
         self.ready = select.epoll()
         self.watch.start()
         super().init_process()

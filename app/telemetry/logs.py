@@ -22,9 +22,6 @@ from gunicorn.glogging import Logger as GunicornLogger
 from app.telemetry import measures
 from app.telemetry.observation import KEY, Observation, request_id
 
-#: Attributes that a line may have beyond time, level, logger and event; given as `extra=`.
-FIELDS = ("method", "route", "status", "seconds", "received", "sent", "dialect", "error")
-
 _MODULE_HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 #: The beginnings of gunicorn's lines that continue with client data, such as a path, or a header that could not be parsed.
 _QUOTING = ("Invalid request from ip=", "Error handling request")
@@ -76,7 +73,7 @@ class Lines(logging.Formatter):
         known = getattr(record, "request_id", None) or request_id()
         if known is not None:
             line["request_id"] = known
-        line |= {name: value for name in FIELDS if (value := getattr(record, name, None)) is not None}
+        line |= getattr(record, "fields", {})
         if record.exc_info and record.exc_info[1] is not None:
             line["failure"] = list(_failure(record.exc_info[1], self._quotes))
         return self._render(line)
@@ -131,20 +128,22 @@ class Logger(GunicornLogger):  # type: ignore[misc]
             return
         # gunicorn does not count the bytes of a file that the kernel sends, but Content-Length is known.
         sent = 0 if method == "HEAD" else resp.response_length if resp.response_length is not None else resp.sent
-        log.info(
-            "request",
-            extra={
-                "request_id": observation.request_id or None,
-                "method": measures.method_label(method),
-                "route": observation.route,
-                "status": status,
-                "seconds": round(seconds, 6),
-                "received": _announced(environ),
-                "sent": sent,
-                "dialect": observation.dialect,
-                "error": observation.error,
-            },
-        )
+        fields = {
+            "method": measures.method_label(method),
+            "route": observation.route,
+            "status": status,
+            "seconds": round(seconds, 6),
+            "received": _announced(environ),
+            "sent": sent,
+            "dialect": observation.dialect,
+            "error": observation.error,
+        }
+        extra = {
+            "request_id": observation.request_id or None,
+            "fields": {name: value for name, value in fields.items() if value is not None},
+        }
+        # As `log.info` does it, but that it looks up which line of the code calls it, and the log does not say that.
+        log.handle(log.makeRecord(log.name, logging.INFO, "", 0, "request", (), None, extra=extra))
 
 
 def _announced(environ: dict[str, Any]) -> int | None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import Flask, Request, g
+from flask import Flask, Request
 
 from app.auth.tokens import NOBODY, Token
 from app.errors import MissingScope
+from app.web.observed import current
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 PUBLIC = "public"
 _ATTRIBUTE = "required_scope"
+#: Where the token of a request is in its WSGI environment, once it is authorized.
+_CALLER = "attachment_store.caller"
 
 
 def requires(scope: str) -> Callable[[View], View]:
@@ -39,13 +42,13 @@ def required_scope(view: Callable[..., Any]) -> str | None:
 
 def caller() -> Token:
     """The token of the current request."""
-    token: Token = g.caller
+    token: Token = current().environ[_CALLER]
     return token
 
 
 def tenant() -> str:
     """The tenant of the current request, which was authorized; NOBODY where its route is public."""
-    token: Token | None = g.get("caller")
+    token: Token | None = current().environ.get(_CALLER)
     return NOBODY if token is None else token.tenant
 
 
@@ -55,16 +58,10 @@ def bearer(request: Request) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-def authorize(view: Callable[..., Any], token: Callable[[], Token]) -> None:
-    """Authorize the current request for `view`, or raise Unauthenticated or MissingScope.
-
-    `token` authenticates; it is called for views that are not public.
-    """
-    scope = required_scope(view)
-    if scope == PUBLIC:
-        return
-    g.caller = found = token()
-    if scope not in found.scopes:
+def authorize(request: Request, scope: str | None, token: Token) -> None:
+    """Authorize a request, which carries `token`, for a view that needs `scope`, or raise MissingScope."""
+    request.environ[_CALLER] = token
+    if scope not in token.scopes:
         raise MissingScope(str(scope))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Request, Response, request
+from flask.sessions import NullSession, SessionInterface
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -64,8 +65,19 @@ class _App(Flask):
                     return None
             except (StoreError, HTTPException):
                 return None
+            finally:
+                processing.begin(None)
             endpoint = current().endpoint
             return tenant() if endpoint is not None and _may_read(self.view_functions[endpoint]) else None
+
+
+class _NoSession(SessionInterface):
+    """Flask's own would look for a secret key and make a session without one; `app.web.page.cookie` needs neither."""
+
+    _none = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        return self._none
 
 
 def _may_read(view: Callable[..., Any]) -> bool:
@@ -109,10 +121,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
 
     app = _App("app", static_folder=None)
+    app.session_interface = _NoSession()
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.json.compact = True  # type: ignore[attr-defined]
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
+    app.url_map.redirect_defaults = False
     services.bind(app, store)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(metrics.blueprint)
@@ -125,7 +139,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     _install_gate(app, services)
     _install_errors(app)
     app.after_request(_finish)
-    app.teardown_request(_end_processing)
     return app
 
 
@@ -138,7 +151,10 @@ def _meanings(settings: Settings, store: Store) -> Meanings | None:
 
 def dialect_of(path: str) -> Dialect:
     """The dialect that a path belongs to, known route or not."""
-    return next(dialect for dialect in DIALECTS if dialect.owns(path))
+    for dialect in DIALECTS:
+        if dialect.owns(path):
+            return dialect
+    raise LookupError("the last dialect owns every path")
 
 
 def _install_gate(app: Flask, services: Services) -> None:
@@ -160,8 +176,10 @@ def _install_gate(app: Flask, services: Services) -> None:
             # An unknown route: the 404 or 405 tells no more than the documentation does.
             return None
         view = app.view_functions[endpoint]
-        authorize(view, lambda: _token_of(incoming, dialect, services))
-        if required_scope(view) == PUBLIC and _may_read(view):
+        scope = required_scope(view)
+        if scope != PUBLIC:
+            authorize(incoming, scope, _token_of(incoming, dialect, services))
+        elif _may_read(view):
             # No thread waits for the body of an unknown caller: only the server's epoll does, and it takes small bodies
             # alone.
             check_announced(incoming, COLLECTED_SIZE)
@@ -219,26 +237,25 @@ def _install_errors(app: Flask) -> None:
         return render(StoreError())
 
 
-def _end_processing(_: BaseException | None) -> None:
+def _finish(response: Response) -> Response:
+    """Give a response the header fields that every one has, and those of its dialect; the work for its request ends."""
     # The thread goes on to another request, and must not keep this one's connection.
     processing.begin(None)
-
-
-_SECURITY = tuple((name.lower(), name, value) for name, value in security.FIELDS)
-
-
-def _finish(response: Response) -> Response:
-    """Give a response the header fields that every one has, and those of its dialect."""
     observation = observed()
     add = response.headers.add
-    present = {name.lower() for name, _ in response.headers}
-    for lower, name, value in _SECURITY:
-        if lower not in present:
-            add(name, value)
-    refused = response.status_code >= 400
-    if "cache-control" not in present:
-        add("Cache-Control", security.REFUSED if refused else security.KEPT)
+    names = tuple([name for name, _ in response.headers])
+    for name, value in _missing(names, response.status_code >= 400):
+        add(name, value)
     add(HEADER, observation.request_id)
-    for field in _HEADERS[observation.dialect]:
-        add(*field)
+    for name, value in _HEADERS[observation.dialect]:
+        add(name, value)
     return response
+
+
+# Responses have few different sets of fields.
+@functools.lru_cache(maxsize=256)
+def _missing(names: tuple[str, ...], refused: bool) -> tuple[tuple[str, str], ...]:
+    """The fields of every response that one with fields of these names has not got."""
+    present = {name.lower() for name in names}
+    every = (*security.FIELDS, ("Cache-Control", security.REFUSED if refused else security.KEPT))
+    return tuple(field for field in every if field[0].lower() not in present)

@@ -13,6 +13,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 from flask import Request, Response
+from werkzeug.datastructures import Headers
 from werkzeug.http import http_date, is_resource_modified, parse_range_header
 
 from app.errors import BytesMissing
@@ -83,7 +84,11 @@ def _described(attachment: Attachment, disposition: str | None, status: int, *mo
     overrides inline or attachment."""
     kind = disposition or ("inline" if attachment.media_type in INLINE_TYPES else "attachment")
     fields = _fields(kind, attachment.name, attachment.media_type, etag(attachment), attachment.updated)
-    response = Response(status=status, headers=[*fields, *more])
+    headers = Headers()
+    for name, value in (*fields, *more):
+        # One by one, because a list is looked at as if it might be any mapping.
+        headers.add(name, value)
+    response = Response(status=status, headers=headers)
     # The code that adds a body sets the length.
     response.automatically_set_content_length = False
     return response
@@ -117,12 +122,14 @@ def send(request: Request, opened: Opened, *, disposition: str | None = None) ->
     if status is not None:
         opened.close()
         return describe(status, ("Content-Length", "0")) if status == 412 else describe(status)
-    prefix = services().settings.accel_redirect
-    if prefix is not None and request.method == "GET" and attachment.size and content and content.location:
-        opened.close()
-        return _handed_over(describe(200), prefix + content.location)
+    head = request.method == "HEAD"
+    if content is not None and content.location and attachment.size and not head:
+        prefix = services().settings.accel_redirect
+        if prefix is not None:
+            opened.close()
+            return _handed_over(describe(200), prefix + content.location)
     start, stop = 0, attachment.size
-    wanted = _range(request, attachment)
+    wanted = None if head else _range(request, attachment)
     if wanted == "unsatisfiable":
         opened.close()
         return describe(416, ("Content-Range", f"bytes */{attachment.size}"), ("Content-Length", "0"))
@@ -132,7 +139,7 @@ def send(request: Request, opened: Opened, *, disposition: str | None = None) ->
         response = describe(206, part, ("Content-Length", str(stop - start)))
     else:
         response = describe(200, ("Content-Length", str(stop)))
-    if request.method == "HEAD" or start == stop or content is None:
+    if head or start == stop or content is None:
         opened.close()
         return response
     if stop - start <= WHOLE:
@@ -141,6 +148,8 @@ def send(request: Request, opened: Opened, *, disposition: str | None = None) ->
         if len(whole) < stop - start:
             raise BytesMissing()
         response.response = [whole]
+        # It goes to the server as it is: werkzeug would wrap it to encode text and to close it.
+        response.direct_passthrough = True
         return response
     wrapper = request.environ.get("wsgi.file_wrapper")
     if wrapper is not None and content.file is not None:
@@ -185,13 +194,13 @@ def _precondition_fails(request: Request, attachment: Attachment) -> bool:
 
 
 def _range(request: Request, attachment: Attachment) -> tuple[int, int] | str | None:
-    """The range to send as (start, stop), `unsatisfiable`, or None for everything.
+    """The range of a GET to send as (start, stop), `unsatisfiable`, or None for everything.
 
     A request for several ranges gets everything (RFC 9110, 14.2 allows it): with their framing, sendfile could not be
     used.
     """
-    header = request.headers.get("Range")
-    if header is None or request.method != "GET" or not _if_range_holds(request, attachment):
+    header = request.environ.get("HTTP_RANGE")
+    if header is None or not _if_range_holds(request, attachment):
         return None
     parsed = parse_range_header(header)
     if parsed is None or parsed.units != "bytes" or len(parsed.ranges) != 1:

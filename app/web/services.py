@@ -68,4 +68,5 @@ def store_of(app: Flask) -> Store:
 
 def services() -> Services:
     """The services of the application that handles the current request."""
-    return services_of(current_app)
+    # The application itself: each access through Flask's proxy costs as much as a call.
+    return services_of(current_app._get_current_object())  # type: ignore[attr-defined]

@@ -272,10 +272,11 @@ def _upload(session: str | None) -> Response:
     parameters=sending.REQUEST_HEADERS,
 )
 def download(attachment_id: str) -> Response:
-    asked = request.method
-    opened = services().downloads.open(attachment_id, caller().tenant, read=asked != "HEAD")
-    response = sending.send(current(), opened)
-    if asked == "HEAD":
+    incoming = current()
+    head = incoming.method == "HEAD"
+    opened = services().downloads.open(attachment_id, caller().tenant, read=not head)
+    response = sending.send(incoming, opened)
+    if head:
         add = response.headers.add
         add("Created", str(int(opened.attachment.created.timestamp())))
         add("Filename", header_value(opened.attachment.name))
