@@ -29,7 +29,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -69,15 +69,20 @@ Left = Callable[[], float]
 
 
 class FewestCalls(NodeSelector):
-    """Chooses the node with the least burden, and of several such each in turn."""
+    """Chooses the node with the least burden, and of several such each in turn; one of `avoided` only where there is no
+    other."""
 
     def __init__(self, node_configs: list[NodeConfig]) -> None:
         super().__init__(node_configs)
         self._turn = itertools.count()
+        self.avoided: Set[Node] = frozenset()
 
     def select(self, nodes: Sequence[BaseNode]) -> BaseNode:
         first = next(self._turn) % len(nodes)
-        return min((*nodes[first:], *nodes[:first]), key=lambda node: cast(Node, node).burden)
+        return min(cast(Sequence[Node], (*nodes[first:], *nodes[:first])), key=self._last)
+
+    def _last(self, node: Node) -> tuple[bool, tuple[bool, int]]:
+        return node in self.avoided, node.burden
 
 
 class Nodes:
@@ -86,7 +91,8 @@ class Nodes:
     def __init__(self, pool: NodePool) -> None:
         self._pool = pool
         self._several = len(pool) > 1
-        self._failing = threading.Lock()
+        # The pool itself is not safe while one thread chooses and another one leaves out.
+        self._choosing = threading.Lock()
 
     def call(
         self,
@@ -148,8 +154,10 @@ class Nodes:
                 if again:
                     continue
                 return answer
-            node.failed = False
-            self._pool.mark_live(node)
+            if node.failed:
+                with self._choosing:
+                    node.failed = False
+                    self._pool.mark_live(node)
             return answer
         if refused is not None:
             return refused
@@ -162,16 +170,21 @@ class Nodes:
         """A node that was not tried; None when all that are to be had were."""
         if len(tried) == len(self._pool):
             return None
-        for _ in range(len(self._pool)):
-            node = cast(Node, self._pool.get())
-            if node not in tried:
-                return node
+        with self._choosing:
+            if isinstance(self._pool.node_selector, FewestCalls):
+                self._pool.node_selector.avoided = tried
+            node = self._pool.get()
+            for _ in range(len(self._pool)):
+                if node not in tried:
+                    return cast(Node, node)
+                # The others are left out; one of them may be back.
+                node = self._pool.resurrect(force=True)
         return None
 
     def _leave_out(self, node: Node, failures: int) -> None:
         """Leave out a node from which a call had no answer that began when it had failed so many times: calls that were
         under way together fail together, which counts once."""
-        with self._failing:
+        with self._choosing:
             node.failed = True
             if node.failures == failures:
                 node.failures += 1
@@ -236,6 +249,9 @@ class ClientTransport(Transport):
 
         try:
             answer = self.nodes.call(method, target, fields, content, left)
+        except IndexUnavailable as error:
+            never = NotSent("no time is left")
+            raise ConnectionTimeout(str(never), errors=(error,)) from never
         except (NotSent, OSError, httptools.HttpParserError) as error:
             kind = ConnectionTimeout if isinstance(error, TimeoutError | BlockingIOError) else NodeConnectionError
             raise kind(str(error) or type(error).__name__, errors=(error,)) from error

@@ -122,9 +122,15 @@ def test_a_copy_that_stands_still(server: Server, cluster: Cluster) -> None:
 
 
 def test_all_nodes_are_gone(server: Server, cluster: Cluster) -> None:
+    """At first all but one, which is there but has no master: it is of no use alone, and says so."""
     (attachment,) = server.upload(("a", b"aa"), session="gone")
-    for number in range(3):
+    for number in (0, 1):
         cluster.kill(number)
+    deadline = time.monotonic() + SECONDS
+    while warnings(server) != told(0, 1, 2):
+        assert time.monotonic() < deadline
+    assert server.request("GET", "/health").status_code == 503
+    cluster.kill(2)
     for method, path, options in (
         ("GET", "/attachment/_search", {}),
         ("POST", "/chat/gone/_upload", {"files": [("files", ("b", b"b"))]}),
