@@ -89,3 +89,6 @@ class Calls:
         if answer.fields.get(b"x-elastic-product") != b"Elasticsearch":
             raise WrongIndex(NOT_ELASTICSEARCH)
         return answer
+
+    def close(self) -> None:
+        self._nodes.close()

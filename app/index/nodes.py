@@ -200,6 +200,11 @@ class Nodes:
         with ThreadPoolExecutor(len(configs), "serving") as pool:
             return list(pool.map(lambda config: nodes[config].serves(SLOW / 2), configs))
 
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        for node in self._pool.all():
+            node.close()
+
 
 def _part(left: Left) -> float:
     """The seconds for asking a node whether it serves."""
@@ -216,7 +221,7 @@ class ClientTransport(Transport):
         super().__init__(*arguments, **options)
         self.nodes = Nodes(self.node_pool)
 
-    def perform_request(  # type: ignore[override]
+    def perform_request(
         self,
         method: str,
         target: str,

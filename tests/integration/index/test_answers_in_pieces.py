@@ -70,7 +70,7 @@ def calls(node: Node, tmp_path: Path) -> Iterator[Calls]:
 
 
 def ask(calls: Calls) -> bytes:
-    return calls.ask("/", b"{}", "application/json", "application/json", None, lambda: 60.0)
+    return calls.ask("/", b"{}", "application/json", "application/json", None, lambda: 60.0).content
 
 
 SAME: dict[str, list[bytes | None]] = {

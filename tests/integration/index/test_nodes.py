@@ -85,7 +85,7 @@ def nodes_of(index: AttachmentIndex, proxies: list[Proxy]) -> list[Node]:
 
 
 @pytest.fixture
-def first(index: AttachmentIndex, proxies: list[Proxy]) -> Iterator[Node]:
+def first(index: AttachmentIndex, proxies: list[Proxy]) -> Node:
     """The node at the first address, to which all calls go first: the others are told that they have enough to do."""
     node, *others = nodes_of(index, proxies)
     for each in others:
