@@ -41,6 +41,9 @@ MOST_SIGN_INS = 1000
 #: How many hits Elasticsearch returns in one page, and how many terms it accepts in one query
 #: (`index.max_result_window`, `max_terms_count`).
 MOST_HITS, MOST_TERMS = 10_000, 65_536
+#: The most addresses of Elasticsearch, and copies and parts of an index; more are a mistake (Elasticsearch itself takes 1024
+#: shards for an index).
+MOST_ADDRESSES, MOST_REPLICAS, MOST_SHARDS = 100, 100, 1024
 #: Texts in one request for vectors; servers refuse more at the latest at so many.
 MOST_BATCH = 256
 
@@ -108,6 +111,32 @@ def _url(text: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text) or not _names_a_server(text):
         raise ValueError("is not a URL such as http://127.0.0.1:9200")
     return text.rstrip("/")
+
+
+def _urls(text: str) -> str:
+    """URLs as `_url` has them, of one scheme and none twice, separated by commas or blanks; returned with commas."""
+    made: dict[tuple[str, str | None, int, str], str] = {}
+    for each in re.split(r"\s*,\s*|\s+", text.strip()):
+        url = _url(each)
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        key = (parts.scheme, parts.hostname, port, parts.path)
+        if key in made:
+            raise ValueError(f"names {url} twice")
+        made[key] = url
+    if len({key[0] for key in made}) > 1:
+        raise ValueError("has addresses with http and with https: all need the same")
+    if len(made) > MOST_ADDRESSES:
+        raise ValueError(f"names more than {MOST_ADDRESSES} addresses")
+    return ",".join(made.values())
+
+
+def _replicas(text: str) -> str:
+    """`auto`, or a whole number."""
+    text = text.strip()
+    if text != "auto" and (not re.fullmatch("[0-9]{1,3}", text) or int(text) > MOST_REPLICAS):
+        raise ValueError(f"is neither auto nor a whole number from 0 to {MOST_REPLICAS}")
+    return text if text == "auto" else str(int(text))
 
 
 def _embeddings(text: str) -> str:
@@ -232,7 +261,10 @@ class Settings:
         "DATA", _path, Path("data"), "The folder that holds everything: attachments, tokens, journal."
     )
     elasticsearch_url: str = _setting(
-        "ELASTICSEARCH_URL", _url, "http://127.0.0.1:9200", "The Elasticsearch that holds the index."
+        "ELASTICSEARCH_URL",
+        _urls,
+        "http://127.0.0.1:9200",
+        "The Elasticsearch that holds the index: an address, or several of one cluster, separated by commas or blanks.",
     )
     elasticsearch_api_key: str | None = _setting(
         "ELASTICSEARCH_API_KEY", _token, None, "Encoded API key for it (`id:key` in base64).", secret=True
@@ -253,10 +285,13 @@ class Settings:
         "ELASTICSEARCH_TIMEOUT",
         _seconds,
         4.0,
-        "How long a request waits for Elasticsearch before it answers 503.",
+        "How long a request waits for Elasticsearch, over all attempts at its addresses, before it answers 503.",
     )
     elasticsearch_connections: int = _setting(
-        "ELASTICSEARCH_CONNECTIONS", _count(MOST), 64, "Connections to it that one worker process keeps at most."
+        "ELASTICSEARCH_CONNECTIONS",
+        _count(MOST),
+        64,
+        "Connections to each address of it that one worker process keeps at most.",
     )
     index: str = _setting("INDEX", _index_name, "coco_attachment", "The alias under which the index is used.")
     chat_index: str | None = _setting(
@@ -264,6 +299,19 @@ class Settings:
         _optional(_index_name),
         None,
         "The alias of the index of chats; empty: INDEX with `_chat` for a final `_attachment`, or after it.",
+    )
+    index_shards: int = _setting(
+        "INDEX_SHARDS",
+        _count(MOST_SHARDS),
+        1,
+        "Primary shards of the index, of a new one. For one that is there, `scripts/index migrate` makes it so.",
+    )
+    index_replicas: str = _setting(
+        "INDEX_REPLICAS",
+        _replicas,
+        "auto",
+        "Copies of each shard, and of the chats, beside the primary; `auto`: one as soon as there are two nodes. "
+        "For indices that are there, `scripts/index settings INDEX --file` makes it so.",
     )
     workspace_root: Path | None = _setting(
         "WORKSPACE_ROOT",
@@ -583,6 +631,11 @@ class Settings:
         if self.embeddings_key_file is None:
             return self.embeddings_key
         return self.embeddings_key_file.read_text().strip()
+
+    @property
+    def elasticsearch_urls(self) -> tuple[str, ...]:
+        """The addresses of `elasticsearch_url`, in their order."""
+        return tuple(self.elasticsearch_url.split(","))
 
     @property
     def chat_alias(self) -> str:

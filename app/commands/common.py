@@ -53,7 +53,7 @@ def settings_of(arguments: argparse.Namespace, url: str | None = None) -> Settin
 def generations_of(store: Store, settings: Settings, dimensions: int | None = None) -> Generations:
     """The generations of the store's index. `dimensions`: how many numbers the vectors of a new one have; None: as many as
     the first one that it is given."""
-    definition = mappings.with_dimensions(mappings.load(mappings.MAPPINGS / "coco_attachment.json"), dimensions)
+    definition = mappings.with_dimensions(mappings.of_attachments(settings), dimensions)
     return Generations(store.index.connection, settings.index, definition, store.id)
 
 

@@ -24,7 +24,8 @@ from app.upkeep.administration import Administration
 
 Json = dict[str, Any]
 
-#: By the name of the mapping file: its alias, and whether its documents are made from records.
+#: By the name of the mapping file: its alias, and whether its documents are made from records; such an index may have
+#: several shards.
 FILES: dict[str, tuple[Callable[[Settings], str], bool]] = {
     "coco_attachment": (lambda settings: settings.index, True),
     "coco_chat": (lambda settings: settings.chat_alias, False),
@@ -35,7 +36,8 @@ def _opened(file: str, folder: Path, settings: Settings, connection: Connection)
     alias, from_records = FILES[file]
     path = folder / f"{file}.json"
     try:
-        definition = mappings.load(path)
+        shards = settings.index_shards if from_records else None
+        definition = mappings.sized(mappings.load(path), shards, settings.index_replicas)
     except (OSError, ValueError) as error:
         raise WrongStore(f"{path} can't be read: {error}") from None
     store_id = open_data_folder(settings.data)
@@ -202,7 +204,7 @@ def main(argv: list[str] | None = None, prog: str = "scripts/index") -> int:
         made[name] = each = commands.add_parser(name, help=what)
         each.add_argument("index", nargs=number, type=_file, metavar="|".join(FILES))
         add_data(each)
-        each.add_argument("--url", help="the Elasticsearch (default: what ELASTICSEARCH_URL says)")
+        each.add_argument("--url", help="address of Elasticsearch, or several (default: what ELASTICSEARCH_URL says)")
         each.add_argument(
             "--mappings", type=Path, default=mappings.MAPPINGS, help="folder of the mapping files (default: mappings)"
         )
@@ -214,13 +216,13 @@ def main(argv: list[str] | None = None, prog: str = "scripts/index") -> int:
         made[name].add_argument(
             "--drop-field", action="append", default=[], metavar="FIELD", help="leave this field out of the documents"
         )
-    made["migrate"].add_argument("--shards", type=_positive, help="primary shards (default: what the file says)")
+    made["migrate"].add_argument("--shards", type=_positive, help="primary shards (default: what INDEX_SHARDS says)")
     made["migrate"].add_argument("--force", action="store_true", help="also where nothing needs a migration")
     made["rollback"].add_argument("--to", metavar="GENERATION", help="go to this generation")
     made["settings"].add_argument("--replicas", type=_none_or_more, help="copies of each shard besides the primary")
     made["settings"].add_argument("--refresh-interval", metavar="TIME", help="such as 1s or 30s")
     made["settings"].add_argument(
-        "--file", action="store_true", help="all that the file says and a live index can take"
+        "--file", action="store_true", help="all that the file and INDEX_REPLICAS say and a live index can take"
     )
     made["delete"].add_argument("generation", nargs="*", help="which (default: all that are not used)")
     arguments = parser.parse_args(argv)

@@ -238,7 +238,7 @@ def run(host: str, port: int, data: Path, heap: str) -> int:
     compile_application()
     with contextlib.ExitStack() as stack:
         node = None
-        elasticsearch_url = environment.get("ELASTICSEARCH_URL", "")
+        elasticsearch_url = settings.elasticsearch_url
         if "ELASTICSEARCH_URL" not in environment:
             node = EmbeddedNode(data / "elasticsearch", heap=heap)
             # Entered before the server's: it ends after it.

@@ -13,6 +13,11 @@ or written by callers). A small node searches with four threads; a caller that u
 searches. So that gate lets few calls through, and fewer of one tenant. A slow call there does not mean that the node is
 slow; while one is slow, only some requests wait for it, so that the other threads serve other requests.
 
+Where Elasticsearch has several nodes, a process still has one gate, which counts the calls to all of them: what it protects
+are the process's threads. It is not one node's time-out that stops everything: Elasticsearch counts as stalled only when
+no node is known to answer, and a node that stands still holds no more than its part of the places
+(`app.index.nodes`). A gate for each node would refuse calls that another node answers, or have to choose the node itself.
+
 All time counts from the gate on: the time that a request waits there is subtracted from the time that its calls may
 take, so the sum stays below the limit, whatever the request does in between.
 
@@ -71,6 +76,7 @@ class Gate:
         each: int | None = None,
         patient: int = 0,
         telling: bool = True,
+        silent: Callable[[], bool] = lambda: True,
     ) -> None:
         self._seconds = seconds
         self._slow = SLOW
@@ -78,6 +84,7 @@ class Gate:
         self._each = at_once if each is None else each
         self._patient = patient
         self._telling = telling
+        self._silent = silent
         self._unattended = unattended
         self._changed = threading.Condition()
         self._begun: dict[object, float] = {}
@@ -120,7 +127,7 @@ class Gate:
             with self._changed:
                 took = time.monotonic() - self._begun.pop(key)
                 _less(self._inside, tenant)
-                self._stalled = self._telling and failed and took >= self._slow
+                self._stalled = self._telling and failed and took >= self._slow and self._silent()
                 self._changed.notify_all()
 
     def hold(self, tenant: str) -> Callable[[], None]:

@@ -102,7 +102,7 @@ class AttachmentIndex:
         self.connection = Connection(settings)
         self.alias = settings.index
         self._store_id = store_id
-        self._definition = mappings.load(mappings.MAPPINGS / "coco_attachment.json")
+        self._definition = mappings.of_attachments(settings)
         self._seconds = settings.elasticsearch_timeout
         bulk_lock = coordination.bulk_lock("documents")
         self._documents = Documents(self.connection, self.alias, self._seconds, bulk_lock)
@@ -111,7 +111,8 @@ class AttachmentIndex:
         bulk_lock = coordination.bulk_lock("texts", text_seconds / 2)
         self._texts = Documents(self.connection, self.alias, text_seconds, bulk_lock)
         # For all extractors, and the reconciler.
-        self._text_gate = Gate(text_seconds, settings.extraction_workers + 1, unattended=0.0)
+        at_once, silent = settings.extraction_workers + 1, self.connection.silent
+        self._text_gate = Gate(text_seconds, at_once, unattended=0.0, silent=silent)
         # Searches that may be slow by themselves: with marks, with many hits of large texts, or written by callers.
         self._slow_gate = slow_gate(settings)
         # Searches that may be slow because of what is in the texts, as most that people type: separate from both, and
@@ -423,6 +424,10 @@ class AttachmentIndex:
                 # Without `timeout`, Elasticsearch waits half a minute for a missing index.
                 answer = self.connection.client.cluster.health(index=self.alias, filter_path="status", timeout="1s")
             return IndexHealth(str(answer["status"]), self.connection.blocks(self.alias))
+
+    def not_serving(self) -> list[int]:
+        """As `Connection.not_serving`."""
+        return self.connection.not_serving()
 
     def refreshes(self) -> Refreshes:
         """Elasticsearch's counts of the refreshes of the index. Raises the same errors as `health`."""

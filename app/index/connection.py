@@ -28,15 +28,9 @@ from elasticsearch import ApiError, Elasticsearch, ElasticsearchWarning, Unsuppo
 from app.errors import IndexOutcomeUnknown, IndexUnavailable, StoreError, WrongIndex
 from app.index import refusals
 from app.index.admission import Gate, time_left
-from app.index.calls import (
-    NOT_ELASTICSEARCH,
-    NOT_TRUSTED,
-    Calls,
-    Node,
-    NotSent,
-    error_from_status,
-    node_config,
-)
+from app.index.calls import NOT_ELASTICSEARCH, NOT_TRUSTED, Calls, error_from_status
+from app.index.node import Answer, NotSent, node_configs
+from app.index.nodes import ClientTransport, client_options
 from app.settings import Settings
 from app.telemetry.observation import request_id
 
@@ -57,8 +51,8 @@ def index_errors() -> Iterator[None]:
     except (ConnectionTimeout, NodeConnectionError) as error:
         if _not_trusted(error):
             raise IndexUnavailable(NOT_TRUSTED) from error
-        # The client keeps the errors of earlier attempts in `errors`, and the error of a single attempt as the cause.
-        never_sent = any(isinstance(cause, NotSent) for cause in (*error.errors, error.__cause__))
+        # `ClientTransport` gives the one error that all attempts amount to.
+        never_sent = isinstance(error.__cause__, NotSent)
         raise (IndexUnavailable() if never_sent else IndexOutcomeUnknown()) from error
     except SerializationError as error:
         # An answer came, so the request was received; but the answer is cut off or not JSON.
@@ -116,22 +110,21 @@ def slow_gate(settings: Settings, at_once: int | None = None) -> Gate:
 
 
 class Connection:
-    """Clients for one Elasticsearch. Creating one connects to nothing; safe to share between threads."""
+    """Clients for one Elasticsearch, of one node or several. Creating one connects to nothing; safe to share between
+    threads."""
 
     def __init__(self, settings: Settings) -> None:
-        # A quarter of the threads never wait for Elasticsearch, so downloads always find one.
-        self.gate = Gate(settings.elasticsearch_timeout, max(1, settings.web_threads * 3 // 4))
         # Deprecation warnings are for readers of Elasticsearch's own log, not for every request here.
         warnings.simplefilter("ignore", ElasticsearchWarning)
-        options: dict[str, Any] = {
-            "node_class": Node,
-            "request_timeout": settings.elasticsearch_timeout,
-            # The store decides whether to repeat a write, never the client.
-            "max_retries": 0,
-            "retry_on_timeout": False,
-        }
-        self._decoded = Elasticsearch([node_config(settings)], **options)
-        self._calls = Calls(self._decoded.transport.node_pool)
+        self._configs = node_configs(settings)
+        self._decoded = Elasticsearch(self._configs, **client_options(settings))
+        transport = self._decoded.transport
+        assert isinstance(transport, ClientTransport)
+        self._nodes = transport.nodes
+        self._calls = Calls(self._nodes)
+        # A quarter of the threads never wait for Elasticsearch, so downloads always find one.
+        threads = max(1, settings.web_threads * 3 // 4)
+        self.gate = Gate(settings.elasticsearch_timeout, threads, silent=self._nodes.silent)
         self._seconds = settings.elasticsearch_timeout
         self._major: int | None = None
 
@@ -141,6 +134,18 @@ class Connection:
         show."""
         asking = request_id()
         return self._decoded if asking is None else self._decoded.options(opaque_id=asking)
+
+    def silent(self) -> bool:
+        """As `Nodes.silent`."""
+        return self._nodes.silent()
+
+    def not_serving(self) -> list[int]:
+        """Which of several addresses do not answer, or answer that they can't serve: their places in ELASTICSEARCH_URL, from
+        1. Takes half a second at most. With one address, nothing is asked."""
+        if len(self._configs) == 1:
+            return []
+        serving = self._nodes.serving(self._configs)
+        return [place for place, serves in enumerate(serving, 1) if not serves]
 
     def major(self) -> int:
         """The server's major version, asked for once. Raises WrongIndex when it is too old or not Elasticsearch."""
@@ -228,12 +233,14 @@ class Connection:
         The store itself makes `path`, never a caller. `client`, `refused`: as in `Calls.ask`.
         """
         form = "application/json"
+        asking = request_id()
         return self._calls.ask(
-            path, to_json(body), form, form, request_id(), self._left, refused=refused, client=client
-        )
+            path, to_json(body), form, form, asking, self._left, refused=refused, client=client
+        ).content
 
-    def bulk(self, path: str, lines: Sequence[bytes]) -> bytes:
-        """The same with `lines` of JSON, for a bulk."""
+    def bulk(self, path: str, lines: Sequence[bytes]) -> Answer:
+        """The answer to a bulk of `lines` of JSON. Its `done_before` says whether its operations may have been done already,
+        whatever it says of them."""
         content = b"\n".join([*lines, b""])
         return self._calls.ask(path, content, "application/x-ndjson", "application/json", request_id(), self._left)
 
@@ -264,7 +271,7 @@ class Connection:
         left = self._left
         return self._calls.ask(
             path, content, form, accept, request_id(), left, method=method, refused=refused, client=client
-        )
+        ).content
 
     def _left(self) -> float:
         return time_left(self._seconds)

@@ -271,7 +271,7 @@ class Documents:
             answer = self._connection.bulk(self._path, lines)
         self._took = time.monotonic() - began
         try:
-            results = [_Result.of(next(iter(item.values()))) for item in json.loads(answer)["items"]]
+            results = [_Result.of(next(iter(item.values()))) for item in json.loads(answer.content)["items"]]
         except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
             raise IndexOutcomeUnknown() from error
         if demanded:
@@ -283,6 +283,9 @@ class Documents:
             own = results[position : position + len(waiting.writes)]
             position += len(waiting.writes)
             waiting.error = _verdict(waiting.writes, own)
+            if waiting.error is not None and answer.done_before:
+                # What is refused now may have been done by the attempt at another node.
+                waiting.error = IndexOutcomeUnknown()
 
 
 def _lines(writes: Sequence[Write], target: str) -> list[bytes]:

@@ -22,6 +22,7 @@ from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
 from app.errors import IndexMissing, WrongIndex
 from app.index.connection import index_errors
 from app.model.schema import existing
+from app.settings import Settings
 
 #: The project's folder `mappings`: a link here, and a copy where the package is installed.
 MAPPINGS = Path(__file__).parents[1] / "mappings"
@@ -83,6 +84,27 @@ def with_dimensions(definition: Json, number: int | None) -> Json:
     if number is not None:
         field["dims"] = number
     return made
+
+
+def sized(definition: Json, shards: int | None, replicas: str) -> Json:
+    """The same definition with so many primary shards (None: as it says), each with so many copies (`auto`: as it says)."""
+    index: Json = {**definition["settings"]["index"]}
+    if shards is not None:
+        index["number_of_shards"] = shards
+    if replicas != "auto":
+        # The other setting would win, and an index without it is not distinguished from one with it.
+        index |= {"auto_expand_replicas": "false", "number_of_replicas": int(replicas)}
+    return {**definition, "settings": {**definition["settings"], "index": index}}
+
+
+def of_attachments(settings: Settings) -> Json:
+    """The definition of the index of attachments of a store with these settings."""
+    return sized(load(MAPPINGS / "coco_attachment.json"), settings.index_shards, settings.index_replicas)
+
+
+def of_chats(settings: Settings) -> Json:
+    """The same for the index of chats, which is small and stays in one piece."""
+    return sized(load(MAPPINGS / "coco_chat.json"), None, settings.index_replicas)
 
 
 def generation(alias: str, number: int) -> str:

@@ -65,7 +65,7 @@ class Chats:
         self._connection = connection
         self._store_id = store_id
         self._change_lock = change_lock
-        self._definition = mappings.load(mappings.MAPPINGS / "coco_chat.json")
+        self._definition = mappings.of_chats(settings)
         #: Where chats are written to; None until it is known that the index is this store's.
         self._target: str | None = None
         self._preparing = threading.Lock()

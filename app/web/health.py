@@ -1,7 +1,8 @@
 """`GET /health` and `/health/ready`: whether an upload would be accepted now, and if not, why. `/health/live`: the
 process is alive.
 
-The first two list as warnings what is wrong on this machine but does not stop uploads.
+The first two list as warnings what is wrong but does not stop uploads, on this machine and among several addresses of
+Elasticsearch. An address is told by its place in the setting: these routes are public.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ def health() -> Response:
             warnings += _of_other_vectors(store, state.model.dimensions)
     except StoreError as error:
         reasons.append(str(error) if isinstance(error, IndexUnavailable) else f"the index can't be used: {error}")
+    places = store.index.not_serving()
+    warnings += [f"Elasticsearch does not answer at address {place} in ELASTICSEARCH_URL" for place in places]
     try:
         store.uploads.check_writable()
     except StoreError as error:

@@ -108,13 +108,13 @@ def held(server: Server) -> dict[int, tuple[int, int]]:
     """Descriptors and threads of each worker, less the connections to Elasticsearch, which are kept on purpose."""
     if server.process is None:
         return {}
-    port = urlsplit(server.environment["ELASTICSEARCH_URL"]).port
-    kept = int(server.environment.get("ELASTICSEARCH_CONNECTIONS", Settings().elasticsearch_connections))
-    return {pid: (descriptors(pid) - _connections(pid, port, kept), threads(pid)) for pid in server.worker_pids()}
+    ports = {urlsplit(each).port or 80 for each in server.environment["ELASTICSEARCH_URL"].split(",")}
+    kept = len(ports) * int(server.environment.get("ELASTICSEARCH_CONNECTIONS", Settings().elasticsearch_connections))
+    return {pid: (descriptors(pid) - _connections(pid, ports, kept), threads(pid)) for pid in server.worker_pids()}
 
 
-def _connections(pid: int, port: int | None, kept: int) -> int:
-    """Connections of a process to a port, and up to `kept` of those that nobody knows any more where they led.
+def _connections(pid: int, ports: set[int], kept: int) -> int:
+    """Connections of a process to these ports, and up to `kept` of those that nobody knows any more where they led.
 
     The kernel lists a connection no more that the other side has reset; a pool finds out when it next takes it.
     """
@@ -129,7 +129,7 @@ def _connections(pid: int, port: int | None, kept: int) -> int:
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
             fields = line.split()
             listed.add(f"socket:[{fields[column]}]")
-            if table == "tcp" and fields[2].endswith(f":{port:04X}"):
+            if table == "tcp" and int(fields[2].rpartition(":")[2], 16) in ports:
                 there.add(f"socket:[{fields[column]}]")
     reset = sum(each.startswith("socket:") and each not in listed for each in opened)
     return sum(each in there for each in opened) + min(reset, kept)

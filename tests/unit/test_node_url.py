@@ -55,3 +55,8 @@ def test_the_login_takes_the_place_of_another_elasticsearchs() -> None:
 def test_a_url_without_a_login_leaves_that_of_the_environment() -> None:
     given = {"ELASTICSEARCH_API_KEY": "b3RoZXI=", "INDEX": "files"}
     assert reaching("https://search.example/es", given) == {**given, "ELASTICSEARCH_URL": "https://search.example/es"}
+
+
+def test_several_addresses_are_passed_on_as_they_are() -> None:
+    for url in ("http://a:1,http://b:2/es", "https://[::1]:1,https://[::2]", "http://a http://b"):
+        assert reaching(url, {"INDEX": "files"}) == {"INDEX": "files", "ELASTICSEARCH_URL": url}

@@ -53,6 +53,21 @@ def test_what_is_no_size(text: str) -> None:
         ("ELASTICSEARCH_URL", "http://h:port"),
         ("ELASTICSEARCH_URL", "http://[::1"),
         ("ELASTICSEARCH_URL", "http://:9200"),
+        ("ELASTICSEARCH_URL", "http://a:9200,"),
+        ("ELASTICSEARCH_URL", "http://a:9200,,http://b:9200"),
+        ("ELASTICSEARCH_URL", "http://a:9200;http://b:9200"),
+        ("ELASTICSEARCH_URL", "http://a:9200 b:9200"),
+        ("ELASTICSEARCH_URL", "http://a:9200,https://b:9200"),
+        ("ELASTICSEARCH_URL", "http://a,http://A:80/"),
+        ("ELASTICSEARCH_URL", "http://a:9200,http://user:word@b:9200"),
+        ("ELASTICSEARCH_URL", ",".join(f"http://h{number}" for number in range(101))),
+        ("INDEX_SHARDS", "0"),
+        ("INDEX_SHARDS", "1025"),
+        ("INDEX_REPLICAS", ""),
+        ("INDEX_REPLICAS", "-1"),
+        ("INDEX_REPLICAS", "101"),
+        ("INDEX_REPLICAS", "0-1"),
+        ("INDEX_REPLICAS", "\u0663"),
         ("ELASTICSEARCH_API_KEY", "of a file\n"),
         ("ELASTICSEARCH_API_KEY", "schl\u00fcssel"),
         ("DATA", ""),
@@ -129,10 +144,35 @@ def test_what_does_not_go_together(environ: dict[str, str]) -> None:
         ("DISK_RESERVE", "9223372036854775807", "disk_reserve", 2**63 - 1),
         ("HEAD_TIMEOUT", " 0.25 ", "head_timeout", 0.25),
         ("ELASTICSEARCH_URL", "http://[::1]:65535/es/", "elasticsearch_url", "http://[::1]:65535/es"),
+        ("ELASTICSEARCH_URL", "http://a", "elasticsearch_urls", ("http://a",)),
+        (
+            "ELASTICSEARCH_URL",
+            "http://a , http://a:81/es/\thttp://b",
+            "elasticsearch_url",
+            "http://a,http://a:81/es,http://b",
+        ),
+        ("ELASTICSEARCH_URL", " https://a\nhttps://b ", "elasticsearch_urls", ("https://a", "https://b")),
+        ("INDEX_SHARDS", "1024", "index_shards", 1024),
+        ("INDEX_REPLICAS", " 02 ", "index_replicas", "2"),
+        ("INDEX_REPLICAS", "0", "index_replicas", "0"),
+        ("INDEX_REPLICAS", "auto", "index_replicas", "auto"),
     ],
 )
 def test_at_its_limit(name: str, value: str, field: str, found: object) -> None:
     assert getattr(Settings.from_environ({name: value}), field) == found
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("http://a,http://a:80", "names http://a:80 twice"),
+        ("http://a,https://b", "has addresses with http and with https: all need the same"),
+        ("http://a b", "is not a URL such as http://127.0.0.1:9200"),
+    ],
+)
+def test_why_a_list_is_refused(value: str, why: str) -> None:
+    with pytest.raises(InvalidSetting, match=f"^ELASTICSEARCH_URL: '{value}' {why}$"):
+        Settings.from_environ({"ELASTICSEARCH_URL": value})
 
 
 def test_as_much_text_as_can_be_indexed() -> None:

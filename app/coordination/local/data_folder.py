@@ -118,8 +118,10 @@ def node_url(root: Path) -> str | None:
 
 
 def reaching(url: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` with the settings that reach the Elasticsearch at `url`. A user and password in `url` replace those in
-    `environ`, which are for another Elasticsearch."""
+    """`environ` with the settings that reach the Elasticsearch at `url`, which may be a list as in ELASTICSEARCH_URL. A
+    user and password in `url`, which is then a single one, replace those in `environ`, which are for another one."""
+    if "@" not in url:
+        return {**environ, "ELASTICSEARCH_URL": url}
     parts = urlsplit(url)
     login, _, address = parts.netloc.rpartition("@")
     found = {**environ, "ELASTICSEARCH_URL": parts._replace(netloc=address).geturl()}

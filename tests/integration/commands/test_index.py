@@ -379,6 +379,34 @@ def test_settings(start_server: ServerFactory) -> None:
     assert door(server, "index", "settings", "coco_attachment").returncode == 2
 
 
+def test_shards_and_replicas_are_what_the_settings_say(start_server: ServerFactory) -> None:
+    """Of an index that the server makes; then replicas are changed at once, and shards by a migration alone."""
+    server = start_server(INDEX_SHARDS="2", INDEX_REPLICAS="0")
+    (one,) = server.upload(("one.txt", b"1"))
+
+    def sizes(number: int) -> tuple[str, str, str]:
+        found = generations(server)[names(server, number)[0]]["settings"]["index"]
+        return found["number_of_shards"], found["number_of_replicas"], found["auto_expand_replicas"]
+
+    assert sizes(1) == ("2", "0", "false")
+    server.environment |= {"INDEX_SHARDS": "1", "INDEX_REPLICAS": "2"}
+    code, (attachments, chats) = index(server, "status")
+    assert (code, chats["needs"], attachments["needs"]) == (1, "nothing", "migration")
+    assert [(each["field"], each["file"], each["cluster"], each["needs"]) for each in attachments["differences"]] == [
+        ("settings.number_of_shards", 1, "2", "migration"),
+        ("settings.number_of_replicas", 2, "0", "settings"),
+    ]
+    assert index(server, "settings", "coco_attachment", "--file")[0] == 0
+    assert sizes(1) == ("2", "2", "false")
+    server.environment["INDEX_REPLICAS"] = "auto"
+    assert [each["done"] for each in index(server, "migrate")[1]] == [True, False]
+    assert (sizes(2)[0], sizes(2)[2]) == ("1", "0-1")
+    assert index(server, "create", "coco_chat")[0] == 0
+    code, (attachments, chats) = index(server, "status")
+    assert (code, chats["needs"], attachments["needs"]) == (0, "nothing", "nothing")
+    assert [hit["_id"] for hit in server.hits("size=10")] == [one]
+
+
 def test_two_at_once_are_one_too_many(start_server: ServerFactory) -> None:
     server = start_server()
     with (server.data / ".rebuild.lock").open("ab") as lock:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from app.index.connection import Connection
+from app.index.node import Answer
 from app.settings import Settings
 
 
@@ -14,7 +15,7 @@ class CountedConnection(Connection):
     bulks = 0
     operations = 0
 
-    def bulk(self, path: str, lines: Sequence[bytes]) -> bytes:
+    def bulk(self, path: str, lines: Sequence[bytes]) -> Answer:
         self.bulks += 1
         self.operations += len(lines)
         return super().bulk(path, lines)

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from app.errors import AnswerTooLarge, IndexOutcomeUnknown, IndexUnavailable, WrongIndex
-from app.index.calls import MAX_HEAD, Calls
+from app.index.calls import Calls
 from app.index.connection import Connection, index_errors
+from app.index.node import MAX_HEAD
 from app.settings import Settings
 from tests.support.calls import calls_to
 
@@ -69,7 +70,7 @@ def calls(node: Node, tmp_path: Path) -> Iterator[Calls]:
 
 
 def ask(calls: Calls) -> bytes:
-    return calls.ask("/", b"{}", "application/json", "application/json", None, lambda: 60.0)
+    return calls.ask("/", b"{}", "application/json", "application/json", None, lambda: 60.0).content
 
 
 SAME: dict[str, list[bytes | None]] = {

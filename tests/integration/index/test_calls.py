@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 
 from app.errors import ClientGone, IndexOutcomeUnknown
-from app.index.calls import Calls, _dropped
+from app.index.calls import Calls
+from app.index.node import _dropped
 from app.settings import Settings
 from tests.support.breaking import Fault, Proxy
 from tests.support.calls import calls_to, idle
@@ -32,7 +33,7 @@ def calls(proxy: Proxy) -> Iterator[Calls]:
 
 def ask(calls: Calls) -> bytes:
     path = "/_cluster/health?filter_path=status"
-    return calls.ask(path, b"", "application/json", "application/json", None, lambda: 30.0, method="GET")
+    return calls.ask(path, b"", "application/json", "application/json", None, lambda: 30.0, method="GET").content
 
 
 def await_descriptors(before: set[str], proxy: Proxy) -> None:
@@ -134,4 +135,4 @@ def test_who_stays_has_the_answer(calls: Calls) -> None:
         answer = calls.ask(
             path, b"", "application/json", "application/json", None, lambda: 30.0, method="GET", client=ours
         )
-    assert b"status" in answer
+    assert b"status" in answer.content
