@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from app.coordination.contract import Coordination
 from app.coordination.local import Local
 from app.coordination.local.data_folder import open_data_folder
 from app.embeddings.contract import Embeddings
+from app.errors import WrongStore
 from app.services.store import Store
 from app.settings import Settings
+from app.storage.contract import Storage
 from app.storage.filesystem import Filesystem
+from app.storage.identity import check_identity
 
 
 def open_store(settings: Settings) -> Store:
@@ -18,6 +23,34 @@ def open_store(settings: Settings) -> Store:
     storage = Filesystem(settings.data, reserve=settings.disk_reserve)
     coordination = Local(settings.data)
     return Store(settings, storage, coordination, store_id, open_embeddings(settings, coordination))
+
+
+def open_checked(settings: Settings) -> Store:
+    """The same for a command: only attachments that are this store's, and whole. Errors as in `open_store` and
+    `check_identity`."""
+    store = open_store(settings)
+    check_identity(store.storage, store.id)
+    return store
+
+
+def place_of(settings: Settings) -> str:
+    """Where the store of these settings has its attachments: a folder or a URL."""
+    return str(settings.data)
+
+
+def storage_at(place: str, settings: Settings) -> Storage:
+    """The storage at a place: a folder, or the URL of another storage. Raises WrongStore for any other, StorageFailed or
+    StorageFull."""
+    if "://" in place:
+        raise WrongStore(f"[{place}] is no storage that is known")
+    return Filesystem(Path(place), reserve=settings.disk_reserve)
+
+
+def empty_storage() -> Storage:
+    """A storage that has nothing, and keeps nothing beyond this process."""
+    from app.storage.memory import Memory
+
+    return Memory()
 
 
 def open_embeddings(settings: Settings, coordination: Coordination) -> Embeddings:

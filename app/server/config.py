@@ -16,6 +16,7 @@ from app.services.chats import Chats
 from app.services.extracting import Extractor
 from app.services.store import Store
 from app.settings import Settings
+from app.storage.identity import take
 from app.telemetry import logs, measures
 from app.upkeep.reconciler import Reconciler
 from app.web import metrics
@@ -92,6 +93,7 @@ def on_starting(server: Any) -> None:
         if (short := descriptors.raise_limit(_in_force).sentence) is not None:
             server.log.warning(short)
         store = open_store(_in_force)
+        take(store.storage, store.id)
         # Here, so that the workers have it in common.
         collation.load()
         index = store.index

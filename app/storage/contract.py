@@ -51,6 +51,8 @@ PARTITIONS = 4096
 MARGIN = 2.0
 #: The beginning of all names of artefacts.
 ATTACHMENTS = "attachments"
+#: The name of what `Storage.keep_identity` keeps.
+IDENTITY = "store.json"
 
 
 class Artefact(StrEnum):
@@ -97,6 +99,17 @@ def record_in(content: bytes) -> Json:
     except (ValueError, RecursionError) as error:
         raise StorageFailed("The record of this attachment is damaged") from error
     return record
+
+
+def identity_in(content: bytes) -> Json:
+    """The identity in its bytes. Raises StorageFailed for a damaged one."""
+    try:
+        identity = json.loads(content)
+        if not isinstance(identity, dict):
+            raise ValueError("not an object")
+    except (ValueError, RecursionError) as error:
+        raise StorageFailed(f"{IDENTITY} is damaged") from error
+    return identity
 
 
 def outcome_in(content: bytes) -> Json:
@@ -211,6 +224,17 @@ class Listing:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """An artefact in a listing. `size`: in bytes. `written`: when it was written under its name or later, in seconds since
+    1970 by the clock of the medium; it may be too early by `MARGIN`."""
+
+    id: str
+    artefact: Artefact
+    size: int
+    written: float
+
+
+@dataclass(frozen=True)
 class Stray:
     """Something outside the partitions: a temporary artefact that nobody needs, or something that the store did not
     make."""
@@ -302,6 +326,27 @@ class Storage(Protocol):
 
     def remove_passages(self, attachment_id: str) -> None:
         """Remove them, durably. If there are none, that is no error. Raises StorageFailed."""
+
+    # Artefacts one by one, for a copy from another storage (app/upkeep/copying.py), which knows their order
+
+    def put(self, attachment_id: str, artefact: Artefact, chunks: Iterable[bytes]) -> Measured:
+        """Write one artefact with these bytes, durably and in one step, and replace an earlier one. It needs the memory of
+        a few chunks, whatever the size. Returns what was written. Raises StorageFull where there is no `room`,
+        StorageFailed, and what `chunks` raise."""
+
+    def entries(self, partition: int) -> list[Entry]:
+        """All artefacts in a partition, in no order; what is added, removed or written again meanwhile may be among them,
+        as it was or as it is. What was there before and stays is. Raises StorageFailed."""
+
+    # Whose attachments these are
+
+    def identity(self) -> Json | None:
+        """What was kept by `keep_identity` last; None when there is nothing. Raises StorageFailed, also for a damaged
+        one."""
+
+    def keep_identity(self, content: Json) -> None:
+        """Keep a small JSON object with the attachments, durably and in one step, and replace an earlier one:
+        app/storage/identity.py says what is in it. Raises StorageFull or StorageFailed."""
 
     # Walks over everything
 

@@ -81,6 +81,12 @@ def with_text(storage: Storage, attachment_id: str, content: bytes = b"text", **
         storage.keep_text(attachment_id, outcome, text)
 
 
+def never() -> Iterator[bytes]:
+    """Chunks that nobody may ask for."""
+    pytest.fail("it was read before it was refused")
+    yield b""
+
+
 def opened(storage: Storage, attachment_id: str, artefact: Artefact = Artefact.BYTES) -> Content:
     content = storage.open(attachment_id, artefact)
     assert content is not None
@@ -421,6 +427,91 @@ def test_passages_are_replaced_whole_and_go_alone(medium: Medium) -> None:
     nothing_is_left(medium)
 
 
+# One by one
+
+
+@pytest.mark.parametrize("artefact", Artefact)
+@pytest.mark.parametrize("size", SIZES)
+def test_an_artefact_is_put_as_it_is(medium: Medium, artefact: Artefact, size: int) -> None:
+    content = os.urandom(size)
+    chunks = [content[at : at + 70_000] for at in range(0, size, 70_000)]
+    attachment_id = new_xid()
+    measured = medium.storage.put(attachment_id, artefact, iter(chunks))
+    assert (measured.size, measured.sha256) == (size, hashlib.sha256(content).hexdigest())
+    for storage in (medium.storage, medium.another()):
+        assert storage.read(attachment_id, artefact) == content
+        assert storage.size(attachment_id, artefact) == size
+        (entry,) = storage.entries(partition_of(attachment_id))
+        assert (entry.id, entry.artefact, entry.size) == (attachment_id, artefact, size)
+        assert abs(entry.written - time.time()) < 60
+    nothing_is_left(medium)
+
+
+def test_what_is_put_in_order_is_an_attachment(medium: Medium) -> None:
+    attachment_id = new_xid()
+    contents = {each: str(each).encode() for each in reversed(Artefact)}
+    contents |= {Artefact.RECORD: b'{"id": "x"}', Artefact.OUTCOME: b'{"size": 4}'}
+    for artefact, content in contents.items():
+        assert medium.storage.record(attachment_id) is None
+        medium.storage.put(attachment_id, artefact, [content])
+    assert there(medium.another(), attachment_id) == set(Artefact)
+    assert medium.another().record(attachment_id) == {"id": "x"}
+    assert medium.another().outcome(attachment_id) == {"size": 4}
+    found = {each.artefact: each.size for each in medium.another().entries(partition_of(attachment_id))}
+    assert found == {artefact: len(content) for artefact, content in contents.items()}
+    medium.storage.remove(attachment_id)
+    assert medium.another().entries(partition_of(attachment_id)) == []
+
+
+def test_what_is_put_again_takes_the_place_of_the_first(medium: Medium) -> None:
+    attachment_id = stored(medium.storage, b"first")
+    before = medium.storage.version(attachment_id)
+    since = time.time()
+    medium.storage.put(attachment_id, Artefact.BYTES, [b"sec", b"ond"])
+    medium.storage.put(attachment_id, Artefact.RECORD, [b'{"id": "second"}'])
+    assert bytes_of(medium.another(), attachment_id) == b"second"
+    assert medium.another().record(attachment_id) == {"id": "second"}
+    assert medium.storage.version(attachment_id) != before
+    partition = partition_of(attachment_id)
+    assert partition in medium.another().changed([since] * PARTITIONS)
+    assert medium.another().changes(partition, since, {attachment_id}).modified == {attachment_id}
+    assert all(each.written >= since - MARGIN for each in medium.another().entries(partition))
+
+
+@pytest.mark.parametrize("error", [RuntimeError, OSError, KeyboardInterrupt])
+def test_what_breaks_while_it_is_put_leaves_the_old_one(medium: Medium, error: type[BaseException]) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b"x" * 300_000
+        raise error("broken")
+
+    attachment_id = stored(medium.storage, b"old")
+    for each in Artefact:
+        before = medium.storage.read(attachment_id, each)
+        with pytest.raises(error, match="broken"):
+            medium.storage.put(attachment_id, each, chunks())
+        assert medium.storage.read(attachment_id, each) == before
+    assert there(medium.another(), attachment_id) == {Artefact.BYTES, Artefact.RECORD}
+    nothing_is_left(medium)
+
+
+def test_entries_are_those_of_their_partition(storage: Storage) -> None:
+    ids = {stored(storage) for _ in range(20)}
+    found = [each for number in range(PARTITIONS) for each in storage.entries(number)]
+    assert {(each.id, each.artefact) for each in found} == {
+        (each, artefact) for each in ids for artefact in (Artefact.BYTES, Artefact.RECORD)
+    }
+    assert len(found) == 2 * len(ids)
+
+
+def test_the_identity_is_replaced_whole(medium: Medium) -> None:
+    assert medium.storage.identity() is None
+    for content in ({"format": 1, "id": "one"}, {"id": "zwei", "copy": {"done": 3}, "ü": "ü"}):
+        medium.storage.keep_identity(content)
+        assert medium.another().identity() == content
+    assert list(medium.storage.ids()) == []
+    nothing_is_left(medium)
+
+
 # Names
 
 
@@ -444,6 +535,7 @@ def test_what_is_no_id_never_becomes_part_of_a_name(storage: Storage, text: str)
         lambda: storage.remove_thumbnail(text),
         lambda: storage.keep_passages(text, b""),
         lambda: storage.remove_passages(text),
+        lambda: storage.put(text, Artefact.BYTES, iter(never())),
         lambda: name_of(text, Artefact.BYTES),
     ):
         with pytest.raises(ValueError, match="not an id"):
@@ -614,6 +706,9 @@ def test_where_there_is_no_room_nothing_is_lost_and_nothing_stays(medium: Medium
             storage.keep_thumbnail(attachment_id, b"{}\n", [b"x" * 60_000] * 2)
         with pytest.raises(StorageFull):
             storage.keep_passages(attachment_id, b"x" * 120_000)
+        for each in Artefact:
+            with pytest.raises(StorageFull):
+                storage.put(attachment_id, each, [b"x" * 60_000] * 2)
         storage.stage([b"x" * 1000], BIG).discard()
     nothing_is_left(medium)
     assert there(storage, attachment_id) == set(Artefact)
