@@ -7,17 +7,42 @@ from app.coordination.local import Local
 from app.coordination.local.data_folder import open_data_folder
 from app.embeddings.contract import Embeddings
 from app.services.store import Store
-from app.settings import Settings
-from app.storage.filesystem import Filesystem
+from app.settings import FOLDER, Settings
+from app.storage.contract import Storage
 
 
 def open_store(settings: Settings) -> Store:
     """The store that the settings name. Raises WrongStore, StorageFailed or StorageFull. Elasticsearch is not asked yet."""
     # First: what follows creates folders, and only a folder that is a store's, or empty, may be used.
     store_id = open_data_folder(settings.data)
-    storage = Filesystem(settings.data, reserve=settings.disk_reserve)
+    storage = storage_at(settings.storage, settings, store_id)
     coordination = Local(settings.data)
     return Store(settings, storage, coordination, store_id, open_embeddings(settings, coordination))
+
+
+def storage_at(url: str, settings: Settings, store_id: str) -> Storage:
+    """The storage that `url` names, as STORAGE does, with everything else as the settings say; nothing of the others is
+    imported. An object store is not asked yet. `store_id`: the store whose attachments are in it. Raises StorageFailed or
+    StorageFull."""
+    if url == FOLDER:
+        from app.storage.filesystem import Filesystem
+
+        return Filesystem(settings.data, reserve=settings.disk_reserve)
+    from app.storage.bucket import Where
+    from app.storage.objects import Objects
+
+    where = Where(
+        url,
+        timeout=settings.storage_timeout,
+        at_once=max(1, settings.web_threads * 3 // 4),
+        endpoint=settings.storage_endpoint,
+        region=settings.storage_region,
+        virtual=settings.storage_addressing == "virtual",
+        access_key=settings.storage_access_key,
+        secret_key=settings.storage_secret_key,
+        ca_certs=settings.storage_ca_certs,
+    )
+    return Objects(where, settings.data, store_id, reserve=settings.disk_reserve)
 
 
 def open_embeddings(settings: Settings, coordination: Coordination) -> Embeddings:
