@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from app.commands.common import CLEAN, FINDINGS
@@ -52,12 +53,19 @@ def check_backend(arguments: argparse.Namespace) -> int:
         environment["DATA"] = str(arguments.data)
     settings = Settings.from_environ(environment)
     faults = 0
-    with Place.of(arguments.place or place_of(settings)).to_check() as place:
+    wanted = Place.of(arguments.place or place_of(settings))
+    with tempfile.TemporaryDirectory(prefix="check-backend-") as notes, wanted.to_check() as place:
+        # What this machine would note of an object store: nothing of it is the store's.
+        environment["DATA"] = notes
+        if wanted.folder is None:
+            environment["STORAGE"] = wanted.name
+            environment.pop("ACCEL_REDIRECT", None)
+        settings = Settings.from_environ(environment)
 
         def race(attachment_id: str, seconds: float) -> list[Json]:
             return _race(place, attachment_id, seconds, environment)
 
-        for each in Backend(storage_at(place, settings)).all(arguments.seconds, race):
+        for each in Backend(storage_at(place, settings, "", checked=True)).all(arguments.seconds, race):
             faults += bool(each.fault)
             _show(each, arguments.json)
     if arguments.json:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import time
 from contextlib import closing
 
 from app.commands.common import CLEAN, FINDINGS, USAGE, Bar, add_data, settings_of
 from app.commands.findings import show
-from app.commands.place import Place
+from app.commands.place import COPY_NOTES, Place
 from app.coordination.local import Local
 from app.coordination.local.data_folder import open_data_folder
 from app.upkeep.copying import MADE_AGAIN, Copy
@@ -72,8 +73,8 @@ def copy(arguments: argparse.Namespace) -> int:
     store_id = open_data_folder(settings.data)
     coordination = Local(settings.data)
     work = Copy(
-        source.open(settings),
-        target.open_for_copy(settings, dry=arguments.dry_run),
+        source.open(settings, store_id),
+        target.open_for_copy(settings, store_id, dry=arguments.dry_run),
         store_id,
         (source.name, target.name),
         workers=arguments.workers,
@@ -90,6 +91,8 @@ def copy(arguments: argparse.Namespace) -> int:
                 without_damaged=arguments.without_damaged,
                 progress=lambda done, total: bar("folders", done, total),
             )
+    if work.whole:
+        shutil.rmtree(settings.data / COPY_NOTES, ignore_errors=True)
     findings = list(work.findings.values())
     for each in findings:
         show(each, arguments.json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.coordination.local.data_folder import is_store, open_copy_folder
@@ -13,6 +13,9 @@ from app.errors import WrongStore
 from app.opening import empty_storage, place_of, storage_at
 from app.settings import Settings
 from app.storage.contract import Storage
+
+#: Where this machine notes what it knows of an object store that is copied to, within the data folder.
+COPY_NOTES = Path("objects", "copy")
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,9 @@ class Place:
 
     @classmethod
     def of(cls, text: str) -> Place:
-        """The place that `text` names. Raises WrongStore for a text that names none."""
+        """The place that `text` names. Raises WrongStore or InvalidSetting for a text that names none."""
         if "://" in text:
-            return cls(text.rstrip("/"), None)
+            return cls(Settings.from_environ({"STORAGE": text}).storage, None)
         if not text or "\0" in text:
             raise WrongStore(f"{text!r} is neither a folder nor the URL of a storage")
         folder = Path(text).absolute().resolve()
@@ -51,20 +54,27 @@ class Place:
         if self.folder in other.folder.parents or other.folder in self.folder.parents:
             raise WrongStore(f"one of [{self.name}] and [{other.name}] is within the other")
 
-    def open(self, settings: Settings) -> Storage:
-        """The attachments that are here. Raises WrongStore where there is no store, StorageFailed or StorageFull."""
+    def settings(self, settings: Settings) -> Settings:
+        """The settings of a server that has its attachments here. Raises InvalidSetting."""
+        return settings if self.folder is not None else replace(settings, storage=self.name, accel_redirect=None)
+
+    def open(self, settings: Settings, store_id: str) -> Storage:
+        """The attachments of this store, which are here. Raises InvalidSetting, WrongStore where there is no store,
+        StorageFailed or StorageFull."""
         if self.folder is not None and not is_store(self.folder):
             raise WrongStore(f"there is no store in {self.name}")
-        return storage_at(self.name, settings)
+        return storage_at(self.name, self.settings(settings), store_id, checked=True)
 
-    def open_for_copy(self, settings: Settings, *, dry: bool) -> Storage:
+    def open_for_copy(self, settings: Settings, store_id: str, *, dry: bool) -> Storage:
         """The storage to copy to; a missing folder is made. `dry`: nothing is made. Raises WrongStore where there is
         something else, StorageFailed or StorageFull."""
         if self.folder is not None:
             if dry and not is_store(self.folder):
                 return empty_storage()
             open_copy_folder(self.folder)
-        return storage_at(self.name, settings)
+        # Notes of its own: what is removed at the target is not removed at the source, which may be an object store, too.
+        notes = settings.data / COPY_NOTES
+        return storage_at(self.name, self.settings(settings), store_id, notes=notes, checked=True)
 
     @contextmanager
     def to_check(self) -> Iterator[str]:
@@ -81,6 +91,4 @@ class Place:
     @property
     def advice(self) -> str:
         """How a server uses what was copied here."""
-        if self.folder is None:
-            return f"start the server with STORAGE={self.name}"
-        return f"start the server with DATA={self.name}"
+        return f"start the server with {'STORAGE' if self.folder is None else 'DATA'}={self.name}"

@@ -18,7 +18,7 @@ from app.upkeep.backend import run_in_race
 
 def main() -> None:
     place, attachment_id, number, seconds = sys.argv[1:]
-    storage = storage_at(place, Settings.from_environ(os.environ))
+    storage = storage_at(place, Settings.from_environ(os.environ), "", checked=True)
     print(json.dumps(run_in_race(storage, attachment_id, int(number), float(seconds))))
 
 

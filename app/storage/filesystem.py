@@ -236,6 +236,9 @@ class Filesystem:
             stat = os.statvfs(self._data)
         return stat.f_bavail * stat.f_frsize - self.reserve
 
+    def check(self) -> None:
+        self.stage([], 0).discard()
+
     def stage(self, chunks: Iterable[bytes], limit: int) -> Staged:
         return self._stage(chunks, limit, _BYTES)
 

@@ -30,14 +30,17 @@ def identity_of(storage: Storage) -> Json | None:
     """What the storage says of its attachments; None where it says nothing. Raises WrongStore for what this version does
     not know, StorageFailed."""
     found = storage.identity()
-    if found is None:
-        return None
+    if found is not None:
+        _known(found)
+    return found
+
+
+def _known(found: Json) -> None:
     version, store_id = found.get("format"), found.get("id")
     if type(version) is not int or not isinstance(store_id, str):
         raise WrongStore("store.json is damaged")
     if version > IDENTITY_FORMAT:
         raise WrongStore(f"the attachments were written by a newer version (format {version} > {IDENTITY_FORMAT})")
-    return found
 
 
 def plain(store_id: str) -> Json:
@@ -54,6 +57,12 @@ def check_identity(storage: Storage, store_id: str) -> None:
                 "the attachments in this storage belong to no store: its store.json is missing; restore it"
             )
         return
+    check_content(found, store_id)
+
+
+def check_content(found: Json, store_id: str) -> None:
+    """The same for an identity that was read. Raises WrongStore."""
+    _known(found)
     if found["id"] != store_id:
         raise WrongStore(f"the attachments in this storage are those of another store [{found['id']}]")
     if COPY in found:

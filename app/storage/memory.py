@@ -108,6 +108,9 @@ class Memory:
     def _room(self) -> int:
         return self.capacity - sum(len(each.content) for kept in self._kept.values() for each in kept.values())
 
+    def check(self) -> None:
+        self.stage([], 0).discard()
+
     def stage(self, chunks: Iterable[bytes], limit: int) -> Staged:
         return self._receive(chunks, limit)
 

@@ -15,6 +15,7 @@ maybe another rule of the medium).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import statistics
@@ -24,7 +25,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from app.errors import StoreError
+from app.errors import BrokenStorage, StorageUnavailable, StoreError
 from app.ids import new_uuid, new_xid, new_xids
 from app.storage.contract import MARGIN, Artefact, Entry, Measured, Storage, partition_of
 
@@ -73,11 +74,18 @@ class Backend:
                 "replace": lambda: self._replaced(1),
                 "ranges": lambda: self._ranges(SMALL),
                 "empty": lambda: self._written(0, rounds=1),
-                "clock": self._clock,
                 "removal": lambda: self._removed(1),
             },
             None,
         )
+
+    def prove(self) -> None:
+        """The short form. Raises BrokenStorage at the first fault, StorageUnavailable where the storage is not reached."""
+        for each in self.short():
+            if each.fault:
+                raise BrokenStorage(
+                    f"this storage can't be relied on ({each.check}: {each.fault}); scripts/store check-backend says more"
+                )
 
     def all(self, seconds: float, race: Race) -> Iterator[Result]:
         """Everything, within about these seconds: what was not begun by then counts as a fault."""
@@ -112,13 +120,19 @@ class Backend:
                     figure = check()
                 except Fault as error:
                     fault = str(error)
+                except StorageUnavailable as error:
+                    if until is None:
+                        raise
+                    fault = _told(error)
                 except StoreError as error:
-                    fault = f"{error}{f' ({error.__cause__})' if error.__cause__ else ''}"
+                    fault = _told(error)
                 median = statistics.median(self._took) * 1000 if self._took else None
                 yield Result(name, fault, figure, None if median is None else round(median, 2))
         finally:
-            for each in self._used:
-                self._storage.remove(each)
+            # What can't be removed now is a leftover as any other.
+            with contextlib.suppress(StoreError):
+                for each in self._used:
+                    self._storage.remove(each)
 
     # The calls, measured
 
@@ -299,6 +313,10 @@ class Backend:
         return f"{len(told)} processes, {writes} writes, {reads} reads"
 
 
+def _told(error: StoreError) -> str:
+    return f"{error}{f' ({error.__cause__})' if error.__cause__ else ''}"
+
+
 def _same(found: object, wanted: object, what: str) -> None:
     if found != wanted:
         shown = "other bytes" if isinstance(wanted, bytes) and isinstance(found, bytes) else repr(found)[:80]
@@ -346,7 +364,7 @@ def run_in_race(storage: Storage, attachment_id: str, process: int, seconds: flo
     except Fault as error:
         told["fault"] = str(error)
     except StoreError as error:
-        told["fault"] = f"{error}{f' ({error.__cause__})' if error.__cause__ else ''}"
+        told["fault"] = _told(error)
     return told
 
 

@@ -9,9 +9,9 @@ record last, and it only follows when the bytes, read from the target, are those
 outcome, read from the target, too; every other artefact is read back and compared with what was written.
 
 **What is brought again.** A run notes at the target when it began and how many partitions it has done. An artefact that both
-have, in the same size, is compared by content unless it was written before the partition was copied last; so a killed run
-that is started again reads the contents of at most the partitions that were under way. All of these times are by the clock
-of this machine and that of the source, which the contract keeps together within `MARGIN`; the target's clock means nothing.
+have, in the same size, is compared by content if its partition has changed since it was copied last (`Storage.changed`) and
+it was written since, or so shortly before that the source's clock may be the reason. So a killed run that is started again
+reads the contents of at most the partitions that were under way. The target's clock means nothing.
 
 **What is gone.** The target is listed before the source: what only the target has was copied before, and has been removed at
 the source since.
@@ -61,6 +61,8 @@ FEW = 64
 PASSES = 5
 #: Seconds between two notes of the state.
 NOTE_SECONDS = 2.0
+#: Seconds by which the source's clock may be wrong: an object store accepts no request beyond that.
+CLOCKS = 900.0
 #: How often a text is copied whose outcome changes meanwhile.
 TRIES = 3
 #: Partitions that are under way or done out of turn, for each worker.
@@ -222,15 +224,15 @@ class Copy:
 
     def plan(self, progress: Progress = lambda done, total: None) -> None:
         """Count what would be brought and removed, by names, sizes and times; nothing is written."""
+        since = self._changed_since(range(PARTITIONS))
         for number in range(PARTITIONS):
             found, there = self._listed(number)
-            since = self._since(number)
             for attachment_id, artefacts in found.items():
                 if Artefact.RECORD not in artefacts:
                     continue
                 self.counts.attachments += 1
                 present = there.get(attachment_id, {})
-                missing = [each for each in artefacts.values() if not _unchanged(each, present, since)]
+                missing = [each for each in artefacts.values() if not _unchanged(each, present, since.get(number))]
                 self.counts.copied += bool(missing)
                 self.counts.bytes += sum(each.size for each in missing)
             self.counts.removed += sum(Artefact.RECORD not in found.get(each, {}) for each in there)
@@ -252,6 +254,8 @@ class Copy:
         if self._state.done == PARTITIONS:
             self._state.again()
         self.resumed = PARTITIONS if self._state.before else self._state.done
+        # What a killed copy was writing.
+        self._target.sweep(0.0)
         self._note()
         self._over(range(self._state.done, PARTITIONS), progress, noted=True)
         for _ in range(PASSES):
@@ -271,6 +275,7 @@ class Copy:
         self.counts.attachments = 0
         self._over(range(PARTITIONS), progress, last=True)
         if without_damaged or all(each.code in MADE_AGAIN for each in self.findings.values()):
+            self._target.sweep(0.0)
             # Killed between the two, the source is still in use, and the next copy does this again.
             self._target.keep_identity(plain(self._id) | {COPIED: self._told()})
             self._source.keep_identity(plain(self._id) | {MOVED: self._to})
@@ -284,21 +289,24 @@ class Copy:
         self._target.keep_identity(plain(self._id) | {COPY: self._told()})
         self._noted = time.monotonic()
 
-    def _since(self, number: int) -> float:
-        """Since when a partition may have changed."""
-        return self._state.began if number < self._state.done else self._state.before
+    def _changed_since(self, numbers: Iterable[int]) -> dict[int, float]:
+        """Since when the contents of partitions may have changed; without those that have not."""
+        since = [self._state.began if number < self._state.done else self._state.before for number in range(PARTITIONS)]
+        changed = set(self._source.changed(since))
+        return {number: since[number] for number in numbers if number in changed}
 
     def _over(self, numbers: Sequence[int], progress: Progress, *, noted: bool = False, last: bool = False) -> int:
         """Bring these partitions. `noted`: they are all from `State.done` on, and what is done is noted. `last`: nothing
         changes meanwhile. Returns how many changes there were."""
         changes = 0
+        since = self._changed_since(numbers)
         waiting: deque[Future[_Partition]] = deque()
         left = iter(numbers)
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="copy")
         try:
             for position in range(1, len(numbers) + 1):
                 for number in islice(left, AHEAD * self._workers - len(waiting)):
-                    waiting.append(pool.submit(self._partition, number, self._since(number), last))
+                    waiting.append(pool.submit(self._partition, number, since.get(number), last))
                 # In their order: what is noted as done is done from the first one on.
                 done = waiting.popleft().result()
                 changes += done.changes
@@ -335,8 +343,8 @@ class Copy:
         there = _by_id(self._target.entries(number))
         return _by_id(self._source.entries(number)), there
 
-    def _partition(self, number: int, since: float, last: bool) -> _Partition:
-        """Bring a partition, of which everything was brought that was written before `since`."""
+    def _partition(self, number: int, since: float | None, last: bool) -> _Partition:
+        """Bring a partition, of which everything was brought that was written before `since`; None: or later."""
         found, there = self._listed(number)
         done = _Partition()
         for attachment_id in sorted(found.keys() | there.keys()):
@@ -344,7 +352,7 @@ class Copy:
                 break
             self._attachment(attachment_id, found.get(attachment_id, {}), there.get(attachment_id, {}), since, done)
         if last and done.changes and not self._stop.is_set():
-            self._compare(number, {each.id for each in done.findings})
+            self._compare(number, {each.id for each in done.findings if each.id})
         return done
 
     def _compare(self, number: int, left_out: Collection[str]) -> None:
@@ -361,7 +369,7 @@ class Copy:
         attachment_id: str,
         found: Mapping[Artefact, Entry],
         there: Mapping[Artefact, Entry],
-        since: float,
+        since: float | None,
         done: _Partition,
     ) -> None:
         """Make an attachment at the target what it is at the source."""
@@ -560,10 +568,12 @@ def _by_id(entries: Iterable[Entry]) -> _Listed:
     return found
 
 
-def _unchanged(entry: Entry, there: Mapping[Artefact, Entry], since: float) -> bool:
-    """Whether the target certainly has this, of which everything was brought that was written before `since`."""
+def _unchanged(entry: Entry, there: Mapping[Artefact, Entry], since: float | None) -> bool:
+    """Whether the target certainly has this. `since`: as in `Copy._partition`."""
     present = there.get(entry.artefact)
-    return present is not None and present.size == entry.size and entry.written < since - MARGIN
+    if present is None or present.size != entry.size:
+        return False
+    return since is None or entry.written < since - MARGIN - CLOCKS
 
 
 def _difference(found: Measured, expected: Measured) -> tuple[str, Artefact, str]:

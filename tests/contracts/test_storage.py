@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import FileTooLarge, StorageFull
+from app.errors import FileTooLarge, StorageFailed, StorageFull
 from app.ids import new_uuid, new_xid
 from app.storage.contract import (
     MARGIN,
@@ -31,8 +32,8 @@ from app.storage.contract import (
     partition_of,
 )
 from app.storage.receiving import HASHED_ALONE
-from tests.contracts.life import BYTES, OUTCOME, RECORD, STEPS, TEXT
-from tests.contracts.media import MEDIA, Medium
+from tests.contracts.life import BYTES, OUTCOME, RECORD, STEPS, STORE_ID, TEXT
+from tests.contracts.media import MEDIA, Medium, made
 
 BIG = 1 << 30
 MIB = 1 << 20
@@ -54,7 +55,7 @@ NO_NAMES = [
 
 @pytest.fixture(params=MEDIA)
 def medium(request: pytest.FixtureRequest, tmp_path: Path) -> Medium:
-    return MEDIA[request.param](tmp_path / "data")
+    return made(request.param, tmp_path / "data", request)
 
 
 @pytest.fixture
@@ -215,15 +216,35 @@ def test_kept_again_they_take_the_place_of_the_first(storage: Storage) -> None:
     assert bytes_of(storage, attachment_id) == b"another"
 
 
-def test_what_is_open_outlives_its_removal(storage: Storage) -> None:
-    content = os.urandom(MIB)
+@pytest.mark.parametrize("change", ["removed", "replaced"])
+def test_what_is_open_outlives_its_removal_or_ends(medium: Medium, change: str) -> None:
+    """Where there are no open files it ends, with an error; other bytes never come."""
+    storage, content = medium.storage, os.urandom(3 * MIB)
     attachment_id = stored(storage, content)
     with closing(opened(storage, attachment_id)) as found:
-        pieces = found.chunks(0, MIB)
-        first = next(pieces)
+        pieces = found.chunks(0, 3 * MIB)
+        read = [next(pieces)]
+        if change == "removed":
+            storage.remove(attachment_id)
+            assert there(storage, attachment_id) == set()
+        else:
+            put(storage, attachment_id, os.urandom(3 * MIB))
+        with contextlib.nullcontext() if medium.keeps_open else pytest.raises(StorageFailed):
+            read += pieces
+        got = b"".join(read)
+        assert got == content[: len(got)]
+        assert (len(got) == len(content)) == medium.keeps_open
+
+
+@pytest.mark.parametrize("artefact", [each for each in Artefact if each is not Artefact.BYTES])
+def test_what_is_small_outlives_its_removal(storage: Storage, artefact: Artefact) -> None:
+    attachment_id = stored(storage, note="x" * 300_000)
+    with_text(storage, attachment_id, b"x" * 300_000, note="x" * 300_000)
+    storage.keep_thumbnail(attachment_id, b"{}\n", [b"x" * 300_000])
+    storage.keep_passages(attachment_id, b"x" * 300_000)
+    with closing(opened(storage, attachment_id, artefact)) as found:
         storage.remove(attachment_id)
-        assert there(storage, attachment_id) == set()
-        assert first + b"".join(pieces) == content
+        assert len(found.read(0, found.size)) == found.size > 300_000 - 1
 
 
 # Limits, and bodies that break
@@ -290,9 +311,9 @@ def test_the_version_changes_with_the_record_and_with_nothing_else(medium: Mediu
     storage, another = medium.storage, medium.another()
     attachment_id = stored(storage)
     seen: list[Version | None] = [None]
-    for _ in range(20):
-        # The same content, as fast as it goes.
-        storage.commit(attachment_id, {"id": attachment_id})
+    for number in range(20):
+        # The same size, as fast as it goes.
+        storage.commit(attachment_id, {"id": attachment_id, "number": 10 + number})
         version = storage.version(attachment_id)
         assert version not in (None, seen[-1])
         seen.append(version)
@@ -505,7 +526,7 @@ def test_entries_are_those_of_their_partition(storage: Storage) -> None:
 
 def test_the_identity_is_replaced_whole(medium: Medium) -> None:
     assert medium.storage.identity() is None
-    for content in ({"format": 1, "id": "one"}, {"id": "zwei", "copy": {"done": 3}, "ü": "ü"}):
+    for content in ({"format": 1, "id": STORE_ID}, {"format": 1, "id": STORE_ID, "ü": {"done": 3}}):
         medium.storage.keep_identity(content)
         assert medium.another().identity() == content
     assert list(medium.storage.ids()) == []
@@ -697,17 +718,17 @@ def test_where_there_is_no_room_nothing_is_lost_and_nothing_stays(medium: Medium
     with medium.full(64 * 1024):
         with pytest.raises(StorageFull):
             storage.stage([b"x" * 1000] * 100, BIG)
-        with pytest.raises(StorageFull):
+        with pytest.raises(medium.refusals):
             storage.commit(attachment_id, {"long": "x" * 100_000})
         # Said when it is written, or when it is kept.
-        with pytest.raises((OSError, StorageFull)):
+        with pytest.raises((OSError, *medium.refusals)):
             with_text(storage, attachment_id, b"x" * 100_000, size=100_000)
-        with pytest.raises(StorageFull):
+        with pytest.raises(medium.refusals):
             storage.keep_thumbnail(attachment_id, b"{}\n", [b"x" * 60_000] * 2)
-        with pytest.raises(StorageFull):
+        with pytest.raises(medium.refusals):
             storage.keep_passages(attachment_id, b"x" * 120_000)
         for each in Artefact:
-            with pytest.raises(StorageFull):
+            with pytest.raises(medium.refusals):
                 storage.put(attachment_id, each, [b"x" * 60_000] * 2)
         storage.stage([b"x" * 1000], BIG).discard()
     nothing_is_left(medium)
@@ -724,7 +745,7 @@ def test_a_new_attachment_that_finds_no_room_for_its_record_can_be_undone(medium
     storage = medium.storage
     attachment_id = new_xid()
     put(storage, attachment_id, b"x")
-    with medium.full(64 * 1024), pytest.raises(StorageFull):
+    with medium.full(64 * 1024), pytest.raises(medium.refusals):
         storage.commit(attachment_id, {"long": "x" * 100_000})
     storage.remove(attachment_id)
     assert there(storage, attachment_id) == set()
