@@ -136,7 +136,9 @@ def _storage(text: str) -> str:
     if text == FOLDER:
         return text
     if "@" in text or "?" in text:
-        raise ValueError("has more in it than a bucket and a prefix: keys are STORAGE_ACCESS_KEY and STORAGE_SECRET_KEY")
+        raise ValueError(
+            "has more in it than a bucket and a prefix: keys are STORAGE_ACCESS_KEY and STORAGE_SECRET_KEY"
+        )
     if not _OBJECTS.fullmatch(text):
         raise ValueError(
             "is neither folder nor a URL such as s3://bucket/prefix (gs://bucket/prefix, az://account/container/prefix)"
@@ -294,7 +296,9 @@ class Settings:
         "Access key id. Empty: credentials are found as Amazon's tools do (`AWS_ACCESS_KEY_ID`, `~/.aws/credentials`, the "
         "role of the container or machine).",
     )
-    storage_secret_key: str | None = _setting("STORAGE_SECRET_KEY", _token, None, "The secret of that key.", secret=True)
+    storage_secret_key: str | None = _setting(
+        "STORAGE_SECRET_KEY", _token, None, "The secret of that key.", secret=True
+    )
     storage_ca_certs: Path | None = _setting(
         "STORAGE_CA_CERTS",
         _optional(_path),
@@ -641,9 +645,13 @@ class Settings:
         if self.storage == FOLDER:
             return
         if not self.storage.startswith("s3:") and (self.storage_endpoint or self.storage_access_key):
-            raise InvalidSetting("STORAGE", "takes no STORAGE_ENDPOINT and no STORAGE_ACCESS_KEY unless it is an s3:// URL")
+            raise InvalidSetting(
+                "STORAGE", "takes no STORAGE_ENDPOINT and no STORAGE_ACCESS_KEY unless it is an s3:// URL"
+            )
         if self.max_file_size > MOST_OBJECT:
-            raise InvalidSetting("MAX_FILE_SIZE", f"is larger than {MOST_OBJECT // GIB}GiB, the largest that STORAGE takes")
+            raise InvalidSetting(
+                "MAX_FILE_SIZE", f"is larger than {MOST_OBJECT // GIB}GiB, the largest that STORAGE takes"
+            )
         if self.accel_redirect is not None:
             raise InvalidSetting("ACCEL_REDIRECT", "has no use: nginx reaches no attachment that is in STORAGE")
         if self.storage_ca_certs is not None:

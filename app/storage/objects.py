@@ -28,8 +28,8 @@ written is seen by every later read and listing; the object store promises both.
 written in the partition (one `stat`). What is read while a write may be under way is not kept. So a HEAD, a 304 or a
 hit of a search needs no request, usually.
 
-Rejected: an object under a temporary name, copied to its own by the object store (two requests more for each upload, one of which
-takes as long as the file is large, and telling its type takes several); bytes sent under their own name while they
+Rejected: an object under a temporary name, copied to its own by the object store (two requests more for each upload, one of
+which takes as long as the file is large, and telling its type takes several); bytes sent under their own name while they
 come (what a killed process leaves would have no journal entry, and a slow client would hold a connection); a tombstone
 in the place of the record (a late write replaces it); conditional requests (`If-Match`: not every store has them); one
 request for all of a large download (a slow client would hold it, and the store ends it).
@@ -108,7 +108,7 @@ class _Spool:
 
     def __init__(self, folder: Path) -> None:
         with storage_errors():
-            self.file: BinaryIO = tempfile.TemporaryFile(dir=folder)  # type: ignore[assignment]
+            self.file: BinaryIO = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
 
     def write(self, data: bytes) -> int:
         with storage_errors():
@@ -306,7 +306,7 @@ class Objects:
         if found is None:
             if self._ledger.bound(self._where.url):
                 raise WrongStore(f"{self._where.url} has lost its {IDENTITY}: it is another bucket, or was emptied")
-            if any(True for _ in self.bucket.list(ATTACHMENTS)):
+            if any(True for _ in self.bucket.walk(ATTACHMENTS)):
                 raise WrongStore(f"{self._where.url} has attachments, but no {IDENTITY} that says whose they are")
             mine = json.dumps({"format": _FORMAT, "id": self._store_id}).encode() + b"\n"
             self.bucket.create(IDENTITY, mine)
@@ -467,7 +467,7 @@ class Objects:
     def ids(self) -> Iterator[str]:
         self.identify()
         gone = set(self._ledger.removals(0.0))
-        for each in self.bucket.list(ATTACHMENTS):
+        for each in self.bucket.walk(ATTACHMENTS):
             stem, artefact = _parsed(each.name)
             if artefact is Artefact.RECORD and stem not in gone:
                 yield stem
@@ -514,9 +514,7 @@ class Objects:
     # Walks over everything
 
     def changed(self, since: Sequence[float]) -> list[int]:
-        return [
-            number for number in range(PARTITIONS) if self._ledger.changed(number) / 1e9 >= since[number] - MARGIN
-        ]
+        return [number for number in range(PARTITIONS) if self._ledger.changed(number) / 1e9 >= since[number] - MARGIN]
 
     def changes(self, partition: int, since: float, among: Collection[str]) -> Changes:
         found = Changes(set(), set(), set())
@@ -546,7 +544,7 @@ class Objects:
 
     def _in(self, partition: int) -> Iterator[Meta]:
         self.identify()
-        return self.bucket.list(f"{ATTACHMENTS}/{partition:03x}")
+        return self.bucket.walk(f"{ATTACHMENTS}/{partition:03x}")
 
     # What a killed process left behind
 
