@@ -75,6 +75,7 @@ from app.storage.contract import (
     record_in,
 )
 from app.storage.held import HeldContent
+from app.storage.incoming import INCOMING, TEMPORARY, remove_leftover, strays_in, sweep
 from app.storage.ledger import Ledger
 from app.storage.patience import SLOW
 from app.storage.receiving import copy
@@ -96,7 +97,6 @@ SWEEP_INTERVAL = 30.0
 #: Bytes of a body between two checks of the free space.
 LOOK_EVERY = 64 * 1024 * 1024
 
-_INCOMING = "incoming"
 _PARTITION = re.compile(r"[0-9a-f]{3}")
 _SUFFIXES = frozenset(Artefact)
 _FORMAT = 1
@@ -274,7 +274,7 @@ class Objects:
         filesystem that uploads leave free. The object store is not asked yet. Raises StorageFull or StorageFailed."""
         self.bucket = Bucket(where)
         self.reserve = reserve
-        self.incoming = data / _INCOMING
+        self.incoming = data / INCOMING
         self._where = where
         self._data = data
         self._store_id = store_id
@@ -557,14 +557,15 @@ class Objects:
         for name in objects:
             if not LITTER.fullmatch(name.rpartition("/")[2]):
                 yield Stray(name, temporary=False)
+        yield from strays_in(self._data, self.incoming, grace)
         for attachment_id, artefact in self._ledger.unfinished(grace):
-            yield Stray(f"{_INCOMING}/{attachment_id}.{artefact}", temporary=True)
+            yield Stray(f"{INCOMING}/{attachment_id}.{artefact}", temporary=True)
 
     def sweep(self, grace: float) -> list[str]:
         if grace and time.monotonic() < self._swept + SWEEP_INTERVAL:
             return []
         self._swept = time.monotonic()
-        removed = []
+        removed = sweep(self.incoming, grace)
         for attachment_id, artefact in self._ledger.unfinished(grace):
             self.identify()
             self.bucket.abort(name_of(attachment_id, artefact))
@@ -581,7 +582,10 @@ class Objects:
         return removed
 
     def holds(self, name: str) -> bool:
-        if name.startswith(f"{_INCOMING}/"):
+        if (path := self._temporary(name)) is not None:
+            with storage_errors():
+                return path.exists()
+        if name.startswith(f"{INCOMING}/"):
             attachment_id, artefact = self._uploaded(name)
             return any(each == (attachment_id, artefact) for each in self._ledger.unfinished(0.0))
         self._check_name(name)
@@ -589,7 +593,10 @@ class Objects:
         return self.bucket.head(name) is not None
 
     def remove_leftover(self, name: str, grace: float) -> None:
-        if name.startswith(f"{_INCOMING}/"):
+        if (path := self._temporary(name)) is not None:
+            remove_leftover(path, grace)
+            return
+        if name.startswith(f"{INCOMING}/"):
             attachment_id, artefact = self._uploaded(name)
             if any(each == (attachment_id, artefact) for each in self._ledger.unfinished(grace)):
                 self.bucket.abort(name_of(attachment_id, artefact))
@@ -611,8 +618,13 @@ class Objects:
         if {"..", "."} & set(parts) or not name.isprintable() or len(parts) < 2 or parts[0] != ATTACHMENTS:
             raise ValueError("not a name of the storage")
 
+    def _temporary(self, name: str) -> Path | None:
+        """The temporary file of this name; None where it is none."""
+        folder, _, stem = name.partition("/")
+        return self.incoming / stem if folder == INCOMING and TEMPORARY.fullmatch(stem) else None
+
     def _uploaded(self, name: str) -> tuple[str, Artefact]:
-        stem, artefact = _split(name.removeprefix(f"{_INCOMING}/"))
+        stem, artefact = _split(name.removeprefix(f"{INCOMING}/"))
         if artefact is None:
             raise ValueError("not a name of the storage")
         return stem, artefact
