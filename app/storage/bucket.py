@@ -180,7 +180,7 @@ class Bucket:
                 with contextlib.suppress(FileNotFoundError):
                     obstore.delete(self._store(), each)
 
-    def list(self, prefix: str) -> Iterator[Meta]:
+    def walk(self, prefix: str) -> Iterator[Meta]:
         """The objects whose names begin with `prefix` and a slash, in the order of their names, a page in memory at a
         time."""
         with self._asking():
@@ -277,9 +277,8 @@ class Bucket:
             config |= {"access_key_id": where.access_key, "secret_access_key": where.secret_key}
         else:
             given["credential_provider"] = _Credentials()
-        return from_url(
-            f"s3://{where.bucket}/{where.prefix}", config=config, client_options=client, retry_config=retry, **given
-        )
+        url = f"s3://{where.bucket}/{where.prefix}"
+        return from_url(url, config=config, client_options=client, retry_config=retry, **given)
 
     def _endpoint(self) -> str:
         """As obstore wants it: with the bucket in its host, where it is there."""

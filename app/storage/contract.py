@@ -15,8 +15,8 @@ What holds for all methods:
   part and never a mixture, also when a process is killed meanwhile. Two artefacts of one attachment change one after
   the other.
 * **Durable**: what a method calls durable is still there when the power fails right after the method has returned.
-* **Several at once**: any number of threads and processes of one server may use one storage. Of two that write the same artefact
-  the last one wins, whole. This contract does not decide which goes first: the journal, the queue and their locks do.
+* **Several at once**: any number of threads and processes of one server may use one storage. Of two that write the same
+  artefact the last one wins, whole. This contract does not decide which goes first: journal, queue and their locks do.
 * **Nothing leaves** but values: no path and no descriptor, except in a `Content`, which `app.web.sending` can send.
 
 The names of artefacts (`name_of`) are part of the format (docs/format.md) and the same in every storage: the contents

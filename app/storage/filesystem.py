@@ -37,10 +37,7 @@ from app.files import (
     FOLDER_MODE,
     Writer,
     create_temporary,
-    held,
     listed,
-    locked,
-    older,
     replacing,
     storage_errors,
     sync_folder,
@@ -67,6 +64,7 @@ from app.storage.contract import (
     partition_of,
     record_in,
 )
+from app.storage.incoming import INCOMING, remove_leftover, strays_in, sweep
 from app.storage.receiving import copy
 from app.telemetry import measures
 
@@ -81,11 +79,9 @@ LOOK_EVERY = 64 * 1024 * 1024
 
 # Looked up once: reading the value of an enumeration's member takes as long as a line of code.
 _RECORD, _OUTCOME, _BYTES, _PASSAGES = Artefact.RECORD, Artefact.OUTCOME, Artefact.BYTES, Artefact.PASSAGES
-_INCOMING = "incoming"
 _SUFFIXES = frozenset(f".{each}" for each in Artefact)
 _ARTEFACTS = {str(each): each for each in Artefact}
 _PARTITION = re.compile(r"[0-9a-f]{3}")
-_TEMPORARY = re.compile(r"[0-9a-f]{32}")
 # Temporary files that earlier versions wrote beside the file that they were to replace; now they are in `incoming`.
 _REPLACEMENT = re.compile(r"\.[\w.-]+\.new")
 
@@ -195,7 +191,7 @@ class Filesystem:
         Raises StorageFull or StorageFailed."""
         self.reserve = reserve
         self._data = data
-        self._incoming = data / _INCOMING
+        self._incoming = data / INCOMING
         self._attachments = data / ATTACHMENTS
         self._prefix = f"{self._attachments}/"
         with storage_errors():
@@ -225,7 +221,7 @@ class Filesystem:
     def _named(self, name: str) -> Path:
         """The path for a name that the storage returned. Raises ValueError for a name that leads elsewhere."""
         parts = PurePosixPath(name).parts
-        if ".." in parts or "\0" in name or len(parts) < 2 or parts[0] not in (ATTACHMENTS, _INCOMING):
+        if ".." in parts or "\0" in name or len(parts) < 2 or parts[0] not in (ATTACHMENTS, INCOMING):
             raise ValueError("not a name of the storage")
         return self._data / name
 
@@ -484,37 +480,14 @@ class Filesystem:
     # What a killed process left behind
 
     def strays(self, grace: float) -> Iterator[Stray]:
-        for folder, known, temporary in (
-            (self._attachments, _PARTITION, _REPLACEMENT),
-            (self._incoming, None, _TEMPORARY),
-        ):
-            for path in listed(folder):
-                if temporary.fullmatch(path.name):
-                    with storage_errors():
-                        stale = older(path, grace) and not held(path)
-                    if stale:
-                        yield Stray(self._told(path), temporary=True)
-                elif known is None or not known.fullmatch(path.name):
-                    yield Stray(self._told(path), temporary=False)
+        yield from strays_in(self._data, self._attachments, grace, _REPLACEMENT, _PARTITION)
+        yield from strays_in(self._data, self._incoming, grace)
 
     def _told(self, path: Path) -> str:
         return str(path.relative_to(self._data))
 
     def sweep(self, grace: float, clock: Callable[[], float] = time.time) -> list[str]:
-        removed = []
-        with storage_errors(), os.scandir(self._incoming) as entries:
-            for entry in entries:
-                with contextlib.suppress(FileNotFoundError):
-                    if clock() - entry.stat().st_mtime < grace:
-                        continue
-                    descriptor = os.open(entry.path, os.O_RDONLY)
-                    try:
-                        if locked(descriptor):
-                            os.unlink(entry.path)
-                            removed.append(entry.name)
-                    finally:
-                        os.close(descriptor)
-        return removed
+        return sweep(self._incoming, grace, clock)
 
     def holds(self, name: str) -> bool:
         path = self._named(name)
@@ -522,7 +495,4 @@ class Filesystem:
             return path.exists()
 
     def remove_leftover(self, name: str, grace: float) -> None:
-        path = self._named(name)
-        with storage_errors():
-            if older(path, grace) and not held(path):
-                path.unlink(missing_ok=True)
+        remove_leftover(self._named(name), grace)

@@ -64,7 +64,7 @@ def check_content(found: Json, store_id: str) -> None:
     """The same for an identity that was read. Raises WrongStore."""
     _known(found)
     if found["id"] != store_id:
-        raise WrongStore(f"the attachments in this storage are those of another store [{found['id']}]")
+        raise WrongStore(f"this storage belongs to another store [{found['id']}]")
     if COPY in found:
         raise WrongStore("the attachments in this storage are an unfinished copy: scripts/store copy --finish ends it")
     if MOVED in found:

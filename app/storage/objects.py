@@ -28,8 +28,8 @@ written is seen by every later read and listing; the object store promises both.
 written in the partition (one `stat`). What is read while a write may be under way is not kept. So a HEAD, a 304 or a
 hit of a search needs no request, usually.
 
-Rejected: an object under a temporary name, copied to its own by the object store (two requests more for each upload, one of which
-takes as long as the file is large, and telling its type takes several); bytes sent under their own name while they
+Rejected: an object under a temporary name, copied to its own by the object store (two requests more for each upload, one of
+which takes as long as the file is large, and telling its type takes several); bytes sent under their own name while they
 come (what a killed process leaves would have no journal entry, and a slow client would hold a connection); a tombstone
 in the place of the record (a late write replaces it); conditional requests (`If-Match`: not every store has them); one
 request for all of a large download (a slow client would hold it, and the store ends it).
@@ -80,6 +80,7 @@ from app.storage.contract import (
 )
 from app.storage.held import HeldContent
 from app.storage.identity import check_content, plain
+from app.storage.incoming import INCOMING, TEMPORARY, remove_leftover, strays_in, sweep
 from app.storage.ledger import Ledger
 from app.storage.patience import SLOW
 from app.storage.receiving import copy
@@ -101,7 +102,6 @@ SWEEP_INTERVAL = 30.0
 #: Bytes of a body between two checks of the free space.
 LOOK_EVERY = 64 * 1024 * 1024
 
-_INCOMING = "incoming"
 _PARTITION = re.compile(r"[0-9a-f]{3}")
 _SUFFIXES = frozenset(Artefact)
 
@@ -112,7 +112,7 @@ class _Spool:
 
     def __init__(self, folder: Path) -> None:
         with storage_errors():
-            self.file: BinaryIO = tempfile.TemporaryFile(dir=folder)  # type: ignore[assignment]
+            self.file: BinaryIO = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
 
     def write(self, data: bytes) -> int:
         with storage_errors():
@@ -279,7 +279,7 @@ class Objects:
         asked yet. Raises StorageFull or StorageFailed."""
         self.bucket = Bucket(where)
         self.reserve = reserve
-        self.incoming = data / _INCOMING
+        self.incoming = data / INCOMING
         self._where = where
         self._data = data
         self._store_id = store_id
@@ -311,7 +311,7 @@ class Objects:
         if found is None:
             if self._ledger.bound(self._where.url):
                 raise WrongStore(f"{self._where.url} has lost its {IDENTITY}: it is another bucket, or was emptied")
-            if any(True for _ in self.bucket.list(ATTACHMENTS)):
+            if any(True for _ in self.bucket.walk(ATTACHMENTS)):
                 raise WrongStore(f"{self._where.url} has attachments, but no {IDENTITY} that says whose they are")
             self.bucket.create(IDENTITY, _encoded(plain(self._store_id)))
             found = self.bucket.get(IDENTITY)
@@ -473,7 +473,7 @@ class Objects:
     def ids(self) -> Iterator[str]:
         self.identify()
         gone = set(self._ledger.removals(0.0))
-        for each in self.bucket.list(ATTACHMENTS):
+        for each in self.bucket.walk(ATTACHMENTS):
             stem, artefact = _parsed(each.name)
             if artefact is Artefact.RECORD and stem not in gone:
                 yield stem
@@ -573,7 +573,7 @@ class Objects:
 
     def _in(self, partition: int) -> Iterator[Meta]:
         self.identify()
-        return self.bucket.list(f"{ATTACHMENTS}/{partition:03x}")
+        return self.bucket.walk(f"{ATTACHMENTS}/{partition:03x}")
 
     # What a killed process left behind
 
@@ -586,14 +586,15 @@ class Objects:
         for name in objects:
             if not LITTER.fullmatch(name.rpartition("/")[2]):
                 yield Stray(name, temporary=False)
+        yield from strays_in(self._data, self.incoming, grace)
         for attachment_id, artefact in self._ledger.unfinished(grace):
-            yield Stray(f"{_INCOMING}/{attachment_id}.{artefact}", temporary=True)
+            yield Stray(f"{INCOMING}/{attachment_id}.{artefact}", temporary=True)
 
     def sweep(self, grace: float) -> list[str]:
         if grace and time.monotonic() < self._swept + SWEEP_INTERVAL:
             return []
         self._swept = time.monotonic()
-        removed = []
+        removed = sweep(self.incoming, grace)
         for attachment_id, artefact in self._ledger.unfinished(grace):
             self.identify()
             self.bucket.abort(name_of(attachment_id, artefact))
@@ -610,7 +611,10 @@ class Objects:
         return removed
 
     def holds(self, name: str) -> bool:
-        if name.startswith(f"{_INCOMING}/"):
+        if (path := self._temporary(name)) is not None:
+            with storage_errors():
+                return path.exists()
+        if name.startswith(f"{INCOMING}/"):
             attachment_id, artefact = self._uploaded(name)
             return any(each == (attachment_id, artefact) for each in self._ledger.unfinished(0.0))
         self._check_name(name)
@@ -618,7 +622,10 @@ class Objects:
         return self.bucket.head(name) is not None
 
     def remove_leftover(self, name: str, grace: float) -> None:
-        if name.startswith(f"{_INCOMING}/"):
+        if (path := self._temporary(name)) is not None:
+            remove_leftover(path, grace)
+            return
+        if name.startswith(f"{INCOMING}/"):
             attachment_id, artefact = self._uploaded(name)
             if any(each == (attachment_id, artefact) for each in self._ledger.unfinished(grace)):
                 self.bucket.abort(name_of(attachment_id, artefact))
@@ -640,8 +647,13 @@ class Objects:
         if {"..", "."} & set(parts) or not name.isprintable() or len(parts) < 2 or parts[0] != ATTACHMENTS:
             raise ValueError("not a name of the storage")
 
+    def _temporary(self, name: str) -> Path | None:
+        """The temporary file of this name; None where it is none."""
+        folder, _, stem = name.partition("/")
+        return self.incoming / stem if folder == INCOMING and TEMPORARY.fullmatch(stem) else None
+
     def _uploaded(self, name: str) -> tuple[str, Artefact]:
-        stem, artefact = _split(name.removeprefix(f"{_INCOMING}/"))
+        stem, artefact = _split(name.removeprefix(f"{INCOMING}/"))
         if artefact is None:
             raise ValueError("not a name of the storage")
         return stem, artefact

@@ -194,6 +194,8 @@ class Copy:
         self._stop = threading.Event()
         self._rate = Rate(rate, self._stop)
         self._noted = 0.0
+        #: Whether the target has nothing yet, so that there is nothing to list.
+        self._empty = False
         self._state = State(time.time())
 
     # Whose it is
@@ -216,6 +218,7 @@ class Copy:
         resumable = there is not None and any(each in there for each in (COPY, COPIED, MOVED))
         if not resumable and next(self._target.ids(), None) is not None:
             raise WrongStore(f"[{self._to}] has attachments and is no copy of [{self._from}]: choose an empty target")
+        self._empty = not resumable
         self._state = State(time.time())
         if there is not None:
             self._state = State.of(there.get(COPY, there.get(COPIED)), self._from)
@@ -258,6 +261,7 @@ class Copy:
         self._target.sweep(0.0)
         self._note()
         self._over(range(self._state.done, PARTITIONS), progress, noted=True)
+        self._empty = False
         for _ in range(PASSES):
             changed = self._source.changed([self._state.began] * PARTITIONS)
             self._state.again()
@@ -340,7 +344,7 @@ class Copy:
     def _listed(self, number: int) -> tuple[_Listed, _Listed]:
         """What source and target have."""
         # The target first: what it has by then and the source lacks afterwards was removed in between, or before.
-        there = _by_id(self._target.entries(number))
+        there = {} if self._empty else _by_id(self._target.entries(number))
         return _by_id(self._source.entries(number)), there
 
     def _partition(self, number: int, since: float | None, last: bool) -> _Partition:

@@ -35,6 +35,8 @@ class OnFilesystem:
     refusals: tuple[type[StorageFull | StorageFailed], ...] = (StorageFull,)
     #: Whether large bytes that are open stay readable when they are removed or replaced.
     keeps_open = True
+    #: Of so many partitions one is looked at, where a test looks at all.
+    step = 1
 
     def another(self) -> Storage:
         """What another process would have of the same storage."""
@@ -62,6 +64,7 @@ class OnS3:
     #: An object store without room says that something failed in it.
     refusals: tuple[type[StorageFull | StorageFailed], ...] = (StorageFull, StorageFailed)
     keeps_open = False
+    step = 100
 
     def __init__(self, folder: Path, gateway: Gateway) -> None:
         self._folder = folder
@@ -96,6 +99,7 @@ class InMemory:
 
     refusals: tuple[type[StorageFull | StorageFailed], ...] = (StorageFull,)
     keeps_open = True
+    step = 1
 
     def __init__(self, folder: Path) -> None:
         self._memory = Memory()

@@ -15,6 +15,7 @@ from app.commands.store import main
 from app.coordination.local.data_folder import open_data_folder
 from tests.integration.commands.doors import door, findings, lines
 from tests.support.app import ROOT, Server, ServerFactory
+from tests.support.s3 import Gateway, new_prefix
 from tests.support.seed import seed
 from tests.support.traffic import Traffic
 
@@ -82,6 +83,46 @@ def test_a_store_is_moved_while_it_serves(start_server: ServerFactory, tmp_path:
     late = door(server, "store", "copy", *words, "--finish", DATA=words[0])
     assert late.returncode == 3
     assert "is no copy" in late.stderr
+
+
+@pytest.mark.needs("versitygw")
+def test_a_store_is_moved_into_an_object_store(start_server: ServerFactory, s3: Gateway, tmp_path: Path) -> None:
+    settings = s3.settings(new_prefix())
+    place = settings.pop("STORAGE")
+    server = start_server(**settings)
+    small, large, gone = server.upload(
+        ("lantern.txt", b"lantern"), ("large.bin", os.urandom(12_000_000)), ("gone.txt", b"gone")
+    )
+    checked = door(server, "store", "check-backend", place, "--seconds", "6", "--json")
+    assert (checked.returncode, lines(checked)[-1]) == (0, {"summary": {"faults": 0}}), checked.stdout
+    words = (str(server.data), place, "--workers", "8", "--json")
+    # Nothing but the bucket and its place is there yet.
+    assert not (s3.objects(place.removeprefix("s3://").partition("/")[2]) / "attachments").exists()
+    copied = door(server, "store", "copy", *words, "--dry-run")
+    assert (copied.returncode, lines(copied)[-1]["summary"]["copied"]) == (0, 3), copied.stderr
+    server.delete(f"/attachment/{gone}")
+    server.stop()
+    done = door(server, "store", "copy", *words, "--finish")
+    assert (done.returncode, lines(done)[-1]["summary"]["whole"]) == (0, True), done.stderr
+    assert not (server.data / "objects" / "copy").exists()
+    with pytest.raises(RuntimeError, match="are in"):
+        server.start()
+    server.process = None
+    server.environment["STORAGE"] = place
+    server.start()
+    server.await_health()
+    assert server.get(f"/attachment/{small}").content == b"lantern"
+    (path,) = server.data.glob(f"attachments/*/{large}.bytes")
+    assert server.get(f"/attachment/{large}").content == path.read_bytes()
+    assert server.get(f"/attachment/{gone}").status_code == 404
+    (new,) = server.upload(("new.txt", b"new"))
+    assert {hit["_id"] for hit in server.hits()} == {small, large, new}
+    late = door(server, "store", "copy", *words, "--finish", STORAGE="folder")
+    assert (late.returncode, late.stdout) == (3, "")
+    assert "is no copy" in late.stderr
+    other = door(server, "store", "copy", *words, "--finish")
+    assert (other.returncode, other.stdout) == (3, "")
+    assert f"has its attachments in [{place}]" in other.stderr
 
 
 @pytest.fixture

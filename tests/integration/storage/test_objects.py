@@ -1,12 +1,11 @@
-"""What the storage on an object store does besides the contract: late writes, broken-off uploads, forks, an object store that
-does not answer, and whose objects they are."""
+"""What the storage on an object store does besides the contract: late writes, broken-off uploads, forks, an object store
+that does not answer, and whose objects they are."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -30,7 +29,6 @@ pytestmark = pytest.mark.needs("versitygw")
 
 MIB = 1 << 20
 STORE = new_uuid()
-BIG = 1 << 30
 
 
 @pytest.fixture
@@ -306,16 +304,46 @@ def test_what_another_process_wrote_is_seen_at_once(objects: Objects, s3: Gatewa
     assert objects.version(attachment_id) is None
 
 
-def test_memory_does_not_grow_with_the_size(objects: Objects) -> None:
-    chunk = os.urandom(256 * 1024)
-    stored(objects, chunk * 80)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    staged = objects.stage((chunk for _ in range(4 * 80)), BIG)
+_UPLOADS = """
+import os, resource, sys, threading
+from pathlib import Path
+from app.ids import new_xid
+from app.storage.bucket import Where
+from app.storage.objects import Objects
+where = Where(sys.argv[1], 60.0, endpoint=sys.argv[2], access_key=sys.argv[3], secret_key=sys.argv[4])
+objects = Objects(where, Path(sys.argv[5]), sys.argv[6])
+chunk = os.urandom(256 * 1024)
+def upload(mebibytes):
+    staged = objects.stage((chunk for _ in range(4 * mebibytes)), 1 << 40)
     attachment_id = new_xid()
     staged.keep(attachment_id)
     staged.discard()
-    assert objects.size(attachment_id) == 80 * MIB
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 24 * 1024
+    assert objects.size(attachment_id) == mebibytes << 20
+upload(1)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+threads = [threading.Thread(target=upload, args=(int(sys.argv[7]),)) for _ in range(int(sys.argv[8]))]
+for each in threads:
+    each.start()
+for each in threads:
+    each.join()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_uploads_take_the_same_memory_whatever_their_size(s3: Gateway, prefix: str, tmp_path: Path) -> None:
+    """12 MiB each: two parts, and what is around them. MEBIBYTES says of which size, UPLOADS how many at once."""
+    size, at_once = os.environ.get("MEBIBYTES", "40"), int(os.environ.get("UPLOADS", "4"))
+    where = s3.where(prefix)
+    command = [sys.executable, "-c", _UPLOADS, where.url, s3.url, ACCESS_KEY, SECRET_KEY, str(tmp_path), STORE]
+    done = subprocess.run(
+        [*command, size, str(at_once)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) < at_once * 12 * 1024, f"{int(done.stdout) // 1024} MiB"
 
 
 # Forks, and no answer
