@@ -32,6 +32,10 @@ from app.storage.contract import MARGIN, Artefact, Entry, Measured, Storage, par
 KIB, MIB = 1024, 1024 * 1024
 #: Bytes of a small, a middling and a large artefact; the large one has several parts wherever a medium cuts.
 SMALL, MIDDLING, LARGE = 1000, 64 * KIB, 40 * MIB
+#: Bytes of one that is read in parts: more than any storage reads when it opens one.
+RANGED = 300 * KIB
+#: Seconds by which the checks may take longer than they are given.
+SPARE = 60.0
 #: Rounds of which a latency is told.
 ROUNDS = 10
 #: Bytes of a digest at the end of each content that is written in a race.
@@ -72,7 +76,7 @@ class Backend:
                 "read after write": lambda: self._written(SMALL, rounds=1),
                 "list after write": lambda: self._listed(1),
                 "replace": lambda: self._replaced(1),
-                "ranges": lambda: self._ranges(SMALL),
+                "ranges": lambda: self._ranges(RANGED),
                 "empty": lambda: self._written(0, rounds=1),
                 "removal": lambda: self._removed(1),
             },
@@ -87,15 +91,16 @@ class Backend:
                     f"this storage can't be relied on ({each.check}: {each.fault}); scripts/store check-backend says more"
                 )
 
-    def all(self, seconds: float, race: Race) -> Iterator[Result]:
-        """Everything, within about these seconds: what was not begun by then counts as a fault."""
+    def all(self, seconds: float, race: Race, spare: float = SPARE) -> Iterator[Result]:
+        """Everything, within about these seconds, of which the race takes what the others leave. What was not begun `spare`
+        seconds later counts as a fault."""
         until = time.monotonic() + seconds
         yield from self._all(
             {
                 "read after write": lambda: self._written(MIDDLING),
                 "list after write": lambda: self._listed(ROUNDS),
                 "replace": lambda: self._replaced(ROUNDS),
-                "ranges": lambda: self._ranges(MIDDLING),
+                "ranges": lambda: self._ranges(RANGED),
                 "empty": lambda: self._written(0),
                 "names": self._names,
                 "clock": self._clock,
@@ -105,7 +110,7 @@ class Backend:
                 # Last: it takes what is left.
                 "race": lambda: self._race(race, until),
             },
-            until,
+            until + spare,
         )
 
     def _all(self, checks: dict[str, Callable[[], str]], until: float | None) -> Iterator[Result]:
@@ -302,7 +307,7 @@ class Backend:
     def _race(self, race: Race, until: float) -> str:
         attachment_id = self._new()
         self._storage.put(attachment_id, Artefact.THUMBNAIL, [written_in_race(0, 0)])
-        told = race(attachment_id, max(1.0, until - time.monotonic()))
+        told = race(attachment_id, max(2.0, until - time.monotonic()))
         for each in told:
             if each["fault"]:
                 raise Fault(each["fault"])

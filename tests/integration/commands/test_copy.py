@@ -93,7 +93,7 @@ def test_a_store_is_moved_into_an_object_store(start_server: ServerFactory, s3: 
     small, large, gone = server.upload(
         ("lantern.txt", b"lantern"), ("large.bin", os.urandom(12_000_000)), ("gone.txt", b"gone")
     )
-    checked = door(server, "store", "check-backend", place, "--seconds", "6", "--json")
+    checked = door(server, "store", "check-backend", place, "--seconds", "4", "--json")
     assert (checked.returncode, lines(checked)[-1]) == (0, {"summary": {"faults": 0}}), checked.stdout
     words = (str(server.data), place, "--workers", "8", "--json")
     # Nothing but the bucket and its place is there yet.

@@ -161,7 +161,7 @@ def test_a_full_one_is_told_and_nothing_stays() -> None:
 
 def test_what_is_not_begun_in_time_is_a_fault() -> None:
     storage = Memory()
-    found = list(Backend(storage).all(0, alone(storage)))
+    found = list(Backend(storage).all(0, alone(storage), spare=0))
     assert all(each.fault == "there was no time left for it" for each in found)
     assert len(found) == 11
 
