@@ -302,6 +302,25 @@ class StorageFailed(StoreError):
     message = "The file could not be stored"
 
 
+class StorageUnavailable(StorageFailed):
+    """The object store was not reached, did not answer in time, or refused: what was to be written may be there or not.
+    `unanswered`: whether it gave no answer at all."""
+
+    code = "storage_unavailable"
+    status = 503
+    message = "The storage is not available"
+
+    def __init__(self, message: str | None = None, *, unanswered: bool = False) -> None:
+        super().__init__(message, retry_after=5)
+        self.unanswered = unanswered
+
+
+class BrokenStorage(StoreError):
+    """The medium of the storage does not keep what a store relies on."""
+
+    code = "broken_storage"
+
+
 class BytesMissing(StoreError):
     """A record whose bytes are gone or have another length: damage, which `scripts/store verify` reports."""
 

@@ -44,6 +44,10 @@ MOST_HITS, MOST_TERMS = 10_000, 65_536
 #: The most addresses of Elasticsearch, and copies and parts of an index; more are a mistake (Elasticsearch itself takes 1024
 #: shards for an index).
 MOST_ADDRESSES, MOST_REPLICAS, MOST_SHARDS = 100, 100, 1024
+#: The largest object that is sent in 10,000 parts of 5 MiB, rounded down.
+MOST_OBJECT = 48 * GIB
+#: The value of STORAGE for attachments in the data folder.
+FOLDER = "folder"
 #: Texts in one request for vectors; servers refuse more at the latest at so many.
 MOST_BATCH = 256
 
@@ -149,6 +153,43 @@ def _embeddings(text: str) -> str:
         return _url(text)
     except ValueError:
         raise ValueError("is neither builtin nor off, nor a URL such as http://127.0.0.1:11434/v1") from None
+
+
+_BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+_PREFIX = r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._-]{1,100}){0,10}/?"
+_OBJECTS = re.compile(rf"(?:(?:s3|gs)://{_BUCKET}{_PREFIX}|az://[a-z0-9]{{3,24}}/{_BUCKET}{_PREFIX})", re.ASCII)
+
+
+def _storage(text: str) -> str:
+    """`folder`, or the URL of an object store, without a slash at its end."""
+    if text == FOLDER:
+        return text
+    if "@" in text or "?" in text:
+        raise ValueError(
+            "has more in it than a bucket and a prefix: keys are STORAGE_ACCESS_KEY and STORAGE_SECRET_KEY"
+        )
+    if not _OBJECTS.fullmatch(text):
+        raise ValueError(
+            "is neither folder nor a URL such as s3://bucket/prefix (gs://bucket/prefix, az://account/container/prefix)"
+        )
+    return text.rstrip("/")
+
+
+def _endpoint(text: str) -> str | None:
+    """The URL of a server, without user, path and query; None for an empty text."""
+    if not text:
+        return None
+    if "@" in text:
+        raise ValueError("has a user in it: keys are STORAGE_ACCESS_KEY and STORAGE_SECRET_KEY")
+    if not re.fullmatch(r"https?://[^\s/?#]+/?", text) or not _names_a_server(text):
+        raise ValueError("is not a URL such as https://s3.example.org")
+    return text.rstrip("/")
+
+
+def _region(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", text):
+        raise ValueError("is not a region such as eu-central-1")
+    return text
 
 
 def _names_a_server(url: str) -> bool:
@@ -259,6 +300,45 @@ class Settings:
 
     data: Path = _setting(
         "DATA", _path, Path("data"), "The folder that holds everything: attachments, tokens, journal."
+    )
+    storage: str = _setting(
+        "STORAGE",
+        _storage,
+        FOLDER,
+        "Where attachments are: `folder` (in DATA), or an object store, `s3://bucket/prefix`, which one server has to "
+        "itself; DATA holds everything else. `gs://bucket/prefix` and `az://account/container/prefix` are not tested.",
+    )
+    storage_endpoint: str | None = _setting(
+        "STORAGE_ENDPOINT", _endpoint, None, "URL of the S3 server; empty: Amazon's for the region."
+    )
+    storage_region: str = _setting("STORAGE_REGION", _region, "us-east-1", "Region for which requests are signed.")
+    storage_addressing: str = _setting(
+        "STORAGE_ADDRESSING",
+        _choice("path", "virtual"),
+        "path",
+        "Whether the bucket is in the path of URLs, or (`virtual`) the first part of the host's name.",
+    )
+    storage_access_key: str | None = _setting(
+        "STORAGE_ACCESS_KEY",
+        _token,
+        None,
+        "Access key id. Empty: credentials are found as Amazon's tools do (`AWS_ACCESS_KEY_ID`, `~/.aws/credentials`, the "
+        "role of the container or machine).",
+    )
+    storage_secret_key: str | None = _setting(
+        "STORAGE_SECRET_KEY", _token, None, "The secret of that key.", secret=True
+    )
+    storage_ca_certs: Path | None = _setting(
+        "STORAGE_CA_CERTS",
+        _optional(_path),
+        None,
+        "CA bundle (PEM) to verify the object store's TLS certificate with, besides the usual ones.",
+    )
+    storage_timeout: float = _setting(
+        "STORAGE_TIMEOUT",
+        _seconds,
+        10.0,
+        "How long a call to the object store may take, repetitions included; then uploads and downloads answer 503.",
     )
     elasticsearch_url: str = _setting(
         "ELASTICSEARCH_URL",
@@ -591,6 +671,7 @@ class Settings:
             if not self.elasticsearch_url.startswith("https:"):
                 raise InvalidSetting("ELASTICSEARCH_CA_CERTS", "needs an ELASTICSEARCH_URL that begins with https")
             _check_ca_certs("ELASTICSEARCH_CA_CERTS", self.elasticsearch_ca_certs)
+        self._check_storage()
         self._check_embeddings()
         if not 0 < self.max_indexed_text <= MOST_INDEXED_TEXT:
             raise InvalidSetting("MAX_INDEXED_TEXT", f"is not between 1 and {MOST_INDEXED_TEXT // MIB}MiB")
@@ -606,6 +687,26 @@ class Settings:
             raise InvalidSetting("CHAT_INDEX", "is the same as INDEX")
         if self.max_file_size > self.max_request_size:
             raise InvalidSetting("MAX_FILE_SIZE", "is larger than MAX_REQUEST_SIZE")
+
+    def _check_storage(self) -> None:
+        if (self.storage_access_key is None) != (self.storage_secret_key is None):
+            raise InvalidSetting("STORAGE_ACCESS_KEY", "needs STORAGE_SECRET_KEY, and the other way round")
+        if self.storage == FOLDER:
+            return
+        if not self.storage.startswith("s3:") and (self.storage_endpoint or self.storage_access_key):
+            raise InvalidSetting(
+                "STORAGE", "takes no STORAGE_ENDPOINT and no STORAGE_ACCESS_KEY unless it is an s3:// URL"
+            )
+        if self.max_file_size > MOST_OBJECT:
+            raise InvalidSetting(
+                "MAX_FILE_SIZE", f"is larger than {MOST_OBJECT // GIB}GiB, the largest that STORAGE takes"
+            )
+        if self.accel_redirect is not None:
+            raise InvalidSetting("ACCEL_REDIRECT", "has no use: nginx reaches no attachment that is in STORAGE")
+        if self.storage_ca_certs is not None:
+            if self.storage_endpoint is not None and not self.storage_endpoint.startswith("https:"):
+                raise InvalidSetting("STORAGE_CA_CERTS", "needs a STORAGE_ENDPOINT that begins with https")
+            _check_ca_certs("STORAGE_CA_CERTS", self.storage_ca_certs)
 
     def _check_embeddings(self) -> None:
         remote = self.embeddings not in ("builtin", "off")

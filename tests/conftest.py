@@ -26,7 +26,7 @@ settings.register_profile(
 )
 settings.load_profile("any-machine")
 
-pytest_plugins = ("tests.support.engine", "tests.support.tools", "tests.support.app", "pytester")
+pytest_plugins = ("tests.support.engine", "tests.support.tools", "tests.support.app", "tests.support.s3", "pytester")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -29,15 +29,18 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 
 
-def settings_of(arguments: argparse.Namespace, url: str | None = None) -> Settings:
+def settings_of(arguments: argparse.Namespace, url: str | None = None, *, folder: Path | None = None) -> Settings:
     """The settings of the environment, with `--data`, and of Elasticsearch `url`; without that and without
-    ELASTICSEARCH_URL, with the node of a running scripts/serve.
+    ELASTICSEARCH_URL, with the node of a running scripts/serve. `folder`: where the store is if neither `--data` nor the
+    environment says it.
 
     Raises InvalidSetting, or WrongStore where there is no store.
     """
     environment = dict(os.environ)
     if arguments.data is not None:
         environment["DATA"] = str(arguments.data)
+    elif folder is not None and not environment.keys() & {"DATA", "STORAGE"}:
+        environment["DATA"] = str(folder)
     if url is not None:
         environment["ELASTICSEARCH_URL"] = url
     settings = Settings.from_environ(environment)

@@ -14,7 +14,7 @@ from app.errors import EmbeddingsOff, NotFound
 from app.extraction.queue import Stage
 from app.extraction.record import Extraction
 from app.ids import is_id
-from app.opening import open_store
+from app.opening import open_checked
 from app.services.extracting import Extractor
 from app.services.passages import Maker
 from app.services.store import Store
@@ -96,7 +96,7 @@ def extract(arguments: argparse.Namespace) -> int:
         print("ids exclude --all, --failed, --missing, --outdated and --thumbnails", file=sys.stderr)
         return 2
     settings = settings_of(arguments)
-    store = open_store(settings)
+    store = open_checked(settings)
     with closing(store.index):
         by = _maker(store) if arguments.passages else None
         ids = list(_chosen(store, arguments, by))

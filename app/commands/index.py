@@ -17,9 +17,8 @@ from app.coordination.local.data_folder import open_data_folder
 from app.errors import WrongStore
 from app.index import mappings
 from app.index.connection import Connection
-from app.opening import open_embeddings
+from app.opening import open_embeddings, storage_at
 from app.settings import Settings
-from app.storage.filesystem import Filesystem
 from app.upkeep.administration import Administration
 
 Json = dict[str, Any]
@@ -41,7 +40,7 @@ def _opened(file: str, folder: Path, settings: Settings, connection: Connection)
     except (OSError, ValueError) as error:
         raise WrongStore(f"{path} can't be read: {error}") from None
     store_id = open_data_folder(settings.data)
-    storage, coordination = Filesystem(settings.data), Local(settings.data)
+    storage, coordination = storage_at(settings.storage, settings, store_id), Local(settings.data)
     model = model_of(open_embeddings(settings, coordination)) if from_records else None
     return Administration(
         alias(settings),

@@ -1,4 +1,4 @@
-"""`scripts/store verify`, `rebuild`, `extract` and `types`."""
+"""`scripts/store` and its commands, of which `verify` and `rebuild` are here."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import re
 import sys
 from contextlib import closing
 
-from tqdm import tqdm  # type: ignore[import-untyped]
-
-from app.commands import extract, types
+from app.commands import check_backend, copy, extract, types
 from app.commands.common import (
     CLEAN,
     FINDINGS,
@@ -22,7 +20,8 @@ from app.commands.common import (
     run,
     settings_of,
 )
-from app.opening import open_store
+from app.commands.findings import show
+from app.opening import open_checked
 from app.storage.contract import PARTITIONS, Artefact, name_of
 from app.upkeep.rebuild import Rebuild
 from app.upkeep.repair import ACTIONS, Repair
@@ -37,23 +36,10 @@ def _subset(text: str) -> tuple[int, int]:
     return part, parts
 
 
-def _line(finding: Finding) -> str:
-    where = finding.path or f"document {finding.id or finding.detail}"
-    return f"{finding.code}: {where}" + (f" ({finding.detail})" if finding.detail else "")
-
-
-def _show(finding: Finding, as_json: bool) -> None:
-    if as_json:
-        content = {"code": finding.code, "path": finding.path, "id": finding.id, "detail": finding.detail}
-        print(json.dumps({**content, "repair": ACTIONS.get(finding.code)}), flush=True)
-    else:
-        tqdm.write(_line(finding), file=sys.stdout)
-
-
 def verify(arguments: argparse.Namespace) -> int:
     """Check, show, and repair if requested. Returns the exit code."""
     settings = settings_of(arguments)
-    store = open_store(settings)
+    store = open_checked(settings)
     generations = generations_of(store, settings)
     checker = Checker(
         store.storage,
@@ -70,7 +56,7 @@ def verify(arguments: argparse.Namespace) -> int:
     with closing(store.index), closing(Bar()) as bar:
         for finding in checker.run(part, parts, bar):
             total += 1
-            _show(finding, arguments.json)
+            show(finding, arguments.json)
             if arguments.repair and finding.code in ACTIONS:
                 repairable.append(finding)
         bar.close()
@@ -97,7 +83,7 @@ def _told(findings: list[Finding], arguments: argparse.Namespace) -> bool:
 def rebuild(arguments: argparse.Namespace) -> int:
     """Rebuild the index. Returns the exit code."""
     settings = settings_of(arguments)
-    store = open_store(settings)
+    store = open_checked(settings)
     model = model_of(store.embeddings)
     with store.coordination.maintenance(), closing(store.index), closing(Bar()) as bar:
         store.index.connection.major()
@@ -122,7 +108,7 @@ def rebuild(arguments: argparse.Namespace) -> int:
 
 
 def main(argv: list[str] | None = None, prog: str = "scripts/store") -> int:
-    parser = argparse.ArgumentParser(prog=prog, description="Check a store, or make its index again.")
+    parser = argparse.ArgumentParser(prog=prog, description="Check a store, make its index again, or move it.")
     commands = parser.add_subparsers(required=True)
     checking = commands.add_parser("verify", help="compare files and index; changes nothing unless told to")
     add_data(checking)
@@ -137,6 +123,8 @@ def main(argv: list[str] | None = None, prog: str = "scripts/store") -> int:
     building.set_defaults(command=rebuild)
     extract.add_to(commands)
     types.add_to(commands)
+    copy.add_to(commands)
+    check_backend.add_to(commands)
     arguments = parser.parse_args(argv)
     if getattr(arguments, "yes", False) and not arguments.repair:
         parser.error("--yes needs --repair")

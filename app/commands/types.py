@@ -10,7 +10,7 @@ from contextlib import closing
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from app.commands.common import CLEAN, FINDINGS, Bar, add_data, settings_of
-from app.opening import open_store
+from app.opening import open_checked
 from app.upkeep.types import BATCH, Difference, Types
 
 
@@ -27,7 +27,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def types(arguments: argparse.Namespace) -> int:
     """Check the store, show the differences, and change them if requested. Returns the exit code."""
-    store = open_store(settings_of(arguments))
+    store = open_checked(settings_of(arguments))
     work = Types(store, arguments.tenant)
     wrong = changed = 0
     batch: list[Difference] = []

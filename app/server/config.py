@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from app.confinement import availability
-from app.errors import IndexUnavailable, InvalidSetting, StoreError, WrongIndex
+from app.errors import (
+    BrokenStorage,
+    IndexUnavailable,
+    InvalidSetting,
+    StorageUnavailable,
+    StoreError,
+    WrongIndex,
+    WrongStore,
+)
 from app.opening import open_store
 from app.search import collation
 from app.server import descriptors
+from app.server.apart import apart
 from app.server.exposure import sentences
 from app.services.chats import Chats
 from app.services.extracting import Extractor
 from app.services.store import Store
-from app.settings import Settings
+from app.settings import FOLDER, Settings
+from app.storage.identity import take
 from app.telemetry import logs, measures
+from app.upkeep.backend import Backend
 from app.upkeep.reconciler import Reconciler
 from app.web import metrics
 from app.web.metrics import SharedFolder
@@ -94,24 +106,37 @@ def on_starting(server: Any) -> None:
         store = open_store(_in_force)
         # Here, so that the workers have it in common.
         collation.load()
-        index = store.index
         if _in_force.extraction == "off":
             # Uploads from now on are in no queue.
             store.queue.forget_scan()
-        try:
-            index.prepare()
-            # It is created only when there is a chat, but it must not be another store's.
-            Chats(_in_force, store.id, index.connection, store.coordination.change_lock).check()
-        except WrongIndex:
-            raise
-        except IndexUnavailable as error:
-            server.log.warning("%s; downloads work, the rest follows when it is there", error)
-        finally:
-            index.close()
+        apart(partial(_check, server, store))
         # Last, so that a server that does not start leaves nothing behind.
         _share_numbers()
     except StoreError as error:
         _refuse(error)
+
+
+def _check(server: Any, store: Store) -> None:
+    """Refuse attachments or an index that can't be right. What does not answer now may do so later."""
+    try:
+        take(store.storage, store.id)
+        store.storage.check()
+        if _in_force.storage != FOLDER:
+            Backend(store.storage).prove()
+    except (WrongStore, BrokenStorage):
+        raise
+    except StoreError as error:
+        server.log.warning("%s; searches work, the rest follows when there is a storage to write to", error)
+    try:
+        store.index.prepare()
+        # It is created only when there is a chat, but it must not be another store's.
+        Chats(_in_force, store.id, store.index.connection, store.coordination.change_lock).check()
+    except WrongIndex:
+        raise
+    except (IndexUnavailable, StorageUnavailable) as error:
+        server.log.warning("%s; downloads work, the rest follows when it is there", error)
+    finally:
+        store.index.close()
 
 
 def when_ready(server: Any) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 
 from app.coordination.contract import Journal, JournalEntry
-from app.errors import IndexIncomplete, IndexUnavailable, StoreError
+from app.errors import IndexIncomplete, IndexUnavailable, StorageUnavailable, StoreError
 from app.index.attachments import AttachmentIndex
 from app.model.attachment import Attachment
 from app.services.changes import Changes
@@ -37,7 +37,8 @@ class Settling:
     def settle(self) -> int:
         """Decide the entries of the journal that no process works on. Returns how many were decided.
 
-        Raises IndexUnavailable when Elasticsearch can't be asked: the rest is left for the next time.
+        Raises IndexUnavailable or StorageUnavailable when one of them can't be asked: the rest is left for the next
+        time.
         """
         decided = 0
         for entry in self._journal.abandoned():
@@ -50,7 +51,8 @@ class Settling:
                     else:
                         self._finish_upload(entry)
                 except (StoreError, ValueError) as error:
-                    if isinstance(error, IndexUnavailable) and not isinstance(error, IndexIncomplete):
+                    away = isinstance(error, IndexUnavailable | StorageUnavailable)
+                    if away and not isinstance(error, IndexIncomplete):
                         raise
                     # An entry that can't be decided (a damaged record, a refused document) must not keep the others
                     # from being decided.

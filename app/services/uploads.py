@@ -68,7 +68,7 @@ class Uploads:
 
     def check_writable(self) -> None:
         """Raises StorageFull or StorageFailed when an upload could not be stored now."""
-        self._storage.stage([], 0).discard()
+        self._storage.check()
 
     def upload(self, drafts: list[Draft]) -> list[Attachment]:
         """Make attachments of `drafts`, all or none; on return they are durable and the next search finds them.

@@ -6,7 +6,8 @@ only when its record does. The others come before it (the bytes) or after it (th
 What holds for all methods:
 
 * **Errors** are StorageFull (there is no room) and StorageFailed (anything else; its cause is the error of the medium, or a
-  ValueError where what was read is damaged); `stage` raises FileTooLarge too. Errors of `chunks` go through. A text
+  ValueError where what was read is damaged), of which StorageUnavailable is one: the medium was not reached, and what
+  was to be written may be there now, later or never; `stage` raises FileTooLarge too. Errors of `chunks` go through. A text
   that is not an id (`app.ids.is_id`) raises ValueError before anything is done: it never becomes part of a name.
 * **After an error** nothing is under a final name that was not there before, and what was there is whole, old or new, except
   where a method says otherwise.
@@ -14,8 +15,8 @@ What holds for all methods:
   part and never a mixture, also when a process is killed meanwhile. Two artefacts of one attachment change one after
   the other.
 * **Durable**: what a method calls durable is still there when the power fails right after the method has returned.
-* **Several at once**: any number of threads and processes may use one storage. Of two that write the same artefact
-  the last one wins, whole. This contract does not decide which goes first: the journal, the queue and their locks do.
+* **Several at once**: any number of threads and processes of one server may use one storage. Of two that write the same
+  artefact the last one wins, whole. This contract does not decide which goes first: journal, queue and their locks do.
 * **Nothing leaves** but values: no path and no descriptor, except in a `Content`, which `app.web.sending` can send.
 
 The names of artefacts (`name_of`) are part of the format (docs/format.md) and the same in every storage: the contents
@@ -41,8 +42,8 @@ from app.errors import StorageFailed
 from app.ids import is_id
 
 Json = dict[str, Any]
-#: Distinguishes a record from every one that is written later under its name; it may equal the version of an earlier
-#: one.
+#: Distinguishes a record from every other one that is written later under its name, unless they are equal; it may equal
+#: the version of an earlier one.
 Version = Hashable
 
 PARTITIONS = 4096
@@ -51,6 +52,8 @@ PARTITIONS = 4096
 MARGIN = 2.0
 #: The beginning of all names of artefacts.
 ATTACHMENTS = "attachments"
+#: The name of what `Storage.keep_identity` keeps.
+IDENTITY = "store.json"
 
 
 class Artefact(StrEnum):
@@ -99,6 +102,17 @@ def record_in(content: bytes) -> Json:
     return record
 
 
+def identity_in(content: bytes) -> Json:
+    """The identity in its bytes. Raises StorageFailed for a damaged one."""
+    try:
+        identity = json.loads(content)
+        if not isinstance(identity, dict):
+            raise ValueError("not an object")
+    except (ValueError, RecursionError) as error:
+        raise StorageFailed(f"{IDENTITY} is damaged") from error
+    return identity
+
+
 def outcome_in(content: bytes) -> Json:
     """The outcome of an extraction in an artefact's bytes. Raises ValueError for a damaged one."""
     try:
@@ -119,7 +133,7 @@ class Measured:
 
 
 class Staged(Protocol):
-    """Bytes that have arrived and are durable under a temporary name. For one thread at a time."""
+    """Bytes that have arrived, and that nobody else knows of. For one thread at a time."""
 
     @property
     def measured(self) -> Measured: ...
@@ -134,8 +148,8 @@ class Staged(Protocol):
 
     def keep(self, attachment_id: str) -> None:
         """Give the bytes their final name, and replace any that have it. They are not an attachment yet:
-        `Storage.commit` makes them one, and makes their name durable together with that of the record. Raises
-        StorageFull or StorageFailed: then they keep their temporary name."""
+        `Storage.commit` makes them one, and makes bytes and name durable together with the record. Raises StorageFull or
+        StorageFailed: then it can be tried again."""
 
     def discard(self) -> None:
         """Release the bytes: they are removed if they were not kept, and stay if they were. Calling it twice is no
@@ -158,8 +172,9 @@ class StagedText(Protocol):
 
 
 class Content(Protocol):
-    """An open artefact. Its bytes stay as they were when it was opened, even when it is removed or replaced meanwhile.
-    For one thread at a time; the holder closes it."""
+    """An open artefact. Its bytes are those of the moment when it was opened. When it is removed or replaced meanwhile, they
+    stay readable, or reading them raises StorageFailed (an object store has no open files); never are there others.
+    An artefact other than the bytes of an attachment stays readable. For one thread at a time; the holder closes it."""
 
     @property
     def size(self) -> int:
@@ -211,6 +226,17 @@ class Listing:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """An artefact in a listing. `size`: in bytes. `written`: when it was written under its name or later, in seconds since
+    1970 by the clock of the medium; it may be too early by `MARGIN`."""
+
+    id: str
+    artefact: Artefact
+    size: int
+    written: float
+
+
+@dataclass(frozen=True)
 class Stray:
     """Something outside the partitions: a temporary artefact that nobody needs, or something that the store did not
     make."""
@@ -228,9 +254,11 @@ class Storage(Protocol):
         """Bytes that may still be stored: the free bytes of the medium minus the reserve; negative when the reserve is
         in use already. Raises StorageFailed."""
 
+    def check(self) -> None:
+        """Raises StorageFull or StorageFailed when an upload could not be stored now."""
+
     def stage(self, chunks: Iterable[bytes], limit: int) -> Staged:
-        """Receive bytes under a temporary name; on return they are durable. It needs the memory of a few chunks,
-        whatever the size.
+        """Receive bytes under a temporary name, or none. It needs the memory of a few chunks, whatever the size.
 
         Raises FileTooLarge as soon as more than `limit` bytes have come, StorageFull where there is no `room` now or while
         they come, StorageFailed, and what `chunks` raise. After an error nothing stays.
@@ -244,8 +272,8 @@ class Storage(Protocol):
         """The record, or None when there is no such attachment. Raises StorageFailed, also for a damaged one."""
 
     def version(self, attachment_id: str) -> Version | None:
-        """A value that stays the same until the record is written again; None when there is no such attachment. Cheaper
-        than `record`. Raises StorageFailed."""
+        """A value that is another one once another record was written; None when there is no such attachment. Cheaper than
+        `record` where it was asked for before. Raises StorageFailed."""
 
     def open(self, attachment_id: str, artefact: Artefact = Artefact.BYTES) -> Content | None:
         """An artefact; None when it is not there. Raises StorageFailed."""
@@ -258,7 +286,8 @@ class Storage(Protocol):
 
     def remove(self, attachment_id: str) -> None:
         """Remove all artefacts in the order of `Artefact`, durably. A missing one is no error. After an error some of
-        the first ones may be gone; calling it again goes on. An artefact that is open stays readable."""
+        the first ones may be gone; calling it again goes on. A write of this attachment that began before and takes
+        effect later does not bring it back."""
 
     def ids(self) -> Iterator[str]:
         """The ids of all attachments that existed when the walk began and still do, each once, in no order; ids that
@@ -302,6 +331,27 @@ class Storage(Protocol):
 
     def remove_passages(self, attachment_id: str) -> None:
         """Remove them, durably. If there are none, that is no error. Raises StorageFailed."""
+
+    # Artefacts one by one, for a copy from another storage (app/upkeep/copying.py), which knows their order
+
+    def put(self, attachment_id: str, artefact: Artefact, chunks: Iterable[bytes]) -> Measured:
+        """Write one artefact with these bytes, durably and in one step, and replace an earlier one. It needs the memory of
+        a few chunks, whatever the size. Returns what was written. Raises StorageFull where there is no `room`,
+        StorageFailed, and what `chunks` raise."""
+
+    def entries(self, partition: int) -> list[Entry]:
+        """All artefacts in a partition, in no order; what is added, removed or written again meanwhile may be among them,
+        as it was or as it is. What was there before and stays is. Raises StorageFailed."""
+
+    # Whose attachments these are
+
+    def identity(self) -> Json | None:
+        """What was kept by `keep_identity` last; None when there is nothing. Raises StorageFailed, also for a damaged
+        one."""
+
+    def keep_identity(self, content: Json) -> None:
+        """Keep a small JSON object with the attachments, durably and in one step, and replace an earlier one:
+        app/storage/identity.py says what is in it. Raises StorageFull or StorageFailed."""
 
     # Walks over everything
 

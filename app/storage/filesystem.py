@@ -5,6 +5,8 @@
     <data>/attachments/<3 hex>/<id>.text      the text inside, UTF-8, as much of it as is indexed; missing when there is none
     <data>/attachments/<3 hex>/<id>.extraction   how its extraction ended (JSON); missing while it has not
     <data>/attachments/<3 hex>/<id>.thumbnail    how its drawing ended (a line of JSON), and the thumbnails behind that
+    <data>/attachments/<3 hex>/<id>.passages     the passages of the text with their vectors; missing until they are made
+    <data>/store.json                         whose attachments these are (JSON)
     <data>/incoming/                          temporary files, each locked by the process that writes it
 
 The folder of an id is its partition, the first three hex digits of its SHA-256, so it follows from the id alone and 4,096
@@ -24,6 +26,7 @@ import io
 import json
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -34,10 +37,7 @@ from app.files import (
     FOLDER_MODE,
     Writer,
     create_temporary,
-    held,
     listed,
-    locked,
-    older,
     replacing,
     storage_errors,
     sync_folder,
@@ -45,10 +45,12 @@ from app.files import (
 from app.ids import is_id
 from app.storage.contract import (
     ATTACHMENTS,
+    IDENTITY,
     MARGIN,
     PARTITIONS,
     Artefact,
     Changes,
+    Entry,
     Json,
     Listing,
     Measured,
@@ -56,11 +58,13 @@ from app.storage.contract import (
     StagedText,
     Stray,
     Version,
+    identity_in,
     key,
     outcome_in,
     partition_of,
     record_in,
 )
+from app.storage.incoming import INCOMING, remove_leftover, strays_in, sweep
 from app.storage.receiving import copy
 from app.telemetry import measures
 
@@ -75,10 +79,9 @@ LOOK_EVERY = 64 * 1024 * 1024
 
 # Looked up once: reading the value of an enumeration's member takes as long as a line of code.
 _RECORD, _OUTCOME, _BYTES, _PASSAGES = Artefact.RECORD, Artefact.OUTCOME, Artefact.BYTES, Artefact.PASSAGES
-_INCOMING = "incoming"
 _SUFFIXES = frozenset(f".{each}" for each in Artefact)
+_ARTEFACTS = {str(each): each for each in Artefact}
 _PARTITION = re.compile(r"[0-9a-f]{3}")
-_TEMPORARY = re.compile(r"[0-9a-f]{32}")
 # Temporary files that earlier versions wrote beside the file that they were to replace; now they are in `incoming`.
 _REPLACEMENT = re.compile(r"\.[\w.-]+\.new")
 
@@ -107,6 +110,9 @@ class _StagedFile:
         self._kept = True
 
     def discard(self) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._file.close()
         if self._kept:
             return
@@ -185,7 +191,7 @@ class Filesystem:
         Raises StorageFull or StorageFailed."""
         self.reserve = reserve
         self._data = data
-        self._incoming = data / _INCOMING
+        self._incoming = data / INCOMING
         self._attachments = data / ATTACHMENTS
         self._prefix = f"{self._attachments}/"
         with storage_errors():
@@ -215,7 +221,7 @@ class Filesystem:
     def _named(self, name: str) -> Path:
         """The path for a name that the storage returned. Raises ValueError for a name that leads elsewhere."""
         parts = PurePosixPath(name).parts
-        if ".." in parts or "\0" in name or len(parts) < 2 or parts[0] not in (ATTACHMENTS, _INCOMING):
+        if ".." in parts or "\0" in name or len(parts) < 2 or parts[0] not in (ATTACHMENTS, INCOMING):
             raise ValueError("not a name of the storage")
         return self._data / name
 
@@ -226,7 +232,13 @@ class Filesystem:
             stat = os.statvfs(self._data)
         return stat.f_bavail * stat.f_frsize - self.reserve
 
+    def check(self) -> None:
+        self.stage([], 0).discard()
+
     def stage(self, chunks: Iterable[bytes], limit: int) -> Staged:
+        return self._stage(chunks, limit, _BYTES)
+
+    def _stage(self, chunks: Iterable[bytes], limit: int, artefact: Artefact) -> _StagedFile:
         if self.room() <= 0:
             raise StorageFull()
         path, file = self._create_temporary()
@@ -239,7 +251,7 @@ class Filesystem:
             with contextlib.suppress(OSError):
                 path.unlink()
             raise
-        return _StagedFile(path, file, measured, functools.partial(self._name, artefact=_BYTES))
+        return _StagedFile(path, file, measured, functools.partial(self._name, artefact=artefact))
 
     def _while_room(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         since = 0
@@ -294,9 +306,12 @@ class Filesystem:
             raise StorageFailed() from error
 
     def read(self, attachment_id: str, artefact: Artefact) -> bytes | None:
+        return self._contents(self._name(attachment_id, artefact))
+
+    def _contents(self, name: str) -> bytes | None:
         try:
             # This takes half the system calls of a file object; a rebuild reads every attachment this way.
-            descriptor = os.open(self._name(attachment_id, artefact), os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 pieces = [os.read(descriptor, SMALL_FILE)]
                 while pieces[-1]:
@@ -394,6 +409,38 @@ class Filesystem:
     def remove_passages(self, attachment_id: str) -> None:
         self._remove_one(attachment_id, Artefact.PASSAGES)
 
+    # Artefacts one by one
+
+    def put(self, attachment_id: str, artefact: Artefact, chunks: Iterable[bytes]) -> Measured:
+        folder = self._path(attachment_id, artefact).parent
+        with contextlib.closing(self._stage(chunks, sys.maxsize, artefact)) as staged:
+            staged.keep(attachment_id)
+            with storage_errors():
+                sync_folder(folder)
+            return staged.measured
+
+    def entries(self, partition: int) -> list[Entry]:
+        found = []
+        with storage_errors(), os.scandir(self._folder(partition)) as listed_entries:
+            for entry in listed_entries:
+                stem, _, suffix = entry.name.rpartition(".")
+                artefact = _ARTEFACTS.get(suffix)
+                if artefact is not None and is_id(stem) and partition_of(stem) == partition:
+                    with contextlib.suppress(FileNotFoundError):
+                        status = entry.stat()
+                        # Not the mtime, which a restored backup brings with it, and which is that of the last byte.
+                        found.append(Entry(stem, artefact, status.st_size, status.st_ctime))
+        return found
+
+    # Whose attachments these are
+
+    def identity(self) -> Json | None:
+        content = self._contents(str(self._data / IDENTITY))
+        return None if content is None else identity_in(content)
+
+    def keep_identity(self, content: Json) -> None:
+        self._replace(self._data / IDENTITY, content)
+
     # Walks over everything
 
     def changed(self, since: Sequence[float]) -> list[int]:
@@ -433,37 +480,14 @@ class Filesystem:
     # What a killed process left behind
 
     def strays(self, grace: float) -> Iterator[Stray]:
-        for folder, known, temporary in (
-            (self._attachments, _PARTITION, _REPLACEMENT),
-            (self._incoming, None, _TEMPORARY),
-        ):
-            for path in listed(folder):
-                if temporary.fullmatch(path.name):
-                    with storage_errors():
-                        stale = older(path, grace) and not held(path)
-                    if stale:
-                        yield Stray(self._told(path), temporary=True)
-                elif known is None or not known.fullmatch(path.name):
-                    yield Stray(self._told(path), temporary=False)
+        yield from strays_in(self._data, self._attachments, grace, _REPLACEMENT, _PARTITION)
+        yield from strays_in(self._data, self._incoming, grace)
 
     def _told(self, path: Path) -> str:
         return str(path.relative_to(self._data))
 
     def sweep(self, grace: float, clock: Callable[[], float] = time.time) -> list[str]:
-        removed = []
-        with storage_errors(), os.scandir(self._incoming) as entries:
-            for entry in entries:
-                with contextlib.suppress(FileNotFoundError):
-                    if clock() - entry.stat().st_mtime < grace:
-                        continue
-                    descriptor = os.open(entry.path, os.O_RDONLY)
-                    try:
-                        if locked(descriptor):
-                            os.unlink(entry.path)
-                            removed.append(entry.name)
-                    finally:
-                        os.close(descriptor)
-        return removed
+        return sweep(self._incoming, grace, clock)
 
     def holds(self, name: str) -> bool:
         path = self._named(name)
@@ -471,7 +495,4 @@ class Filesystem:
             return path.exists()
 
     def remove_leftover(self, name: str, grace: float) -> None:
-        path = self._named(name)
-        with storage_errors():
-            if older(path, grace) and not held(path):
-                path.unlink(missing_ok=True)
+        remove_leftover(self._named(name), grace)

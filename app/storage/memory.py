@@ -10,6 +10,7 @@ import contextlib
 import io
 import itertools
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -22,6 +23,7 @@ from app.storage.contract import (
     PARTITIONS,
     Artefact,
     Changes,
+    Entry,
     Json,
     Listing,
     Measured,
@@ -29,6 +31,7 @@ from app.storage.contract import (
     StagedText,
     Stray,
     Version,
+    identity_in,
     key,
     name_of,
     outcome_in,
@@ -92,6 +95,7 @@ class Memory:
         self._lock = threading.Lock()
         self._kept: dict[str, dict[Artefact, _Kept]] = {}
         self._numbers = itertools.count(1)
+        self._identity: bytes | None = None
         #: For each partition: when something in it was last added, removed or written.
         self._moments = [0.0] * PARTITIONS
 
@@ -104,7 +108,13 @@ class Memory:
     def _room(self) -> int:
         return self.capacity - sum(len(each.content) for kept in self._kept.values() for each in kept.values())
 
+    def check(self) -> None:
+        self.stage([], 0).discard()
+
     def stage(self, chunks: Iterable[bytes], limit: int) -> Staged:
+        return self._receive(chunks, limit)
+
+    def _receive(self, chunks: Iterable[bytes], limit: int) -> _StagedBytes:
         room = self.room()
         if room <= 0:
             raise StorageFull()
@@ -217,6 +227,30 @@ class Memory:
 
     def remove_passages(self, attachment_id: str) -> None:
         self._remove(attachment_id, (Artefact.PASSAGES,))
+
+    # Artefacts one by one
+
+    def put(self, attachment_id: str, artefact: Artefact, chunks: Iterable[bytes]) -> Measured:
+        key(attachment_id, artefact)
+        staged = self._receive(chunks, sys.maxsize)
+        self._put(attachment_id, artefact, staged.read(0, staged.size))
+        return staged.measured
+
+    def entries(self, partition: int) -> list[Entry]:
+        with self._lock:
+            return [
+                Entry(each, artefact, len(found.content), found.moment)
+                for each, kept in self._in(partition)
+                for artefact, found in kept.items()
+            ]
+
+    # Whose attachments these are
+
+    def identity(self) -> Json | None:
+        return None if self._identity is None else identity_in(self._identity)
+
+    def keep_identity(self, content: Json) -> None:
+        self._identity = json.dumps(content, ensure_ascii=False).encode()
 
     # Walks over everything
 

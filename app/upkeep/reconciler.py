@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from app.errors import IndexUnavailable
+from app.errors import IndexUnavailable, StorageUnavailable
 from app.services.store import Store
 from app.settings import Settings
 
@@ -41,7 +41,7 @@ class Reconciler:
                 if decided:
                     log.info("settled %d journal entries", decided)
                 self._store.settling.sweep(self._grace)
-            except IndexUnavailable:
+            except (IndexUnavailable, StorageUnavailable):
                 # Every request and /health report it; here it only means that it is done later.
                 pass
             except Exception:

@@ -1,6 +1,6 @@
 """The life of an attachment, step by step, for a process that is killed in the middle of it:
 
-python -m tests.contracts.life FOLDER ID STEPS
+python -m tests.contracts.life FOLDER ID STEPS [URL ENDPOINT KEY SECRET]
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
+from app.storage.bucket import Where
 from app.storage.contract import Storage
 from app.storage.filesystem import Filesystem
+from app.storage.objects import Objects
 
 BYTES, TEXT = b"bytes" * 1000, b"text" * 1000
+STORE_ID = "the store of the tests"
 RECORD, OUTCOME = {"name": "a"}, {"size": len(TEXT)}
 #: What is there after each step: bytes, record, text, outcome.
 STEPS = {
@@ -59,7 +62,13 @@ def killed() -> NoReturn:
 
 
 def main() -> None:
-    storage = Filesystem(Path(sys.argv[1]))
+    storage: Storage
+    if sys.argv[4:]:
+        url, endpoint, access_key, secret_key = sys.argv[4:]
+        where = Where(url, 20.0, endpoint=endpoint, access_key=access_key, secret_key=secret_key)
+        storage = Objects(where, Path(sys.argv[1]), STORE_ID)
+    else:
+        storage = Filesystem(Path(sys.argv[1]))
     steps = life(storage, sys.argv[2])
     for _ in range(int(sys.argv[3])):
         next(steps)

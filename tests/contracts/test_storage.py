@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import FileTooLarge, StorageFull
+from app.errors import FileTooLarge, StorageFailed, StorageFull
 from app.ids import new_uuid, new_xid
 from app.storage.contract import (
     MARGIN,
@@ -31,8 +32,8 @@ from app.storage.contract import (
     partition_of,
 )
 from app.storage.receiving import HASHED_ALONE
-from tests.contracts.life import BYTES, OUTCOME, RECORD, STEPS, TEXT
-from tests.contracts.media import MEDIA, Medium
+from tests.contracts.life import BYTES, OUTCOME, RECORD, STEPS, STORE_ID, TEXT
+from tests.contracts.media import MEDIA, Medium, made
 
 BIG = 1 << 30
 MIB = 1 << 20
@@ -54,7 +55,7 @@ NO_NAMES = [
 
 @pytest.fixture(params=MEDIA)
 def medium(request: pytest.FixtureRequest, tmp_path: Path) -> Medium:
-    return MEDIA[request.param](tmp_path / "data")
+    return made(request.param, tmp_path / "data", request)
 
 
 @pytest.fixture
@@ -79,6 +80,12 @@ def with_text(storage: Storage, attachment_id: str, content: bytes = b"text", **
     with closing(storage.stage_text()) as text:
         text.file.write(content)
         storage.keep_text(attachment_id, outcome, text)
+
+
+def never() -> Iterator[bytes]:
+    """Chunks that nobody may ask for."""
+    pytest.fail("it was read before it was refused")
+    yield b""
 
 
 def opened(storage: Storage, attachment_id: str, artefact: Artefact = Artefact.BYTES) -> Content:
@@ -209,15 +216,35 @@ def test_kept_again_they_take_the_place_of_the_first(storage: Storage) -> None:
     assert bytes_of(storage, attachment_id) == b"another"
 
 
-def test_what_is_open_outlives_its_removal(storage: Storage) -> None:
-    content = os.urandom(MIB)
+@pytest.mark.parametrize("change", ["removed", "replaced"])
+def test_what_is_open_outlives_its_removal_or_ends(medium: Medium, change: str) -> None:
+    """Where there are no open files it ends, with an error; other bytes never come."""
+    storage, content = medium.storage, os.urandom(3 * MIB)
     attachment_id = stored(storage, content)
     with closing(opened(storage, attachment_id)) as found:
-        pieces = found.chunks(0, MIB)
-        first = next(pieces)
+        pieces = found.chunks(0, 3 * MIB)
+        read = [next(pieces)]
+        if change == "removed":
+            storage.remove(attachment_id)
+            assert there(storage, attachment_id) == set()
+        else:
+            put(storage, attachment_id, os.urandom(3 * MIB))
+        with contextlib.nullcontext() if medium.keeps_open else pytest.raises(StorageFailed):
+            read += pieces
+        got = b"".join(read)
+        assert got == content[: len(got)]
+        assert (len(got) == len(content)) == medium.keeps_open
+
+
+@pytest.mark.parametrize("artefact", [each for each in Artefact if each is not Artefact.BYTES])
+def test_what_is_small_outlives_its_removal(storage: Storage, artefact: Artefact) -> None:
+    attachment_id = stored(storage, note="x" * 300_000)
+    with_text(storage, attachment_id, b"x" * 300_000, note="x" * 300_000)
+    storage.keep_thumbnail(attachment_id, b"{}\n", [b"x" * 300_000])
+    storage.keep_passages(attachment_id, b"x" * 300_000)
+    with closing(opened(storage, attachment_id, artefact)) as found:
         storage.remove(attachment_id)
-        assert there(storage, attachment_id) == set()
-        assert first + b"".join(pieces) == content
+        assert len(found.read(0, found.size)) == found.size > 300_000 - 1
 
 
 # Limits, and bodies that break
@@ -284,9 +311,9 @@ def test_the_version_changes_with_the_record_and_with_nothing_else(medium: Mediu
     storage, another = medium.storage, medium.another()
     attachment_id = stored(storage)
     seen: list[Version | None] = [None]
-    for _ in range(20):
-        # The same content, as fast as it goes.
-        storage.commit(attachment_id, {"id": attachment_id})
+    for number in range(20):
+        # The same size, as fast as it goes.
+        storage.commit(attachment_id, {"id": attachment_id, "number": 10 + number})
         version = storage.version(attachment_id)
         assert version not in (None, seen[-1])
         seen.append(version)
@@ -421,6 +448,91 @@ def test_passages_are_replaced_whole_and_go_alone(medium: Medium) -> None:
     nothing_is_left(medium)
 
 
+# One by one
+
+
+@pytest.mark.parametrize("artefact", Artefact)
+@pytest.mark.parametrize("size", SIZES)
+def test_an_artefact_is_put_as_it_is(medium: Medium, artefact: Artefact, size: int) -> None:
+    content = os.urandom(size)
+    chunks = [content[at : at + 70_000] for at in range(0, size, 70_000)]
+    attachment_id = new_xid()
+    measured = medium.storage.put(attachment_id, artefact, iter(chunks))
+    assert (measured.size, measured.sha256) == (size, hashlib.sha256(content).hexdigest())
+    for storage in (medium.storage, medium.another()):
+        assert storage.read(attachment_id, artefact) == content
+        assert storage.size(attachment_id, artefact) == size
+        (entry,) = storage.entries(partition_of(attachment_id))
+        assert (entry.id, entry.artefact, entry.size) == (attachment_id, artefact, size)
+        assert abs(entry.written - time.time()) < 60
+    nothing_is_left(medium)
+
+
+def test_what_is_put_in_order_is_an_attachment(medium: Medium) -> None:
+    attachment_id = new_xid()
+    contents = {each: str(each).encode() for each in reversed(Artefact)}
+    contents |= {Artefact.RECORD: b'{"id": "x"}', Artefact.OUTCOME: b'{"size": 4}'}
+    for artefact, content in contents.items():
+        assert medium.storage.record(attachment_id) is None
+        medium.storage.put(attachment_id, artefact, [content])
+    assert there(medium.another(), attachment_id) == set(Artefact)
+    assert medium.another().record(attachment_id) == {"id": "x"}
+    assert medium.another().outcome(attachment_id) == {"size": 4}
+    found = {each.artefact: each.size for each in medium.another().entries(partition_of(attachment_id))}
+    assert found == {artefact: len(content) for artefact, content in contents.items()}
+    medium.storage.remove(attachment_id)
+    assert medium.another().entries(partition_of(attachment_id)) == []
+
+
+def test_what_is_put_again_takes_the_place_of_the_first(medium: Medium) -> None:
+    attachment_id = stored(medium.storage, b"first")
+    before = medium.storage.version(attachment_id)
+    since = time.time()
+    medium.storage.put(attachment_id, Artefact.BYTES, [b"sec", b"ond"])
+    medium.storage.put(attachment_id, Artefact.RECORD, [b'{"id": "second"}'])
+    assert bytes_of(medium.another(), attachment_id) == b"second"
+    assert medium.another().record(attachment_id) == {"id": "second"}
+    assert medium.storage.version(attachment_id) != before
+    partition = partition_of(attachment_id)
+    assert partition in medium.another().changed([since] * PARTITIONS)
+    assert medium.another().changes(partition, since, {attachment_id}).modified == {attachment_id}
+    assert all(each.written >= since - MARGIN for each in medium.another().entries(partition))
+
+
+@pytest.mark.parametrize("error", [RuntimeError, OSError, KeyboardInterrupt])
+def test_what_breaks_while_it_is_put_leaves_the_old_one(medium: Medium, error: type[BaseException]) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b"x" * 300_000
+        raise error("broken")
+
+    attachment_id = stored(medium.storage, b"old")
+    for each in Artefact:
+        before = medium.storage.read(attachment_id, each)
+        with pytest.raises(error, match="broken"):
+            medium.storage.put(attachment_id, each, chunks())
+        assert medium.storage.read(attachment_id, each) == before
+    assert there(medium.another(), attachment_id) == {Artefact.BYTES, Artefact.RECORD}
+    nothing_is_left(medium)
+
+
+def test_entries_are_those_of_their_partition(storage: Storage) -> None:
+    ids = {stored(storage) for _ in range(20)}
+    found = [each for number in range(PARTITIONS) for each in storage.entries(number)]
+    assert {(each.id, each.artefact) for each in found} == {
+        (each, artefact) for each in ids for artefact in (Artefact.BYTES, Artefact.RECORD)
+    }
+    assert len(found) == 2 * len(ids)
+
+
+def test_the_identity_is_replaced_whole(medium: Medium) -> None:
+    assert medium.storage.identity() is None
+    for content in ({"format": 1, "id": STORE_ID}, {"format": 1, "id": STORE_ID, "ü": {"done": 3}}):
+        medium.storage.keep_identity(content)
+        assert medium.another().identity() == content
+    assert list(medium.storage.ids()) == []
+    nothing_is_left(medium)
+
+
 # Names
 
 
@@ -444,6 +556,7 @@ def test_what_is_no_id_never_becomes_part_of_a_name(storage: Storage, text: str)
         lambda: storage.remove_thumbnail(text),
         lambda: storage.keep_passages(text, b""),
         lambda: storage.remove_passages(text),
+        lambda: storage.put(text, Artefact.BYTES, iter(never())),
         lambda: name_of(text, Artefact.BYTES),
     ):
         with pytest.raises(ValueError, match="not an id"):
@@ -474,13 +587,16 @@ def test_names_follow_from_the_id_alone() -> None:
 # Walks
 
 
-def test_every_attachment_is_in_its_partition_and_in_no_other(storage: Storage) -> None:
+def test_every_attachment_is_in_its_partition_and_in_no_other(medium: Medium) -> None:
+    storage = medium.storage
     ids = {stored(storage) for _ in range(20)}
+    # Of those that take a request each, every hundredth.
+    numbers = sorted({*range(0, PARTITIONS, medium.step), *(partition_of(each) for each in ids)})
     assert set(storage.ids()) == ids
-    listed = [each for number in range(PARTITIONS) for each in storage.listing(number).ids]
+    listed = [each for number in numbers for each in storage.listing(number).ids]
     assert sorted(listed) == sorted(ids)
-    assert [each for number in range(PARTITIONS) for each in storage.listing(number).foreign] == []
-    found = [each for number in range(PARTITIONS) for each in storage.changes(number, 0.0, ()).records]
+    assert [each for number in numbers for each in storage.listing(number).foreign] == []
+    found = [each for number in numbers for each in storage.changes(number, 0.0, ()).records]
     assert sorted(found) == sorted(ids)
 
 
@@ -605,15 +721,18 @@ def test_where_there_is_no_room_nothing_is_lost_and_nothing_stays(medium: Medium
     with medium.full(64 * 1024):
         with pytest.raises(StorageFull):
             storage.stage([b"x" * 1000] * 100, BIG)
-        with pytest.raises(StorageFull):
+        with pytest.raises(medium.refusals):
             storage.commit(attachment_id, {"long": "x" * 100_000})
         # Said when it is written, or when it is kept.
-        with pytest.raises((OSError, StorageFull)):
+        with pytest.raises((OSError, *medium.refusals)):
             with_text(storage, attachment_id, b"x" * 100_000, size=100_000)
-        with pytest.raises(StorageFull):
+        with pytest.raises(medium.refusals):
             storage.keep_thumbnail(attachment_id, b"{}\n", [b"x" * 60_000] * 2)
-        with pytest.raises(StorageFull):
+        with pytest.raises(medium.refusals):
             storage.keep_passages(attachment_id, b"x" * 120_000)
+        for each in Artefact:
+            with pytest.raises(medium.refusals):
+                storage.put(attachment_id, each, [b"x" * 60_000] * 2)
         storage.stage([b"x" * 1000], BIG).discard()
     nothing_is_left(medium)
     assert there(storage, attachment_id) == set(Artefact)
@@ -629,7 +748,7 @@ def test_a_new_attachment_that_finds_no_room_for_its_record_can_be_undone(medium
     storage = medium.storage
     attachment_id = new_xid()
     put(storage, attachment_id, b"x")
-    with medium.full(64 * 1024), pytest.raises(StorageFull):
+    with medium.full(64 * 1024), pytest.raises(medium.refusals):
         storage.commit(attachment_id, {"long": "x" * 100_000})
     storage.remove(attachment_id)
     assert there(storage, attachment_id) == set()
@@ -696,7 +815,13 @@ def test_a_reader_beside_a_remover_has_all_or_nothing(medium: Medium) -> None:
         def read(attachment_id: str) -> None:
             for _ in range(10):
                 has_record = storage.record(attachment_id) is not None
-                text, got = storage.read(attachment_id, Artefact.TEXT), bytes_of(storage, attachment_id)
+                text = storage.read(attachment_id, Artefact.TEXT)
+                try:
+                    got = bytes_of(storage, attachment_id)
+                except StorageFailed:
+                    # They were removed while they were read.
+                    assert not medium.keeps_open
+                    got = None
                 assert text in (None, b"x" * 50_000)
                 # In this order they go: whoever sees the bytes gone sees the record gone, and no sooner.
                 assert got == content or (got is None and storage.record(attachment_id) is None)

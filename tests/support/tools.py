@@ -19,6 +19,8 @@ from tests.support import containers
 # Commands that go by several names.
 _COMMANDS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    # Where `go install` puts it.
+    "versitygw": ("versitygw", os.path.expanduser("~/go/bin/versitygw")),
 }
 
 # The one thing that is no tool. In continuous integration all tests run as root, and some a second time as another user.

@@ -71,6 +71,18 @@ def open_data_folder(root: Path) -> str:
     return store_id
 
 
+def open_copy_folder(root: Path) -> None:
+    """Prepare a folder that attachments are copied into: a missing one is made, and other users can't enter it.
+
+    Raises WrongStore when the folder has something else than a store, StorageFailed or StorageFull.
+    """
+    with storage_errors():
+        if root.exists() and not is_store(root) and (not root.is_dir() or any(root.iterdir())):
+            raise WrongStore(f"{root} is not empty, and there is no store in it: choose another folder")
+        root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        _close(root)
+
+
 def is_store(root: Path) -> bool:
     """Whether there is a store in `root`, of whatever version."""
     return (root / "store.json").is_file()

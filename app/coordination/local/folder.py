@@ -16,7 +16,17 @@ _ENTRY = re.compile(r"[0-9a-f]{32}\.(upload|delete|change|new|spare)")
 _NO_ENTRY = (".new", ".spare")
 # What earlier versions wrote beside the file that it was to replace; now it is in `incoming`.
 _REPLACEMENT = re.compile(r"\.[\w.-]+\.new")
-_ROOT = {"store.json", "tokens.json", "attachments", "incoming", "journal", "extraction", "sign-ins", "points"}
+_ROOT = {
+    "store.json",
+    "tokens.json",
+    "attachments",
+    "incoming",
+    "journal",
+    "objects",
+    "extraction",
+    "sign-ins",
+    "points",
+}
 # The second is what earlier versions wrote.
 _ROOT |= {"elasticsearch", "sign-in-attempts", "sign-in-failures.json"}
 _ROOT |= {".lock", ".tokens.lock", ".door.lock", ".work.lock", ".rebuild.lock", ".points.lock"}
