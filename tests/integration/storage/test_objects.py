@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -161,7 +162,7 @@ def test_a_bucket_that_was_emptied_or_never_was_this_stores(
 
 def test_a_bucket_that_is_not_there(s3: Gateway, tmp_path: Path) -> None:
     where = s3.where("x")
-    objects = Objects(type(where)(**{**vars(where), "url": "s3://no-such-bucket/x"}), tmp_path, STORE)
+    objects = Objects(replace(where, url="s3://no-such-bucket/x"), tmp_path, STORE)
     for call in (objects.check, lambda: objects.record(new_xid()), lambda: list(objects.ids())):
         with pytest.raises(StorageUnavailable):
             call()
@@ -169,10 +170,68 @@ def test_a_bucket_that_is_not_there(s3: Gateway, tmp_path: Path) -> None:
 
 def test_keys_that_are_refused(s3: Gateway, tmp_path: Path) -> None:
     where = s3.where("x")
-    objects = Objects(type(where)(**{**vars(where), "secret_key": "wrong"}), tmp_path, STORE)
+    objects = Objects(replace(where, secret_key="wrong"), tmp_path, STORE)
     with pytest.raises(StorageUnavailable) as caught:
         objects.check()
     assert "wrong" not in repr(where) + str(caught.value) + str(caught.value.__cause__)
+
+
+def openssl(folder: Path, *arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.mark.needs("openssl")
+def test_a_certificate_authority_of_its_own(tmp_path: Path) -> None:
+    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    for name in ("ca", "another"):
+        openssl(tmp_path, "req", "-x509", *new, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
+    openssl(tmp_path, "req", *new, "-subj", "/CN=s3", "-keyout", "server.key", "-out", "server.csr")
+    (tmp_path / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+    signed = ("-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names")
+    openssl(tmp_path, "x509", "-req", *signed, "-out", "server.pem")
+    options = ("--cert", str(tmp_path / "server.pem"), "--key", str(tmp_path / "server.key"))
+    with running_gateway(tmp_path / "tls", *options, scheme="https") as gateway:
+        where = gateway.where("p")
+        for ca, trusted in (("ca", True), ("another", False), (None, False)):
+            known = replace(where, ca_certs=None if ca is None else tmp_path / f"{ca}.pem")
+            objects = Objects(known, tmp_path / f"data-{ca}", STORE)
+            if trusted:
+                attachment_id = stored(objects, b"x")
+                assert objects.size(attachment_id) == 1
+                # By the other client, too.
+                assert objects.bucket.abort("attachments/x") == []
+            else:
+                with pytest.raises(StorageUnavailable):
+                    objects.check()
+
+
+_FINDS = """
+import sys
+from pathlib import Path
+from app.storage.bucket import Where
+from app.storage.objects import Objects
+objects = Objects(Where(sys.argv[1], 20.0, endpoint=sys.argv[2]), Path(sys.argv[3]), sys.argv[4])
+print(len(list(objects.ids())), objects.bucket.abort("attachments/x"))
+"""
+
+
+@pytest.mark.parametrize("source", ["environment", "file", "profile"])
+def test_credentials_are_found_as_amazons_tools_find_them(
+    objects: Objects, s3: Gateway, prefix: str, tmp_path: Path, source: str
+) -> None:
+    stored(objects)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment |= {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
+    if source == "environment":
+        environment |= {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+    else:
+        name = "default" if source == "file" else "store"
+        file = tmp_path / "credentials"
+        file.write_text(f"[{name}]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n")
+        environment |= {"AWS_SHARED_CREDENTIALS_FILE": str(file), "AWS_PROFILE": name}
+    command = [sys.executable, "-c", _FINDS, s3.where(prefix).url, s3.url, str(tmp_path / "data"), STORE]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "[]"]
 
 
 # Late and broken-off writes
