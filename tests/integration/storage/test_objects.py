@@ -20,7 +20,7 @@ import pytest
 from app.errors import StorageFailed, StorageUnavailable, WrongStore
 from app.ids import new_uuid, new_xid
 from app.storage.bucket import PART, Bucket
-from app.storage.contract import Artefact, key, name_of, partition_of
+from app.storage.contract import PARTITIONS, Artefact, key, name_of, partition_of
 from app.storage.objects import FIRST, Objects
 from tests.support.app import ROOT
 from tests.support.pauses import Pauses
@@ -361,6 +361,67 @@ def test_what_another_process_wrote_is_seen_at_once(objects: Objects, s3: Gatewa
     assert objects.version(attachment_id) is not None
     another.remove(attachment_id)
     assert objects.version(attachment_id) is None
+
+
+def test_what_is_read_while_a_write_is_under_way_is_not_kept(objects: Objects, s3: Gateway, prefix: str) -> None:
+    attachment_id = stored(objects)
+    aged(objects, attachment_id)
+    assert objects.record(attachment_id) == {"id": attachment_id}
+    # As a writer does, which is killed before it can note that it is done.
+    objects._ledger.note_change(attachment_id)
+    assert objects.record(attachment_id) == {"id": attachment_id}
+    Bucket(s3.where(prefix)).put(name_of(attachment_id, Artefact.RECORD), b'{"id": "anew"}')
+    assert objects.record(attachment_id) == {"id": "anew"}
+
+
+_WRITES = """
+import os, signal, sys
+from pathlib import Path
+from app.storage.bucket import Where
+from app.storage.objects import Objects
+where = Where(sys.argv[1], 20.0, endpoint=sys.argv[2], access_key=sys.argv[3], secret_key=sys.argv[4])
+objects = Objects(where, Path(sys.argv[5]), sys.argv[6])
+put = objects.bucket.put
+def last(name, content):
+    put(name, content)
+    os.kill(os.getpid(), signal.SIGKILL)
+objects.bucket.put = last
+objects.commit(sys.argv[7], {"anew": True})
+"""
+
+
+def test_what_a_killed_process_wrote_last_is_seen(objects: Objects, s3: Gateway, prefix: str, tmp_path: Path) -> None:
+    attachment_id = stored(objects)
+    aged(objects, attachment_id)
+    assert objects.record(attachment_id) == {"id": attachment_id}
+    command = [
+        sys.executable,
+        "-c",
+        _WRITES,
+        s3.where(prefix).url,
+        s3.url,
+        ACCESS_KEY,
+        SECRET_KEY,
+        str(tmp_path),
+        STORE,
+    ]
+    done = subprocess.run([*command, attachment_id], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert objects.record(attachment_id) == {"anew": True}
+
+
+def test_a_write_that_takes_long_is_a_change_when_it_is_done(objects: Objects) -> None:
+    attachment_id = stored(objects)
+    put = objects.bucket.put
+
+    def long(name: str, content: bytes) -> None:
+        aged(objects, attachment_id)
+        put(name, content)
+
+    objects.bucket.put = long  # type: ignore[method-assign]
+    before = time.time()
+    objects.commit(attachment_id, {})
+    assert objects.changed([before] * PARTITIONS) == [partition_of(attachment_id)]
 
 
 _UPLOADS = """
