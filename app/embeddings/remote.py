@@ -1,4 +1,4 @@
-"""Vectors from a server with OpenAI's API: `POST <EMBEDDINGS>/embeddings` (Ollama, vLLM, TEI, this store itself).
+"""Vectors from a server with OpenAI's API: `POST <EMBEDDINGS>/embeddings` (Ollama, vLLM, TEI, LiteLLM, this store).
 
 Sources: OpenAI's API reference, "Create embeddings"; RFC 9110, 10.2.3 (Retry-After).
 

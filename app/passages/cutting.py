@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 from app.extraction import parts as parts_of_text
 from app.extraction.parts import Part
+from app.passages.places import DOCUMENT, beginnings
 
 #: The version of these rules: it changes whenever the same text would be cut differently.
 CUTTER = 1
@@ -181,18 +182,14 @@ def _border(text: bytes, start: int, at: int) -> int:
 def _sections(parts: Sequence[Part], end: int) -> Iterator[_Section]:
     """The sections of a text up to `end`: each lies between the beginnings of two parts, and has the page and the file of
     the first."""
-    page: int | None = None
-    title = ""
-    file: tuple[str, ...] = ()
-    last = Part(0)
-    for part in chain(parts, [Part(max(end, parts[-1].at if parts else 0))]):
-        if part.at < last.at:
+    begun, place = 0, DOCUMENT
+    behind = max(end, parts[-1].at if parts else 0)
+    for at, following in chain(beginnings(parts), [(behind, DOCUMENT)]):
+        if at < begun:
             raise ValueError("the parts of a text are not in order")
-        if last.at < min(part.at, end):
-            yield _Section(last.at, min(part.at, end), page, title, file)
-        page, title = part.page, part.title
-        file = part.file or file
-        last = part
+        if begun < min(at, end):
+            yield _Section(begun, min(at, end), *place)
+        begun, place = at, following
 
 
 def _units(text: bytes, section: _Section) -> Iterator[_Unit]:

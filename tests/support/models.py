@@ -143,3 +143,26 @@ def process_of(server: Server) -> int:
 def await_process(server: Server, other_than: int = 0) -> int:
     await_that(lambda: process_of(server) not in (0, other_than))
     return process_of(server)
+
+
+def parent_of(pid: int) -> int:
+    """The id of its parent process; 0 where it has ended."""
+    with contextlib.suppress(FileNotFoundError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0
+
+
+def models() -> set[int]:
+    """The processes of this machine that have a model."""
+    found = set()
+    for each in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if each.name.isdigit() and b"embeddings/start.py" in (each / "cmdline").read_bytes():
+                found.add(int(each.name))
+    return found
+
+
+def models_of(server: Server) -> set[int]:
+    """Those that a process of this server has started."""
+    assert server.process is not None
+    return {each for each in models() if parent_of(each) in {server.process.pid, *server.worker_pids()}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,24 @@ class Screen:
 
     def row(self, name: str) -> Locator:
         return self.page.locator(".rows li").filter(has=self.page.get_by_text(name, exact=True))
+
+    def walk(self, last: int, step: Callable[[], None] = lambda: None) -> dict[str, str]:
+        """Walk down the list, until its row number `last` is there, or two minutes are over. The names that were seen, by
+        the number of their row, which is one name's all the time. `step` is called after each look."""
+        seen: dict[str, str] = {}
+        self.page.get_by_role("searchbox").press("ArrowDown")
+        deadline = time.monotonic() + 120
+        while str(last) not in seen and time.monotonic() < deadline:
+            # All at once: while they are looked at one by one, they move.
+            rows = self.page.locator(".rows li").evaluate_all(
+                "(items) => items.map((item) => [item.ariaPosInSet, item.querySelector('.name').title])"
+            )
+            for place, name in rows:
+                assert seen.setdefault(place, name) == name
+            step()
+            self.page.keyboard.press("PageDown")
+            self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        return seen
 
     def entry(self, name: str) -> Locator:
         """The row of an upload in the tray."""

@@ -240,17 +240,7 @@ def test_a_list_by_both_has_each_once_to_its_end(meant: Screen) -> None:
         meant.open(f"?q={quote(QUESTION)}")
     assert first.value.headers["search-match"] == "both"
     expect(meant.count).to_have_text("335 attachments")
-    seen: dict[str, str] = {}
-    meant.page.get_by_role("searchbox").press("ArrowDown")
-    deadline = time.monotonic() + 120
-    while "335" not in seen and time.monotonic() < deadline:
-        rows = meant.page.locator(".rows li").evaluate_all(
-            "(items) => items.map((item) => [item.ariaPosInSet, item.querySelector('.name').title])"
-        )
-        for place, name in rows:
-            assert seen.setdefault(place, name) == name
-        meant.page.keyboard.press("PageDown")
-        meant.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    seen = meant.walk(335)
     assert sorted(seen.values()) == sorted([*names, *(f"near {number}.txt" for number in range(5))])
 
 

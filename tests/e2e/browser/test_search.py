@@ -309,24 +309,17 @@ def test_a_list_by_relevance_has_each_once_while_others_upload(new_screen: Calla
     expect(screen.page.get_by_text("Loading more")).to_be_visible()
     assert list(points.glob("*")) == []
     screen.upload(*first)
-    seen: dict[str, str] = {}
-    screen.page.get_by_role("searchbox").press("ArrowDown")
-    deadline = time.monotonic() + 120
-    while "280" not in seen and time.monotonic() < deadline:
-        # All at once: while they are looked at one by one, they move.
-        rows = screen.page.locator(".rows li").evaluate_all(
-            "(items) => items.map((item) => [item.ariaPosInSet, item.querySelector('.name').title])"
-        )
-        for place, name in rows:
-            assert seen.setdefault(place, name) == name
+
+    def others() -> None:
         if later and any(points.glob("*")):
             screen.upload(*later)
-            later = []
-        screen.page.keyboard.press("PageDown")
-        screen.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            later.clear()
+
+    seen = screen.walk(280, others)
     assert sorted(seen.values()) == sorted([*names, *(name for name, _ in first)])
     assert later == []
     # It was closed with its last page.
+    deadline = time.monotonic() + 120
     while list(points.glob("*")):
         assert time.monotonic() < deadline
         time.sleep(0.1)

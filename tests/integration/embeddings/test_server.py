@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -15,29 +14,17 @@ import pytest
 
 from app.coordination.local import Local
 from tests.support.app import ROOT, Server, ServerFactory
-from tests.support.models import MODEL, await_process, await_that, embed, patient_server, process_of, said
-
-
-def parent_of(pid: int) -> int:
-    with contextlib.suppress(FileNotFoundError):
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    return 0
-
-
-def models() -> set[int]:
-    """All such processes of this machine."""
-    found = set()
-    for each in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if each.name.isdigit() and b"embeddings/start.py" in (each / "cmdline").read_bytes():
-                found.add(int(each.name))
-    return found
-
-
-def ours(server: Server) -> set[int]:
-    """Those that a process of this server has started."""
-    assert server.process is not None
-    return {each for each in models() if parent_of(each) in {server.process.pid, *server.worker_pids()}}
+from tests.support.models import (
+    MODEL,
+    await_process,
+    await_that,
+    embed,
+    models_of,
+    parent_of,
+    patient_server,
+    process_of,
+    said,
+)
 
 
 def numbers(server: Server) -> dict[str, float]:
@@ -53,7 +40,7 @@ def builtin(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) ->
 
 def test_one_process_for_all_workers(builtin: Server) -> None:
     assert len(builtin.worker_pids()) == 3
-    assert ours(builtin) == {process_of(builtin)}
+    assert models_of(builtin) == {process_of(builtin)}
     vectors = {str(embed(builtin, ["the same"]).json()["data"]) for _ in range(12)}
     assert len(vectors) == 1
 
@@ -84,7 +71,7 @@ def test_killed_it_is_away_for_a_moment_and_nothing_else_is(builtin: Server) -> 
         assert health.status_code == 200
         assert builtin.upload(("while-it-is-away.txt", b"text"))
         time.sleep(0.1)
-    assert ours(builtin) == {await_process(builtin, other_than=first)}
+    assert models_of(builtin) == {await_process(builtin, other_than=first)}
 
 
 def test_another_worker_keeps_it_when_its_own_is_killed(builtin: Server) -> None:
@@ -97,7 +84,7 @@ def test_another_worker_keeps_it_when_its_own_is_killed(builtin: Server) -> None
     await_that(lambda: not Path(f"/proc/{first}").exists())
     assert parent_of(second) != worker
     await_that(lambda: embed(builtin, ["still"]).status_code == 200)
-    assert len(ours(builtin)) == 1
+    assert len(models_of(builtin)) == 1
 
 
 def test_stopped_it_holds_no_thread_that_others_need(start_server: ServerFactory) -> None:
@@ -137,7 +124,7 @@ def test_nothing_is_left_at_the_end(start_server: ServerFactory, end: str) -> No
 
 
 def test_off_starts_and_loads_nothing(server: Server, tmp_path: Path) -> None:
-    assert ours(server) == set()
+    assert models_of(server) == set()
     assert not (server.data / "extraction" / ".slot-embeddings-0").exists()
     assert not [each for each in numbers(server) if "attachment_store_embeddings" in each]
     code = (

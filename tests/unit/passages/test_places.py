@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.extraction.parts import Part
 from app.passages import cutting
-from app.passages.places import Place, place_of
+from app.passages.places import Place, Places
 from tests.unit.passages.test_cutting import TEXTS
 
 PARTS = st.one_of(
@@ -29,7 +29,7 @@ def divided(draw: st.DrawFn) -> tuple[bytes, list[Part]]:
 def test_a_passage_is_where_it_was_cut(drawn: tuple[bytes, list[Part]]) -> None:
     text, parts = drawn
     for each in cutting.cut(text, parts).passages:
-        assert place_of(parts, each.start) == Place(each.page, each.title, each.file)
+        assert Places(parts).at(each.start) == Place(each.page, each.title, each.file)
 
 
 def test_pages_of_a_file_inside_and_what_is_before_the_first_part() -> None:
@@ -40,12 +40,12 @@ def test_pages_of_a_file_inside_and_what_is_before_the_first_part() -> None:
         Part(9, file=("c",)),
         Part(9, 2),
     ]
-    inside = ("a.zip", "b.pdf")
-    assert place_of(parts, 3) == Place(None, "", ())
-    assert place_of(parts, 4) == Place(None, "", inside)
-    assert place_of(parts, 8) == Place(1, "One", inside)
-    assert place_of(parts, 9) == Place(2, "", ("c",))
-    assert place_of([], 0) == Place(None, "", ())
+    inside, places = ("a.zip", "b.pdf"), Places(parts)
+    assert places.at(3) == Place(None, "", ())
+    assert places.at(4) == Place(None, "", inside)
+    assert places.at(8) == Place(1, "One", inside)
+    assert places.at(9) == Place(2, "", ("c",))
+    assert Places([]).at(0) == Place(None, "", ())
 
 
 @given(divided(), st.integers(4, 40))
@@ -65,7 +65,7 @@ def test_a_piece_is_cut_as_a_text_of_its_own_is(drawn: tuple[bytes, list[Part]])
     for start, end in cutting.pieces(text, 300):
         for each in cutting.within(text, parts, start, end):
             assert start <= each.start < each.end <= end
-            assert place_of(parts, each.start) == Place(each.page, each.title, each.file)
+            assert Places(parts).at(each.start) == Place(each.page, each.title, each.file)
 
 
 def test_parts_behind_a_piece_do_not_matter() -> None:
