@@ -17,9 +17,11 @@ import pytest
 from app.coordination.local import Local
 from app.coordination.local.data_folder import open_data_folder
 from app.errors import IndexOutcomeUnknown, IndexRejected, IndexUnavailable
+from app.index import node as module_of_node
+from app.index import nodes as module_of_nodes
 from app.index.attachments import AttachmentIndex
 from app.index.documents import Write
-from app.index.node import Node
+from app.index.node import Node, _dropped
 from app.model.attachment import now
 from app.model.chat import Chat
 from app.services.chats import AlreadySo, Chats
@@ -31,6 +33,13 @@ EVERYTHING: dict[str, Any] = {"query": {"match_all": {}}}
 SECONDS = 60.0
 #: What a node says that has lost its master.
 NO_MASTER = ("503 Service Unavailable", b'{"error":{"type":"master_not_discovered_exception"},"status":503}')
+
+
+@pytest.fixture(autouse=True)
+def busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a node that serves takes longer to say so."""
+    for each in (module_of_node, module_of_nodes):
+        monkeypatch.setattr(each, "SLOW", 2.0)
 
 
 @pytest.fixture
@@ -157,6 +166,9 @@ def test_a_refused_connection_is_another_nodes_call(
 def test_where_all_refuse_it_was_certainly_not_done(index: AttachmentIndex, chats: Chats, proxies: list[Proxy]) -> None:
     for each in proxies:
         each.refuse()
+    # What is sent over a connection that is reset just then is sent.
+    kept = [connection for each in nodes_of(index, proxies) for connection in each._idle]
+    until(lambda: all(map(_dropped, kept)))
     for call in (
         lambda: index.search(EVERYTHING),
         lambda: index.put_documents([write("a")]),
@@ -168,9 +180,9 @@ def test_where_all_refuse_it_was_certainly_not_done(index: AttachmentIndex, chat
     assert index.connection.not_serving() == [1, 2, 3]
     for each in proxies:
         each.accept()
+    until(lambda: index.connection.not_serving() == [])
     index.put_documents([write("a")])
     assert total(index) == 1
-    assert index.connection.not_serving() == []
 
 
 @pytest.mark.parametrize("fault", [Fault("_bulk", reset_after=True), Fault("_bulk", cut_answer_at=20)])
@@ -249,7 +261,7 @@ def test_a_node_that_stands_still(index: AttachmentIndex, chats: Chats, proxies:
         assert (first.failed, first.failures) == (True, 1)
         for _ in range(5):
             assert total(index) == 1
-        assert index.connection.not_serving() == [1]
+        until(lambda: index.connection.not_serving() == [1])
         # What is not sent again has no known outcome, if the node stood still just then.
         take_back(index, first)
         with pytest.raises(IndexOutcomeUnknown):
@@ -308,7 +320,7 @@ def test_a_node_without_a_master(index: AttachmentIndex, proxies: list[Proxy], f
     faults[0] = proxies[0].fault = Fault(replace_answer=NO_MASTER)
     assert total(index) == 0
     assert first.failures == 1
-    assert index.connection.not_serving() == [1]
+    until(lambda: index.connection.not_serving() == [1])
 
 
 def test_what_a_node_that_serves_can_not_answer_is_not_asked_again(
