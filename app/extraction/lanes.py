@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from app.coordination.contract import Coordination
-from app.errors import IndexUnavailable, StoreError
+from app.errors import IndexUnavailable, StorageUnavailable, StoreError
 from app.extraction import sandbox
 from app.extraction.queue import STAGES, Queue, QueueEntry, Stage
 from app.extraction.slots import Slot, Slots
@@ -139,7 +139,7 @@ class Lanes:
                     self._first[lane.stage]()
                 first = False
                 self._work(lane)
-            except IndexUnavailable:
+            except (IndexUnavailable, StorageUnavailable):
                 # Every request and /health report it; here it only means that it is done later.
                 pass
             except sandbox.Stopped:
@@ -165,8 +165,15 @@ class Lanes:
             lane.hear()
             return lane.turns.gives_way(entry, tenant, slot)
 
+        begun = entry.begun
         try:
             return self._do(entry, lane.stage, stopping)
+        except StorageUnavailable:
+            # It is the object store that interrupted it, and not the document.
+            if entry.begun > begun:
+                entry.begun = begun
+                entry.save()
+            raise
         except sandbox.Stopped:
             if self._stop.is_set():
                 raise

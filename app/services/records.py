@@ -6,7 +6,7 @@ import functools
 import logging
 from collections.abc import Iterator
 
-from app.errors import NotFound, StorageFailed, StoreError
+from app.errors import NotFound, StorageFailed, StorageUnavailable, StoreError
 from app.extraction.record import Extraction
 from app.extraction.thumbnail import Thumbnail
 from app.ids import is_id
@@ -116,11 +116,14 @@ class Records:
             return None
 
     def all(self) -> Iterator[Attachment]:
-        """All attachments of all tenants, in no order; a damaged record is skipped with a line in the log."""
+        """All attachments of all tenants, in no order; a damaged record is skipped with a line in the log. Raises
+        StorageFailed where not even that can be told."""
         for attachment_id in self._storage.ids():
             try:
                 record = self._storage.record(attachment_id)
                 if record is not None:
                     yield Attachment.from_record(record)
+            except StorageUnavailable:
+                raise
             except (StoreError, ValueError):
                 log.error("damaged record: %s", attachment_id)

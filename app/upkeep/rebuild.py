@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from app.coordination.contract import ChangeLock
-from app.errors import StoreError
+from app.errors import StorageUnavailable, StoreError
 from app.index.documents import REMOVAL_VERSION, Write
 from app.index.generations import Generations
 from app.model.attachment import Attachment
@@ -102,6 +102,9 @@ class Rebuild:
                     raise ValueError("the record of another attachment")
                 # With the extracted text: extraction is not repeated.
                 document = document_of(self._storage, attachment, attachment_id in change.extracted)
+            except StorageUnavailable:
+                # No record is damaged: the rebuild goes on later where it was.
+                raise
             except (StoreError, ValueError):
                 self.damaged.add(attachment_id)
             else:

@@ -60,7 +60,7 @@ def new_prefix() -> str:
 
 
 @contextlib.contextmanager
-def running_gateway(folder: Path, *more: str) -> Iterator[Gateway]:
+def running_gateway(folder: Path, *more: str, scheme: str = "http") -> Iterator[Gateway]:
     """The server, with one bucket, once it listens. `more`: options of it."""
     binary = command("versitygw")
     assert binary is not None
@@ -83,7 +83,7 @@ def running_gateway(folder: Path, *more: str) -> Iterator[Gateway]:
                 with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                     break
                 time.sleep(0.02)
-            yield Gateway(buckets, f"http://127.0.0.1:{port}", process)
+            yield Gateway(buckets, f"{scheme}://127.0.0.1:{port}", process)
         finally:
             process.kill()
             process.wait(60)

@@ -20,6 +20,8 @@ from app.errors import (
     InvalidRequest,
     MissingScope,
     RequestTimeout,
+    StorageFailed,
+    StorageUnavailable,
     StoreError,
     Unauthenticated,
 )
@@ -73,6 +75,9 @@ def path_of(rule: Rule) -> str:
 
 def _operation(rule: Rule, method: str, operation: Operation, scope: str | None, dialect: Dialect | None) -> Json:
     errors: list[type[StoreError]] = [StoreError, *operation.errors]
+    if StorageFailed in errors:
+        # With an object store.
+        errors.append(StorageUnavailable)
     if scope != PUBLIC:
         errors += [Unauthenticated, MissingScope]
     if operation.body:

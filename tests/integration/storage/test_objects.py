@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ import pytest
 from app.errors import StorageFailed, StorageUnavailable, WrongStore
 from app.ids import new_uuid, new_xid
 from app.storage.bucket import PART, Bucket
-from app.storage.contract import Artefact, key, name_of, partition_of
+from app.storage.contract import PARTITIONS, Artefact, key, name_of, partition_of
 from app.storage.objects import FIRST, Objects
 from tests.support.app import ROOT
 from tests.support.pauses import Pauses
@@ -161,7 +162,7 @@ def test_a_bucket_that_was_emptied_or_never_was_this_stores(
 
 def test_a_bucket_that_is_not_there(s3: Gateway, tmp_path: Path) -> None:
     where = s3.where("x")
-    objects = Objects(type(where)(**{**vars(where), "url": "s3://no-such-bucket/x"}), tmp_path, STORE)
+    objects = Objects(replace(where, url="s3://no-such-bucket/x"), tmp_path, STORE)
     for call in (objects.check, lambda: objects.record(new_xid()), lambda: list(objects.ids())):
         with pytest.raises(StorageUnavailable):
             call()
@@ -169,10 +170,68 @@ def test_a_bucket_that_is_not_there(s3: Gateway, tmp_path: Path) -> None:
 
 def test_keys_that_are_refused(s3: Gateway, tmp_path: Path) -> None:
     where = s3.where("x")
-    objects = Objects(type(where)(**{**vars(where), "secret_key": "wrong"}), tmp_path, STORE)
+    objects = Objects(replace(where, secret_key="wrong"), tmp_path, STORE)
     with pytest.raises(StorageUnavailable) as caught:
         objects.check()
     assert "wrong" not in repr(where) + str(caught.value) + str(caught.value.__cause__)
+
+
+def openssl(folder: Path, *arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.mark.needs("openssl")
+def test_a_certificate_authority_of_its_own(tmp_path: Path) -> None:
+    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    for name in ("ca", "another"):
+        openssl(tmp_path, "req", "-x509", *new, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
+    openssl(tmp_path, "req", *new, "-subj", "/CN=s3", "-keyout", "server.key", "-out", "server.csr")
+    (tmp_path / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+    signed = ("-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names")
+    openssl(tmp_path, "x509", "-req", *signed, "-out", "server.pem")
+    options = ("--cert", str(tmp_path / "server.pem"), "--key", str(tmp_path / "server.key"))
+    with running_gateway(tmp_path / "tls", *options, scheme="https") as gateway:
+        where = gateway.where("p")
+        for ca, trusted in (("ca", True), ("another", False), (None, False)):
+            known = replace(where, ca_certs=None if ca is None else tmp_path / f"{ca}.pem")
+            objects = Objects(known, tmp_path / f"data-{ca}", STORE)
+            if trusted:
+                attachment_id = stored(objects, b"x")
+                assert objects.size(attachment_id) == 1
+                # By the other client, too.
+                assert objects.bucket.abort("attachments/x") == []
+            else:
+                with pytest.raises(StorageUnavailable):
+                    objects.check()
+
+
+_FINDS = """
+import sys
+from pathlib import Path
+from app.storage.bucket import Where
+from app.storage.objects import Objects
+objects = Objects(Where(sys.argv[1], 20.0, endpoint=sys.argv[2]), Path(sys.argv[3]), sys.argv[4])
+print(len(list(objects.ids())), objects.bucket.abort("attachments/x"))
+"""
+
+
+@pytest.mark.parametrize("source", ["environment", "file", "profile"])
+def test_credentials_are_found_as_amazons_tools_find_them(
+    objects: Objects, s3: Gateway, prefix: str, tmp_path: Path, source: str
+) -> None:
+    stored(objects)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment |= {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
+    if source == "environment":
+        environment |= {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+    else:
+        name = "default" if source == "file" else "store"
+        file = tmp_path / "credentials"
+        file.write_text(f"[{name}]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n")
+        environment |= {"AWS_SHARED_CREDENTIALS_FILE": str(file), "AWS_PROFILE": name}
+    command = [sys.executable, "-c", _FINDS, s3.where(prefix).url, s3.url, str(tmp_path / "data"), STORE]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "[]"]
 
 
 # Late and broken-off writes
@@ -302,6 +361,67 @@ def test_what_another_process_wrote_is_seen_at_once(objects: Objects, s3: Gatewa
     assert objects.version(attachment_id) is not None
     another.remove(attachment_id)
     assert objects.version(attachment_id) is None
+
+
+def test_what_is_read_while_a_write_is_under_way_is_not_kept(objects: Objects, s3: Gateway, prefix: str) -> None:
+    attachment_id = stored(objects)
+    aged(objects, attachment_id)
+    assert objects.record(attachment_id) == {"id": attachment_id}
+    # As a writer does, which is killed before it can note that it is done.
+    objects._ledger.note_change(attachment_id)
+    assert objects.record(attachment_id) == {"id": attachment_id}
+    Bucket(s3.where(prefix)).put(name_of(attachment_id, Artefact.RECORD), b'{"id": "anew"}')
+    assert objects.record(attachment_id) == {"id": "anew"}
+
+
+_WRITES = """
+import os, signal, sys
+from pathlib import Path
+from app.storage.bucket import Where
+from app.storage.objects import Objects
+where = Where(sys.argv[1], 20.0, endpoint=sys.argv[2], access_key=sys.argv[3], secret_key=sys.argv[4])
+objects = Objects(where, Path(sys.argv[5]), sys.argv[6])
+put = objects.bucket.put
+def last(name, content):
+    put(name, content)
+    os.kill(os.getpid(), signal.SIGKILL)
+objects.bucket.put = last
+objects.commit(sys.argv[7], {"anew": True})
+"""
+
+
+def test_what_a_killed_process_wrote_last_is_seen(objects: Objects, s3: Gateway, prefix: str, tmp_path: Path) -> None:
+    attachment_id = stored(objects)
+    aged(objects, attachment_id)
+    assert objects.record(attachment_id) == {"id": attachment_id}
+    command = [
+        sys.executable,
+        "-c",
+        _WRITES,
+        s3.where(prefix).url,
+        s3.url,
+        ACCESS_KEY,
+        SECRET_KEY,
+        str(tmp_path),
+        STORE,
+    ]
+    done = subprocess.run([*command, attachment_id], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert objects.record(attachment_id) == {"anew": True}
+
+
+def test_a_write_that_takes_long_is_a_change_when_it_is_done(objects: Objects) -> None:
+    attachment_id = stored(objects)
+    put = objects.bucket.put
+
+    def long(name: str, content: bytes) -> None:
+        aged(objects, attachment_id)
+        put(name, content)
+
+    objects.bucket.put = long  # type: ignore[method-assign]
+    before = time.time()
+    objects.commit(attachment_id, {})
+    assert objects.changed([before] * PARTITIONS) == [partition_of(attachment_id)]
 
 
 _UPLOADS = """
