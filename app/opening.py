@@ -71,6 +71,14 @@ def empty_storage() -> Storage:
     return Memory()
 
 
+def import_storage(choice: str) -> None:
+    """Import what a server needs for this value of STORAGE, before it becomes one."""
+    if choice == FOLDER:
+        from app.storage import filesystem  # noqa: F401
+    else:
+        from app.storage import objects  # noqa: F401
+
+
 def open_embeddings(settings: Settings, coordination: Coordination) -> Embeddings:
     """The embeddings that the settings name; nothing of the others is imported. No process is started, and no server
     asked. Raises StorageFailed or StorageFull."""

@@ -24,6 +24,7 @@ import gunicorn.app.wsgiapp
 
 # What the server's configuration and its workers import. Not the configuration itself: it reads the settings.
 import app.opening
+import app.server.apart
 import app.server.descriptors
 import app.server.exposure
 import app.server.worker
@@ -32,8 +33,9 @@ import app.telemetry.logs
 import app.upkeep.reconciler
 import app.web.app  # noqa: F401
 from app.coordination.local.data_folder import reaching
-from app.opening import import_embeddings
+from app.opening import import_embeddings, import_storage
 
+import_storage(os.environ.get("STORAGE", "folder"))
 import_embeddings(os.environ.get("EMBEDDINGS", "builtin"))
 
 

@@ -28,7 +28,6 @@ from app.services.store import Store
 from app.settings import FOLDER, Settings
 from app.storage.identity import take
 from app.telemetry import logs, measures
-from app.upkeep.backend import Backend
 from app.upkeep.reconciler import Reconciler
 from app.web import metrics
 from app.web.metrics import SharedFolder
@@ -122,6 +121,9 @@ def _check(server: Any, store: Store) -> None:
         take(store.storage, store.id)
         store.storage.check()
         if _in_force.storage != FOLDER:
+            # In this process alone.
+            from app.upkeep.backend import Backend
+
             Backend(store.storage).prove()
     except (WrongStore, BrokenStorage):
         raise

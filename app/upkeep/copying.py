@@ -228,18 +228,18 @@ class Copy:
     def plan(self, progress: Progress = lambda done, total: None) -> None:
         """Count what would be brought and removed, by names, sizes and times; nothing is written."""
         since = self._changed_since(range(PARTITIONS))
-        for number in range(PARTITIONS):
-            found, there = self._listed(number)
-            for attachment_id, artefacts in found.items():
-                if Artefact.RECORD not in artefacts:
-                    continue
-                self.counts.attachments += 1
-                present = there.get(attachment_id, {})
-                missing = [each for each in artefacts.values() if not _unchanged(each, present, since.get(number))]
-                self.counts.copied += bool(missing)
-                self.counts.bytes += sum(each.size for each in missing)
-            self.counts.removed += sum(Artefact.RECORD not in found.get(each, {}) for each in there)
-            progress(number + 1, PARTITIONS)
+        with ThreadPoolExecutor(self._workers, thread_name_prefix="copy") as pool:
+            for number, (found, there) in enumerate(pool.map(self._listed, range(PARTITIONS))):
+                for attachment_id, artefacts in found.items():
+                    if Artefact.RECORD not in artefacts:
+                        continue
+                    self.counts.attachments += 1
+                    present = there.get(attachment_id, {})
+                    missing = [e for e in artefacts.values() if not _unchanged(e, present, since.get(number))]
+                    self.counts.copied += bool(missing)
+                    self.counts.bytes += sum(each.size for each in missing)
+                self.counts.removed += sum(Artefact.RECORD not in found.get(each, {}) for each in there)
+                progress(number + 1, PARTITIONS)
 
     def run(
         self,

@@ -263,6 +263,11 @@ def test_what_the_store_writes_is_documented_and_known_and_nothing_else_is(start
         "journal/<32 hex>.delete",
         "journal/<32 hex>.change",
         "journal/<32 hex>.new",
+        # With an object store.
+        "objects/changed/<fff>",
+        "objects/removed/<id>",
+        "objects/uploading/<id>.<artefact>",
+        "objects/bound/<16 hex>",
         "elasticsearch/url",
         "elasticsearch/",
     ]
