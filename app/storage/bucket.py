@@ -219,6 +219,7 @@ class Bucket:
             except Exception as error:
                 if getattr(error, "response", {}).get("Error", {}).get("Code") == "NoSuchUpload":
                     return []
+                log.warning("parts of an upload that was broken off can't be removed now: %s", _line(error))
                 raise StorageUnavailable() from OSError(errno.EIO, _line(error))
             return ids
 
