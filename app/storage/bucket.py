@@ -48,9 +48,11 @@ PAGE = 1000
 
 # An answer of the store with one of these says that it does not answer now.
 _NOT_NOW = frozenset((429, 502, 503, 504))
-_STATUS = re.compile(r"status code: (\d{3})|status: (\d{3})")
-_FULL = re.compile(r"\b507\b|QuotaExceeded|InsufficientStorage|XMinioStorageFull")
-_NO_RANGE = re.compile(r"\b416\b|InvalidRange|out of range|Range")
+_NO_ROOM = frozenset(("QuotaExceeded", "InsufficientStorage", "XMinioStorageFull"))
+_NO_RANGE, _INSUFFICIENT_STORAGE = 416, 507
+# What obstore's text says of an answer: its status, and S3's code in its body. Numbers elsewhere in it are times.
+_STATUS = re.compile(r"non-2xx status code: (\d{3})\b")
+_CODE = re.compile(r"<Code>(\w{1,64})</Code>")
 
 #: The process that has made the first call, of all that this one is a child of.
 _used_by: int | None = None
@@ -129,9 +131,9 @@ class Bucket:
                 return found.bytes().to_bytes(), meta
             except FileNotFoundError:
                 return None
-            except (BaseError, ValueError) as error:
+            except BaseError as error:
                 # Nothing of an empty object is in any range.
-                if stop is None or not _NO_RANGE.search(str(error)):
+                if stop is None or _status(error) != _NO_RANGE:
                     raise
                 return self._nothing_of(name, start)
 
@@ -216,6 +218,7 @@ class Bucket:
             except Exception as error:
                 if getattr(error, "response", {}).get("Error", {}).get("Code") == "NoSuchUpload":
                     return []
+                log.warning("parts of an upload that was broken off can't be removed now: %s", _line(error))
                 raise StorageUnavailable() from OSError(errno.EIO, _line(error))
             return ids
 
@@ -343,16 +346,18 @@ def _meta(found: ObjectMeta) -> Meta:
 
 
 def _told(error: Exception) -> StorageFailed | StorageFull:
-    text = str(error)
-    if _FULL.search(text):
+    status, code = _status(error), _CODE.search(str(error))
+    if status == _INSUFFICIENT_STORAGE or (status is not None and code is not None and code[1] in _NO_ROOM):
         return StorageFull()
-    if isinstance(error, FileNotFoundError):
-        # Where an object may be missing, its absence is no error: this is the bucket.
-        return StorageUnavailable()
-    status = _STATUS.search(text)
-    if not isinstance(error, obstore.exceptions.GenericError):
-        return StorageUnavailable()
-    return StorageUnavailable(unanswered=status is None or int(status[1] or status[2]) in _NOT_NOW)
+    # An object may be missing, which is no error where it may: otherwise it is the bucket that is missing.
+    answered = not isinstance(error, obstore.exceptions.GenericError) or (status is not None and status not in _NOT_NOW)
+    return StorageUnavailable(unanswered=not answered)
+
+
+def _status(error: Exception) -> int | None:
+    """The status of the answer that an error of the client is about; None where there was no answer."""
+    found = _STATUS.search(str(error))
+    return None if found is None else int(found[1])
 
 
 def _line(error: BaseException) -> str:

@@ -595,11 +595,6 @@ class Objects:
             return []
         self._swept = time.monotonic()
         removed = sweep(self.incoming, grace)
-        for attachment_id, artefact in self._ledger.unfinished(grace):
-            self.identify()
-            self.bucket.abort(name_of(attachment_id, artefact))
-            self._ledger.forget_upload(attachment_id, artefact)
-            removed.append(f"{attachment_id}.{artefact}")
         late = self._ledger.removals(grace)
         for start in range(0, len(late), TOGETHER):
             ids = late[start : start + TOGETHER]
@@ -608,6 +603,11 @@ class Objects:
             for each in ids:
                 self._ledger.note_change(each)
                 self._ledger.forget_removal(each)
+        for attachment_id, artefact in self._ledger.unfinished(grace):
+            self.identify()
+            self.bucket.abort(name_of(attachment_id, artefact))
+            self._ledger.forget_upload(attachment_id, artefact)
+            removed.append(f"{attachment_id}.{artefact}")
         return removed
 
     def holds(self, name: str) -> bool:

@@ -142,6 +142,9 @@ def test_an_object_store_that_stands_still(alone: Gateway, start_server: ServerF
             answers = [each.result() for each in waiting]
             again = [_timed(server, "GET", f"/attachment/{kept}") for _ in range(10)]
             again += [_timed(server, "POST", "/attachment/_upload", files=files) for _ in range(10)]
+            told = server.get(f"/attachment/{kept}")
+            assert told.json()["error"]["reason"] == "The storage is not available"
+            assert told.headers["Retry-After"] == "5"
             assert server.get("/health").status_code == 503
             # Nothing of it is begun.
             assert server.delete(f"/attachment/{kept}").status_code == 503

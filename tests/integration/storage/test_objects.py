@@ -16,10 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from obstore.exceptions import GenericError
 
-from app.errors import StorageFailed, StorageUnavailable, WrongStore
+from app.errors import StorageFailed, StorageFull, StorageUnavailable, WrongStore
 from app.ids import new_uuid, new_xid
-from app.storage.bucket import PART, Bucket
+from app.storage.bucket import PART, Bucket, _told
 from app.storage.contract import PARTITIONS, Artefact, key, name_of, partition_of
 from app.storage.objects import FIRST, Objects
 from tests.support.app import ROOT
@@ -174,6 +175,32 @@ def test_keys_that_are_refused(s3: Gateway, tmp_path: Path) -> None:
     with pytest.raises(StorageUnavailable) as caught:
         objects.check()
     assert "wrong" not in repr(where) + str(caught.value) + str(caught.value.__cause__)
+
+
+_PUT = "Generic S3 error: Error performing PUT http://127.0.0.1:50750/b/k in {} - {}"
+_ANSWER = "Server returned non-2xx status code: {}: <Error><Code>{}</Code></Error>"
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "unanswered"),
+    [
+        (_PUT.format("507.503ms", "HTTP error: error sending request"), StorageUnavailable, True),
+        (
+            _PUT.format("416.1ms, after 3 retries", "HTTP error: request or response body error"),
+            StorageUnavailable,
+            True,
+        ),
+        (_PUT.format("1ms", _ANSWER.format("503 Service Unavailable", "SlowDown")), StorageUnavailable, True),
+        (_PUT.format("1ms", _ANSWER.format("500 Internal Server Error", "InternalError")), StorageUnavailable, False),
+        (_PUT.format("1ms", _ANSWER.format("400 Bad Request", "InvalidArgument")), StorageUnavailable, False),
+        (_PUT.format("1ms", _ANSWER.format("507 Insufficient Storage", "X")), StorageFull, False),
+        (_PUT.format("1ms", _ANSWER.format("403 Forbidden", "QuotaExceeded")), StorageFull, False),
+    ],
+)
+def test_what_the_client_says(said: str, kind: type[Exception], unanswered: bool) -> None:
+    told = _told(GenericError(said))
+    assert type(told) is kind
+    assert getattr(told, "unanswered", False) == unanswered
 
 
 def openssl(folder: Path, *arguments: str) -> None:

@@ -190,6 +190,7 @@ export const T = {
     forbidden: "Your token may not upload.",
     slow: "It arrived too slowly, and the server gave up. Try again on a better connection.",
     index: "Elasticsearch is not available, so the server takes no files right now. Try again in a moment.",
+    storage: "The storage is not available, so the server takes no files right now. Try again in a moment.",
     network: "The connection was lost, or the file changed on your disk. Try again.",
     invalid: (/** @type {string} */ reason) => `The server refused it: ${reason}.`,
     server: "The server met an error. Try again.",
@@ -281,6 +282,7 @@ export const T = {
   errors: {
     network: "The server does not answer. Check your connection.",
     index: "Elasticsearch is not available right now. Try again in a moment.",
+    storage: "The storage is not available right now. Try again in a moment.",
     server: "The server met an error.",
   },
 };
@@ -288,9 +290,14 @@ export const T = {
 /** Why nothing in a file is found: for a reason that the server gives. */
 export const whyNot = (/** @type {string} */ reason) => T.preview.reasons.get(reason) ?? T.preview.reasons.get("unreadable") ?? "";
 
+/** Whether the server can't reach its object store, and Elasticsearch is not the reason. */
+export const lacksStorage = (/** @type {ApiError} */ error) =>
+  error.status === 503 && error.reason === "The storage is not available";
+
 /** A sentence for what a call met. */
 export function sentence(/** @type {ApiError} */ error) {
   if (error.status === 0) return T.errors.network;
+  if (lacksStorage(error)) return T.errors.storage;
   if (error.status === 503) return T.errors.index;
   if (error.status >= 500 || !error.reason) return T.errors.server;
   return `${error.reason[0].toUpperCase()}${error.reason.slice(1)}.`;

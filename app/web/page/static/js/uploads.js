@@ -2,7 +2,7 @@
 // at a time. The browser streams a file from the disk, so its size does not matter here.
 
 import { errorOf, proofHeaders } from "./api.js";
-import { T } from "./texts.js";
+import { lacksStorage, T } from "./texts.js";
 
 /** @typedef {import("./api.js").ApiError} ApiError */
 /**
@@ -50,6 +50,7 @@ const REFUSALS = new Map([
 export function refusal(/** @type {ApiError} */ error) {
   if (error.status === 0) return { why: T.refusals.network, again: true };
   if (error.status === 400 && error.reason.startsWith("Invalid file name")) return { why: T.refusals.name, again: false };
+  if (lacksStorage(error)) return { why: T.refusals.storage, again: true };
   const known = REFUSALS.get(error.status);
   if (known) return { why: known, again: ![403, 413, 415].includes(error.status) };
   if (error.status < 500 && error.reason) return { why: T.refusals.invalid(error.reason), again: false };
