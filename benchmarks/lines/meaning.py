@@ -272,6 +272,7 @@ LINES = (
                 "/s",
                 least=0.8,
             ),
+            Line("the same, in the middle", f"waiting-upload-{clients}", "waiting", "off", "seconds", "s"),
             Line("the same, p99", f"waiting-upload-{clients}", "waiting", "off", "p99", "s", most=2),
         )
     ),
