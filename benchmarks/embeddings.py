@@ -4,14 +4,16 @@
 
 Both sides have one thread and the same weight to the kernel, and take turns: each round measures passages of 1,000
 characters, short ones of 60, and queries of 20, one after the other, by one caller. A ratio is the median of the ratios of
-the rounds. Then it prints how long a query takes while four callers have passages read, the resident memory of the process,
-what a Python process weighs with the product's side of it and with numpy, and how long the process takes to be ready. It
-asserts nothing.
+the rounds. Then queries alone and queries while four tenants have passages read take turns: their seconds, and what the
+model's process computed from the call until the answer, which does not depend on what else the machine does. A query should
+wait for one piece of a passage at most. At last come the resident memory of the process, and what a Python process weighs
+with the product's side of it and with numpy. It asserts nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 import statistics
@@ -20,12 +22,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from app.embeddings.child import NICER
 from app.embeddings.keeper import _ENVIRONMENT
-from tests.support.models import Kept, kept
+from tests.support.models import Kept, await_that, kept
 
 WORDS = (
     "offer",
@@ -49,7 +51,9 @@ SIDES = {
     "passages of 60 characters": (128, 60),
     "queries of 20 characters": (100, 20),
 }
-FLOOD, ASKED = 4, 50
+FLOOD, ASKED = 4, 100
+#: Characters of the passages that are read beside queries: as many as a passage of a text usually has.
+USUAL = 550
 
 # Reads lines with [texts, whether all at once], and answers each with the seconds.
 ALONE = f"""
@@ -86,6 +90,21 @@ def resident(code: str) -> float:
     code += "\nprint(open('/proc/self/status').read())"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     return next(int(line.split()[1]) for line in said.splitlines() if line.startswith("VmRSS:")) / 1024
+
+
+class Clock:
+    """The processor time of the model's process, which has one thread, to the nanosecond."""
+
+    def __init__(self, pid: int) -> None:
+        self._path = Path(f"/proc/{pid}/schedstat")
+        self._last = 0
+        self.spent()
+
+    def spent(self) -> float:
+        """Seconds since it was last asked."""
+        now = int(self._path.read_text().split()[0])
+        since, self._last = now - self._last, now
+        return since / 1e9
 
 
 def timed(act: Callable[[], object]) -> float:
@@ -132,29 +151,73 @@ def in_turns(store: Kept, rounds: int) -> None:
         print(f"{name:30} {shown[0]:8.1f}/s   model alone: {shown[1]:8.1f}/s   ratio {ratio:.2f}")
 
 
-def beside_passages(store: Kept) -> None:
+@contextlib.contextmanager
+def flood(store: Kept) -> Iterator[None]:
+    """Four tenants have passages read without a pause meanwhile."""
     over = threading.Event()
-    numbers = random.Random(8)
-    passages = texts_of(numbers, 32, 1000)
+    passages = texts_of(random.Random(8), 32, USUAL)
 
-    def flood(caller: int) -> None:
+    def ask(caller: int) -> None:
         while not over.is_set():
             store.embeddings.passages(passages, f"tenant-{caller}")
 
-    threads = [threading.Thread(target=flood, args=(caller,)) for caller in range(FLOOD)]
+    threads = [threading.Thread(target=ask, args=(caller,)) for caller in range(FLOOD)]
     for each in threads:
         each.start()
-    time.sleep(1)
-    began, before = time.perf_counter(), store.told["texts"]["passages"]
-    seconds = sorted(timed(lambda: store.embeddings.queries(texts_of(numbers, 1, 20), "a")) for _ in range(ASKED))
-    rate = (store.told["texts"]["passages"] - before) / (time.perf_counter() - began)
-    over.set()
-    for each in threads:
-        each.join()
-    middle, slowest = seconds[len(seconds) // 2] * 1000, seconds[-1] * 1000
+    try:
+        await_that(lambda: store.waiting["passages"] == FLOOD)
+        yield
+    finally:
+        over.set()
+        for each in threads:
+            each.join()
+
+
+def asked(store: Kept, numbers: random.Random) -> tuple[list[float], list[float]]:
+    """Of so many queries, one after the other: the seconds, and the processor time of the model from the call until the
+    answer."""
+    seconds, processor, clock = [], [], Clock(store.process)
+    for text in texts_of(numbers, ASKED, 20):
+        clock.spent()
+        seconds.append(timed(lambda text=text: store.embeddings.queries([text], "a")))  # type: ignore[misc]
+        processor.append(clock.spent())
+    return seconds, processor
+
+
+def beside_passages(store: Kept, rounds: int) -> None:
+    """Queries with nothing else to do, and beside the flood, in turns; then what of the model each of both had."""
+    numbers = random.Random(9)
+    found: dict[bool, list[tuple[list[float], list[float]]]] = {False: [], True: []}
+    read, elapsed, used = 0, 0.0, 0.0
+    for number in range(rounds):
+        for flooded in (False, True) if number % 2 == 0 else (True, False):
+            with flood(store) if flooded else contextlib.nullcontext():
+                before, began, clock = store.told["texts"]["passages"], time.perf_counter(), Clock(store.process)
+                found[flooded].append(asked(store, numbers))
+                if flooded:
+                    used += clock.spent()
+                    elapsed += time.perf_counter() - began
+                    read += store.told["texts"]["passages"] - before
     print(
-        f"a query beside {FLOOD} callers of passages: {middle:.1f} ms, {slowest:.1f} ms at worst; of these {rate:.1f}/s"
+        f"queries beside {FLOOD} tenants that have passages read without a pause, against queries alone, {rounds} rounds:"
     )
+    for what, at in (("seconds", 0), ("processor time of the model", 1)):
+        for name, share in (("p50", 50), ("p99", 99)):
+            alone, beside = (
+                [1000 * percentile(each[at], share) for each in found[flooded]] for flooded in (False, True)
+            )
+            ratio = statistics.median(one / other for one, other in zip(beside, alone, strict=True))
+            print(
+                f"  {what + ', ' + name:34} {statistics.median(beside):8.1f} ms   alone: {statistics.median(alone):8.1f} ms"
+                f"   ratio {ratio:.2f}"
+            )
+    print(f"  {read / elapsed:.1f} passages of {USUAL} characters a second meanwhile")
+    print(f"  of one processor the model had {100 * used / elapsed:.0f} % meanwhile")
+
+
+def percentile(values: Sequence[float], share: int) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, len(ordered) * share // 100)]
 
 
 def main() -> None:
@@ -166,7 +229,7 @@ def main() -> None:
         with kept(Path(folder) / "data") as store:
             print(f"ready after {time.perf_counter() - began:.1f} s")
             in_turns(store, rounds)
-            beside_passages(store)
+            beside_passages(store, rounds)
             memory = [status_of(store.process, name) for name in ("VmRSS", "VmHWM", "VmSize")]
             print("the process: {:.0f} MiB resident, {:.0f} at most, {:.0f} of address space".format(*memory))
     base = "import app.web.app, app.server.config"

@@ -1,10 +1,11 @@
-"""The memory of the server while a large file goes in and comes out.
+"""The memory of the server while a large file goes in and comes out, and of the model of texts.
 
     bash -c '. scripts/environment test && "$PYTHON" -m benchmarks.memory'      [--size MIB]
 
 Elasticsearch is the one that ELASTICSEARCH_URL names, or an embedded node for the run. Uploads one file of `--size` MiB
 (1,024 by default) to a server of its own, downloads it again, and prints the resident memory of all workers before, at
-the peak, and after, in MiB. It asserts nothing.
+the peak, and after, in MiB. Then it prints how many processes with a model there are with `EMBEDDINGS=off` and with
+`builtin`, what they take, and what the workers take beside them. It asserts nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ import requests
 
 from benchmarks.parts import server_for_run
 from tests.support.app import Server
+from tests.support.models import await_process, models_of
 
 MIB = 1 << 20
 BOUNDARY = "benchmark"
@@ -29,13 +31,18 @@ BOUNDARY = "benchmark"
 Result = TypeVar("Result")
 
 
-def resident(server: Server) -> float:
-    """MiB of resident memory, all workers together."""
+def resident_of(pids: Iterable[int]) -> float:
+    """MiB of resident memory, all these processes together."""
     total = 0
-    for pid in server.worker_pids():
+    for pid in pids:
         status = Path(f"/proc/{pid}/status").read_text()
         total += int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0])
     return total / 1024
+
+
+def resident(server: Server) -> float:
+    """MiB of resident memory, all workers together."""
+    return resident_of(server.worker_pids())
 
 
 class Peak:
@@ -102,6 +109,20 @@ def measured(server: Server, what: str, size: int, act: Callable[[], Result]) ->
     return result
 
 
+def model(server: Server, embeddings: str) -> None:
+    """Start the server again, with that value of EMBEDDINGS, and print what it takes."""
+    server.stop()
+    server.environment["EMBEDDINGS"] = embeddings
+    server.start()
+    if embeddings == "builtin":
+        await_process(server)
+    processes, workers = models_of(server), server.worker_pids()
+    print(
+        f"EMBEDDINGS={embeddings:8} processes with the model: {len(processes)}, {resident_of(processes):5.1f} MiB; "
+        f"{len(workers)} workers: {resident_of(workers):6.1f} MiB"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Print the server's memory while a large file goes in and out.")
     parser.add_argument("--size", type=int, default=1024, help="MiB of the file (default: %(default)s)")
@@ -114,6 +135,8 @@ def main() -> None:
         attachment_id = measured(server, "upload", size, lambda: upload(server, size))
         received = measured(server, "download", size, lambda: download(server, attachment_id))
         print(f"received {received // MIB} MiB")
+        for embeddings in ("off", "builtin"):
+            model(server, embeddings)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ It imports no more of the application than this module does. Texts come from str
 loads the model, makes a first vector, and gives up everything except memory, processor time and that socket
 (app/confinement/privileges.py).
 
-It has one thread. Between two pieces of work, each of at most PIECE characters, it looks at the socket, and takes
-queries before passages. So a query waits at most for one piece of a passage, and for the queries before it. Among the
+It has one thread. Between two pieces of work it looks at the socket, and takes queries before passages. A piece is one text,
+or several short ones. So a query waits at most for one piece of a passage, and for the queries before it. Among the
 calls of one kind, tenants take turns (app/turns.py), a piece each. The calls of a client that has disconnected are
 dropped.
 """
@@ -38,9 +38,13 @@ from app.confinement.privileges import give_up
 from app.embeddings import messages
 from app.turns import Turns
 
-#: The most characters of texts in one piece of work, and the most tokens of one text. Callers refuse longer texts.
-PIECE = 2048
-MOST_TOKENS = 2 * PIECE
+#: The most characters and the most tokens of one text. Callers refuse longer texts.
+LONGEST = 2048
+MOST_TOKENS = 2 * LONGEST
+#: The most characters of several texts in one piece of work: of two usual passages. A query that comes meanwhile waits for
+#: all of them. With a piece of 2,048 characters it waited twice as long, and a tenth more passages were read
+#: (docs/performance.md).
+TOGETHER = 1200
 #: By how much this process is nicer (`nice`) than the workers.
 NICER = 5
 #: The most connections at once; further ones wait to be accepted. And the descriptors that all of this needs.
@@ -101,9 +105,9 @@ class Call:
         self.tokens = 0
 
     def following(self) -> list[str]:
-        """The texts of the next piece of work: one, and those behind it while all are `PIECE` characters at most."""
+        """The texts of the next piece of work: one, and those behind it while all are `TOGETHER` characters at most."""
         end, characters = self.read + 1, len(self.texts[self.read])
-        while end < len(self.texts) and characters + len(self.texts[end]) <= PIECE:
+        while end < len(self.texts) and characters + len(self.texts[end]) <= TOGETHER:
             characters += len(self.texts[end])
             end += 1
         return self.texts[self.read : end]
@@ -262,7 +266,7 @@ class Server:
         line = self._lines.get(kind)
         if line is None:
             self._answer(call, messages.told(self._state()))
-        elif not call.texts or len(call.texts) > messages.TEXTS or any(len(text) > PIECE for text in call.texts):
+        elif not call.texts or len(call.texts) > messages.TEXTS or any(len(text) > LONGEST for text in call.texts):
             self._answer(call, messages.told({"error": "not such texts"}))
         elif line.add(call):
             call.kind = kind

@@ -123,7 +123,7 @@ def _memory(parts: Parts, _: Form) -> Mapping[str, Side]:
 
 def _filled(parts: Parts, texts: Mapping[str, str], session: str = SESSION, **environment: str) -> Server:
     """A server with these texts, by their names, that were taken out while EMBEDDINGS was off."""
-    server = parts.serve(EXTRACTION="off")
+    server = parts.serve(EXTRACTION="off", EMBEDDINGS="off")
     names, ids = list(texts), []
     for at in range(0, len(names), AT_ONCE):
         ids += server.upload(*((name, b"text") for name in names[at : at + AT_ONCE]), session=session)
@@ -272,6 +272,7 @@ LINES = (
                 "/s",
                 least=0.8,
             ),
+            Line("the same, in the middle", f"waiting-upload-{clients}", "waiting", "off", "seconds", "s"),
             Line("the same, p99", f"waiting-upload-{clients}", "waiting", "off", "p99", "s", most=2),
         )
     ),
