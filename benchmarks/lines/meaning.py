@@ -69,18 +69,9 @@ def _meant(parts: Parts) -> Server:
 
 #: Words of prose, of which questions are made.
 _ABOUT = (
-    "committee",
-    "budget",
-    "meeting",
-    "report",
-    "invoice",
-    "contract",
-    "delivery",
-    "account",
-    "customer",
-    "supplier",
+    *("committee", "budget", "meeting", "report", "invoice", "contract", "delivery", "account", "customer", "supplier"),
+    *("quarter", "schedule", "project", "agreement", "water", "people", "words", "time", "way", "number"),
 )
-_ABOUT += ("quarter", "schedule", "project", "agreement", "water", "people", "words", "time", "way", "number")
 
 
 def questions(count: int) -> list[str]:
