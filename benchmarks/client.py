@@ -35,10 +35,12 @@ class WrongAnswer(Exception):
 
 @dataclass
 class Sample:
-    """What one measurement found: `rate` is in acts (or bytes, where a line says so) a second."""
+    """What one measurement found: `rate` is in acts (or bytes, where a line says so) a second. `processor`: seconds of the
+    processor that an act took, by the process that took them."""
 
     rate: float
     seconds: list[float] = field(default_factory=list)
+    processor: dict[str, float] = field(default_factory=dict)
 
     @property
     def median(self) -> float:
@@ -50,6 +52,11 @@ class Sample:
         """Seconds that 99 of 100 acts stayed below."""
         ordered = sorted(self.seconds)
         return ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]
+
+    @property
+    def cost(self) -> float:
+        """Seconds of the processor that an act took of all processes."""
+        return sum(self.processor.values())
 
 
 class Connection:

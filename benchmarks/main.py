@@ -15,8 +15,8 @@ import statistics
 import sys
 import time
 import traceback
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.client import Sample
@@ -53,6 +53,8 @@ class Found:
     value: Spread
     against: Spread | None
     ratio: Spread | None
+    #: Of the figure `processor`: what each process took.
+    shares: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def counts(self) -> float:
@@ -72,17 +74,25 @@ def measure(group: Group, parts: Parts, form: Form) -> dict[str, list[Sample]]:
 
 def figures(samples: Sequence[Sample], line: Line) -> list[float]:
     """The line's figure of each sample."""
-    names = {"rate": "rate", "number": "rate", "seconds": "median", "p99": "p99"}
+    names = {"rate": "rate", "number": "rate", "seconds": "median", "p99": "p99", "processor": "cost"}
     return [getattr(sample, names[line.figure]) for sample in samples]
+
+
+def shares(samples: Sequence[Sample], line: Line) -> dict[str, float]:
+    """What each process took, in the middle of the rounds. Empty for one process, and for figures that are not the
+    processor's."""
+    names = samples[0].processor if line.figure == "processor" and len(samples[0].processor) > 1 else ()
+    return {name: statistics.median(each.processor[name] for each in samples) for name in names}
 
 
 def evaluate(line: Line, samples: dict[str, list[Sample]]) -> Found:
     own = figures(samples[line.side], line)
+    parts = shares(samples[line.side], line)
     if line.against is None:
-        return Found(line, Spread.of(own), None, None)
+        return Found(line, Spread.of(own), None, None, parts)
     other = figures(samples[line.against], line)
     ratios = [mine / theirs for mine, theirs in zip(own, other, strict=True)]
-    return Found(line, Spread.of(own), Spread.of(other), Spread.of(ratios))
+    return Found(line, Spread.of(own), Spread.of(other), Spread.of(ratios), parts)
 
 
 def shown(value: float, unit: str) -> str:
@@ -104,6 +114,8 @@ def row(found: Found) -> list[str]:
     against = f"{line.against}: {shown(found.against.median, line.unit)}" if found.against else ""
     own = f"{shown(found.value.median, line.unit)} ({shown(found.value.low, line.unit)} … "
     own += f"{shown(found.value.high, line.unit)})"
+    if found.shares:
+        own += f": {', '.join(f'{name} {shown(each, line.unit)}' for name, each in found.shares.items())}"
     ratio = f"{found.ratio.median:.3g} ({found.ratio.low:.3g} … {found.ratio.high:.3g})" if found.ratio else ""
     return [line.what, own, against, ratio, goal, reached]
 

@@ -11,12 +11,13 @@ import importlib.metadata
 import socket
 import time
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from app import processing
 from app.coordination.contract import WorkSlots
 from app.embeddings import messages
 from app.embeddings.contract import Embedded, Kind, ModelId, State, Vector, unit
+from app.embeddings.remembered import Process, Remembered
 from app.errors import EmbeddingsUnavailable, StoreError
 
 #: The slot that says where the process listens.
@@ -41,6 +42,7 @@ class Builtin:
 
     def __init__(self, slots: WorkSlots) -> None:
         self._slots = slots
+        self._remembered = Remembered()
 
     def model(self) -> ModelId:
         try:
@@ -54,12 +56,29 @@ class Builtin:
         return 2 * known >= len(letters)
 
     def embed(self, kind: Kind, texts: Sequence[str], tenant: str, seconds: float) -> Embedded:
-        model, end = self.model(), time.monotonic() + seconds
+        if kind == "queries" and len(texts) == 1:
+            return self._query(texts[0], tenant, seconds)
+        return self._embed(kind, texts, tenant, time.monotonic() + seconds, self._process)
+
+    def _query(self, text: str, tenant: str, seconds: float) -> Embedded:
+        """As `embed`, for one query: asked only if the process has not answered it lately."""
+        process = self._process()
+        if (known := self._remembered.find(process, tenant, text)) is not None:
+            return Embedded(self.model(), [known[0]], known[1])
+        found = self._embed("queries", [text], tenant, time.monotonic() + seconds, lambda: process)
+        self._remembered.keep(process, tenant, text, (found.vectors[0], found.tokens or 0))
+        return found
+
+    def _embed(
+        self, kind: Kind, texts: Sequence[str], tenant: str, end: float, process: Callable[[], Process]
+    ) -> Embedded:
+        """As `embed`, until `end` of the monotonic clock. `process`: returns the one to ask, for each call."""
+        model = self.model()
         vectors: list[Vector] = []
         tokens = 0
         for at in range(0, len(texts), messages.TEXTS):
             piece = list(texts[at : at + messages.TEXTS])
-            answer = self._ask(messages.call(kind, tenant, piece), end)
+            answer = ask(process().socket, messages.call(kind, tenant, piece), end)
             processing.spend(len(piece))
             if answer[:1] == messages.TOLD:
                 raise EmbeddingsUnavailable(_refused(answer), retry_after=1)
@@ -73,7 +92,9 @@ class Builtin:
 
     def state(self) -> State:
         try:
-            told = messages.read_told(self._ask(messages.call("state"), time.monotonic() + STATE_SECONDS))
+            told = messages.read_told(
+                ask(self._process().socket, messages.call("state"), time.monotonic() + STATE_SECONDS)
+            )
             waiting: dict[Kind, int] = {
                 "queries": int(told["waiting"]["queries"]),
                 "passages": int(told["waiting"]["passages"]),
@@ -84,16 +105,17 @@ class Builtin:
             return State("The model does not say how it is")
         return State(None, waiting, self.model())
 
-    def _ask(self, call: bytes, end: float) -> bytes:
-        """The answer to `call`, by `end`. Raises EmbeddingsUnavailable."""
+    def _process(self) -> Process:
+        """The process that is ready. Raises EmbeddingsUnavailable if there is none."""
         try:
             said = self._slots.said()
         except StoreError as error:
             raise EmbeddingsUnavailable() from error
-        path = said[0].get("socket") if said else None
+        listening = said[0] if said else {}
+        path = listening.get("socket")
         if not isinstance(path, str):
             raise EmbeddingsUnavailable("The model is not running")
-        return ask(path, call, end)
+        return Process(path, int(listening.get("process", 0)))
 
 
 def ask(path: str, call: bytes, end: float) -> bytes:

@@ -25,7 +25,6 @@ from app.errors import (
     ClientGone,
     IndexMoved,
     IndexOutcomeUnknown,
-    IndexRejected,
     IndexUnavailable,
     PointMissing,
     SearchTimedOut,
@@ -279,11 +278,6 @@ class AttachmentIndex:
                 raise
             except IndexUnavailable:
                 self._target = None
-                raise
-            except IndexRejected:
-                if "knn" in body:
-                    # A migration has just put an index in its place whose vectors are of another size.
-                    self.look_again()
                 raise
             return self._finished(self._envelope.documented(answer), finish)
 

@@ -20,13 +20,14 @@ from typing import Any
 Dsl = dict[str, Any]
 
 #: Clauses whose score depends on no statistics.
-_PLAIN = ("constant_score", "match_all", "match_none", "ids", "distance_feature")
+_PLAIN = ("constant_score", "match_all", "match_none", "ids", "distance_feature", "knn")
 #: Clauses that contain others, and the keys of those that are scored. The other keys only filter.
 _HOLDERS = {
     "bool": ("must", "should"),
     "dis_max": ("queries",),
     "boosting": ("positive",),
     "function_score": ("query",),
+    "nested": ("query",),
 }
 
 

@@ -63,31 +63,33 @@ def ranked(text: str, node: Node | None, today: str = "now/d", *, beside: bool =
     """The clause that finds and ranks the attachments for `text`, whose tree is `node`. `today`: the date, in
     Elasticsearch's date math, from which ages are counted. `beside`: whether hits by meaning stand beside these, below all
     that have the words as they are written."""
-    exact = {"constant_score": {"filter": _exact(text), "boost": TIER}}
+    exact = _tier(_exact(text), TIER)
     if node is None:
         # There is no word in it, but a file may have exactly this name.
         return exact
-    should = [exact]
-    if any_item(node):
-        should.append({"constant_score": {"filter": _clause(node, _IN_NAME), "boost": TIER}})
-        # The day and not the moment, so that scores are the same on the next page.
-        newer = {"field": _CREATED, "origin": today, "pivot": NEWER_PIVOT, "boost": NEWER_BOOST}
-        should.append({"distance_feature": newer})
     # The exact name is also found if its characters read as operators.
-    found: list[Dsl] = [_clause(node), {"constant_score": {"filter": _exact(text), "boost": 0}}]
-    return {"bool": {"must": [{"bool": {"should": [*found, *_tiers(node, beside)]}}], "should": should}}
+    found = [_clause(node), exact, *_tiers(node, beside)]
+    if not any_item(node):
+        return {"bool": {"should": found}}
+    # The day and not the moment, so that scores are the same on the next page.
+    newer = {"field": _CREATED, "origin": today, "pivot": NEWER_PIVOT, "boost": NEWER_BOOST}
+    return {"bool": {"must": [{"bool": {"should": found}}], "should": [{"distance_feature": newer}]}}
+
+
+def _tier(clause: Dsl, score: float) -> Dsl:
+    return {"constant_score": {"filter": clause, "boost": score}}
 
 
 def _tiers(node: Node, beside: bool) -> list[Dsl]:
-    """The clauses of the third and the fourth tier. They find nothing that is not found without them."""
+    """The clauses of the second to the fourth tier. They find nothing that is not found without them."""
+    found = [_tier(_clause(node, _IN_NAME), TIER)] if any_item(node) else []
     items = list(positive(node))
     if len(items) > MOST_IN_TIERS:
-        return []
-    found = []
+        return found
     if isinstance(node, Group) and node.loose and len(node.deciding) > 1:
-        found.append({"constant_score": {"filter": _clause(replace(node, loose=False), _ANY_FORM), "boost": ALL_WORDS}})
+        found.append(_tier(_clause(replace(node, loose=False), _ANY_FORM), ALL_WORDS))
     if beside or any(item.stems or item.grams or item.typing for item in items):
-        found.append({"constant_score": {"filter": _clause(node, _AS_WRITTEN), "boost": ALL_WORDS}})
+        found.append(_tier(_clause(node, _AS_WRITTEN), ALL_WORDS))
     return found
 
 
@@ -111,9 +113,11 @@ class _Where:
     begun: bool = True
     #: Every word of a loose group has to be there.
     every: bool = False
+    #: What is found gets a score for it.
+    scored: bool = False
 
 
-_FOUND, _IN_NAME = _Where(), _Where(name_only=True, forms=False, every=True)
+_FOUND, _IN_NAME = _Where(scored=True), _Where(name_only=True, forms=False, every=True)
 _ANY_FORM, _AS_WRITTEN = _Where(every=True), _Where(forms=False, begun=False, every=True)
 _EXCLUDED = _Where(forms=False, every=True)
 
@@ -148,7 +152,7 @@ def _item(item: Item, where: _Where, *, loose: bool = False) -> Dsl:
         if not where.name_only:
             should += _in_field(_CONTENT_WORDS, _CONTENT_WORDS, item, words, boost, begun and item.typed_on)
     if where.forms and not where.name_only:
-        should += _forms(item, loose)
+        should += _forms(item, loose, where.scored)
     return should[0] if len(should) == 1 else {"dis_max": {"queries": should, "tie_breaker": 0.3}}
 
 
@@ -172,12 +176,19 @@ def _in_field(single: str, ordered: str, item: Item, words: Words, boost: float,
     return found
 
 
-def _forms(item: Item, loose: bool) -> list[Dsl]:
-    """The clauses for a bare word with other endings, or by its pairs of neighbouring characters."""
+def _forms(item: Item, loose: bool, scored: bool) -> list[Dsl]:
+    """The clauses for a bare word with other endings, or by its pairs of neighbouring characters. `scored`: whether these
+    give a score."""
     found: list[Dsl] = []
-    for field, boost in ((_NAME_STEMS, STEM_BOOST * NAME_BOOST), (_CONTENT_STEMS, STEM_BOOST)):
-        if item.stems:
-            found.append({"match": {field: {"query": " ".join(item.stems), "boost": boost}}})
+    if item.stems:
+        together = " ".join(item.stems)
+        # Of a name there are the stems in all languages, most of them equal. So how many are found, and how rare each is,
+        # says nothing; and to score each costs as much as the rest of the query.
+        found.append({"terms": {_NAME_STEMS: together.split(), "boost": NAME_BOOST}})
+        if scored:
+            found.append({"match": {_CONTENT_STEMS: {"query": together, "boost": STEM_BOOST}}})
+        else:
+            found.append({"terms": {_CONTENT_STEMS: together.split()}})
     # A strict word of a script without blanks is looked for by its characters in their order alone. Pairs are for loose
     # words, and for Korean, whose words end in particles.
     if item.grams and (loose or len(item.words) == 1):

@@ -30,7 +30,7 @@ Dsl = dict[str, Any]
 #: The facet that a filter on this field belongs to.
 _FACET_OF = {each.name: each.facet_name for each in FIELDS}
 _TENANT, _NAME, _NAME_ORDER = existing("tenant", "name", "name_order")
-_VECTOR, _MODEL = existing("passages.vector", "passages_model")
+_PASSAGES, _VECTOR, _MODEL = existing("passages", "passages.vector", "passages_model")
 #: A field that an index of an older version lacks. In such an index, it puts no document before another.
 _YOUNGER = {_NAME_ORDER: {"unmapped_type": "keyword"}}
 
@@ -46,20 +46,24 @@ _POSITION = re.compile(rb'(,"sort":\[(?:"(?:[^"\\]|\\.)*"|[^"\[\]])*),\d+\](?=[}
 _BEST = re.compile(rb'"max_score":null(,"hits":\[\{[^{}]*?"_score":)([^,}]+)')
 
 
+#: How much the nearness of a passage counts beside words; for how many attachments it counts, and how many passages are
+#: compared at least to find these (docs/adr/0027-passages.md). They are the same on every page, so that no hit is told
+#: twice.
+MEANING_BOOST = 120
+NEAREST, CANDIDATES = 50, 500
+
+
 @dataclass(frozen=True)
 class Meaning:
     """The meaning of a query. `vector`: signed bytes in hexadecimal. `model`: the model that made it, as documents name
-    it. `least`: the lowest cosine with which a passage counts as near."""
+    it. `least`: the lowest cosine with which a passage counts as near. `candidates`: how many passages are looked at."""
 
     vector: str
     model: str
     least: float
+    candidates: int = CANDIDATES
 
 
-#: How much the nearness of a passage counts beside words; for how many attachments it counts, and how many passages are
-#: compared to find these (docs/adr/0027-passages.md). They are the same on every page, so that no hit is told twice.
-MEANING_BOOST = 120
-NEAREST, CANDIDATES = 50, 500
 #: The names of the parts of a score in a hit, and the lowest part for nearness that is told. Elasticsearch itself names
 #: only the part of the words, and nothing that it finds among nested documents. Nearness gives much more than the
 #: rounding error of a score.
@@ -106,20 +110,16 @@ def build(params: SearchParams, tenant: str, opened: datetime | None = None, mea
     if params.query is not None:
         today = {} if opened is None else {"today": f"{opened.astimezone(UTC):%Y-%m-%d}"}
         must.append(ranked(params.query, tree, beside=meaning is not None, **today))
+    words: Dsl = {"bool": {"must": must or [{"match_all": {}}], "filter": filters}}
+    if params.scores:
+        words["bool"]["_name"] = _WORDS
+    near = [] if meaning is None else _nearest(params, meaning, tenant, clauses, own)
     body: Dsl = {
-        "query": {"bool": {"must": must or [{"match_all": {}}], "filter": filters}},
-        **({} if meaning is None else {"knn": _nearest(params, meaning, tenant, clauses, own)}),
+        "query": _with_near(words, params, near) if near else words,
         "size": params.size,
         # An empty list would mean all fields.
         "_source": [each for each in params.source if each not in ADDED_FIELDS] or False,
     }
-    if params.scores:
-        body["query"]["bool"]["_name"] = _WORDS
-    if meaning is not None and match(params) == "meaning":
-        del body["query"]
-    elif meaning is not None and params.query is not None and (not bare(params.query) or _every(params)):
-        # What a query with an operator finds has no tier of its own, and has to be above what is merely near.
-        body["query"]["bool"]["should"] = [{"match_all": {"boost": ALL_WORDS}}]
     if params.after is None:
         body["from"] = params.offset
     else:
@@ -141,33 +141,48 @@ def build(params: SearchParams, tenant: str, opened: datetime | None = None, mea
     return body
 
 
+def _with_near(words: Dsl, params: SearchParams, near: list[Dsl]) -> Dsl:
+    """The clause that finds what is `near`, and what the `words` find if these are wanted, too. A score is the sum of
+    both."""
+    if match(params) != "meaning":
+        if params.query is not None and (not bare(params.query) or _every(params)):
+            # What a query with an operator finds has no tier of its own, and has to be above what is merely near.
+            words["bool"]["should"] = [{"match_all": {"boost": ALL_WORDS}}]
+        near = [words, *near]
+    return near[0] if len(near) == 1 else {"bool": {"should": near}}
+
+
 def _nearest(
     params: SearchParams, meaning: Meaning, tenant: str, clauses: Mapping[str, Dsl], own: Mapping[str, Dsl]
-) -> Dsl | list[Dsl]:
+) -> list[Dsl]:
     """The kNN for the attachments with the nearest passages, among those in which the words are looked for. All
     conditions are inside its filter: outside, they would only narrow down the nearest of all attachments. `own`: those
     of the `clauses` that are for the field of a requested facet, which they must not narrow. What is near without them
-    is found once more: it is counted, and is no hit, as the `post_filter` removes it."""
+    is found once more: it is counted, and is no hit, as the `post_filter` removes it.
+
+    It is a clause of the query. As a `knn` beside the query, Elasticsearch would look for it before, together with how
+    often each word of the query occurs, and then ask and fetch in two more steps (docs/adr/0027-passages.md)."""
     ids = [{"ids": {"values": list(params.ids)}}] if params.ids is not None else []
 
-    def near(narrowed: Iterable[Dsl], boost: float) -> Dsl:
-        return {
+    def near(narrowed: Iterable[Dsl], boost: float, inner: Dsl | None = None) -> Dsl:
+        knn = {
             "field": _VECTOR,
             "query_vector": meaning.vector,
             "k": NEAREST,
-            "num_candidates": CANDIDATES,
+            "num_candidates": meaning.candidates,
             "similarity": meaning.least,
             "boost": boost,
             "filter": [{"term": {_TENANT: tenant}}, {"term": {_MODEL: meaning.model}}, *narrowed, *ids],
         }
+        inside = {} if inner is None else {"inner_hits": inner}
+        return {"nested": {"path": _PASSAGES, "query": {"knn": knn}, "score_mode": "max", **inside}}
 
-    found = near(clauses.values(), MEANING_BOOST)
-    if params.highlight or params.passages:
-        found["inner_hits"] = nearest.asked(params.passages or 1)
-    if not own:
-        return found
-    facets = own.values()
-    return [found, near([each for each in clauses.values() if each not in facets], 0)]
+    inner = nearest.asked(params.passages or 1) if params.highlight or params.passages else None
+    found = [near(clauses.values(), MEANING_BOOST, inner)]
+    if own:
+        facets = own.values()
+        found.append(near([each for each in clauses.values() if each not in facets], 0))
+    return found
 
 
 def answered(

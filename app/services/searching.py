@@ -21,6 +21,7 @@ from app.search import params, query
 from app.search.language import body
 from app.search.language.nearest import Vectors
 from app.search.language.tenant import term
+from app.services.candidates import EXACT, Candidates
 from app.services.meaning import Meanings
 from app.services.passages import PASSAGES, label
 from app.services.points_in_time import Point, PointsInTime
@@ -60,6 +61,7 @@ class Searching:
         """`meanings`: None if nothing can be found by its meaning."""
         self._index, self._records, self._points = index, records, points
         self._meanings = meanings
+        self._candidates = Candidates(self._passages)
 
     def search(self, wanted: params.SearchParams, tenant: str, *, client: socket.socket | None = None) -> Found:
         """The answer to a search by words, meaning and filters, in the documented envelope; with the id of its point in
@@ -76,7 +78,8 @@ class Searching:
             except IndexRejected:
                 if meaning is None:
                     raise
-                # The index has just been replaced by one with vectors of another size.
+                # A migration has just put an index in its place whose vectors are of another size.
+                self._index.look_again()
                 sent, finish = query.build(wanted, tenant), self._finish(wanted, tenant, "")
                 return Found(self._search(wanted, sent, tenant, finish, client), "words")
         if wanted.point != params.NEW_POINT:
@@ -100,7 +103,23 @@ class Searching:
             return None
         if query.match(wanted) not in params.MEANT or self._index.lacks(PASSAGES):
             return None
-        return self._meanings.of(wanted.query or "", tenant)
+        found = self._meanings.of(wanted.query or "", tenant)
+        return found and replace(found, candidates=self._candidates.of(tenant))
+
+    def _passages(self, tenant: str) -> int:
+        """How many passages a tenant has. They are counted in as many attachments as may have no more than `EXACT` of
+        them. Errors as in `AttachmentIndex.search`."""
+        sent = {
+            "query": {"bool": {"filter": [term(tenant)]}},
+            "size": 0,
+            "track_total_hits": False,
+            "terminate_after": EXACT + 1,
+            "aggs": {PASSAGES: {"nested": {"path": PASSAGES}}},
+        }
+        answer = json.loads(self._index.search(sent, tenant))
+        if answer.get("terminated_early"):
+            return EXACT + 1
+        return int(answer["aggregations"][PASSAGES]["doc_count"])
 
     def _told(self, wanted: params.SearchParams, meaning: query.Meaning | None) -> str | None:
         """What the answer was found by; None if it was to be found by words alone."""
@@ -136,7 +155,12 @@ class Searching:
             return finish(answer)
 
         sent = query.build(wanted, tenant, found.opened, meaning)
-        answer = self._search(wanted, _in_point(sent, found, WALK_SECONDS), tenant, told, client)
+        try:
+            answer = self._search(wanted, _in_point(sent, found, WALK_SECONDS), tenant, told, client)
+        except IndexRejected:
+            if meaning is not None:
+                self._index.look_again()
+            raise
         return Found(answer, self._told(wanted, meaning), model)
 
     def _meaning_in(self, point: Point, wanted: params.SearchParams, tenant: str) -> query.Meaning | None:
@@ -286,7 +310,7 @@ class Searching:
 
 def _walk(wanted: params.SearchParams, meaning: query.Meaning | None) -> str:
     """What a point in time keeps for the next pages of a walk: a digest of the query, and its meaning."""
-    told = meaning and [meaning.vector, meaning.model, meaning.least]
+    told = meaning and [meaning.vector, meaning.model, meaning.least, meaning.candidates]
     return json.dumps({"asked": _digest(wanted), "meaning": told})
 
 

@@ -9,8 +9,9 @@ from typing import Literal
 from benchmarks.client import Sample
 from benchmarks.parts import Parts
 
-#: Acts (or bytes) a second; seconds of an act in the middle, and of the slowest of a hundred; or a plain number.
-Figure = Literal["rate", "seconds", "p99", "number"]
+#: Acts (or bytes) a second; seconds of an act in the middle, and of the slowest of a hundred; a plain number; or seconds of
+#: the processor for an act.
+Figure = Literal["rate", "seconds", "p99", "number", "processor"]
 
 #: Measures one side once; the seconds that it may take are a wish.
 Side = Callable[[float], Sample]

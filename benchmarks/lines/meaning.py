@@ -13,7 +13,7 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import quote
 
 import requests
@@ -26,9 +26,10 @@ from benchmarks.client import Sample, drive
 from benchmarks.documents import prose
 from benchmarks.embeddings import status_of
 from benchmarks.lines.base import Form, Group, Line, Side
-from benchmarks.lines.searches import QUESTION, TEXTS
+from benchmarks.lines.searches import TEXTS
 from benchmarks.meaning import QUESTIONS
 from benchmarks.parts import SESSION, Parts, json_request, request, upload_request
+from benchmarks.processor import costed
 from tests.support.app import Server
 from tests.support.models import PATIENCE, await_process, await_that, process_of
 from tests.support.texts import keep_text
@@ -38,6 +39,8 @@ WAITING, LENGTH = 2000, 6000
 #: Uploads in one request.
 AT_ONCE = 100
 PAGES = 10
+#: So many that none is remembered when it comes again.
+DIFFERENT = 400
 ROWS = [line.split("\t") for line in QUESTIONS.read_text().splitlines()]
 REAL = {f"{name}.txt": text for kind, _, name, text in ROWS if kind == "paragraph"}
 ASKED = [text for kind, language, _, text in ROWS if kind == "question" and language in ("en", "de")]
@@ -64,23 +67,53 @@ def _meant(parts: Parts) -> Server:
     return server
 
 
-def _query(clients: int, match: str) -> Callable[[Parts, Form], Mapping[str, Side]]:
-    """The whole way of a question through the store, beside a bare `match` of its words put straight to Elasticsearch."""
+#: Words of prose, of which questions are made.
+_ABOUT = (
+    *("committee", "budget", "meeting", "report", "invoice", "contract", "delivery", "account", "customer", "supplier"),
+    *("quarter", "schedule", "project", "agreement", "water", "people", "words", "time", "way", "number"),
+)
+
+
+def questions(count: int) -> list[str]:
+    """So many questions like `QUESTION`, all different."""
+    kinds = itertools.islice(itertools.permutations(_ABOUT, 4), 0, None, 97)
+    return [
+        f"Which of the {one}s of the {two} {three} were postponed by the {four}, and why?"
+        for one, two, three, four in itertools.islice(kinds, count)
+    ]
+
+
+def _query(clients: int, match: str, different: int) -> Callable[[Parts, Form], Mapping[str, Side]]:
+    """The whole way of a question through the store, beside a bare `match` of its words put straight to Elasticsearch. So
+    many `different` questions are asked, one after the other."""
+    asked = questions(different)
 
     def sides(parts: Parts, _: Form) -> Mapping[str, Side]:
         store = _meant(parts)
-        path = f"/attachment/_search?session={SESSION}&match={match}&query={quote(QUESTION)}"
-        told = store.get(path)
+        paths = [f"/attachment/_search?session={SESSION}&match={match}&query={quote(each)}" for each in asked]
+        told = store.get(paths[0])
         assert (told.status_code, told.headers.get("Search-Match", "words")) == (200, match)
-        wanted = request("GET", path, store.headers())
+        wanted = itertools.cycle([request("GET", path, store.headers()) for path in paths])
         filters = [{"term": {"tenant": DEFAULT_TENANT}}, {"term": {"session": SESSION}}]
-        bare = {"bool": {"must": {"match": {"content_words": content_words(QUESTION)}}, "filter": filters}}
-        direct = json_request(
-            "POST", f"/{store.index}/_search", {"query": bare, "_source": list(DOCUMENTED_FIELDS), "size": 10}
-        )
+        bodies = [
+            {
+                "query": {"bool": {"must": {"match": {"content_words": content_words(each)}}, "filter": filters}},
+                "_source": list(DOCUMENTED_FIELDS),
+                "size": 10,
+            }
+            for each in asked
+        ]
+        direct = itertools.cycle([json_request("POST", f"/{store.index}/_search", body) for body in bodies])
+        node = {"Elasticsearch": [parts.node.pid]}
+
+        def of_store() -> Mapping[str, Sequence[int]]:
+            return {"workers": store.worker_pids(), "model": [process_of(store)], **node}
+
         return {
-            "store": lambda seconds: drive(store.url, lambda: wanted, clients, seconds),
-            "match": lambda seconds: drive(parts.node.url, lambda: direct, clients, seconds),
+            "store": costed(lambda seconds: drive(store.url, lambda: next(wanted), clients, seconds), of_store),
+            "match": costed(
+                lambda seconds: drive(parts.node.url, lambda: next(direct), clients, seconds), lambda: node
+            ),
         }
 
     return sides
@@ -223,31 +256,33 @@ def _questions(parts: Parts, _: Form) -> Mapping[str, Side]:
     }
 
 
+#: By the name of a group: by what a question is searched for, how many different ones, and what the line says.
+ASKING = {
+    "words": ("words", DIFFERENT, "a question by words"),
+    "both": ("both", DIFFERENT, "a question by words and meaning"),
+    "again": ("both", 1, "the same question by words and meaning, again and again"),
+}
 GROUPS = (
-    Group("query-words-1", _query(1, "words")),
-    Group("query-words-8", _query(8, "words")),
-    Group("query-both-1", _query(1, "both")),
-    Group("query-both-8", _query(8, "both")),
+    *(
+        Group(f"query-{name}-{clients}", _query(clients, match, different))
+        for name, (match, different, _) in ASKING.items()
+        for clients in (1, 8)
+    ),
     Group("found", _found, rounds="slow"),
     Group("model-memory", _memory, rounds="once"),
     Group("waiting-upload-1", _uploads(1)),
     Group("waiting-upload-8", _uploads(8)),
     Group("waiting-query", _questions),
 )
-_BY = {"words": "by words", "both": "by words and meaning"}
 LINES = (
     *(
-        Line(
-            f"a question {what}, {clients} at once",
-            f"query-{match}-{clients}",
-            "store",
-            "match",
-            "rate",
-            "/s",
-            least=0.5,
-        )
-        for match, what in _BY.items()
+        line
+        for name, (_, _, what) in ASKING.items()
         for clients in (1, 8)
+        for line in (
+            Line(f"{what}, {clients} at once", f"query-{name}-{clients}", "store", "match", "rate", "/s", least=0.5),
+            Line("the same, processor time", f"query-{name}-{clients}", "store", "match", "processor", "s"),
+        )
     ),
     Line(
         f"{PAGES} pages of a PDF: from the upload until found by meaning",

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import requests
 
 from benchmarks.client import Connection, Sample, drive
 from benchmarks.lines.base import Form, Group, Line, Side
 from benchmarks.parts import MIB, SESSION, Parts, form, request, upload_request
+from benchmarks.processor import processor_seconds
 from tests.support.app import Server
 
 LARGE = 256 * MIB
@@ -32,22 +31,13 @@ def _path(server: Server, content: bytes) -> str:
     return f"/attachment/{attachment_id}"
 
 
-def _processor_seconds(server: Server) -> float:
-    """Processor time of all worker processes until now."""
-    ticks = 0
-    for pid in server.worker_pids():
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
 def _costs(server: Server, asked: bytes, clients: int) -> Side:
     """Seconds of the processor for each request, in the place of a rate."""
 
     def side(seconds: float) -> Sample:
-        before = _processor_seconds(server)
+        before = processor_seconds(server.worker_pids())
         found = drive(server.url, lambda: asked, clients, seconds)
-        cost = (_processor_seconds(server) - before) / len(found.seconds)
+        cost = (processor_seconds(server.worker_pids()) - before) / len(found.seconds)
         return Sample(found.rate, [cost])
 
     return side

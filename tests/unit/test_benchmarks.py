@@ -1,5 +1,7 @@
 """The table of benchmarks/run: its lines name what is measured, and it goes into its page and nowhere else."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from benchmarks.client import Sample
 from benchmarks.judged import __main__ as judged
 from benchmarks.lines.base import Group, Line
 from benchmarks.parts import Missing, Parts
+from benchmarks.processor import costed
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,6 +41,27 @@ def test_a_ratio_is_the_median_of_the_rounds() -> None:
     samples = {"a": [Sample(1.0), Sample(20.0), Sample(9.0)], "b": [Sample(2.0), Sample(10.0), Sample(9.0)]}
     found = main.evaluate(Line("", "g", "a", "b", "rate", "/s"), samples)
     assert found.ratio == main.Spread(1.0, 0.5, 2.0)
+
+
+def test_processor_time_is_told_as_a_whole_and_by_process() -> None:
+    line = Line("what", "g", "a", "b", "processor", "s")
+    own = [Sample(1.0, processor={"workers": 0.001 * each, "model": 0.002}) for each in (1, 2, 9)]
+    found = main.evaluate(line, {"a": own, "b": [Sample(1.0, processor={"node": 0.002})] * 3})
+    assert found.ratio == main.Spread(2.0, 1.5, 5.5)
+    assert main.row(found)[1] == "4 ms (3 ms … 11 ms): workers 2 ms, model 2 ms"
+    assert main.row(found)[2] == "b: 2 ms"
+
+
+def test_a_side_is_charged_what_its_processes_took() -> None:
+    def busy(seconds: float) -> Sample:
+        end = time.process_time() + seconds
+        while time.process_time() < end:
+            pass
+        return Sample(1.0, [0.1, 0.1])
+
+    here = costed(busy, lambda: {"this": [os.getpid()], "init": [1]})(0.1).processor
+    assert here["this"] >= 0.04
+    assert list(here) == ["this", "init"]
 
 
 def test_the_page_keeps_everything_around_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

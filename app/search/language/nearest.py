@@ -4,8 +4,8 @@ The filter of each `knn` includes the tenant and the model that made the vectors
 outside would only narrow down the nearest passages of all tenants. A caller's vector may have any numbers. It is
 compared in whole numbers, as the vectors of the index are kept (docs/adr/0027-passages.md).
 
-Rejected: `knn` as a clause of a query (with nested passages, it has no place to say how many of them are compared in
-all); `query_vector_builder` (the models of a cluster are not the model that made the vectors here).
+Rejected: `knn` as a clause of a caller's query (it may stand in any other clause, and many times);
+`query_vector_builder` (the models of a cluster are not the model that made the vectors here).
 """
 
 from __future__ import annotations

@@ -246,6 +246,32 @@ def test_a_query_is_seen_behind_any_number_of_callers(shared: Kept) -> None:
     assert read <= 5
 
 
+def test_a_query_is_read_once_for_a_tenant(shared: Kept) -> None:
+    """Alone in its call, as that of a search is. Of another tenant it is another one."""
+
+    def read() -> int:
+        return int(shared.told["texts"]["queries"])
+
+    before, text = read(), "What is asked again and again?"
+    first = shared.embeddings.queries([text], "one")
+    again = [shared.embeddings.queries([text], "one") for _ in range(3)]
+    assert [(each.model, each.vectors, each.tokens) for each in again] == [
+        (first.model, first.vectors, first.tokens)
+    ] * 3
+    assert read() == before + 1
+    assert shared.embeddings.queries([text], "two").vectors == first.vectors
+    assert read() == before + 2
+    shared.embeddings.passages([text], "one")
+    assert read() == before + 2
+
+
+def test_what_was_asked_before_is_not_answered_while_it_is_away(tmp_path: Path) -> None:
+    with kept(tmp_path / "data") as store:
+        store.embeddings.queries(["a question"], "one")
+    with pytest.raises(EmbeddingsUnavailable, match="not running"):
+        store.embeddings.queries(["a question"], "one")
+
+
 def test_who_has_gone_is_forgotten(shared: Kept) -> None:
     """Also the one whose turn it is."""
     before = shared.told["texts"]["passages"]

@@ -31,6 +31,7 @@ def leaves(clause: Any) -> Iterator[tuple[str, Any]]:
                 "wildcard",
                 "match_phrase",
                 "match",
+                "terms",
                 "match_all",
                 "distance_feature",
             ):
@@ -42,9 +43,10 @@ def leaves(clause: Any) -> Iterator[tuple[str, Any]]:
 def clauses(made: Any) -> int:
     """As a cluster counts them: each word of a text is one."""
     texts = (
-        options["query"].split() if name in ("match", "match_phrase") else [""]
+        options if name == "terms" else options["query"].split() if name in ("match", "match_phrase") else [""]
         for name, content in leaves(made)
-        for options in content.values()
+        for field, options in content.items()
+        if field != "boost"
     )
     return sum(map(len, texts))
 
@@ -56,6 +58,7 @@ def test_every_text_makes_a_query_of_bounded_cost(typed: str) -> None:
     found = list(leaves(made))
     assert 0 < clauses(made) < MOST_CLAUSES
     fields = {field for name, content in found if name not in ("match_all", "distance_feature") for field in content}
+    fields -= {"boost"}
     assert fields <= {*("name_exact", "name_words", "name_text", "name_stems", "content_words", "content_stems")}
     # Each is looked for at most four times over: found, as it is written, in the name alone, and excluded.
     assert sum(name == "fuzzy" for name, _ in found) <= 8 * MAX_EXPANDED
@@ -109,21 +112,22 @@ def test_where_a_word_is_looked_for(typed: str, name: str, field: str, value: st
 
 def test_the_tiers() -> None:
     made = ranked("Some Report.PDF", parse("Some Report.PDF"))["bool"]
-    exact, in_name, newer = made["should"]
+    _, exact, in_name, *_ = made["must"][0]["bool"]["should"]
+    (newer,) = made["should"]
     assert exact == {"constant_score": {"filter": {"term": {"name_exact": "some report.pdf"}}, "boost": TIER}}
     assert in_name["constant_score"]["boost"] == TIER
     assert not {"content_words"} & {field for _, content in leaves(in_name) for field in content}
     assert newer["distance_feature"]["boost"] < 1
     # Nothing but exclusions has no tiers to be in.
     assert not any_item(parse("-a -b"))  # type: ignore[arg-type]
-    assert len(ranked("-a", parse("-a"))["bool"]["should"]) == 1
+    assert len(ranked("-a", parse("-a"))["bool"]["should"]) == 2
     assert ranked("...", None) == {"constant_score": {"filter": {"term": {"name_exact": "..."}}, "boost": TIER}}
 
 
 def tiers(typed: str, *, every: bool = False) -> tuple[list[Any], list[Any]]:
     """Of a query: what finds, and what lifts some of that."""
     found = ranked(typed, parse(typed, every=every))["bool"]["must"][0]["bool"]["should"]
-    return found[:2], [each["constant_score"] for each in found[2:]]
+    return found[:2], [each["constant_score"] for each in found[3:]]
 
 
 def test_loose_words_are_any_of_them_and_all_of_them_come_first() -> None:
@@ -133,9 +137,11 @@ def test_loose_words_are_any_of_them_and_all_of_them_come_first() -> None:
     for each in (any_form, as_written):
         assert len(each["filter"]["bool"]["must"]) == 2
         assert each["boost"] == ALL_WORDS
-    stems = [name for name, content in leaves(any_form) if name == "match"]
-    assert stems
-    assert not [name for name, _ in leaves(as_written) if name == "match"]
+    # Stems, without a score where they only say in which tier a hit is.
+    assert {name for name, content in leaves(found) if "content_stems" in content} == {"match"}
+    assert {name for name, content in leaves(found) if "name_stems" in content} == {"terms"}
+    assert {name for name, content in leaves(any_form) if "content_stems" in content} == {"terms"}
+    assert not {name for name, content in leaves(as_written)} & {"match", "terms"}
     # Both together are less than what a name with all words has.
     assert 2 * ALL_WORDS < TIER
 
@@ -148,7 +154,7 @@ def test_asked_for_every_word_each_has_to_be_there() -> None:
 
 def test_what_is_quoted_or_left_out_has_no_other_endings() -> None:
     for typed in ('"budgets" ', "-budgets ", "budgets* ", "budgets~ ", '"postponed budgets" '):
-        assert not [name for name, _ in leaves(ranked(typed, parse(typed))) if name == "match"], typed
+        assert not {name for name, _ in leaves(ranked(typed, parse(typed)))} & {"match", "terms"}, typed
 
 
 def test_long_queries_have_no_tiers_of_all_words() -> None:

@@ -3,10 +3,12 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
 from app.model.schema import DOCUMENTED_FIELDS
+from app.search.constant import without_statistics
 from app.search.facets import FACETS
 from app.search.params import BY_SCORE, SearchParams
 from app.search.query import Meaning, answered, build, doubtful, match, slow
@@ -151,12 +153,19 @@ def test_no_position_in_the_index_is_told(values: list[object]) -> None:
 NEAR = Meaning("7f00", "model 1", 0.22)
 
 
+def clauses(query: dict[str, Any]) -> list[dict[str, Any]]:
+    """The clauses of which one is enough."""
+    return query["bool"]["should"] if list(query.get("bool", {})) == ["should"] else [query]
+
+
 @pytest.mark.parametrize("params", [each for each in EVERYTHING if each.query])
 def test_all_that_narrows_is_inside_of_what_is_near(params: SearchParams) -> None:
     """The tenant first: the nearest of all tenants, of which some are left out, would be less than there are."""
     narrowed = replace(params, filters={**params.filters, "owner": ("o",), "session": ("s",)}, ids=("a",))
     body = build(narrowed, "t", meaning=NEAR)
-    several = body["knn"] if isinstance(body["knn"], list) else [body["knn"]]
+    words, *near = clauses(body["query"])
+    several = [each["nested"]["query"]["knn"] for each in near]
+    assert [each["nested"]["path"] for each in near] == ["passages"] * len(near)
     for each in several:
         assert each["filter"][:2] == [{"term": {"tenant": "t"}}, {"term": {"passages_model": "model 1"}}]
         assert {"ids": {"values": ["a"]}} in each["filter"]
@@ -166,15 +175,18 @@ def test_all_that_narrows_is_inside_of_what_is_near(params: SearchParams) -> Non
     assert len(several) == (2 if params.facets else 1)
     for each in several[1:]:
         assert (each["boost"], [clause in each["filter"] for clause in own]) == (0, [False, False])
+    # Only a search with marks says which passages are near.
+    assert [("inner_hits" in each["nested"]) for each in near] == [params.highlight, False][: len(near)]
     without = build(narrowed, "t")
     # What an operator asks for stays above what is near.
-    above = body["query"]["bool"].pop("should", None)
+    above = words["bool"].pop("should", None)
     assert above == (None if bare(params.query or "") else [{"match_all": {"boost": 400.0}}])
-    assert body["query"]["bool"]["filter"] == without["query"]["bool"]["filter"]
-    assert {name: each for name, each in body.items() if name not in ("knn", "query")} == {
+    assert words["bool"]["filter"] == without["query"]["bool"]["filter"]
+    assert {name: each for name, each in body.items() if name != "query"} == {
         name: each for name, each in without.items() if name != "query"
     }
     alone = build(replace(narrowed, match="meaning"), "t", meaning=NEAR)
+    assert clauses(alone.pop("query")) == near
     assert alone == {name: each for name, each in body.items() if name != "query"}
 
 
@@ -185,11 +197,19 @@ def test_what_has_a_word_as_it_is_written_is_above_what_is_near() -> None:
         assert '"boost": 400.0' in shown
     assert '"boost": 400.0' not in json.dumps(build(SearchParams(query="INV-2024/0173 "), "t")["query"])
     strict = build(SearchParams(query="some words", match="both", default_operator="and"), "t", meaning=NEAR)
-    assert strict["query"]["bool"]["should"] == [{"match_all": {"boost": 400.0}}]
+    assert clauses(strict["query"])[0]["bool"]["should"] == [{"match_all": {"boost": 400.0}}]
+
+
+def test_nearness_counts_as_it_is_also_without_statistics() -> None:
+    body = build(SearchParams(query="some words", match="both"), "t", meaning=NEAR)
+    words, near = clauses(without_statistics(body)["query"])
+    assert near == clauses(body["query"])[1]
+    assert words != clauses(body["query"])[0]
 
 
 def test_the_parts_of_a_score_have_names() -> None:
-    assert build(SearchParams(query="some words", scores=True), "t", meaning=NEAR)["query"]["bool"]["_name"] == "words"
+    words = clauses(build(SearchParams(query="some words", scores=True), "t", meaning=NEAR)["query"])[0]
+    assert words["bool"]["_name"] == "words"
     for parts, expected in (
         (',"matched_queries":{"words":12.5}', {"words": 12.5, "meaning": 40.0}),
         (',"matched_queries":{"words":52.5}', {"words": 52.5}),
