@@ -18,7 +18,7 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import certifi
@@ -155,7 +155,7 @@ class Node(BaseNode):
         self._most_idle = config.connections_per_node
         self._most_bytes: int = config._extras[_MOST_BYTES]
         self._idle: list[socket.socket] = []
-        #: When each call that is under way was begun.
+        #: Where there are other nodes: when each call that is under way was begun.
         self._begun: dict[object, float] = {}
         #: Whether the last call that ended had no answer; and how often the node was left out because of that.
         self.failed = False
@@ -184,9 +184,9 @@ class Node(BaseNode):
         end = time.monotonic() + seconds
         self.refusal = None
         try:
-            answer = self.exchange(
-                "GET", _SERVES, "Accept: application/json\r\n", b"", lambda: max(0.001, end - time.monotonic())
-            )
+            with self._under_way():
+                fields = "Accept: application/json\r\n"
+                answer = self.exchange("GET", _SERVES, fields, b"", lambda: max(0.001, end - time.monotonic()))
         except NotSent as error:
             self.refusal = error
             return False
@@ -220,10 +220,17 @@ class Node(BaseNode):
         when the answer has more bytes than one may have: it is not read to its end; what `left` raises, when nothing was
         sent.
         """
+        if not others:
+            return self._exchange(method, target, fields, body, left, client, others)
+        with self._under_way():
+            return self._exchange(method, target, fields, body, left, client, others)
+
+    @contextlib.contextmanager
+    def _under_way(self) -> Iterator[None]:
         key = object()
         self._begun[key] = time.monotonic()
         try:
-            return self._exchange(method, target, fields, body, left, client, others)
+            yield
         finally:
             del self._begun[key]
 

@@ -109,6 +109,8 @@ class Nodes:
         Raises NotSent when nothing was sent to any node; OSError or HttpParserError when the outcome is unknown;
         IndexUnavailable when the time was over before anything was sent; ClientGone and AnswerTooLarge.
         """
+        if not self._several:
+            return self._alone(method, target, fields, body, left, client)
         ending = target.partition("?")[0].rpartition("/")[2]
         again = method in ("GET", "HEAD") or (method == "POST" and ending in _READS | _CHANGES)
         tried: set[Node] = set()
@@ -119,21 +121,17 @@ class Nodes:
             tried.add(node)
             failures = node.failures
             try:
-                if self._several and node.failed and not node.serves(_part(left)):
+                if node.failed and not node.serves(_part(left)):
                     self._leave_out(node, failures)
                     certain = node.refusal or NotSent("the node does not say that it serves")
                     continue
-                answer = node.exchange(method, target, fields, body, left, client, others=self._several)
+                answer = node.exchange(method, target, fields, body, left, client, others=True)
             except NotSent as error:
                 self._leave_out(node, failures)
                 certain = error
                 continue
             except (OSError, httptools.HttpParserError) as error:
-                if (
-                    self._several
-                    and isinstance(error, TimeoutError | BlockingIOError)
-                    and type(error) is not NotServing
-                ):
+                if isinstance(error, TimeoutError | BlockingIOError) and not isinstance(error, NotServing):
                     # It says that it serves: then it is not the node that takes so long.
                     node.failed = True
                 else:
@@ -148,16 +146,13 @@ class Nodes:
                     raise unknown from None
                 raise
             answer.done_before = unknown is not None and method == "POST" and ending in _CHANGES
-            if self._several and answer.status in _CANNOT and not node.serves(_part(left)):
+            if answer.status in _CANNOT and not node.serves(_part(left)):
                 self._leave_out(node, failures)
                 unknown, refused = unknown or ConnectionAbortedError("the node does not serve"), answer
                 if again:
                     continue
                 return answer
-            if node.failed:
-                with self._choosing:
-                    node.failed = False
-                    self._pool.mark_live(node)
+            self._answered(node)
             return answer
         if refused is not None:
             return refused
@@ -165,6 +160,24 @@ class Nodes:
             raise unknown
         assert certain is not None
         raise certain
+
+    def _alone(self, method: str, target: str, fields: str, body: bytes, left: Left, client: Any) -> Answer:
+        """The same where there is one node, which is not left out: the pool only logs."""
+        node = cast(Node, self._pool.get())
+        failures = node.failures
+        try:
+            answer = node.exchange(method, target, fields, body, left, client)
+        except (NotSent, OSError, httptools.HttpParserError):
+            self._leave_out(node, failures)
+            raise
+        self._answered(node)
+        return answer
+
+    def _answered(self, node: Node) -> None:
+        if node.failed:
+            with self._choosing:
+                node.failed = False
+                self._pool.mark_live(node)
 
     def _next(self, tried: set[Node]) -> Node | None:
         """A node that was not tried; None when all that are to be had were."""
