@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from app.commands.common import CLEAN, FINDINGS
+from app.commands.common import CLEAN, FINDINGS, environment_of
 from app.commands.place import Place
 from app.errors import StorageFailed
 from app.opening import place_of, storage_at
@@ -48,9 +47,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def check_backend(arguments: argparse.Namespace) -> int:
     """Check, and print each result. Returns the exit code."""
-    environment = dict(os.environ)
-    if arguments.data is not None:
-        environment["DATA"] = str(arguments.data)
+    environment = environment_of(arguments.data)
     settings = Settings.from_environ(environment)
     faults = 0
     wanted = Place.of(arguments.place or place_of(settings))

@@ -29,6 +29,11 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 
 
+def environment_of(data: Path | None = None) -> dict[str, str]:
+    """The environment, with `--data`."""
+    return dict(os.environ) if data is None else {**os.environ, "DATA": str(data)}
+
+
 def settings_of(arguments: argparse.Namespace, url: str | None = None, *, folder: Path | None = None) -> Settings:
     """The settings of the environment, with `--data`, and of Elasticsearch `url`; without that and without
     ELASTICSEARCH_URL, with the node of a running scripts/serve. `folder`: where the store is if neither `--data` nor the
@@ -36,10 +41,8 @@ def settings_of(arguments: argparse.Namespace, url: str | None = None, *, folder
 
     Raises InvalidSetting, or WrongStore where there is no store.
     """
-    environment = dict(os.environ)
-    if arguments.data is not None:
-        environment["DATA"] = str(arguments.data)
-    elif folder is not None and not environment.keys() & {"DATA", "STORAGE"}:
+    environment = environment_of(arguments.data)
+    if arguments.data is None and folder is not None and not environment.keys() & {"DATA", "STORAGE"}:
         environment["DATA"] = str(folder)
     if url is not None:
         environment["ELASTICSEARCH_URL"] = url
