@@ -140,7 +140,7 @@ class Proxy:
         fault = self.fault
         if fault is None or not fault.matches(request):
             node.sendall(request)
-            client.sendall(_message(node))
+            client.sendall(_answer(node, request))
             return
         if fault.reset_request:
             _reset(client)
@@ -148,7 +148,7 @@ class Proxy:
         if fault.replace_answer is not None:
             if fault.replace_after:
                 node.sendall(request)
-                _message(node)
+                _answer(node, request)
             status, body = fault.replace_answer
             head = f"HTTP/1.1 {status}\r\nX-Elastic-Product: Elasticsearch\r\nContent-Type: application/json\r\n"
             client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
@@ -157,7 +157,7 @@ class Proxy:
         if fault.hold_until is not None:
             fault.hold_until.wait()
         node.sendall(request)
-        answer = _message(node)
+        answer = _answer(node, request)
         fault.through.set()
         if fault.hold_answer_until is not None:
             fault.hold_answer_until.wait()
@@ -191,8 +191,13 @@ def _piece(connection: socket.socket) -> bytes:
     return piece
 
 
-def _message(connection: socket.socket) -> bytes:
-    """One HTTP message with its body; empty at the end of the connection."""
+def _answer(connection: socket.socket, request: bytes) -> bytes:
+    """The answer to a request."""
+    return _message(connection, with_body=not request.startswith(b"HEAD "))
+
+
+def _message(connection: socket.socket, *, with_body: bool = True) -> bytes:
+    """One HTTP message with its body, if it has one; empty at the end of the connection."""
     data = b""
     while b"\r\n\r\n" not in data:
         piece = connection.recv(PIECE)
@@ -200,6 +205,8 @@ def _message(connection: socket.socket) -> bytes:
             return b""
         data += piece
     head, _, body = data.partition(b"\r\n\r\n")
+    if not with_body:
+        return data
     fields = dict(line.lower().split(b":", 1) for line in head.split(b"\r\n")[1:])
     if b"chunked" in fields.get(b"transfer-encoding", b""):
         while not body.endswith(b"0\r\n\r\n"):

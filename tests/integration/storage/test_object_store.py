@@ -3,6 +3,7 @@ is refused in time and all else goes on."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -14,8 +15,18 @@ from typing import Any
 import pytest
 import requests
 
+from app.errors import StorageUnavailable
+from app.ids import new_xid
+from app.opening import open_store
+from app.services.extracting import Extractor
+from app.services.outcomes import INTERRUPTIONS
+from app.services.uploads import Draft
+from app.settings import Settings
+from app.storage.contract import Artefact
+from app.storage.objects import Objects
 from tests.integration.commands.doors import door, findings, lines
-from tests.support.app import Server, ServerFactory
+from tests.support.app import Server, ServerFactory, delete_index, unique_index
+from tests.support.breaking import Fault, Proxy
 from tests.support.pauses import Pauses
 from tests.support.s3 import Gateway, new_prefix, running_gateway
 
@@ -195,3 +206,37 @@ def test_it_does_not_start_on_the_objects_of_another_store(s3: Gateway, start_se
     other = start_server(start=False, **settings)
     with pytest.raises(RuntimeError, match="belongs to another store"):
         other.start()
+
+
+def test_an_object_store_that_is_away_again_and_again_is_no_failure_of_a_document(
+    s3: Gateway, tmp_path: Path, elasticsearch_url: str
+) -> None:
+    with contextlib.ExitStack() as stack:
+        proxy = stack.enter_context(Proxy(s3.url))
+        environ = {**s3.settings(new_prefix()), "STORAGE_ENDPOINT": proxy.url, "STORAGE_TIMEOUT": "1"}
+        environ |= {"DATA": str(tmp_path / "data"), "INDEX": unique_index(), "ELASTICSEARCH_URL": elasticsearch_url}
+        environ |= {"ELASTICSEARCH_TIMEOUT": "30", "EMBEDDINGS": "off", "DISK_RESERVE": "0"}
+        settings = Settings.from_environ(environ)
+        stack.callback(delete_index, elasticsearch_url, settings.index)
+        store = open_store(settings)
+        stack.callback(store.index.close)
+        staged = store.uploads.stage([b"heliotrope"], MIB)
+        stack.callback(staged.discard)
+        (attachment,) = store.uploads.upload([Draft(new_xid(), "a.txt", staged, "default", "test", "coco")])
+        worker = Extractor(store, settings)
+        storage = store.storage
+        assert isinstance(storage, Objects)
+        proxy.fault = Fault(f"{attachment.id}.text", reset_request=True)
+        for _ in range(INTERRUPTIONS + 1):
+            with pytest.raises(StorageUnavailable):
+                worker.work()
+            deadline = time.monotonic() + 60
+            while storage.bucket.patience.away:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+        proxy.fault = None
+        worker.work()
+        extraction = store.records.extraction(attachment.id)
+        assert extraction is not None
+        assert (extraction.state, extraction.reason) == ("completed", None)
+        assert storage.read(attachment.id, Artefact.TEXT) == b"heliotrope"

@@ -9,8 +9,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from app.storage.bucket import PART, Bucket, _told
 from app.storage.contract import PARTITIONS, Artefact, key, name_of, partition_of
 from app.storage.objects import FIRST, Objects
 from tests.support.app import ROOT
+from tests.support.breaking import Fault, Proxy
 from tests.support.pauses import Pauses
 from tests.support.s3 import ACCESS_KEY, SECRET_KEY, Gateway, new_prefix, running_gateway
 
@@ -559,3 +561,34 @@ def test_one_that_does_not_answer_is_asked_by_one_thread_alone(alone: Gateway, t
     assert objects.record(attachment_id) is None
     objects.remove(attachment_id)
     assert objects.listing(partition_of(attachment_id)).ids == []
+
+
+def test_a_write_that_was_given_up_and_arrives_after_the_removal(s3: Gateway, prefix: str, tmp_path: Path) -> None:
+    with Proxy(s3.url) as proxy:
+        objects = Objects(replace(s3.where(prefix, timeout=1.0), endpoint=proxy.url), tmp_path, STORE)
+        attachment_id = new_xid()
+        with closing_staged(objects, b"bytes") as staged:
+            staged.keep(attachment_id)
+        arrive = threading.Event()
+        held = proxy.fault = Fault(f"{attachment_id}.json", hold_until=arrive, times=1)
+        with pytest.raises(StorageUnavailable):
+            objects.commit(attachment_id, {"late": True})
+        until(lambda: not objects.bucket.patience.away)
+        objects.remove(attachment_id)
+        assert objects.listing(partition_of(attachment_id)).ids == []
+        arrive.set()
+        assert held.through.wait(60)
+        until(lambda: objects.listing(partition_of(attachment_id)).ids == [attachment_id])
+        # There it is again, and it is nothing.
+        assert objects.record(attachment_id) is None
+        assert list(objects.ids()) == []
+        objects.sweep(0.0)
+        assert objects.listing(partition_of(attachment_id)).ids == []
+        assert objects.record(attachment_id) is None
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
