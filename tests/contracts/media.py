@@ -37,6 +37,8 @@ class OnFilesystem:
     keeps_open = True
     #: Of so many partitions one is looked at, where a test looks at all.
     step = 1
+    #: By how much fewer times races are repeated: where a step takes a request, each has more chances.
+    fewer = 1
 
     def another(self) -> Storage:
         """What another process would have of the same storage."""
@@ -65,6 +67,7 @@ class OnS3:
     refusals: tuple[type[StorageFull | StorageFailed], ...] = (StorageFull, StorageFailed)
     keeps_open = False
     step = 100
+    fewer = 4
 
     def __init__(self, folder: Path, gateway: Gateway) -> None:
         self._folder = folder
@@ -100,6 +103,7 @@ class InMemory:
     refusals: tuple[type[StorageFull | StorageFailed], ...] = (StorageFull,)
     keeps_open = True
     step = 1
+    fewer = 1
 
     def __init__(self, folder: Path) -> None:
         self._memory = Memory()

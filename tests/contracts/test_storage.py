@@ -812,7 +812,7 @@ def test_of_two_writers_one_wins_whole(medium: Medium) -> None:
 
 def test_a_reader_beside_a_remover_has_all_or_nothing(medium: Medium) -> None:
     content, storage = os.urandom(300_000), medium.another()
-    for _ in range(30):
+    for _ in range(30 // medium.fewer):
         attachment_id = stored(medium.storage, content)
         with_text(medium.storage, attachment_id, b"x" * 50_000)
 
@@ -837,7 +837,7 @@ def test_a_reader_beside_a_remover_has_all_or_nothing(medium: Medium) -> None:
 
 
 def test_a_walk_beside_changes_has_all_that_was_there_and_stays(medium: Medium) -> None:
-    stay = {stored(medium.storage) for _ in range(100)}
+    stay = {stored(medium.storage) for _ in range(100 // medium.fewer)}
     walking = [True]
 
     def change() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import time
@@ -45,6 +46,18 @@ class Gateway:
             secret_key=SECRET_KEY,
         )
 
+    @contextlib.contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Within it the server does nothing, and its connections stay open."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+        try:
+            # On a busy machine some of its threads run on for a moment.
+            while any(_state(each) != "T" for each in Path(f"/proc/{self.process.pid}/task").iterdir()):
+                time.sleep(0.01)
+            yield
+        finally:
+            os.kill(self.process.pid, signal.SIGCONT)
+
     def settings(self, prefix: str) -> dict[str, str]:
         """The settings of a server whose attachments are under this prefix."""
         return {
@@ -53,6 +66,11 @@ class Gateway:
             "STORAGE_ACCESS_KEY": ACCESS_KEY,
             "STORAGE_SECRET_KEY": SECRET_KEY,
         }
+
+
+def _state(task: Path) -> str:
+    """The state of a thread, as proc(5) has it."""
+    return (task / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 def new_prefix() -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -142,25 +141,21 @@ def test_an_object_store_that_stands_still(alone: Gateway, start_server: ServerF
     )
     (kept,) = server.upload(("kept", b"kept"), session="s1")
     files = [("files", ("b", b"b"))]
-    with Pauses() as pauses, ThreadPoolExecutor(30) as pool:
-        os.kill(alone.process.pid, signal.SIGSTOP)
-        try:
-            waiting = [pool.submit(_timed, server, "GET", f"/attachment/{kept}") for _ in range(15)]
-            waiting += [pool.submit(_timed, server, "POST", "/attachment/_upload", files=files) for _ in range(15)]
-            searches = []
-            while not all(each.done() for each in waiting):
-                searches.append(_timed(server, "GET", "/attachment/_search?session=s1"))
-            answers = [each.result() for each in waiting]
-            again = [_timed(server, "GET", f"/attachment/{kept}") for _ in range(10)]
-            again += [_timed(server, "POST", "/attachment/_upload", files=files) for _ in range(10)]
-            told = server.get(f"/attachment/{kept}")
-            assert told.json()["error"]["reason"] == "The storage is not available"
-            assert told.headers["Retry-After"] == "5"
-            assert server.get("/health").status_code == 503
-            # Nothing of it is begun.
-            assert server.delete(f"/attachment/{kept}").status_code == 503
-        finally:
-            os.kill(alone.process.pid, signal.SIGCONT)
+    with Pauses() as pauses, ThreadPoolExecutor(30) as pool, alone.standing_still():
+        waiting = [pool.submit(_timed, server, "GET", f"/attachment/{kept}") for _ in range(15)]
+        waiting += [pool.submit(_timed, server, "POST", "/attachment/_upload", files=files) for _ in range(15)]
+        searches = []
+        while not all(each.done() for each in waiting):
+            searches.append(_timed(server, "GET", "/attachment/_search?session=s1"))
+        answers = [each.result() for each in waiting]
+        again = [_timed(server, "GET", f"/attachment/{kept}") for _ in range(10)]
+        again += [_timed(server, "POST", "/attachment/_upload", files=files) for _ in range(10)]
+        told = server.get(f"/attachment/{kept}")
+        assert told.json()["error"]["reason"] == "The storage is not available"
+        assert told.headers["Retry-After"] == "5"
+        assert server.get("/health").status_code == 503
+        # Nothing of it is begun.
+        assert server.delete(f"/attachment/{kept}").status_code == 503
     assert {status for status, _ in answers} == {503}
     assert max(took for _, took in answers) < 3 * TIMEOUT + 2 + pauses.seconds
     # While all threads may still find out, and from then on.
@@ -185,14 +180,11 @@ def test_it_starts_while_the_object_store_is_away(alone: Gateway, start_server: 
     server = start_server(STORAGE_TIMEOUT="1", **settings)
     (kept,) = server.upload(("kept", b"kept"))
     server.stop()
-    os.kill(alone.process.pid, signal.SIGSTOP)
-    try:
+    with alone.standing_still():
         server.start()
         assert server.get("/health").status_code == 503
         assert server.get(f"/attachment/{kept}").status_code == 503
         assert server.get("/attachment/_search").status_code == 200
-    finally:
-        os.kill(alone.process.pid, signal.SIGCONT)
     # Each worker finds out by itself.
     deadline = time.monotonic() + 60
     while [server.get(f"/attachment/{kept}").content for _ in range(8)] != [b"kept"] * 8:

@@ -368,14 +368,11 @@ def test_what_is_known_needs_no_request(alone: Gateway, tmp_path: Path) -> None:
     version, missing = objects.version(attachment_id), new_xid()
     assert objects.size(attachment_id) == 5
     assert objects.outcome(attachment_id) is None
-    os.kill(alone.process.pid, signal.SIGSTOP)
-    try:
+    with alone.standing_still():
         assert (objects.version(attachment_id), objects.size(attachment_id)) == (version, 5)
         assert (objects.record(attachment_id), objects.outcome(attachment_id)) == ({"id": attachment_id}, None)
         with pytest.raises(StorageUnavailable):
             objects.version(missing)
-    finally:
-        os.kill(alone.process.pid, signal.SIGCONT)
 
 
 def test_what_another_process_wrote_is_seen_at_once(objects: Objects, s3: Gateway, prefix: str, tmp_path: Path) -> None:
@@ -533,8 +530,7 @@ print(first, second, forked())
 def test_one_that_does_not_answer_is_asked_by_one_thread_alone(alone: Gateway, tmp_path: Path) -> None:
     objects = Objects(alone.where("p", timeout=1.0), tmp_path, STORE)
     attachment_id = stored(objects, b"x" * 2 * FIRST)
-    os.kill(alone.process.pid, signal.SIGSTOP)
-    try:
+    with alone.standing_still():
         with pytest.raises(StorageUnavailable):
             objects.record(attachment_id)
         assert objects.bucket.patience.away
@@ -551,8 +547,6 @@ def test_one_that_does_not_answer_is_asked_by_one_thread_alone(alone: Gateway, t
                         call()
         # A hundred calls, of which each would take half a second.
         assert time.monotonic() - began - pauses.seconds < 20
-    finally:
-        os.kill(alone.process.pid, signal.SIGCONT)
     deadline = time.monotonic() + 60
     while objects.bucket.patience.away:
         assert time.monotonic() < deadline
