@@ -13,7 +13,8 @@ RUN apt-get update \
 # The locked requirements alone: this layer is built again only when they change. olefile2.py is for Python 2, which nothing
 # loads, and the one file that does not compile. xberg.libs has the libraries once more that lie beside xberg's module, 30 MB.
 # The module of rars has its table of symbols in it, 29 MB, which only a debugger reads. pyuca has the tables of earlier versions
-# of Unicode, 7 MB; numpy what compiles Fortran and C for it, 5 MB.
+# of Unicode, 7 MB; numpy what compiles Fortran and C for it, 5 MB. botocore describes all of Amazon's services, 28 MB; the
+# object store and its credentials need a few of them.
 COPY scripts/requirements/app.txt /tmp/requirements.txt
 RUN python3 -m venv --without-pip /srv/venv \
     && python3 -m venv /tmp/pip \
@@ -24,6 +25,8 @@ RUN python3 -m venv --without-pip /srv/venv \
     && rm -rf /srv/venv/lib/python3*/site-packages/xberg.libs \
     && rm -f /srv/venv/lib/python3*/site-packages/pyuca/allkeys-[5-9].*.txt \
     && rm -rf /srv/venv/lib/python3*/site-packages/numpy/f2py /srv/venv/lib/python3*/site-packages/numpy/distutils \
+    && find /srv/venv/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
+        ! -name s3 ! -name sts ! -name signin ! -name 'sso*' -exec rm -rf {} + \
     && strip --strip-unneeded /srv/venv/lib/python3*/site-packages/rars/*.so \
     && /srv/venv/bin/python -m compileall -q -j 0 /srv/venv
 

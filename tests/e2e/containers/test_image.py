@@ -163,6 +163,13 @@ def test_what_is_in_it(engine: docker.DockerClient, image: Any) -> None:
     assert listing.split() == ["app", "mappings"]
 
 
+def test_what_an_object_store_needs_is_left_in_it(image: Any) -> None:
+    program = "import botocore.session; make = botocore.session.get_session().create_client\n"
+    program += "for name in ('s3', 'sts', 'sso', 'sso-oidc', 'signin'): make(name, region_name='us-east-1')"
+    command = ["docker", "run", "--rm", "--network", "none", TAG, "python", "-c", program]
+    subprocess.run(command, capture_output=True, check=True, timeout=180)
+
+
 def test_the_documented_transcript(contained: Callable[..., tuple[Contained, Any]], tmp_path: Path) -> None:
     # The documented score is that of fresh documents.
     server, container = contained(EXTRACTION="off")
