@@ -26,6 +26,9 @@ from tests.support.models import (
     said,
 )
 
+#: The modules of `app.embeddings` that a worker has where the model is its own machine's.
+BUILTIN = ("contract", "checked", "builtin", "messages", "remembered")
+
 
 def numbers(server: Server) -> dict[str, float]:
     lines = server.get("/metrics").text.splitlines()
@@ -135,7 +138,7 @@ def test_off_starts_and_loads_nothing(server: Server, tmp_path: Path) -> None:
         ("off", {"app.embeddings", "app.embeddings.contract", "app.embeddings.off"}),
         (
             "builtin",
-            {"app.embeddings", *(f"app.embeddings.{name}" for name in ("contract", "checked", "builtin", "messages"))},
+            {"app.embeddings", *(f"app.embeddings.{each}" for each in BUILTIN)},
         ),
     ):
         environment = {**os.environ, "DATA": str(tmp_path / mode), "EMBEDDINGS": mode}
