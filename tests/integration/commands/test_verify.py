@@ -268,6 +268,8 @@ def test_what_the_store_writes_is_documented_and_known_and_nothing_else_is(start
         "objects/removed/<id>",
         "objects/uploading/<id>.<artefact>",
         "objects/bound/<16 hex>",
+        # With a copy of it.
+        "objects/copy/",
         "elasticsearch/url",
         "elasticsearch/",
     ]
