@@ -19,6 +19,7 @@ from app.coordination.local import Local
 from app.coordination.local.data_folder import open_data_folder
 from app.errors import ClientGone, IndexUnavailable, TooLate
 from app.index import admission as gate
+from app.index import connection
 from app.index.admission import time_left
 from app.index.attachments import HEAVY_PAGE, LARGE, AttachmentIndex
 from app.index.connection import UNKNOWN
@@ -235,6 +236,8 @@ def test_a_search_without_an_answer_says_nothing_of_the_node(
     opened: Callable[[], AttachmentIndex], proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gate, "SLOW", 0.0)
+    # The place of each stays taken so long.
+    monkeypatch.setattr(connection, "UNKNOWN", 1.0)
     index = opened()
     proxy.fault = Fault("_search", reset_after=True)
     for ask in (SLOW["marks"], SLOW["a large page"], SLOW["a caller's own"]):
