@@ -70,17 +70,23 @@ def test_the_nodes_have_the_copies_that_the_settings_say(server: Server, cluster
     assert warnings(server) == []
 
 
+def uploads(server: Server, session: str, acknowledged: list[str], count: int) -> Iterator[None]:
+    """Upload until so many are acknowledged; each upload is answered within its time."""
+    deadline = time.monotonic() + SECONDS
+    while len(acknowledged) < count:
+        assert time.monotonic() < deadline
+        with Pauses() as pauses:
+            began = time.monotonic()
+            upload(server, session, acknowledged)
+            assert time.monotonic() - began - pauses.seconds < BOUND
+        yield
+
+
 def test_a_killed_node(server: Server, cluster: Cluster) -> None:
     """The one that is named first. Uploads go on once the others have noticed; what is acknowledged is found at once."""
     acknowledged: list[str] = []
     cluster.kill(0)
-    deadline = time.monotonic() + SECONDS
-    while len(acknowledged) < 20:
-        assert time.monotonic() < deadline
-        with Pauses() as pauses:
-            began = time.monotonic()
-            upload(server, "killed", acknowledged)
-            assert time.monotonic() - began - pauses.seconds < BOUND
+    for _ in uploads(server, "killed", acknowledged, 20):
         assert set(acknowledged) <= found(server, "killed")
     assert requests.get(f"{server.url}/health", timeout=60).json()["status"] in ("green", "yellow")
     assert warnings(server) == told(0)
@@ -112,13 +118,8 @@ def test_a_copy_that_stands_still(server: Server, cluster: Cluster) -> None:
     copy = min(cluster.copies(server.index))
     acknowledged: list[str] = []
     with cluster.frozen(copy):
-        deadline = time.monotonic() + SECONDS
-        while len(acknowledged) < 5:
-            assert time.monotonic() < deadline
-            with Pauses() as pauses:
-                began = time.monotonic()
-                upload(server, "copy", acknowledged)
-                assert time.monotonic() - began - pauses.seconds < BOUND
+        for _ in uploads(server, "copy", acknowledged, 5):
+            pass
     cluster.health(at=(copy + 1) % 3)
     await_settled(server)
     assert found(server, "copy") >= set(acknowledged)

@@ -290,6 +290,14 @@ def test_a_record_that_comes_late_brings_nothing_back(
     assert objects.record(attachment_id) is None
 
 
+def run_until_killed(program: str, s3: Gateway, prefix: str, folder: Path, attachment_id: str) -> None:
+    """Run a program that kills itself, with another process of this server's storage in it."""
+    arguments = [s3.where(prefix).url, s3.url, ACCESS_KEY, SECRET_KEY, str(folder), STORE, attachment_id]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=ROOT, env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL
+
+
 _BREAKS = """
 import os, signal, sys
 from pathlib import Path
@@ -314,19 +322,7 @@ def test_parts_of_an_upload_whose_process_was_killed(
     objects: Objects, s3: Gateway, prefix: str, tmp_path: Path
 ) -> None:
     attachment_id = new_xid()
-    command = [
-        sys.executable,
-        "-c",
-        _BREAKS,
-        s3.where(prefix).url,
-        s3.url,
-        ACCESS_KEY,
-        SECRET_KEY,
-        str(tmp_path),
-        STORE,
-    ]
-    done = subprocess.run([*command, attachment_id], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
-    assert done.returncode == -signal.SIGKILL
+    run_until_killed(_BREAKS, s3, prefix, tmp_path, attachment_id)
     name = f"{attachment_id}.bytes"
     assert unfinished(objects, attachment_id)
     assert [(each.name, each.temporary) for each in objects.strays(0.0)] == [(f"incoming/{name}", True)]
@@ -420,19 +416,7 @@ def test_what_a_killed_process_wrote_last_is_seen(objects: Objects, s3: Gateway,
     attachment_id = stored(objects)
     aged(objects, attachment_id)
     assert objects.record(attachment_id) == {"id": attachment_id}
-    command = [
-        sys.executable,
-        "-c",
-        _WRITES,
-        s3.where(prefix).url,
-        s3.url,
-        ACCESS_KEY,
-        SECRET_KEY,
-        str(tmp_path),
-        STORE,
-    ]
-    done = subprocess.run([*command, attachment_id], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
-    assert done.returncode == -signal.SIGKILL
+    run_until_killed(_WRITES, s3, prefix, tmp_path, attachment_id)
     assert objects.record(attachment_id) == {"anew": True}
 
 
