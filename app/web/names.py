@@ -28,7 +28,8 @@ _WIRE_ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}
 _WIRE_ESCAPE = re.compile("|".join(_WIRE_ESCAPES))
 _EXTENDED = re.compile(r"([A-Za-z0-9-]+)'[^']*'(.*)", re.DOTALL)
 # A value of nothing but encoded words.
-_ENCODED_WORDS = re.compile(r"=\?[\w-]{1,40}\?[bBqQ]\?[!->@-~]*\?=(?:\s+=\?[\w-]{1,40}\?[bBqQ]\?[!->@-~]*\?=)*")
+_ENCODED_WORD = r"=\?[\w-]{1,40}\?[bBqQ]\?[!->@-~]*\?="
+_ENCODED_WORDS = re.compile(rf"{_ENCODED_WORD}(?:\s+{_ENCODED_WORD})*")
 # What aiohttp makes of any name, unless it is told not to; then it escapes quotes and backslashes with backslashes.
 _PERCENT_ENCODED = re.compile(r"(?:[\w.~-]|%[0-9A-F]{2})+", re.ASCII)
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
